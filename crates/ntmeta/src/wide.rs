@@ -1,0 +1,151 @@
+//! UTF-16 as Windows has it ⇄ bytes as a tar has them, without loss.
+//!
+//! Windows names are sequences of 16-bit units that need not be valid UTF-16: an unpaired
+//! surrogate is a legal part of a file name. [`to_wtf8`] writes such a unit in the three bytes that
+//! UTF-8 would use if surrogates were characters (WTF-8), so every name survives the way into a
+//! tar and back through [`from_wtf8`].
+//!
+//! Source: the WTF-8 encoding, <https://simonsapin.github.io/wtf-8/>; for bytes that are neither,
+//! Go `syscall` `UTF16FromString` (`wtf8_windows.go`), which the reference implementation uses.
+
+use std::borrow::Cow;
+
+/// Converts UTF-16 to UTF-8, and each unpaired surrogate to its three bytes of WTF-8.
+pub fn to_wtf8(units: &[u16]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(units.len() + units.len() / 8);
+    for unit in char::decode_utf16(units.iter().copied()) {
+        match unit {
+            Ok(character) if character.is_ascii() => bytes.push(character as u8),
+            Ok(character) => {
+                bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+            Err(unpaired) => {
+                let unit = unpaired.unpaired_surrogate();
+                bytes.extend_from_slice(&[
+                    0xe0 | (unit >> 12) as u8,
+                    0x80 | (unit >> 6 & 0x3f) as u8,
+                    0x80 | (unit & 0x3f) as u8,
+                ]);
+            }
+        }
+    }
+    bytes
+}
+
+/// Converts UTF-8 or WTF-8 to UTF-16; every byte that is part of neither becomes one U+FFFD.
+pub fn from_wtf8(bytes: &[u8]) -> Vec<u16> {
+    if bytes.is_ascii() {
+        return bytes.iter().map(|&byte| u16::from(byte)).collect();
+    }
+    let mut units = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    loop {
+        let (valid, invalid) = split_valid(rest);
+        units.extend(valid.encode_utf16());
+        let Some(&first) = invalid.first() else {
+            return units;
+        };
+        let skip = match (first, invalid.get(1), invalid.get(2)) {
+            (0xed, Some(&second @ 0xa0..=0xbf), Some(&third @ 0x80..=0xbf)) => {
+                units.push(0xd000 | u16::from(second & 0x3f) << 6 | u16::from(third & 0x3f));
+                3
+            }
+            _ => {
+                units.push(char::REPLACEMENT_CHARACTER as u16);
+                1
+            }
+        };
+        rest = invalid.get(skip..).unwrap_or_default();
+    }
+}
+
+/// Tells whether [`from_wtf8`] loses nothing of `bytes`, so that [`to_wtf8`] gives them back.
+///
+/// False for bytes that are not WTF-8, among them a surrogate pair in two groups of three bytes:
+/// it would come back as one character of four bytes.
+pub fn is_wtf8(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok() || to_wtf8(&from_wtf8(bytes)) == bytes
+}
+
+/// Returns text to show in a message: what is not a character is replaced by U+FFFD.
+pub fn display(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(String::from_utf16_lossy(&from_wtf8(bytes))),
+    }
+}
+
+/// Splits `bytes` where UTF-8 ends.
+fn split_valid(bytes: &[u8]) -> (&str, &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (text, &[]),
+        Err(error) => {
+            let (valid, invalid) = bytes.split_at(error.valid_up_to());
+            (std::str::from_utf8(valid).unwrap_or_default(), invalid)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn units_and_bytes_convert_both_ways() {
+        let table: [(&[u16], &[u8]); 6] = [
+            (&[], b""),
+            (&[0x43, 0x3a, 0x5c], b"C:\\"),
+            (&[0xfc, 0x65e5], "ü日".as_bytes()),
+            (&[0xd83d, 0xde00], "😀".as_bytes()),
+            (&[0xd800, 0x7a], b"\xed\xa0\x80z"),
+            (&[0xdfff, 0xd83d], b"\xed\xbf\xbf\xed\xa0\xbd"),
+        ];
+        for (units, bytes) in table {
+            assert_eq!(to_wtf8(units), bytes);
+            assert_eq!(from_wtf8(bytes), units);
+            assert!(is_wtf8(bytes));
+        }
+    }
+
+    #[test]
+    fn each_invalid_byte_becomes_one_replacement_character() {
+        for (bytes, units) in [
+            (&b"a\xff\xfe"[..], &[0x61, 0xfffd, 0xfffd][..]),
+            (b"\xe2\x82", &[0xfffd, 0xfffd]),
+            (b"\xed\xa0", &[0xfffd, 0xfffd]),
+            (b"\xc0\x80", &[0xfffd, 0xfffd]),
+            (b"\xf4\x90\x80\x80", &[0xfffd; 4]),
+        ] {
+            assert_eq!(from_wtf8(bytes), units, "{bytes:x?}");
+            assert!(!is_wtf8(bytes));
+        }
+    }
+
+    #[test]
+    fn a_pair_in_six_bytes_is_not_wtf8() {
+        let bytes = b"\xed\xa0\xbd\xed\xb8\x80";
+        assert_eq!(from_wtf8(bytes), [0xd83d, 0xde00]);
+        assert!(!is_wtf8(bytes));
+    }
+
+    #[test]
+    fn display_shows_one_mark_for_a_lone_surrogate() {
+        assert_eq!(display(b"plain"), "plain");
+        assert_eq!(display(b"\xed\xa0\x80z"), "\u{fffd}z");
+    }
+
+    proptest! {
+        #[test]
+        fn every_unit_sequence_survives(units: Vec<u16>) {
+            let bytes = to_wtf8(&units);
+            prop_assert_eq!(from_wtf8(&bytes), units);
+            prop_assert!(is_wtf8(&bytes));
+        }
+
+        #[test]
+        fn is_wtf8_means_that_bytes_survive(bytes: Vec<u8>) {
+            prop_assert_eq!(is_wtf8(&bytes), to_wtf8(&from_wtf8(&bytes)) == bytes);
+        }
+    }
+}
