@@ -1,0 +1,192 @@
+//! The errors of this crate.
+//!
+//! [`Error`] says what failed and where; each area has a closed type of its own below it, found
+//! through [`std::error::Error::source`]. Programs act on [`Error::kind`]; [`Error::hint`] gives
+//! people one sentence on what to do. No code matches on a message.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::digest::Digest;
+use crate::path::PathError;
+use crate::portable::{PortableError, RuleError};
+use crate::tar::TarError;
+
+/// The result of every fallible operation of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, on what.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An operation on a layer as a whole failed.
+    #[error("cannot {operation} layer `{}`", layer.display())]
+    Layer {
+        /// What was to be done: `import`, `export`, `remove`, …
+        operation: &'static str,
+        /// The layer's folder, as given.
+        layer: PathBuf,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// A file or folder of the host could not be used.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was to be done: `create`, `open`, `rename`, …
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The stream that a layer is read from failed.
+    #[error("cannot read the layer's input")]
+    Input(#[source] io::Error),
+    /// The stream that a layer is written to failed.
+    #[error("cannot write the layer's output")]
+    Output(#[source] io::Error),
+    /// A layer tar is not what it should be.
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    /// A layer breaks a rule of layers.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// A folder is not a readable portable layer.
+    #[error(transparent)]
+    Portable(#[from] PortableError),
+    /// A path given by the caller is not a path of a layer.
+    #[error("`{path}` is not a path of a layer")]
+    Path {
+        /// The path as given.
+        path: String,
+        /// The rule it breaks.
+        source: PathError,
+    },
+    /// The content is not what its digest says.
+    #[error("the {what} is {actual}, but {expected} was expected")]
+    DigestMismatch {
+        /// Which digest: `DiffID`, `digest of the source`, …
+        what: &'static str,
+        /// What it should be.
+        expected: Digest,
+        /// What it is.
+        actual: Digest,
+    },
+    /// The destination exists.
+    #[error("`{}` exists already", path.display())]
+    Exists {
+        /// The destination.
+        path: PathBuf,
+        /// Whether it is a layer, which may be replaced on request.
+        is_layer: bool,
+    },
+    /// The caller asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// The caller used a writer out of order.
+    #[error("backup stream bytes were written without a file to hold them")]
+    NoCurrentFile,
+    /// A part of the work ended without saying why.
+    #[error("an internal worker thread stopped unexpectedly")]
+    WorkerLost,
+}
+
+/// What kind of failure an [`Error`] is, for programs to act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The layer's data is malformed, breaks a rule or fails a digest.
+    InvalidLayer,
+    /// What the caller passed cannot be.
+    InvalidInput,
+    /// A file or folder does not exist, or is no layer.
+    NotFound,
+    /// The destination exists.
+    Exists,
+    /// The system failed to read or write.
+    Io,
+    /// The caller asked to stop.
+    Cancelled,
+    /// The environment lacks something.
+    Unsupported,
+}
+
+impl Error {
+    /// Returns the kind of failure.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Layer { source, .. } => source.kind(),
+            Self::Io { source, .. } | Self::Input(source) | Self::Output(source) => io_kind(source),
+            Self::Tar(error) => error.kind(),
+            Self::Rule(_) | Self::DigestMismatch { .. } => ErrorKind::InvalidLayer,
+            Self::Portable(error) => error.kind(),
+            Self::Path { .. } | Self::NoCurrentFile => ErrorKind::InvalidInput,
+            Self::Exists { .. } => ErrorKind::Exists,
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::WorkerLost => ErrorKind::Io,
+        }
+    }
+
+    /// Returns what can be done about it, as one sentence, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Layer { source, .. } => source.hint(),
+            Self::Exists { is_layer: true, .. } => Some("Pass --force to replace it.".to_owned()),
+            Self::Exists {
+                is_layer: false,
+                path,
+            } => Some(format!(
+                "`{}` is no layer and is never replaced: choose another path.",
+                path.display()
+            )),
+            Self::Rule(error) => Some(error.rule.hint()),
+            Self::Portable(error) => error.hint(),
+            Self::Tar(error) => error.hint(),
+            Self::DigestMismatch { .. } => {
+                Some("The file is damaged or is another layer: fetch it again.".to_owned())
+            }
+            Self::Io { source, .. } | Self::Output(source) => io_hint(source),
+            _ => None,
+        }
+    }
+
+    /// Says which layer's operation failed.
+    pub(crate) fn of_layer(self, operation: &'static str, layer: &Path) -> Self {
+        Self::Layer {
+            operation,
+            layer: layer.to_owned(),
+            source: Box::new(self),
+        }
+    }
+}
+
+/// Makes an [`Error::Io`] of a system error: `.map_err(io_error("open", path))`.
+pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io {
+        action,
+        path,
+        source,
+    }
+}
+
+pub(crate) fn io_kind(error: &io::Error) -> ErrorKind {
+    match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::AlreadyExists => ErrorKind::Exists,
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::InvalidLayer,
+        io::ErrorKind::Unsupported => ErrorKind::Unsupported,
+        _ => ErrorKind::Io,
+    }
+}
+
+fn io_hint(error: &io::Error) -> Option<String> {
+    match error.kind() {
+        io::ErrorKind::StorageFull => Some("The disk is full: free some space.".to_owned()),
+        io::ErrorKind::PermissionDenied => {
+            Some("The user that runs wclayer may not do this: check the permissions.".to_owned())
+        }
+        _ => None,
+    }
+}

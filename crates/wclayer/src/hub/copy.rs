@@ -1,0 +1,61 @@
+//! [`copy`]: all entries of a source into a sink.
+
+use super::{Entry, LayerReader, LayerWriter};
+use crate::error::{Error, Result};
+
+/// Size of the pieces in which backup streams move, in bytes.
+const PIECE: usize = 256 * 1024;
+
+/// What a long operation tells the outside, and asks it, while it runs.
+///
+/// `()` listens to nothing and never cancels.
+pub trait Progress: Send + Sync {
+    /// Takes note of `bytes` more bytes of the source that have been dealt with.
+    fn advance(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// Takes note of one more entry.
+    fn entry(&self) {}
+
+    /// Returns whether the operation is to stop at the next occasion, discarding its result.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+impl Progress for () {}
+
+/// Copies every entry with its backup stream, then completes the sink.
+///
+/// # Errors
+///
+/// The first error of either side, or [`Error::Cancelled`]; the sink has discarded the layer then.
+pub fn copy<R, W>(reader: &mut R, mut writer: W, progress: &dyn Progress) -> Result<W::Output>
+where
+    R: LayerReader + ?Sized,
+    W: LayerWriter,
+{
+    let mut piece = vec![0; PIECE];
+    while let Some(entry) = reader.next_entry()? {
+        match &entry {
+            Entry::File(file) => writer.add(file)?,
+            Entry::Link(link) => writer.add_link(link)?,
+            Entry::Removal(path) => writer.remove(path)?,
+            Entry::Opaque(path) => writer.remove_contents(path)?,
+        }
+        progress.entry();
+        loop {
+            if progress.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let read = reader.read_stream(&mut piece)?;
+            if read == 0 {
+                break;
+            }
+            writer.write(&piece[..read])?;
+            progress.advance(read as u64);
+        }
+    }
+    writer.finish()
+}

@@ -1,0 +1,73 @@
+//! Hard links of a live file system: which name of a file came first.
+//!
+//! Sources that read a volume see one file under several names. As in the reference, the first
+//! name carries the file and every later one becomes a link to it; directories are never linked,
+//! whatever their ids say.
+//!
+//! Source: hcsshim `pkg/ociwclayer/export.go`.
+
+use std::collections::HashMap;
+
+use ntmeta::{FileAttributes, FileBasicInfo};
+
+use crate::path::LayerPath;
+
+/// The 128-bit id of a file on its volume (`FILE_ID_INFO`).
+pub type FileId = [u8; 16];
+
+/// Remembers the first name of every file that has several.
+#[derive(Debug, Default)]
+pub struct LinkTracker {
+    first_names: HashMap<FileId, LayerPath>,
+}
+
+impl LinkTracker {
+    /// Starts without any file seen.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the name under which this file came before; `None` when it is to be carried now.
+    ///
+    /// `links` is the file's number of names on the volume; a file with one name is not kept.
+    pub fn first_name(
+        &mut self,
+        path: &LayerPath,
+        basic_info: &FileBasicInfo,
+        id: FileId,
+        links: u32,
+    ) -> Option<LayerPath> {
+        if links < 2 || basic_info.attributes.contains(FileAttributes::DIRECTORY) {
+            return None;
+        }
+        if let Some(first) = self.first_names.get(&id) {
+            return Some(first.clone());
+        }
+        self.first_names.insert(id, path.clone());
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_name_wins_and_directories_are_never_linked() {
+        let mut tracker = LinkTracker::new();
+        let name = |text: &str| text.parse::<LayerPath>().expect(text);
+        let file = FileBasicInfo::default();
+        let directory = FileBasicInfo {
+            attributes: FileAttributes::DIRECTORY,
+            ..FileBasicInfo::default()
+        };
+        assert_eq!(tracker.first_name(&name("a"), &file, [1; 16], 2), None);
+        assert_eq!(
+            tracker.first_name(&name("b"), &file, [1; 16], 2),
+            Some(name("a"))
+        );
+        assert_eq!(tracker.first_name(&name("c"), &file, [1; 16], 1), None);
+        assert_eq!(tracker.first_name(&name("d"), &directory, [2; 16], 2), None);
+        assert_eq!(tracker.first_name(&name("e"), &directory, [2; 16], 2), None);
+    }
+}

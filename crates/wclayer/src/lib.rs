@@ -1,0 +1,39 @@
+//! Windows container image layers, on any machine.
+//!
+//! A layer is a tar whose entries carry the metadata of Windows files. This crate reads and
+//! writes layers in every form they take, without losing a bit:
+//!
+//! - [`hub`]: [`LayerReader`], [`LayerWriter`], [`Entry`] and [`copy`](hub::copy), which join any
+//!   source to any sink;
+//! - [`tar`]: the OCI layer tar, plain or compressed;
+//! - [`portable`]: a layer as a folder on any host: the tar verbatim, an index beside it;
+//! - [`path`], [`chain`], [`digest`], [`compression`], [`layout`]: the parts all of these share.
+//!
+//! The formats of Windows itself (backup streams, security descriptors, …) are the crate
+//! [`ntmeta`], re-exported here.
+//!
+//! ```no_run
+//! use std::fs::File;
+//! use wclayer::portable::{self, ImportOptions};
+//!
+//! let layer = portable::import(File::open("base.tar.gz")?, "layers/base", &ImportOptions::default(), &())?;
+//! println!("{} with {} entries", layer.descriptor().diff_id, layer.descriptor().entries.total());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod chain;
+pub mod compression;
+pub mod digest;
+pub mod error;
+pub mod hub;
+pub mod layout;
+pub mod path;
+pub mod portable;
+pub mod tar;
+
+pub use chain::ParentChain;
+pub use digest::{DiffId, Digest};
+pub use error::{Error, ErrorKind, Result};
+pub use hub::{Entry, FileEntry, LayerReader, LayerWriter, LinkEntry, Progress};
+pub use ntmeta;
+pub use path::{LayerPath, PathError, StreamName};

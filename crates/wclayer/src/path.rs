@@ -1,0 +1,476 @@
+//! Paths inside a layer, checked once at the border.
+//!
+//! Every name that comes from a tar, a folder or a user becomes a [`LayerPath`] before anything
+//! else is done with it, so that no code behind this module meets `..`, an absolute path, a drive
+//! or an alternate stream by surprise. A path keeps the spelling it came with and compares as NTFS
+//! compares: unit by unit through the volume's upper-case table ([`ntmeta::upcase`]).
+//!
+//! The text is kept as WTF-8 ([`ntmeta::wide`]) with `/` between components: UTF-8 for every name
+//! that is text, and still lossless for the unpaired surrogates that NTFS allows.
+//!
+//! Source of the limits: NTFS (255 UTF-16 units a component), `UNICODE_STRING` (32,767 units).
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+use ntmeta::{upcase, wide};
+
+/// The longest component NTFS stores, in UTF-16 units.
+pub const MAX_COMPONENT_UNITS: usize = 255;
+/// The longest path Windows takes, in UTF-16 units.
+pub const MAX_PATH_UNITS: usize = 32_767;
+
+/// A validated path relative to the root of a layer, such as `Files/Windows/notepad.exe`.
+///
+/// ```
+/// use wclayer::LayerPath;
+///
+/// let path: LayerPath = r"Files\Windows\Notepad.exe".parse()?;
+/// assert_eq!(path.to_string(), "Files/Windows/Notepad.exe");
+/// assert_eq!(path, "files/WINDOWS/notepad.EXE".parse()?);
+/// assert!("Files/../etc".parse::<LayerPath>().is_err());
+/// # Ok::<(), wclayer::PathError>(())
+/// ```
+#[derive(Clone)]
+pub struct LayerPath {
+    /// WTF-8, components joined by `/`, never empty.
+    wtf8: Box<[u8]>,
+}
+
+/// Why a name is not a [`LayerPath`] or not a [`StreamName`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathError {
+    /// Nothing is left of the path.
+    #[error("the path is empty")]
+    Empty,
+    /// A NUL unit, which no Windows name can hold.
+    #[error("the path holds a NUL character")]
+    Nul,
+    /// A path that starts at a root (`/x`, `\\server\share`).
+    #[error("the path is absolute")]
+    Absolute,
+    /// A path that starts with a drive (`C:`).
+    #[error("the path names a drive")]
+    Drive,
+    /// A `..` component, which would lead out of the directory before it.
+    #[error("the path holds a `..` component")]
+    ParentComponent,
+    /// A `:` where no alternate stream can be meant.
+    #[error("`:` in `{component}` is not allowed: it separates a file from its alternate stream")]
+    Colon {
+        /// The component with the colon.
+        component: String,
+    },
+    /// A component over [`MAX_COMPONENT_UNITS`].
+    #[error("a component has {units} UTF-16 units, more than {MAX_COMPONENT_UNITS}")]
+    ComponentTooLong {
+        /// Its length in UTF-16 units.
+        units: usize,
+    },
+    /// A path over [`MAX_PATH_UNITS`].
+    #[error("the path has {units} UTF-16 units, more than {MAX_PATH_UNITS}")]
+    PathTooLong {
+        /// Its length in UTF-16 units.
+        units: usize,
+    },
+    /// An alternate stream's name that is empty or holds a separator.
+    #[error("`{name}` is not the name of an alternate data stream")]
+    StreamName {
+        /// The name as given.
+        name: String,
+    },
+}
+
+impl LayerPath {
+    /// Parses a path as a tar or a user spells it; `/` and `\` separate, `.` and empty components
+    /// in the middle or at the end are dropped.
+    ///
+    /// Bytes that are no UTF-8 become U+FFFD, one a byte, as on the way to Windows.
+    ///
+    /// # Errors
+    ///
+    /// [`PathError`], one variant for each rule.
+    pub fn parse(name: &[u8]) -> Result<Self, PathError> {
+        let repaired;
+        let name = if wide::is_wtf8(name) {
+            name
+        } else {
+            repaired = wide::to_wtf8(&wide::from_wtf8(name));
+            &repaired
+        };
+        match name {
+            [] => return Err(PathError::Empty),
+            [b'/' | b'\\', ..] => return Err(PathError::Absolute),
+            [drive, b':', ..] if drive.is_ascii_alphabetic() => return Err(PathError::Drive),
+            _ => {}
+        }
+        let mut path = Vec::with_capacity(name.len());
+        let mut units = 0;
+        for component in name.split(|byte| matches!(byte, b'/' | b'\\')) {
+            if matches!(component, b"" | b".") {
+                continue;
+            }
+            units += check_component(component)? + usize::from(!path.is_empty());
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(component);
+        }
+        match units {
+            0 => Err(PathError::Empty),
+            1..=MAX_PATH_UNITS => Ok(Self { wtf8: path.into() }),
+            _ => Err(PathError::PathTooLong { units }),
+        }
+    }
+
+    /// Parses a path of UTF-16 units, as Windows calls give it.
+    ///
+    /// # Errors
+    ///
+    /// [`PathError`], one variant for each rule.
+    pub fn from_utf16(units: &[u16]) -> Result<Self, PathError> {
+        Self::parse(&wide::to_wtf8(units))
+    }
+
+    /// Returns the path as WTF-8 with `/` between components: the name of its tar entry.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.wtf8
+    }
+
+    /// Returns the path in UTF-16 with `\` between components, as Windows calls take it.
+    pub fn to_utf16(&self) -> Vec<u16> {
+        let mut units = wide::from_wtf8(&self.wtf8);
+        for unit in &mut units {
+            if *unit == u16::from(b'/') {
+                *unit = u16::from(b'\\');
+            }
+        }
+        units
+    }
+
+    /// Iterates over the components, as WTF-8, outermost first.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.wtf8.split(|byte| *byte == b'/')
+    }
+
+    /// Returns the last component, as WTF-8.
+    pub fn file_name(&self) -> &[u8] {
+        match self.wtf8.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => &self.wtf8[slash + 1..],
+            None => &self.wtf8,
+        }
+    }
+
+    /// Returns the directory that holds this path; `None` for a top-level name.
+    pub fn parent(&self) -> Option<Self> {
+        let slash = self.wtf8.iter().rposition(|byte| *byte == b'/')?;
+        Some(Self {
+            wtf8: self.wtf8[..slash].into(),
+        })
+    }
+
+    /// Returns the path of `name` (one component or several) inside this directory.
+    ///
+    /// # Errors
+    ///
+    /// [`PathError`], as for [`parse`](Self::parse).
+    pub fn join(&self, name: &[u8]) -> Result<Self, PathError> {
+        let mut joined = self.wtf8.to_vec();
+        joined.push(b'/');
+        joined.extend_from_slice(name);
+        Self::parse(&joined)
+    }
+
+    /// Returns whether this path lies below `directory`, at any depth, by the NTFS comparison.
+    pub fn is_below(&self, directory: &Self) -> bool {
+        let mut own = self.folded_units();
+        directory
+            .folded_units()
+            .all(|unit| own.next() == Some(unit))
+            && own.next() == Some(u16::from(b'/'))
+    }
+
+    /// Iterates over the UTF-16 units of the path, `/` between components, in upper case by the
+    /// NTFS rule: two paths name the same file exactly when these are equal.
+    pub fn folded_units(&self) -> impl Iterator<Item = u16> + '_ {
+        let ascii = self.wtf8.is_ascii();
+        let narrow = if ascii { &self.wtf8[..] } else { &[] };
+        let wide = if ascii {
+            Vec::new()
+        } else {
+            wide::from_wtf8(&self.wtf8)
+        };
+        narrow
+            .iter()
+            .map(|byte| u16::from(byte.to_ascii_uppercase()))
+            .chain(wide.into_iter().map(upcase::upcase_unit))
+    }
+}
+
+/// Checks one component and returns its length in UTF-16 units.
+fn check_component(component: &[u8]) -> Result<usize, PathError> {
+    if component == b".." {
+        return Err(PathError::ParentComponent);
+    }
+    if component.contains(&0) {
+        return Err(PathError::Nul);
+    }
+    if component.contains(&b':') {
+        return Err(PathError::Colon {
+            component: wide::display(component).into_owned(),
+        });
+    }
+    match utf16_len(component) {
+        units @ 0..=MAX_COMPONENT_UNITS => Ok(units),
+        units => Err(PathError::ComponentTooLong { units }),
+    }
+}
+
+/// Counts the UTF-16 units of a WTF-8 text without decoding it: one a lead byte, two for the
+/// four-byte forms.
+fn utf16_len(wtf8: &[u8]) -> usize {
+    wtf8.iter()
+        .map(|byte| match byte {
+            0x80..=0xBF => 0,
+            0xF0.. => 2,
+            _ => 1,
+        })
+        .sum()
+}
+
+impl PartialEq for LayerPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.wtf8 == other.wtf8 || self.folded_units().eq(other.folded_units())
+    }
+}
+
+impl Eq for LayerPath {}
+
+impl Hash for LayerPath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for unit in self.folded_units() {
+            state.write_u16(unit);
+        }
+        state.write_u16(0);
+    }
+}
+
+impl PartialOrd for LayerPath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for LayerPath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.folded_units().cmp(other.folded_units())
+    }
+}
+
+impl fmt::Display for LayerPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&wide::display(&self.wtf8))
+    }
+}
+
+impl fmt::Debug for LayerPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", wide::display(&self.wtf8))
+    }
+}
+
+impl FromStr for LayerPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+/// The name of an alternate data stream: `Zone.Identifier` of `setup.exe:Zone.Identifier`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamName {
+    wtf8: Box<[u8]>,
+}
+
+impl StreamName {
+    /// The type suffix that Windows puts behind the name of a data stream.
+    const DATA_SUFFIX: &'static [u8] = b":$DATA";
+
+    /// Parses a stream's name, with or without `:$DATA` behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`PathError::StreamName`] for an empty name or one with a separator, a NUL or another
+    /// stream type; [`PathError::ComponentTooLong`] over 255 UTF-16 units.
+    pub fn parse(name: &[u8]) -> Result<Self, PathError> {
+        let repaired = wide::to_wtf8(&wide::from_wtf8(name));
+        let bare = strip_data_suffix(&repaired);
+        let units = utf16_len(bare);
+        if bare.is_empty()
+            || bare
+                .iter()
+                .any(|byte| matches!(byte, b'/' | b'\\' | b':' | 0))
+        {
+            return Err(PathError::StreamName {
+                name: wide::display(name).into_owned(),
+            });
+        }
+        if units > MAX_COMPONENT_UNITS {
+            return Err(PathError::ComponentTooLong { units });
+        }
+        Ok(Self { wtf8: bare.into() })
+    }
+
+    /// Returns the bare name as WTF-8.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.wtf8
+    }
+
+    /// Returns the bare name in UTF-16.
+    pub fn to_utf16(&self) -> Vec<u16> {
+        wide::from_wtf8(&self.wtf8)
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&wide::display(&self.wtf8))
+    }
+}
+
+/// Cuts `:$DATA` (in any case) from the end of a stream's name.
+fn strip_data_suffix(name: &[u8]) -> &[u8] {
+    let cut = name.len().saturating_sub(StreamName::DATA_SUFFIX.len());
+    if name[cut..].eq_ignore_ascii_case(StreamName::DATA_SUFFIX) {
+        &name[..cut]
+    } else {
+        name
+    }
+}
+
+/// Splits a tar name into the file and the alternate stream it may name (`dir/file:stream`).
+///
+/// # Errors
+///
+/// [`PathError`] of either part; [`PathError::Drive`] for `C:\x`.
+pub fn split_stream(name: &[u8]) -> Result<(LayerPath, Option<StreamName>), PathError> {
+    let last = name
+        .iter()
+        .rposition(|byte| matches!(byte, b'/' | b'\\'))
+        .map_or(0, |at| at + 1);
+    match name[last..].iter().position(|byte| *byte == b':') {
+        Some(colon) if last + colon > 1 => {
+            let file = LayerPath::parse(&name[..last + colon])?;
+            Ok((file, Some(StreamName::parse(&name[last + colon + 1..])?)))
+        }
+        _ => Ok((LayerPath::parse(name)?, None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> LayerPath {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn separators_and_dots_give_one_canonical_form() {
+        for spelling in ["Files/a/b", r"Files\a\b", "./Files//a/./b/", r"Files/a\b"] {
+            assert_eq!(path(spelling).as_bytes(), b"Files/a/b", "{spelling}");
+        }
+    }
+
+    #[test]
+    fn hostile_names_are_refused() {
+        let long = "x".repeat(256);
+        for (name, error) in [
+            ("", PathError::Empty),
+            ("./.", PathError::Empty),
+            ("/Files", PathError::Absolute),
+            (r"\\server\share", PathError::Absolute),
+            (r"C:\Files", PathError::Drive),
+            ("c:x", PathError::Drive),
+            ("Files/../x", PathError::ParentComponent),
+            (r"Files\..\x", PathError::ParentComponent),
+            ("Files/a\0b", PathError::Nul),
+            (
+                "Files/a:b",
+                PathError::Colon {
+                    component: "a:b".into(),
+                },
+            ),
+            (&long, PathError::ComponentTooLong { units: 256 }),
+            (
+                &"dd/".repeat(16_384),
+                PathError::PathTooLong { units: 49_151 },
+            ),
+        ] {
+            assert_eq!(
+                LayerPath::parse(name.as_bytes()).expect_err(name),
+                error,
+                "{name}"
+            );
+        }
+        assert!(LayerPath::parse("d/".repeat(16_384).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn comparison_ignores_case_as_ntfs_does_and_keeps_the_spelling() {
+        assert_eq!(path("Files/ÄÖ.TXT"), path("files/äö.txt"));
+        assert_ne!(path("Files/straße"), path("Files/STRASSE"));
+        assert_eq!(path("files/X").to_string(), "files/X");
+        assert_eq!(path("a/b").cmp(&path("A/B")), Ordering::Equal);
+    }
+
+    #[test]
+    fn parent_name_and_below() {
+        let file = path("Files/dir/x.txt");
+        assert_eq!(file.file_name(), b"x.txt");
+        assert_eq!(file.parent(), Some(path("Files/dir")));
+        assert_eq!(path("Files").parent(), None);
+        assert!(file.is_below(&path("FILES")) && file.is_below(&path("files/DIR")));
+        assert!(!path("Files2").is_below(&path("Files")) && !file.is_below(&file));
+    }
+
+    #[test]
+    fn an_unpaired_surrogate_survives() {
+        let units = [0x46, 0xD800, 0x5C, 0x61];
+        let path = LayerPath::from_utf16(&units).expect("a legal NTFS name");
+        assert_eq!(path.to_utf16(), units);
+    }
+
+    #[test]
+    fn streams_are_split_from_the_last_component_only() {
+        for (name, file, stream) in [
+            ("Files/a:s", "Files/a", Some("s")),
+            ("Files/a:s:$DATA", "Files/a", Some("s")),
+            ("Files/a:s:$data", "Files/a", Some("s")),
+            ("Files/d/:s", "Files/d", Some("s")),
+            ("Files/a", "Files/a", None),
+        ] {
+            let (got, got_stream) = split_stream(name.as_bytes()).expect(name);
+            assert_eq!(got.to_string(), file);
+            assert_eq!(
+                got_stream.map(|stream| stream.to_string()).as_deref(),
+                stream
+            );
+        }
+        for name in [
+            "C:x",
+            "Files/a:",
+            "Files/a:b:c",
+            "Files/a::$DATA",
+            "C:/x",
+            ":s",
+            "a:b/c",
+        ] {
+            assert!(split_stream(name.as_bytes()).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What can be wrong with a portable layer, and which rules a layer must keep.
+
+use std::path::PathBuf;
+
+use crate::error::ErrorKind;
+use crate::tar::place;
+
+/// Why a folder cannot be used as a portable layer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PortableError {
+    /// The folder is no portable layer.
+    #[error("`{}` is not a portable layer: it has no `{missing}`", path.display())]
+    NotALayer {
+        /// The folder.
+        path: PathBuf,
+        /// The file that is missing.
+        missing: &'static str,
+    },
+    /// A JSON file of the layer is malformed.
+    #[error("`{}` is malformed", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The layer has a format version that this program does not know.
+    #[error("`{}` has format {format} version {version}, which this program does not read", path.display())]
+    Version {
+        /// The layer's folder.
+        path: PathBuf,
+        /// The name of the format.
+        format: String,
+        /// Its version.
+        version: u32,
+    },
+    /// The index is damaged or cannot be used.
+    #[error("the index `{}` cannot be used", path.display())]
+    Index {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// The index holds what no import writes there.
+    #[error("the index `{}` is damaged: {what}", path.display())]
+    IndexContent {
+        /// The database file.
+        path: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The parents given are not the parents that the nearest one has.
+    #[error("the parents of `{}` are {expected}, but {given} were given after it", nearest.display())]
+    ParentMismatch {
+        /// The immediate parent.
+        nearest: PathBuf,
+        /// Its own parents, nearest first.
+        expected: String,
+        /// Those in the caller's list.
+        given: String,
+    },
+    /// Another process imports to the same place.
+    #[error("another import to `{}` is under way", path.display())]
+    Busy {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// The destination has no name or no folder to lie in.
+    #[error("`{}` cannot be the folder of a layer", path.display())]
+    Destination {
+        /// The destination.
+        path: PathBuf,
+    },
+}
+
+impl PortableError {
+    /// Returns the kind of failure.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotALayer { .. } => ErrorKind::NotFound,
+            Self::Json { .. } | Self::Index { .. } | Self::IndexContent { .. } => {
+                ErrorKind::InvalidLayer
+            }
+            Self::Version { .. } => ErrorKind::Unsupported,
+            Self::ParentMismatch { .. } | Self::Destination { .. } => ErrorKind::InvalidInput,
+            Self::Busy { .. } => ErrorKind::Exists,
+        }
+    }
+
+    /// Returns what can be done about it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NotALayer { .. } => {
+                "A portable layer is a folder made by `wclayer import`; `wclayer info` shows one."
+            }
+            Self::ParentMismatch { .. } => {
+                "Give the parents nearest first, base layer last; or only the nearest, whose \
+                 parents are then found by themselves."
+            }
+            Self::Version { .. } => "Use the program version that wrote it, or import it again.",
+            Self::Json { .. } | Self::Index { .. } | Self::IndexContent { .. } => {
+                "The folder was changed or damaged: import the layer again."
+            }
+            Self::Busy { .. } => "Wait for it to end, or choose another path.",
+            Self::Destination { .. } => "Name a folder that is to be made, such as `layers/base`.",
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// An entry that breaks a rule of layers.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", place(entry, *offset))]
+pub struct RuleError {
+    /// The entry's path.
+    pub entry: String,
+    /// Where its first header block starts, in bytes from the start of the uncompressed tar.
+    pub offset: u64,
+    /// The rule.
+    #[source]
+    pub rule: Rule,
+}
+
+/// A rule that every layer keeps.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rule {
+    /// A hard link names a file of the layer or of a parent.
+    #[error("the hard link's target `{target}` is neither in this layer nor in its parents")]
+    LinkTargetMissing {
+        /// The target.
+        target: String,
+    },
+    /// A hard link names a file, not a directory.
+    #[error("the hard link's target `{target}` is a directory")]
+    LinkToDirectory {
+        /// The target.
+        target: String,
+    },
+    /// Hard links end at a file.
+    #[error("the hard link's target `{target}` leads back to the link itself")]
+    LinkLoop {
+        /// The target.
+        target: String,
+    },
+    /// Only layers with parents remove something.
+    #[error("a layer without parents has nothing to remove")]
+    RemovalInBaseLayer,
+    /// Entries lie in directories.
+    #[error("it lies below `{file}`, which is no directory")]
+    BelowFile {
+        /// The file.
+        file: String,
+    },
+    /// Nothing is reached through a reparse point.
+    #[error("it lies below `{reparse_point}`, which is a reparse point")]
+    BelowReparsePoint {
+        /// The reparse point.
+        reparse_point: String,
+    },
+    /// A path that comes twice is the same kind of thing both times.
+    #[error("it is {second}, but the same path is {first} at byte {first_offset:#x}")]
+    DuplicateOfOtherKind {
+        /// What the first one is.
+        first: &'static str,
+        /// Where the first one is.
+        first_offset: u64,
+        /// What this one is.
+        second: &'static str,
+    },
+}
+
+impl Rule {
+    /// Returns what can be done about a layer that breaks the rule.
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::LinkTargetMissing { .. } => {
+                "Is a parent missing? Name each one with -l, nearest first."
+            }
+            Self::RemovalInBaseLayer => "Name the parent layers with -l, nearest first.",
+            Self::LinkToDirectory { .. } | Self::LinkLoop { .. } => {
+                "The tool that wrote this layer is at fault: Windows has no such link."
+            }
+            Self::BelowFile { .. } | Self::BelowReparsePoint { .. } => {
+                "Such an entry would be written through a link, or cannot be written at all."
+            }
+            Self::DuplicateOfOtherKind { .. } => "Remove one of the two entries from the layer.",
+        }
+        .to_owned()
+    }
+}

@@ -1,0 +1,93 @@
+//! Giving a portable layer's tar back, verified while it is read.
+
+use std::io::{BufRead, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::layer::{PortableLayer, verify};
+use super::pipeline::{Counting, ReadAhead};
+use crate::compression::{Compression, CompressionSpec, Encoder};
+use crate::digest::{DiffId, Digest, Hashing};
+use crate::error::{Error, Result};
+use crate::hub::Progress;
+
+/// What was exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportSummary {
+    /// SHA-256 of the uncompressed tar, as verified.
+    pub diff_id: DiffId,
+    /// Size of the uncompressed tar in bytes.
+    pub tar_size: u64,
+    /// SHA-256 of what was written.
+    pub digest: Digest,
+    /// Size of what was written in bytes.
+    pub size: u64,
+    /// How it is compressed.
+    pub compression: Compression,
+}
+
+impl PortableLayer {
+    /// Writes the layer's tar, bit for bit as it was imported, compressed as asked.
+    ///
+    /// Whether all of it is right is known in the end only: on an error what has been written is
+    /// to be thrown away.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Layer`] around the reason: a stored tar that is damaged, an output that cannot be
+    /// written; [`Error::Cancelled`].
+    pub fn export(
+        &self,
+        output: impl Write,
+        compression: CompressionSpec,
+        progress: &dyn Progress,
+    ) -> Result<ExportSummary> {
+        self.export_tar(output, compression, progress)
+            .map_err(|error| match error {
+                Error::Cancelled => error,
+                error => error.of_layer("export", self.path()),
+            })
+    }
+
+    fn export_tar(
+        &self,
+        output: impl Write,
+        compression: CompressionSpec,
+        progress: &dyn Progress,
+    ) -> Result<ExportSummary> {
+        let counter = Arc::new(AtomicU64::new(0));
+        let tar = Hashing::new(Counting::new(self.open_tar()?, Arc::clone(&counter)));
+        let mut input = ReadAhead::start(move || Ok(tar), counter, None, progress);
+        let mut encoder = Encoder::new(Hashing::new(output), compression).map_err(Error::Output)?;
+        loop {
+            let bytes = input
+                .fill_buf()
+                .map_err(|error| match progress.is_cancelled() {
+                    true => Error::Cancelled,
+                    false => Error::Input(error),
+                })?;
+            if bytes.is_empty() {
+                break;
+            }
+            encoder.write_all(bytes).map_err(Error::Output)?;
+            let len = bytes.len();
+            input.consume(len);
+        }
+        let (_, diff_id, tar_size) = input.finish()?.finish();
+        verify(
+            "DiffID of the stored layer",
+            self.descriptor().diff_id,
+            diff_id,
+        )?;
+        let output = encoder.finish().map_err(Error::Output)?;
+        let (mut output, digest, size) = output.finish();
+        output.flush().map_err(Error::Output)?;
+        Ok(ExportSummary {
+            diff_id,
+            tar_size,
+            digest,
+            size,
+            compression: compression.method,
+        })
+    }
+}

@@ -1,0 +1,315 @@
+//! [`import`]: a layer tar into a portable layer, in one pass.
+//!
+//! ```text
+//! source → digest → decompress ─┬→ DiffID → layer.tar      (a thread each for the two ends)
+//!                               └→ entries → content hashes → index
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::check::check;
+use super::descriptor::{EntryCounts, FORMAT, FORMAT_VERSION, LayerDescriptor, SourceBlob};
+use super::error::PortableError;
+use super::index::{Index, IndexBuilder};
+use super::layer::{PortableLayer, canonical, list, verify};
+use super::pipeline::{Counting, ReadAhead, TarSink};
+use super::staging::Staging;
+use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
+use crate::chain::ParentChain;
+use crate::compression::{Compression, Decoder};
+use crate::digest::{DiffId, Hasher, Hashing};
+use crate::error::{Error, Result, io_error};
+use crate::hub::Progress;
+use crate::layout;
+use crate::tar::{ArchiveEnd, TarEntries, TarEntry, TarEntryKind};
+
+/// How a layer is to be imported.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// The parent layers; none for a base layer. When only the nearest is given, its own parents
+    /// complete the chain.
+    pub parents: ParentChain,
+    /// What the uncompressed tar must hash to.
+    pub expected_diff_id: Option<DiffId>,
+    /// Whether an existing layer at the destination is replaced.
+    pub replace: bool,
+}
+
+/// Imports a layer tar (plain, gzip or zstd) to a folder that does not exist yet.
+///
+/// The folder appears whole, with everything on disk, or not at all. Bytes behind the end of the
+/// tar are kept: they are part of its DiffID.
+///
+/// # Errors
+///
+/// [`Error::Layer`] around the reason: an input that cannot be read or is no layer tar, a rule
+/// that the layer breaks, another DiffID than expected, parents that are no layers, a destination
+/// that exists or is being imported to, a full disk, or [`Error::Cancelled`].
+pub fn import<R: Read + Send + 'static>(
+    source: R,
+    destination: impl AsRef<Path>,
+    options: &ImportOptions,
+    progress: &dyn Progress,
+) -> Result<PortableLayer> {
+    let destination = destination.as_ref();
+    let counter = Arc::new(AtomicU64::new(0));
+    let source = Counting::new(source, Arc::clone(&counter));
+    Staging::create(destination, options.replace)
+        .and_then(|staging| {
+            let parents = Parents::open(&options.parents)?;
+            Import {
+                staging,
+                parents,
+                options,
+                progress,
+            }
+            .run(source, counter)
+        })
+        .and_then(PortableLayer::open)
+        .map_err(|error| match error {
+            Error::Cancelled => error,
+            error => error.of_layer("import", destination),
+        })
+}
+
+/// The parents of the layer that is being made.
+pub(super) struct Parents {
+    chain: Vec<PathBuf>,
+    indexes: Vec<Index>,
+}
+
+impl Parents {
+    /// Opens every parent, and checks that they are a chain.
+    pub(super) fn open(given: &ParentChain) -> Result<Self> {
+        let Some(nearest) = given.nearest() else {
+            return Ok(Self {
+                chain: Vec::new(),
+                indexes: Vec::new(),
+            });
+        };
+        let layer = PortableLayer::open(nearest)?;
+        let mut chain = vec![fs::canonicalize(nearest).map_err(io_error("resolve", nearest))?];
+        let own = canonical(layer.parents());
+        if given.len() > 1 && canonical(given)[1..] != own[..] {
+            let rest = ParentChain::from_nearest_first(given.iter_nearest_first().skip(1));
+            return Err(PortableError::ParentMismatch {
+                nearest: nearest.to_owned(),
+                expected: list(layer.parents()),
+                given: list(&rest),
+            }
+            .into());
+        }
+        chain.extend(own);
+        let indexes = chain.iter().map(|path| PortableLayer::open(path)?.index());
+        Ok(Self {
+            indexes: indexes.collect::<Result<_>>()?,
+            chain,
+        })
+    }
+}
+
+/// An import under way.
+pub(super) struct Import<'a> {
+    pub(super) staging: Staging,
+    pub(super) parents: Parents,
+    pub(super) options: &'a ImportOptions,
+    pub(super) progress: &'a dyn Progress,
+}
+
+/// What the pass over the tar found out.
+#[derive(Default)]
+struct Found {
+    counts: EntryCounts,
+    content_size: u64,
+    warnings: Vec<String>,
+}
+
+impl Import<'_> {
+    fn run<R: Read + Send + 'static>(self, source: R, counter: Arc<AtomicU64>) -> Result<PathBuf> {
+        let tar_path = self.staging.path().join(TAR_FILE);
+        let tar = File::create_new(&tar_path).map_err(io_error("create", &tar_path))?;
+        let sink = TarSink::start(tar);
+        let open = move || Decoder::new(Hashing::new(source));
+        let mut input = ReadAhead::start(open, counter, Some(&sink), self.progress);
+        let parsed = self.index(&mut input);
+        let read = parsed.and_then(|found| Ok((found, input.finish()?)));
+        // A full disk shows on the reading side as well; the writing side knows the reason.
+        let written = sink.finish()?.map_err(io_error("write", &tar_path));
+        if self.progress.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let (_, diff_id, tar_size) = written?;
+        let ((found, index), decoder) = read?;
+        let compression = decoder.compression();
+        let (_, digest, size) = decoder.into_inner().finish();
+        let media_type = compression.media_type().to_owned();
+        self.complete(
+            found,
+            &index,
+            diff_id,
+            tar_size,
+            SourceBlob {
+                digest,
+                size,
+                media_type,
+            },
+        )
+    }
+
+    /// Completes a layer whose tar has been written to its place in the staging folder.
+    pub(super) fn run_stored(self) -> Result<PathBuf> {
+        let tar_path = self.staging.path().join(TAR_FILE);
+        let tar = File::open(&tar_path).map_err(io_error("open", &tar_path))?;
+        let counter = Arc::new(AtomicU64::new(0));
+        let tar = Hashing::new(Counting::new(tar, Arc::clone(&counter)));
+        let mut input = ReadAhead::start(move || Ok(tar), counter, None, self.progress);
+        let parsed = self.index(&mut input);
+        let read = parsed.and_then(|found| Ok((found, input.finish()?)));
+        if self.progress.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let ((found, index), tar) = read?;
+        let (_, digest, size) = tar.finish();
+        let media_type = Compression::None.media_type().to_owned();
+        self.complete(
+            found,
+            &index,
+            digest,
+            size,
+            SourceBlob {
+                digest,
+                size,
+                media_type,
+            },
+        )
+    }
+
+    /// Reads all entries into the index, and the input to its end.
+    fn index<R: Read + Send + 'static>(
+        &self,
+        input: &mut ReadAhead<'_, R>,
+    ) -> Result<(Found, Index)> {
+        let mut builder = IndexBuilder::create(&self.staging.path().join(INDEX_FILE))?;
+        let mut found = Found::default();
+        let mut entries = TarEntries::new(&mut *input);
+        while let Some(entry) = entries.next_entry()? {
+            found.count(&entry);
+            self.progress.entry();
+            builder.add_entry(&entry)?;
+            if has_content(&entry) {
+                let sha256 = hash_content(&mut entries)?;
+                builder.add_content(&entry, &sha256)?;
+            }
+        }
+        if entries.end() == Some(ArchiveEnd::MissingEndBlocks) {
+            found.warnings.push("the tar has no end blocks".to_owned());
+        }
+        let behind = skip_to_end(entries.into_inner())?;
+        if behind > 0 {
+            found.warnings.push(format!(
+                "{behind} bytes that are not zero follow the tar's end"
+            ));
+        }
+        Ok((found, builder.finish()?))
+    }
+
+    /// Checks the layer, writes its two small files and puts it in place.
+    fn complete(
+        self,
+        found: Found,
+        index: &Index,
+        diff_id: DiffId,
+        tar_size: u64,
+        source: SourceBlob,
+    ) -> Result<PathBuf> {
+        if let Some(expected) = self.options.expected_diff_id {
+            verify("DiffID", expected, diff_id)?;
+        }
+        check(index, &self.parents.indexes)?;
+        let descriptor = LayerDescriptor {
+            format: FORMAT.to_owned(),
+            version: FORMAT_VERSION,
+            diff_id,
+            tar_size,
+            source,
+            entries: found.counts,
+            content_size: found.content_size,
+            warnings: found.warnings,
+        };
+        self.write_json(DESCRIPTOR_FILE, &descriptor)?;
+        let chain = Some(&self.parents.chain).filter(|chain| !chain.is_empty());
+        self.write_json(layout::LAYER_CHAIN, &chain)?;
+        if self.progress.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        self.staging.commit()
+    }
+
+    fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
+        let path = self.staging.path().join(name);
+        let mut text = serde_json::to_vec_pretty(value).map_err(|source| PortableError::Json {
+            path: path.clone(),
+            source,
+        })?;
+        text.push(b'\n');
+        fs::write(&path, text).map_err(io_error("write", &path))
+    }
+}
+
+impl Found {
+    fn count(&mut self, entry: &TarEntry) {
+        let counts = &mut self.counts;
+        let counter = match &entry.kind {
+            TarEntryKind::File(file) if file.reparse.is_some() => &mut counts.reparse_points,
+            TarEntryKind::File(file) if file.is_directory() => &mut counts.directories,
+            TarEntryKind::File(_) => &mut counts.files,
+            TarEntryKind::Stream(_) => &mut counts.streams,
+            TarEntryKind::Link(_) => &mut counts.links,
+            TarEntryKind::Whiteout(_) => &mut counts.removals,
+            TarEntryKind::Opaque(_) => &mut counts.opaque,
+        };
+        *counter += 1;
+        if has_content(entry) {
+            self.content_size = self.content_size.saturating_add(entry.size);
+        }
+    }
+}
+
+fn has_content(entry: &TarEntry) -> bool {
+    match &entry.kind {
+        TarEntryKind::File(file) => file.has_data,
+        TarEntryKind::Stream(_) => true,
+        _ => false,
+    }
+}
+
+fn hash_content<R: io::BufRead>(entries: &mut TarEntries<R>) -> Result<crate::Digest> {
+    let mut hasher = Hasher::new();
+    loop {
+        let bytes = entries.fill_content()?;
+        if bytes.is_empty() {
+            return Ok(hasher.finish());
+        }
+        hasher.update(bytes);
+        let len = bytes.len();
+        entries.consume_content(len);
+    }
+}
+
+/// Reads the rest of the input; returns how many of its bytes are not zero.
+fn skip_to_end(input: &mut impl io::BufRead) -> Result<u64> {
+    let mut not_zero = 0;
+    loop {
+        let bytes = input.fill_buf().map_err(Error::Input)?;
+        if bytes.is_empty() {
+            return Ok(not_zero);
+        }
+        not_zero += bytes.iter().filter(|byte| **byte != 0).count() as u64;
+        let len = bytes.len();
+        input.consume(len);
+    }
+}

@@ -1,0 +1,233 @@
+//! Writing the index while a layer is imported.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use ntmeta::{FileAttributes, FileBasicInfo, ea};
+use rusqlite::{Connection, params};
+
+use super::read::{Index, IndexedKind};
+use super::schema::{self, index_error, parent_key, path_key};
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::path::LayerPath;
+use crate::portable::FORMAT_VERSION;
+use crate::tar::{FileMember, SparseMap, StreamMember, TarEntry, TarEntryKind};
+
+/// How many descriptors are remembered for sharing. Real layers have some dozens; a layer with a
+/// descriptor a file may not make memory grow.
+const MAX_SHARED_DESCRIPTORS: usize = 4096;
+
+/// Writes an index, entry by entry in the order of the tar.
+pub(in crate::portable) struct IndexBuilder {
+    connection: Connection,
+    path: PathBuf,
+    /// Ids of descriptors by their digest.
+    descriptors: HashMap<Digest, i64>,
+    next_descriptor: i64,
+    next_entry: i64,
+    next_stream: i64,
+}
+
+impl IndexBuilder {
+    /// Creates the database, which must not exist. Nothing in it survives a crash: the folder it
+    /// lies in is thrown away then.
+    pub(in crate::portable) fn create(path: &Path) -> Result<Self> {
+        let error = index_error(path);
+        let connection = Connection::open(path).map_err(&error)?;
+        connection
+            .execute_batch(&format!(
+                "PRAGMA page_size = 8192;
+                 PRAGMA journal_mode = OFF;
+                 PRAGMA synchronous = OFF;
+                 PRAGMA locking_mode = EXCLUSIVE;
+                 PRAGMA cache_size = -8192;
+                 PRAGMA application_id = {};
+                 PRAGMA user_version = {FORMAT_VERSION};
+                 {}
+                 BEGIN;",
+                schema::APPLICATION_ID,
+                schema::TABLES,
+            ))
+            .map_err(&error)?;
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+            descriptors: HashMap::new(),
+            next_descriptor: 0,
+            next_entry: 0,
+            next_stream: 0,
+        })
+    }
+
+    /// Adds an entry; a stream is added to the entry before it by
+    /// [`add_content`](Self::add_content).
+    pub(in crate::portable) fn add_entry(&mut self, entry: &TarEntry) -> Result<()> {
+        let added = match &entry.kind {
+            TarEntryKind::File(file) => return self.add_file(entry.offset, file),
+            TarEntryKind::Stream(_) => return Ok(()),
+            TarEntryKind::Link(link) => self.insert(Row {
+                basic_info: link.basic_info,
+                target: Some(link.target.as_bytes()),
+                ..Row::new(IndexedKind::Link, &link.path, entry.offset)
+            }),
+            TarEntryKind::Whiteout(path) => {
+                self.insert(Row::new(IndexedKind::Removal, path, entry.offset))
+            }
+            TarEntryKind::Opaque(path) => {
+                self.insert(Row::new(IndexedKind::Opaque, path, entry.offset))
+            }
+        };
+        added.map_err(index_error(&self.path))
+    }
+
+    /// Adds the content of a file or a stream, which belongs to the file added last.
+    pub(in crate::portable) fn add_content(
+        &mut self,
+        entry: &TarEntry,
+        sha256: &Digest,
+    ) -> Result<()> {
+        let (name, sparse) = match &entry.kind {
+            TarEntryKind::File(file) => (None, &file.sparse),
+            TarEntryKind::Stream(StreamMember { name, sparse }) => (Some(name.as_bytes()), sparse),
+            _ => return Ok(()),
+        };
+        let added = self
+            .connection
+            .prepare_cached("INSERT INTO stream VALUES (?,?,?,?,?,?,?,?)");
+        let added = added.and_then(|mut insert| {
+            insert.execute(params![
+                self.next_entry - 1,
+                self.next_stream,
+                name,
+                entry.content_offset as i64,
+                entry.size as i64,
+                entry.stored.as_ref().map(SparseMap::to_record),
+                sparse.as_ref().map(SparseMap::to_record),
+                sha256.as_bytes(),
+            ])
+        });
+        added.map_err(index_error(&self.path))?;
+        self.next_stream += 1;
+        Ok(())
+    }
+
+    /// Completes the database and opens it for reading.
+    pub(in crate::portable) fn finish(self) -> Result<Index> {
+        let error = index_error(&self.path);
+        self.connection.execute_batch("COMMIT;").map_err(&error)?;
+        self.connection
+            .execute_batch(schema::INDEXES)
+            .map_err(&error)?;
+        self.connection
+            .close()
+            .map_err(|(_, source)| error(source))?;
+        Index::open(&self.path)
+    }
+
+    fn add_file(&mut self, offset: u64, file: &FileMember) -> Result<()> {
+        let security = file
+            .security
+            .as_ref()
+            .map(|bytes| self.share_descriptor(bytes));
+        let is_directory = file
+            .basic_info
+            .attributes
+            .contains(FileAttributes::DIRECTORY);
+        // The reader has made this list of legal parts, so that it can be encoded.
+        let ea = (!file.ea.is_empty()).then(|| ea::encode_list(&file.ea).unwrap_or_default());
+        let kind = if is_directory {
+            IndexedKind::Directory
+        } else {
+            IndexedKind::File
+        };
+        let added = security.transpose().and_then(|security| {
+            self.insert(Row {
+                basic_info: Some(file.basic_info),
+                security,
+                reparse: file.reparse.as_deref(),
+                ea: ea.as_deref(),
+                other_streams: Some(&file.other_streams[..]).filter(|bytes| !bytes.is_empty()),
+                ..Row::new(kind, &file.path, offset)
+            })
+        });
+        added.map_err(index_error(&self.path))
+    }
+
+    /// Returns the id of a descriptor, stored once however many files have it.
+    fn share_descriptor(&mut self, bytes: &[u8]) -> rusqlite::Result<i64> {
+        let digest = Digest::of(bytes);
+        if let Some(id) = self.descriptors.get(&digest) {
+            return Ok(*id);
+        }
+        let id = self.next_descriptor;
+        self.connection
+            .prepare_cached("INSERT INTO security VALUES (?,?)")?
+            .execute(params![id, bytes])?;
+        self.next_descriptor += 1;
+        if self.descriptors.len() == MAX_SHARED_DESCRIPTORS {
+            self.descriptors.clear();
+        }
+        self.descriptors.insert(digest, id);
+        Ok(id)
+    }
+
+    fn insert(&mut self, row: Row<'_>) -> rusqlite::Result<()> {
+        let info = row.basic_info;
+        let time = |time: fn(&FileBasicInfo) -> ntmeta::FileTime| {
+            info.as_ref().map(|info| time(info).ticks() as i64)
+        };
+        self.connection
+            .prepare_cached("INSERT INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?
+            .execute(params![
+                self.next_entry,
+                row.kind as i64,
+                row.path.as_bytes(),
+                path_key(row.path),
+                parent_key(row.path),
+                row.offset as i64,
+                time(|info| info.creation_time),
+                time(|info| info.last_access_time),
+                time(|info| info.last_write_time),
+                time(|info| info.change_time),
+                info.map(|info| info.attributes.bits()),
+                row.security,
+                row.reparse,
+                row.ea,
+                row.other_streams,
+                row.target,
+            ])?;
+        self.next_entry += 1;
+        self.next_stream = 0;
+        Ok(())
+    }
+}
+
+/// A row of the table `entry`.
+struct Row<'a> {
+    kind: IndexedKind,
+    path: &'a LayerPath,
+    offset: u64,
+    basic_info: Option<FileBasicInfo>,
+    security: Option<i64>,
+    reparse: Option<&'a [u8]>,
+    ea: Option<&'a [u8]>,
+    other_streams: Option<&'a [u8]>,
+    target: Option<&'a [u8]>,
+}
+
+impl<'a> Row<'a> {
+    fn new(kind: IndexedKind, path: &'a LayerPath, offset: u64) -> Self {
+        Self {
+            kind,
+            path,
+            offset,
+            basic_info: None,
+            security: None,
+            reparse: None,
+            ea: None,
+            other_streams: None,
+            target: None,
+        }
+    }
+}

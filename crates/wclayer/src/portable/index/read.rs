@@ -1,0 +1,438 @@
+//! Asking the index about paths, directories and streams.
+
+use std::path::{Path, PathBuf};
+
+use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+
+use super::schema::{APPLICATION_ID, index_error, path_key};
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::path::{LayerPath, StreamName};
+use crate::portable::{FORMAT_VERSION, PortableError};
+use crate::tar::SparseMap;
+
+/// The index of a portable layer, read-only.
+#[derive(Debug)]
+pub struct Index {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// What an entry of the index is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexedKind {
+    /// A file, which may be a reparse point.
+    File = 0,
+    /// A directory, which may be a reparse point.
+    Directory = 1,
+    /// One more name for a file.
+    Link = 2,
+    /// A path of the parents that is gone.
+    Removal = 3,
+    /// A directory whose content in the parents is gone.
+    Opaque = 4,
+}
+
+/// An entry of the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexedEntry {
+    /// Its place in the order of the tar, from 0.
+    pub id: u64,
+    /// What it is.
+    pub kind: IndexedKind,
+    /// Its path, as the tar spells it.
+    pub path: LayerPath,
+    /// Where its first header block starts in `layer.tar`, in bytes.
+    pub offset: u64,
+    /// Times and attributes; removals have none.
+    pub basic_info: Option<FileBasicInfo>,
+    /// The id of its security descriptor, for [`Index::security`].
+    pub security: Option<u64>,
+    /// The buffer of its reparse point.
+    pub reparse: Option<Vec<u8>>,
+    /// Its extended attributes, as a `FILE_FULL_EA_INFORMATION` list.
+    pub ea: Option<Vec<u8>>,
+    /// Records of a backup stream for what has no place in a tar.
+    pub other_streams: Option<Vec<u8>>,
+    /// The target of a link.
+    pub target: Option<LayerPath>,
+}
+
+/// A data stream of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexedStream {
+    /// Its name; `None` for the unnamed data.
+    pub name: Option<StreamName>,
+    /// Where its content starts in `layer.tar`, in bytes.
+    pub offset: u64,
+    /// Its size in bytes, holes included.
+    pub size: u64,
+    /// Which parts of it `layer.tar` holds, when GNU tar left holes out.
+    pub stored: Option<SparseMap>,
+    /// Which parts of it are allocated on Windows, when it is sparse.
+    pub sparse: Option<SparseMap>,
+    /// SHA-256 of the content, holes as zeros.
+    pub sha256: Digest,
+}
+
+/// What one layer says about a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// It has the path.
+    Present(Box<IndexedEntry>),
+    /// It removes the path, or a directory above it, or has something else in its way: whatever
+    /// the parents have there is not to be seen.
+    Hidden,
+    /// It says nothing: the parents decide.
+    Unknown,
+}
+
+const ENTRY_COLUMNS: &str = "id, kind, path, offset, creation_time, last_access_time, \
+     last_write_time, change_time, attributes, security, reparse, ea, other_streams, target";
+
+impl IndexedKind {
+    fn from_number(number: i64) -> Option<Self> {
+        [
+            Self::File,
+            Self::Directory,
+            Self::Link,
+            Self::Removal,
+            Self::Opaque,
+        ]
+        .into_iter()
+        .find(|kind| *kind as i64 == number)
+    }
+
+    /// Returns what it is, for messages.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::File => "a file",
+            Self::Directory => "a directory",
+            Self::Link => "a hard link",
+            Self::Removal => "a removal",
+            Self::Opaque => "an opaque whiteout",
+        }
+    }
+}
+
+impl IndexedEntry {
+    /// Returns whether the entry puts something at its path, rather than removing it.
+    pub fn is_added(&self) -> bool {
+        !matches!(self.kind, IndexedKind::Removal | IndexedKind::Opaque)
+    }
+
+    /// Returns whether nothing may be reached through the entry: it is a reparse point, by its
+    /// data or by its attributes.
+    pub fn is_reparse_point(&self) -> bool {
+        let marked = self
+            .basic_info
+            .as_ref()
+            .is_some_and(|info| info.attributes.contains(FileAttributes::REPARSE_POINT));
+        self.reparse.is_some() || (marked && self.kind != IndexedKind::Link)
+    }
+}
+
+impl Index {
+    /// Opens an index that nobody writes any more.
+    ///
+    /// # Errors
+    ///
+    /// [`PortableError::Index`] when it is no database; [`PortableError::Version`] when it is not
+    /// of the version that this crate reads.
+    pub fn open(path: &Path) -> Result<Self> {
+        let error = index_error(path);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(immutable_uri(path), flags).map_err(&error)?;
+        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let application = pragma("application_id").map_err(&error)?;
+        let version = pragma("user_version").map_err(&error)?;
+        if application != i64::from(APPLICATION_ID) || version != i64::from(FORMAT_VERSION) {
+            return Err(PortableError::Version {
+                path: path.to_owned(),
+                format: "wclayer.portable index".to_owned(),
+                version: u32::try_from(version).unwrap_or(0),
+            }
+            .into());
+        }
+        // A statement of the schema could not do harm, but it has no business here either.
+        connection
+            .pragma_update(None, "trusted_schema", false)
+            .map_err(&error)?;
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Finds what the layer has at a path, removals included, in the order of the tar.
+    ///
+    /// # Errors
+    ///
+    /// [`PortableError`] when the index is damaged.
+    pub fn find(&self, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
+        let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? ORDER BY id");
+        let mut found = self.entries_of(&query, path_key(path))?;
+        found.retain(|entry| entry.path == *path);
+        Ok(found)
+    }
+
+    /// Returns what the layer puts at a path; the last one when it comes more than once.
+    ///
+    /// # Errors
+    ///
+    /// [`PortableError`] when the index is damaged.
+    pub fn find_added(&self, path: &LayerPath) -> Result<Option<IndexedEntry>> {
+        Ok(self.find(path)?.into_iter().rfind(IndexedEntry::is_added))
+    }
+
+    /// Returns what the layer says about a path, with regard to everything above it.
+    ///
+    /// # Errors
+    ///
+    /// [`PortableError`] when the index is damaged.
+    pub fn look_up(&self, path: &LayerPath) -> Result<Lookup> {
+        let mut here = self.find(path)?;
+        if let Some(at) = here.iter().rposition(IndexedEntry::is_added) {
+            return Ok(Lookup::Present(Box::new(here.swap_remove(at))));
+        }
+        if here.iter().any(|entry| entry.kind == IndexedKind::Removal) {
+            return Ok(Lookup::Hidden);
+        }
+        let mut above = path.parent();
+        while let Some(directory) = above {
+            let found = self.find(&directory)?;
+            let removed = |entry: &IndexedEntry| !entry.is_added();
+            let in_the_way = found
+                .iter()
+                .rfind(|entry| entry.is_added())
+                .is_some_and(|entry| {
+                    entry.kind != IndexedKind::Directory || entry.is_reparse_point()
+                });
+            if in_the_way || found.iter().any(removed) {
+                return Ok(Lookup::Hidden);
+            }
+            above = directory.parent();
+        }
+        Ok(Lookup::Unknown)
+    }
+
+    /// Lists the entries directly in a directory (at the top for `None`), in the order of the tar.
+    ///
+    /// # Errors
+    ///
+    /// [`PortableError`] when the index is damaged.
+    pub fn children(&self, directory: Option<&LayerPath>) -> Result<Vec<IndexedEntry>> {
+        let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE parent_key = ? ORDER BY id");
+        let mut found = self.entries_of(&query, directory.map_or(0, path_key))?;
+        found.retain(|entry| entry.path.parent().as_ref() == directory);
+        Ok(found)
+    }
+
+    /// Calls `visit` for every entry, in the order of the tar, until it fails.
+    ///
+    /// # Errors
+    ///
+    /// [`PortableError`] when the index is damaged; what `visit` returns.
+    pub fn for_each(&self, visit: impl FnMut(IndexedEntry) -> Result<()>) -> Result<()> {
+        self.visit(
+            &format!("SELECT {ENTRY_COLUMNS} FROM entry ORDER BY id"),
+            visit,
+        )
+    }
+
+    /// Lists the data streams of an entry, the unnamed one first.
+    ///
+    /// # Errors
+    ///
+    /// [`PortableError`] when the index is damaged.
+    pub fn streams(&self, entry: &IndexedEntry) -> Result<Vec<IndexedStream>> {
+        let error = index_error(&self.path);
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT name, offset, size, stored, sparse, sha256 FROM stream
+                 WHERE entry = ? ORDER BY ordinal",
+            )
+            .map_err(&error)?;
+        let mut rows = statement.query([entry.id as i64]).map_err(&error)?;
+        let mut streams = Vec::new();
+        while let Some(row) = rows.next().map_err(&error)? {
+            let stream = stream_of(row).map_err(&error)?;
+            streams.push(stream.ok_or_else(|| self.damaged("a stream cannot be"))?);
+        }
+        Ok(streams)
+    }
+
+    /// Returns a security descriptor by its id.
+    ///
+    /// # Errors
+    ///
+    /// [`PortableError`] when the index is damaged or has no such descriptor.
+    pub fn security(&self, id: u64) -> Result<Vec<u8>> {
+        self.connection
+            .prepare_cached("SELECT descriptor FROM security WHERE id = ?")
+            .and_then(|mut query| query.query_row([id as i64], |row| row.get(0)).optional())
+            .map_err(index_error(&self.path))?
+            .ok_or_else(|| self.damaged("a security descriptor is missing"))
+    }
+
+    /// Calls `visit` for the first entry (removals left out) of each directory.
+    pub(in crate::portable) fn for_each_directory(
+        &self,
+        visit: impl FnMut(IndexedEntry) -> Result<()>,
+    ) -> Result<()> {
+        let query = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE id IN
+             (SELECT MIN(id) FROM entry WHERE kind <= 2 GROUP BY parent_key) ORDER BY id"
+        );
+        self.visit(&query, visit)
+    }
+
+    /// Calls `visit` for every hard link.
+    pub(in crate::portable) fn for_each_link(
+        &self,
+        visit: impl FnMut(IndexedEntry) -> Result<()>,
+    ) -> Result<()> {
+        self.visit(
+            &format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE kind = 2 ORDER BY id"),
+            visit,
+        )
+    }
+
+    /// Calls `visit` for the entries of every key under which more than one thing was added.
+    pub(in crate::portable) fn for_each_repeated(
+        &self,
+        visit: impl FnMut(IndexedEntry) -> Result<()>,
+    ) -> Result<()> {
+        let query = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE kind <= 2 AND path_key IN
+             (SELECT path_key FROM entry WHERE kind <= 2 GROUP BY path_key HAVING COUNT(*) > 1)
+             ORDER BY path_key, id"
+        );
+        self.visit(&query, visit)
+    }
+
+    fn visit(&self, query: &str, mut visit: impl FnMut(IndexedEntry) -> Result<()>) -> Result<()> {
+        let error = index_error(&self.path);
+        let mut statement = self.connection.prepare(query).map_err(&error)?;
+        let mut rows = statement.query([]).map_err(&error)?;
+        while let Some(row) = rows.next().map_err(&error)? {
+            visit(self.entry_of(row)?)?;
+        }
+        Ok(())
+    }
+
+    fn entries_of(&self, query: &str, key: i64) -> Result<Vec<IndexedEntry>> {
+        let error = index_error(&self.path);
+        let mut statement = self.connection.prepare_cached(query).map_err(&error)?;
+        let mut rows = statement.query(params![key]).map_err(&error)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(&error)? {
+            found.push(self.entry_of(row)?);
+        }
+        Ok(found)
+    }
+
+    fn entry_of(&self, row: &Row<'_>) -> Result<IndexedEntry> {
+        let entry = read_entry(row).map_err(index_error(&self.path))?;
+        entry.ok_or_else(|| self.damaged("an entry cannot be"))
+    }
+
+    fn damaged(&self, what: &'static str) -> crate::error::Error {
+        PortableError::IndexContent {
+            path: self.path.clone(),
+            what,
+        }
+        .into()
+    }
+}
+
+/// The URI that opens a database without locks, journals or any write.
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    let text = path.to_string_lossy().replace('\\', "/");
+    if cfg!(windows) && !text.starts_with('/') {
+        uri.push('/');
+    }
+    for byte in text.bytes() {
+        match byte {
+            b'%' | b'?' | b'#' => uri.push_str(&format!("%{byte:02X}")),
+            _ if byte.is_ascii() => uri.push(char::from(byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}
+
+fn read_entry(row: &Row<'_>) -> rusqlite::Result<Option<IndexedEntry>> {
+    let time = |column| {
+        row.get(column)
+            .map(|ticks: i64| FileTime::from_ticks(ticks as u64))
+    };
+    let basic_info = match row.get::<_, Option<i64>>(8)? {
+        None => None,
+        Some(attributes) => Some(FileBasicInfo {
+            creation_time: time(4)?,
+            last_access_time: time(5)?,
+            last_write_time: time(6)?,
+            change_time: time(7)?,
+            attributes: FileAttributes::from_bits_retain(attributes as u32),
+        }),
+    };
+    let target = match row.get_ref(13)?.as_blob_or_null()? {
+        None => None,
+        Some(bytes) => match LayerPath::parse(bytes) {
+            Ok(path) => Some(path),
+            Err(_) => return Ok(None),
+        },
+    };
+    let (Some(kind), Ok(path)) = (
+        IndexedKind::from_number(row.get(1)?),
+        LayerPath::parse(row.get_ref(2)?.as_blob()?),
+    ) else {
+        return Ok(None);
+    };
+    Ok(Some(IndexedEntry {
+        id: row.get::<_, i64>(0)? as u64,
+        kind,
+        path,
+        offset: row.get::<_, i64>(3)? as u64,
+        basic_info,
+        security: row.get::<_, Option<i64>>(9)?.map(|id| id as u64),
+        reparse: row.get(10)?,
+        ea: row.get(11)?,
+        other_streams: row.get(12)?,
+        target,
+    }))
+}
+
+fn stream_of(row: &Row<'_>) -> rusqlite::Result<Option<IndexedStream>> {
+    let size = row.get::<_, i64>(2)? as u64;
+    let map = |column| -> rusqlite::Result<Option<Option<SparseMap>>> {
+        Ok(match row.get::<_, Option<String>>(column)? {
+            None => Some(None),
+            Some(text) => SparseMap::from_record(text.as_bytes(), size).ok().map(Some),
+        })
+    };
+    let name = match row.get_ref(0)?.as_blob_or_null()? {
+        None => Some(None),
+        Some(bytes) => StreamName::parse(bytes).ok().map(Some),
+    };
+    let (Some(name), Some(stored), Some(sparse)) = (name, map(3)?, map(4)?) else {
+        return Ok(None);
+    };
+    let sha256 = Digest::from_bytes(row.get(5)?);
+    let offset = row.get::<_, i64>(1)? as u64;
+    Ok(Some(IndexedStream {
+        name,
+        offset,
+        size,
+        stored,
+        sparse,
+        sha256,
+    }))
+}

@@ -1,0 +1,94 @@
+//! The tables of the index, and the keys that paths have in it.
+
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::Error;
+use crate::path::LayerPath;
+use crate::portable::PortableError;
+
+/// The tables. Times are FILETIME ticks and attributes `FILE_ATTRIBUTE_*` bits, both with the bits
+/// of the unsigned number in SQLite's signed one; offsets and sizes are bytes.
+pub(super) const TABLES: &str = "
+CREATE TABLE security (
+    id INTEGER PRIMARY KEY,
+    descriptor BLOB NOT NULL              -- self-relative, as in the tar
+);
+CREATE TABLE entry (
+    id INTEGER PRIMARY KEY,               -- order in the tar, from 0
+    kind INTEGER NOT NULL,                -- 0 file, 1 directory, 2 link, 3 removal, 4 opaque
+    path BLOB NOT NULL,                   -- WTF-8, components separated by '/'
+    path_key INTEGER NOT NULL,
+    parent_key INTEGER NOT NULL,          -- key of the directory; 0 at the top
+    offset INTEGER NOT NULL,              -- of the first header block in layer.tar
+    creation_time INTEGER,
+    last_access_time INTEGER,
+    last_write_time INTEGER,
+    change_time INTEGER,
+    attributes INTEGER,
+    security INTEGER REFERENCES security (id),
+    reparse BLOB,                         -- REPARSE_DATA_BUFFER
+    ea BLOB,                              -- FILE_FULL_EA_INFORMATION list
+    other_streams BLOB,                   -- backup stream records
+    target BLOB                           -- of a link: a path as above
+);
+CREATE TABLE stream (
+    entry INTEGER NOT NULL REFERENCES entry (id),
+    ordinal INTEGER NOT NULL,             -- order behind the entry, from 0
+    name BLOB,                            -- WTF-8; NULL for the unnamed data
+    offset INTEGER NOT NULL,              -- of the content in layer.tar
+    size INTEGER NOT NULL,                -- holes included
+    stored TEXT,                          -- OFFSET+LENGTH,...: the ranges in layer.tar, if not all
+    sparse TEXT,                          -- OFFSET+LENGTH,...: the ranges on Windows, if sparse
+    sha256 BLOB NOT NULL,                 -- of the content, holes as zeros
+    PRIMARY KEY (entry, ordinal)
+) WITHOUT ROWID;
+";
+
+/// The indexes, made once all rows are there: sorting once is faster than keeping in order.
+pub(super) const INDEXES: &str = "
+CREATE INDEX entry_path ON entry (path_key, kind);
+CREATE INDEX entry_parent ON entry (parent_key);
+";
+
+/// `PRAGMA application_id`: `WCLP`.
+pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"WCLP");
+
+/// Computes the key of a path: the first 64 bits of the SHA-256 of its upper-cased UTF-16 units,
+/// little-endian, `/` between components.
+pub(super) fn path_key(path: &LayerPath) -> i64 {
+    let mut hasher = Sha256::new();
+    let mut units = path.folded_units();
+    let mut piece = [0; 128];
+    loop {
+        let mut filled = 0;
+        for (bytes, unit) in piece.chunks_exact_mut(2).zip(units.by_ref()) {
+            bytes.copy_from_slice(&unit.to_le_bytes());
+            filled += 2;
+        }
+        hasher.update(&piece[..filled]);
+        if filled < piece.len() {
+            break;
+        }
+    }
+    let hash: [u8; 32] = hasher.finalize().into();
+    let [a, b, c, d, e, f, g, h, ..] = hash;
+    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// Computes the key of the directory that holds a path; 0 at the top.
+pub(super) fn parent_key(path: &LayerPath) -> i64 {
+    path.parent().map_or(0, |parent| path_key(&parent))
+}
+
+/// Says which index an SQLite error is about.
+pub(super) fn index_error(path: &Path) -> impl Fn(rusqlite::Error) -> Error {
+    move |source| {
+        PortableError::Index {
+            path: path.to_owned(),
+            source,
+        }
+        .into()
+    }
+}

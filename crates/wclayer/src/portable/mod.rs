@@ -1,0 +1,39 @@
+//! The portable layer: a layer as a folder on any host, the default where Windows is not.
+//!
+//! ```text
+//! PATH/layer.tar         the uncompressed layer tar, verbatim
+//! PATH/index.sqlite      entries, places, metadata and content hashes
+//! PATH/layer.json        what the layer is: DiffID, source, counts
+//! PATH/layerchain.json   the parents' folders, nearest first; `null` for a base layer
+//! ```
+//!
+//! [`import`] stores a tar while it is parsed, hashed and indexed in one pass; [`PortableLayer`]
+//! opens, reads and exports it again, bit for bit; [`PortableLayerWriter`] takes entries from any
+//! source of the hub. A layer appears at its path whole or not at all: it is built in a sibling
+//! folder, flushed to the disk and renamed. The format is described in `docs/portable-layer.md`.
+
+mod check;
+mod descriptor;
+mod error;
+mod export;
+mod import;
+mod index;
+mod layer;
+mod pipeline;
+mod staging;
+mod writer;
+
+pub use descriptor::{EntryCounts, FORMAT_VERSION, LayerDescriptor, SourceBlob};
+pub use error::{PortableError, Rule, RuleError};
+pub use export::ExportSummary;
+pub use import::{ImportOptions, import};
+pub use index::{Index, IndexedEntry, IndexedKind, IndexedStream, Lookup};
+pub use layer::{PortableLayer, PortableLayerReader};
+pub use writer::PortableLayerWriter;
+
+/// The layer tar, verbatim.
+pub(crate) const TAR_FILE: &str = "layer.tar";
+/// The index, an SQLite database.
+pub(crate) const INDEX_FILE: &str = "index.sqlite";
+/// The descriptor.
+pub(crate) const DESCRIPTOR_FILE: &str = "layer.json";

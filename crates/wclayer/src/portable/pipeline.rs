@@ -1,0 +1,279 @@
+//! Reading ahead: a thread that reads (and decompresses, and hashes) while others work.
+//!
+//! [`ReadAhead`] owns a fixed set of buffers that go round: the thread fills one, the consumer
+//! reads it as a [`BufRead`], and when its last user lets it go it is filled again. Memory does not
+//! depend on the size of the input. [`TarSink`] takes the same buffers, unchanged and uncopied, to
+//! a second thread that hashes them and writes them to a file.
+
+use std::fs::File;
+use std::io::{self, BufRead, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::digest::{DiffId, Hasher};
+use crate::error::{Error, Result};
+use crate::hub::Progress;
+
+/// The size of a buffer in bytes.
+const BUFFER: usize = 512 * 1024;
+/// How many buffers go round: 4 MiB in all.
+const BUFFERS: usize = 8;
+/// How often a waiting consumer looks whether it is to stop.
+const CANCEL_POLL: Duration = Duration::from_millis(100);
+/// How many bytes are written before the disk is asked to store them: the last flush, which the
+/// caller waits for, then finds little left.
+const FLUSH_EVERY: u64 = 32 << 20;
+
+/// A filled buffer. Dropped by its last user, it goes back to be filled again.
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    home: Sender<Vec<u8>>,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // The reading thread may have ended; then nobody needs the buffer.
+        let _ = self.home.send(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// Reads from `R` in a thread of its own.
+pub(super) struct ReadAhead<'a, R> {
+    filled: Receiver<io::Result<Arc<Buffer>>>,
+    current: Option<Arc<Buffer>>,
+    position: usize,
+    thread: Option<JoinHandle<Option<R>>>,
+    /// Where every buffer goes as well, unchanged.
+    tee: Option<&'a TarSink>,
+    progress: &'a dyn Progress,
+    /// Bytes of the source that have been read, and those that progress knows of.
+    counter: Arc<AtomicU64>,
+    reported: u64,
+}
+
+impl<'a, R: Read + Send + 'static> ReadAhead<'a, R> {
+    /// Starts a thread that makes a reader by `open` and reads it to its end. `counter` is what
+    /// the progress shows: the bytes read from the source.
+    pub(super) fn start(
+        open: impl FnOnce() -> io::Result<R> + Send + 'static,
+        counter: Arc<AtomicU64>,
+        tee: Option<&'a TarSink>,
+        progress: &'a dyn Progress,
+    ) -> Self {
+        let (full_sender, filled) = sync_channel(BUFFERS);
+        let (home, empty) = channel();
+        for _ in 0..BUFFERS {
+            // The receiver lives in this function.
+            let _ = home.send(Vec::new());
+        }
+        let thread = std::thread::spawn(move || read_all(open, &empty, &home, &full_sender));
+        Self {
+            filled,
+            current: None,
+            position: 0,
+            thread: thread.into(),
+            tee,
+            progress,
+            counter,
+            reported: 0,
+        }
+    }
+
+    /// Waits for the thread, which has reached the end of its input, and returns its reader.
+    pub(super) fn finish(mut self) -> Result<R> {
+        let thread = self.thread.take().ok_or(Error::WorkerLost)?;
+        thread.join().ok().flatten().ok_or(Error::WorkerLost)
+    }
+
+    fn next_buffer(&mut self) -> io::Result<()> {
+        self.current = None;
+        self.position = 0;
+        let next = loop {
+            if self.progress.is_cancelled() {
+                return Err(io::Error::other("cancelled"));
+            }
+            match self.filled.recv_timeout(CANCEL_POLL) {
+                Ok(next) => break next?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        };
+        let read = self.counter.load(Ordering::Relaxed);
+        self.progress.advance(read - self.reported);
+        self.reported = read;
+        if let Some(tee) = self.tee {
+            tee.take(Arc::clone(&next))?;
+        }
+        self.current = Some(next);
+        Ok(())
+    }
+}
+
+/// The body of the reading thread. Returns the reader when it came to the end of its input; the
+/// consumer knows of every other end.
+fn read_all<R: Read>(
+    open: impl FnOnce() -> io::Result<R>,
+    empty: &Receiver<Vec<u8>>,
+    home: &Sender<Vec<u8>>,
+    full: &SyncSender<io::Result<Arc<Buffer>>>,
+) -> Option<R> {
+    let mut reader = match open() {
+        Ok(reader) => reader,
+        Err(error) => {
+            let _ = full.send(Err(error));
+            return None;
+        }
+    };
+    loop {
+        let mut bytes = empty.recv().ok()?;
+        bytes.resize(BUFFER, 0);
+        match fill(&mut reader, &mut bytes) {
+            Ok(0) => return Some(reader),
+            Ok(len) => {
+                bytes.truncate(len);
+                full.send(Ok(Arc::new(Buffer {
+                    bytes,
+                    home: home.clone(),
+                })))
+                .ok()?;
+            }
+            Err(error) => {
+                let _ = full.send(Err(error));
+                return None;
+            }
+        }
+    }
+}
+
+/// Reads until the buffer is full or the input ends.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+impl<R: Read + Send + 'static> BufRead for ReadAhead<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|buffer| self.position == buffer.bytes.len())
+        {
+            self.next_buffer()?;
+        }
+        Ok(self
+            .current
+            .as_ref()
+            .map_or(&[], |buffer| &buffer.bytes[self.position..]))
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.position += count;
+    }
+}
+
+impl<R: Read + Send + 'static> Read for ReadAhead<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let count = available.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&available[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+/// Hashes buffers and writes them to a file, in a thread of its own.
+pub(super) struct TarSink {
+    buffers: SyncSender<Arc<Buffer>>,
+    thread: JoinHandle<io::Result<(File, DiffId, u64)>>,
+}
+
+impl TarSink {
+    /// Starts the thread, which owns `file`.
+    pub(super) fn start(file: File) -> Self {
+        let (buffers, received) = sync_channel(BUFFERS);
+        let thread = std::thread::spawn(move || write_all(file, &received));
+        Self { buffers, thread }
+    }
+
+    fn take(&self, buffer: Arc<Buffer>) -> io::Result<()> {
+        self.buffers
+            .send(buffer)
+            .map_err(|_| io::Error::other("the layer tar cannot be written"))
+    }
+
+    /// Waits until all is written; returns the file, its digest and its size in bytes.
+    pub(super) fn finish(self) -> Result<io::Result<(File, DiffId, u64)>> {
+        drop(self.buffers);
+        self.thread.join().map_err(|_| Error::WorkerLost)
+    }
+}
+
+fn write_all(mut file: File, received: &Receiver<Arc<Buffer>>) -> io::Result<(File, DiffId, u64)> {
+    let flusher = Flusher::start(&file)?;
+    let (mut hasher, mut len, mut flushed) = (Hasher::new(), 0, 0);
+    for buffer in received {
+        hasher.update(&buffer.bytes);
+        file.write_all(&buffer.bytes)?;
+        len += buffer.bytes.len() as u64;
+        if len - flushed >= FLUSH_EVERY {
+            flusher.flush();
+            flushed = len;
+        }
+    }
+    Ok((file, hasher.finish(), len))
+}
+
+/// Asks the disk, in the background, to store what has been written so far.
+struct Flusher {
+    requests: SyncSender<()>,
+}
+
+impl Flusher {
+    fn start(file: &File) -> io::Result<Self> {
+        let file = file.try_clone()?;
+        let (requests, received) = sync_channel(1);
+        // The thread ends with the sender. Its errors are found again by the last flush.
+        std::thread::spawn(move || {
+            for () in received {
+                let _ = file.sync_data();
+            }
+        });
+        Ok(Self { requests })
+    }
+
+    /// Does nothing when the last request is still waiting.
+    fn flush(&self) {
+        let _ = self.requests.try_send(());
+    }
+}
+
+/// Counts the bytes that are read, for [`ReadAhead`]'s progress.
+pub(super) struct Counting<R> {
+    inner: R,
+    counter: Arc<AtomicU64>,
+}
+
+impl<R> Counting<R> {
+    pub(super) fn new(inner: R, counter: Arc<AtomicU64>) -> Self {
+        Self { inner, counter }
+    }
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.counter.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}

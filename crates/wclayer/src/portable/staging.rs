@@ -1,0 +1,247 @@
+//! Building a folder beside its destination, and putting it there whole.
+//!
+//! A [`Staging`] holds the lock of its destination and a fresh sibling folder. Dropped, it leaves
+//! nothing behind; [`commit`](Staging::commit) flushes and renames. What a killed process left is
+//! removed by the next one that gets the lock.
+
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::error::PortableError;
+use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
+use crate::error::{Error, Result, io_error};
+use crate::layout;
+
+/// A folder under construction.
+pub(super) struct Staging {
+    // Declared before the lock: dropped first.
+    folder: TempDir,
+    destination: PathBuf,
+    replace: bool,
+    lock: Lock,
+}
+
+impl Staging {
+    /// Locks `destination` and makes a sibling folder; the folders above are made as needed.
+    pub(super) fn create(destination: &Path, replace: bool) -> Result<Self> {
+        let place = || PortableError::Destination {
+            path: destination.to_owned(),
+        };
+        let destination = std::path::absolute(destination).map_err(|_| place())?;
+        let name = destination.file_name().ok_or_else(place)?.to_owned();
+        let parent = destination.parent().ok_or_else(place)?;
+        fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+        let lock = Lock::take(&destination, &hidden(&name, ".lock"))?;
+        check_destination(&destination, replace)?;
+        let prefix = hidden(&name, ".import-");
+        remove_left_overs(parent, &prefix);
+        let folder = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(parent)
+            .map_err(io_error("create a folder in", parent))?;
+        open_to_others(folder.path());
+        Ok(Self {
+            folder,
+            destination,
+            replace,
+            lock,
+        })
+    }
+
+    /// Returns the folder to build in.
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Flushes the folder and puts it in place; returns the destination.
+    pub(super) fn commit(self) -> Result<PathBuf> {
+        let Self {
+            folder,
+            destination,
+            replace,
+            lock,
+        } = self;
+        for name in [TAR_FILE, INDEX_FILE, DESCRIPTOR_FILE, layout::LAYER_CHAIN] {
+            let path = folder.path().join(name);
+            let file = File::options()
+                .write(true)
+                .open(&path)
+                .map_err(io_error("open", &path))?;
+            file.sync_all().map_err(io_error("flush", &path))?;
+        }
+        sync_folder(folder.path())?;
+        if replace && destination.exists() {
+            exchange(folder.path(), &destination)?;
+        } else {
+            put_in_place(folder.path(), &destination)?;
+            // The folder has moved: there is nothing left to clean up.
+            let _ = folder.keep();
+        }
+        if let Some(parent) = destination.parent() {
+            sync_folder(parent)?;
+        }
+        drop(lock);
+        Ok(destination)
+    }
+}
+
+/// Names a hidden sibling of the destination.
+fn hidden(name: &std::ffi::OsStr, suffix: &str) -> OsString {
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(suffix);
+    hidden
+}
+
+/// Refuses to touch what is there already, but for an empty folder, or a layer on request.
+fn check_destination(destination: &Path, replace: bool) -> Result<()> {
+    let Ok(metadata) = fs::symlink_metadata(destination) else {
+        return Ok(());
+    };
+    if metadata.is_dir() && is_empty(destination) {
+        return Ok(());
+    }
+    let is_layer = metadata.is_dir() && destination.join(DESCRIPTOR_FILE).is_file();
+    if is_layer && replace {
+        return Ok(());
+    }
+    Err(Error::Exists {
+        path: destination.to_owned(),
+        is_layer,
+    })
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Removes what killed imports to the same destination left; the caller holds the lock.
+fn remove_left_overs(parent: &Path, prefix: &OsString) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(prefix.as_encoded_bytes())
+        {
+            // What cannot be removed is in nobody's way.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// A temporary folder is private; a layer is as open as the user's other folders.
+#[cfg(unix)]
+fn open_to_others(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let umask = rustix::process::umask(rustix::fs::Mode::empty());
+    rustix::process::umask(umask);
+    let mode = 0o777 & !u32::from(umask.bits() as u16);
+    // A private folder works as well.
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(mode));
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_folder: &Path) {}
+
+fn put_in_place(folder: &Path, destination: &Path) -> Result<()> {
+    // Windows does not rename onto an empty folder.
+    #[cfg(windows)]
+    let _ = fs::remove_dir(destination);
+    fs::rename(folder, destination).map_err(|source| {
+        if fs::symlink_metadata(destination).is_ok() {
+            let is_layer = destination.join(DESCRIPTOR_FILE).is_file();
+            Error::Exists {
+                path: destination.to_owned(),
+                is_layer,
+            }
+        } else {
+            io_error("rename the finished layer to", destination)(source)
+        }
+    })
+}
+
+/// Swaps the new folder with the old one, which is then removed with the temporary folder.
+fn exchange(new: &Path, old: &Path) -> Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        if renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE).is_ok() {
+            return Ok(());
+        }
+    }
+    // Without an atomic exchange the old layer steps aside first, and comes back on failure.
+    let aside = new.with_extension("old");
+    fs::rename(old, &aside).map_err(io_error("rename", old))?;
+    if let Err(error) = put_in_place(new, old) {
+        let _ = fs::rename(&aside, old);
+        return Err(error);
+    }
+    fs::rename(&aside, new).map_err(io_error("rename", &aside))
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    // Windows has no handle of a folder to flush; NTFS journals names by itself.
+    if cfg!(unix) {
+        let handle = File::open(folder).map_err(io_error("open", folder))?;
+        handle.sync_all().map_err(io_error("flush", folder))?;
+    }
+    Ok(())
+}
+
+/// The lock of a destination: a locked file beside it that goes away with the lock.
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    fn take(destination: &Path, name: &OsString) -> Result<Self> {
+        let path = destination.with_file_name(name);
+        loop {
+            let file = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&path)
+                .map_err(io_error("create", &path))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(PortableError::Busy {
+                        path: destination.to_owned(),
+                    }
+                    .into());
+                }
+                Err(TryLockError::Error(source)) => return Err(io_error("lock", &path)(source)),
+            }
+            // Between opening and locking, the last owner may have removed the file.
+            if is_at(&file, &path) {
+                return Ok(Self { path, _file: file });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((file.metadata(), fs::metadata(path)), (Ok(a), Ok(b)) if id(&a) == id(&b))
+}
+
+#[cfg(not(unix))]
+fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
+}

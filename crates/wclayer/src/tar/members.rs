@@ -1,0 +1,495 @@
+//! The members of a tar, one after the other: headers, extended headers and content, without any
+//! knowledge of layers.
+//!
+//! [`MemberReader`] goes forward only, over any [`BufRead`], and lends the content as slices of the
+//! reader's own buffer. PAX and GNU long names are applied, sparse members expanded; positions are
+//! byte offsets in the tar, so that messages and indexes can point at them.
+//!
+//! Sources: POSIX.1-2017 `pax`; GNU tar manual; Go `archive/tar/reader.go` for what is tolerated.
+
+use std::io::{self, BufRead};
+
+use super::error::{TarError, TarProblem};
+use super::header::{self, BLOCK, Header, type_flag};
+use super::pax::{MAX_EXTENDED_HEADER, PaxRecords, key};
+use super::sparse::{self, GnuSparse, OldGnu, SparseMap};
+
+/// One member: what its headers say. Its content is read from the [`MemberReader`].
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Where its first header block (of an extended header, if it has one) starts.
+    pub offset: u64,
+    /// Where its content starts.
+    pub content_offset: u64,
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its link target; empty without one.
+    pub link_name: Vec<u8>,
+    /// The header's type byte; a v7 header without a type is made `0` or `5`.
+    pub type_flag: u8,
+    /// The length of the content as it is read, in bytes, holes included.
+    pub size: u64,
+    /// Last modification in seconds since 1970, from the header.
+    pub modified: i64,
+    /// Last access in seconds since 1970, from a GNU header.
+    pub accessed: Option<i64>,
+    /// Last change in seconds since 1970, from a GNU header.
+    pub changed: Option<i64>,
+    /// The records of its extended header, after those of the global ones.
+    pub pax: PaxRecords,
+    /// Which parts are stored, when GNU tar left the holes out.
+    pub sparse: Option<SparseMap>,
+}
+
+/// How a tar ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveEnd {
+    /// With two blocks of zeros, as it should.
+    Complete,
+    /// With one block of zeros, or none, or inside the padding of the last member.
+    MissingEndBlocks,
+}
+
+/// Reads the members of a tar.
+pub struct MemberReader<R> {
+    input: R,
+    /// Bytes read so far.
+    offset: u64,
+    /// Bytes of padding behind the current content.
+    padding: u64,
+    content: Content,
+    /// The current member, for messages.
+    current: (u64, Vec<u8>),
+    global: PaxRecords,
+    end: Option<ArchiveEnd>,
+}
+
+/// What is left of the current member's content.
+enum Content {
+    Stored(u64),
+    Sparse {
+        map: SparseMap,
+        next: usize,
+        position: u64,
+    },
+}
+
+/// What extended headers say about the member behind them.
+#[derive(Default)]
+struct Extended {
+    pax: PaxRecords,
+    name: Option<Vec<u8>>,
+    link_name: Option<Vec<u8>>,
+    any: bool,
+}
+
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+impl<R: BufRead> MemberReader<R> {
+    /// Starts at the first block of a tar.
+    pub fn new(input: R) -> Self {
+        Self {
+            input,
+            offset: 0,
+            padding: 0,
+            content: Content::Stored(0),
+            current: (0, Vec::new()),
+            global: PaxRecords::default(),
+            end: None,
+        }
+    }
+
+    /// Returns how many bytes of the tar have been read.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Returns how the tar ended, once it did.
+    pub fn end(&self) -> Option<ArchiveEnd> {
+        self.end
+    }
+
+    /// Gives the input back; what follows the end of the archive is still unread.
+    pub fn into_inner(self) -> R {
+        self.input
+    }
+
+    /// Moves to the next member, skipping what is left of the current one; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`TarError`] for anything but a well-formed member or end.
+    pub fn next_member(&mut self) -> Result<Option<Member>, TarError> {
+        if self.end.is_some() {
+            return Ok(None);
+        }
+        self.skip_content()?;
+        let start = self.offset;
+        self.current = (start, Vec::new());
+        match self.read_member(start) {
+            Ok(member) => Ok(member),
+            Err(problem) => Err(TarError::new(&self.current.1, start, problem)),
+        }
+    }
+
+    /// Lends the next bytes of the current member's content; an empty slice at its end.
+    ///
+    /// # Errors
+    ///
+    /// When the input fails or ends too early.
+    pub fn fill_content(&mut self) -> Result<&[u8], TarError> {
+        let (stored, hole) = self.available();
+        if hole > 0 {
+            return Ok(&ZEROS[..hole.min(ZEROS.len() as u64) as usize]);
+        }
+        if stored == 0 {
+            return Ok(&[]);
+        }
+        match self.input.fill_buf() {
+            Ok([]) => Err(self
+                .current
+                .error(TarProblem::TruncatedContent { missing: stored })),
+            Ok(bytes) => Ok(&bytes[..bytes
+                .len()
+                .min(usize::try_from(stored).unwrap_or(usize::MAX))]),
+            Err(error) => Err(self.current.error(TarProblem::Io(error))),
+        }
+    }
+
+    /// Marks `count` bytes, which [`fill_content`](Self::fill_content) lent, as read.
+    pub fn consume_content(&mut self, count: usize) {
+        let from_input = match &mut self.content {
+            Content::Stored(left) => {
+                *left -= (count as u64).min(*left);
+                true
+            }
+            Content::Sparse {
+                map,
+                next,
+                position,
+            } => {
+                let stored = map
+                    .ranges
+                    .get(*next)
+                    .is_some_and(|range| *position >= range.offset);
+                *position += count as u64;
+                while map
+                    .ranges
+                    .get(*next)
+                    .is_some_and(|range| *position >= range.offset + range.len)
+                {
+                    *next += 1;
+                }
+                stored
+            }
+        };
+        if from_input {
+            self.input.consume(count);
+            self.offset += count as u64;
+        }
+    }
+
+    /// Returns how many bytes can come next from the input, and how many from a hole.
+    fn available(&self) -> (u64, u64) {
+        match &self.content {
+            Content::Stored(left) => (*left, 0),
+            Content::Sparse {
+                map,
+                next,
+                position,
+            } => match map.ranges.get(*next) {
+                Some(range) if range.offset > *position => (0, range.offset - position),
+                Some(range) => (range.offset + range.len - position, 0),
+                None => (0, map.size - position),
+            },
+        }
+    }
+
+    fn skip_content(&mut self) -> Result<(), TarError> {
+        let stored_left = match &self.content {
+            Content::Stored(left) => *left,
+            Content::Sparse {
+                map,
+                next,
+                position,
+            } => map.ranges[(*next).min(map.ranges.len())..]
+                .iter()
+                .map(|range| range.offset + range.len - range.offset.max(*position))
+                .sum(),
+        };
+        let current = std::mem::take(&mut self.current);
+        let skipped = self
+            .skip(stored_left)
+            .map_err(|error| current.error(TarProblem::Io(error)))?;
+        if skipped < stored_left {
+            let missing = stored_left - skipped;
+            return Err(current.error(TarProblem::TruncatedContent { missing }));
+        }
+        self.content = Content::Stored(0);
+        // An end inside the padding loses nothing; it shows as a missing end block.
+        let padding = std::mem::take(&mut self.padding);
+        self.skip(padding)
+            .map_err(|error| current.error(TarProblem::Io(error)))?;
+        Ok(())
+    }
+
+    /// Skips up to `count` bytes; fewer only at the end of the input.
+    fn skip(&mut self, count: u64) -> io::Result<u64> {
+        let mut left = count;
+        while left > 0 {
+            let len = self.input.fill_buf()?.len();
+            if len == 0 {
+                break;
+            }
+            let step = (len as u64).min(left);
+            self.input.consume(step as usize);
+            self.offset += step;
+            left -= step;
+        }
+        Ok(count - left)
+    }
+
+    fn read_member(&mut self, start: u64) -> Result<Option<Member>, TarProblem> {
+        let mut extended = Extended::default();
+        loop {
+            let Some(block) = self.read_header_block(extended.any)? else {
+                return Ok(None);
+            };
+            let header = header::parse(&block)?;
+            self.current.1.clone_from(&header.name);
+            match header.type_flag {
+                type_flag::PAX_LOCAL => {
+                    extended.pax = PaxRecords::parse(self.read_extended(header.size)?)?;
+                    extended.any = true;
+                }
+                type_flag::PAX_GLOBAL => {
+                    let records = PaxRecords::parse(self.read_extended(header.size)?)?;
+                    self.add_global(records)?;
+                }
+                type_flag::GNU_LONG_NAME => {
+                    extended.name = Some(until_nul(self.read_extended(header.size)?));
+                    extended.any = true;
+                }
+                type_flag::GNU_LONG_LINK => {
+                    extended.link_name = Some(until_nul(self.read_extended(header.size)?));
+                    extended.any = true;
+                }
+                _ => return self.member(start, &block, header, extended).map(Some),
+            }
+        }
+    }
+
+    /// Global headers add up; what they may add up to is bounded.
+    fn add_global(&mut self, records: PaxRecords) -> Result<(), TarProblem> {
+        self.global = self.global.followed_by(records);
+        match self.global.len_bytes() {
+            size if size > MAX_EXTENDED_HEADER => Err(TarProblem::ExtendedHeaderTooLarge {
+                size,
+                limit: MAX_EXTENDED_HEADER,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts a member together from its header and the extended headers before it.
+    fn member(
+        &mut self,
+        start: u64,
+        block: &[u8; BLOCK],
+        header: Header,
+        extended: Extended,
+    ) -> Result<Member, TarProblem> {
+        let pax = self.global.followed_by(extended.pax);
+        let pax_text = |key| pax.get_filled(key).map(<[u8]>::to_vec);
+        let name = extended
+            .name
+            .or_else(|| pax_text(key::PATH))
+            .unwrap_or(header.name);
+        self.current.1.clone_from(&name);
+        let stored = match pax.get_filled(key::SIZE) {
+            Some(text) => pax_size(text)?,
+            None => header.size,
+        };
+        let mut member = Member {
+            offset: start,
+            content_offset: self.offset,
+            link_name: extended
+                .link_name
+                .or_else(|| pax_text(key::LINK_PATH))
+                .unwrap_or(header.link_name),
+            type_flag: match header.type_flag {
+                type_flag::REGULAR_V7 if name.ends_with(b"/") => type_flag::DIRECTORY,
+                type_flag::REGULAR_V7 => type_flag::REGULAR,
+                other => other,
+            },
+            name,
+            size: stored,
+            modified: header.modified,
+            accessed: header.accessed,
+            changed: header.changed,
+            pax,
+            sparse: None,
+        };
+        self.start_content(&mut member, block)?;
+        Ok(member)
+    }
+
+    /// Sets the reader to the start of the member's content, which it measures.
+    fn start_content(
+        &mut self,
+        member: &mut Member,
+        block: &[u8; BLOCK],
+    ) -> Result<(), TarProblem> {
+        let has_no_content = matches!(
+            member.type_flag,
+            type_flag::LINK
+                | type_flag::SYMLINK
+                | type_flag::CHARACTER_DEVICE
+                | type_flag::BLOCK_DEVICE
+                | type_flag::DIRECTORY
+                | type_flag::FIFO
+        );
+        if has_no_content {
+            member.size = 0;
+        }
+        let stored = member.size;
+        self.padding = stored.wrapping_neg() % BLOCK as u64;
+        self.content = Content::Stored(stored);
+        if has_no_content {
+            return Ok(());
+        }
+        let map = if member.type_flag == type_flag::GNU_SPARSE {
+            let (mut map, mut more) = OldGnu::from_header(block)?;
+            while more {
+                more = map.extend(&self.read_block()?.ok_or(TarProblem::TruncatedHeader)?)?;
+            }
+            member.content_offset = self.offset;
+            member.type_flag = type_flag::REGULAR;
+            Some(map.finish(stored)?)
+        } else {
+            self.pax_sparse_map(member, stored)?
+        };
+        if let Some(map) = map {
+            member.size = map.size;
+            self.content = Content::Sparse {
+                map: map.clone(),
+                next: 0,
+                position: 0,
+            };
+            // Ranges without bytes say nothing about the content.
+            self.consume_content(0);
+            member.sparse = Some(map);
+        }
+        Ok(())
+    }
+
+    fn pax_sparse_map(
+        &mut self,
+        member: &mut Member,
+        stored: u64,
+    ) -> Result<Option<SparseMap>, TarProblem> {
+        let Some((map, name)) = sparse::from_pax(&member.pax, stored)? else {
+            return Ok(None);
+        };
+        if let Some(name) = name {
+            self.current.1.clone_from(&name);
+            member.name = name;
+        }
+        match map {
+            GnuSparse::Map(map) => Ok(Some(map)),
+            GnuSparse::InContent(size) => {
+                let (map, _) = sparse::from_content(size, stored, || {
+                    self.read_block()?.ok_or(TarProblem::TruncatedHeader)
+                })?;
+                member.content_offset = self.offset;
+                Ok(Some(map))
+            }
+        }
+    }
+
+    /// Reads the next header block; `None` at the end of the archive.
+    fn read_header_block(
+        &mut self,
+        after_extended: bool,
+    ) -> Result<Option<[u8; BLOCK]>, TarProblem> {
+        let is_first = self.offset == 0;
+        let end = match self.read_block()? {
+            None if is_first => return Err(TarProblem::Empty),
+            None => ArchiveEnd::MissingEndBlocks,
+            Some(block) if block != [0; BLOCK] => return Ok(Some(block)),
+            Some(_) => match self.read_block()? {
+                None => ArchiveEnd::MissingEndBlocks,
+                Some(block) if block == [0; BLOCK] => ArchiveEnd::Complete,
+                Some(_) => return Err(TarProblem::LoneZeroBlock),
+            },
+        };
+        if after_extended {
+            return Err(TarProblem::DanglingExtendedHeader);
+        }
+        self.end = Some(end);
+        Ok(None)
+    }
+
+    /// Reads one block; `None` at the end of the input.
+    fn read_block(&mut self) -> Result<Option<[u8; BLOCK]>, TarProblem> {
+        let mut block = [0; BLOCK];
+        let mut filled = 0;
+        while filled < BLOCK {
+            let bytes = self.input.fill_buf().map_err(TarProblem::Io)?;
+            let count = bytes.len().min(BLOCK - filled);
+            block[filled..filled + count].copy_from_slice(&bytes[..count]);
+            self.input.consume(count);
+            self.offset += count as u64;
+            filled += count;
+            match (count, filled) {
+                (0, 0) => return Ok(None),
+                (0, _) => return Err(TarProblem::TruncatedHeader),
+                _ => {}
+            }
+        }
+        Ok(Some(block))
+    }
+
+    /// Reads the whole content of an extended header, with its padding.
+    fn read_extended(&mut self, size: u64) -> Result<Vec<u8>, TarProblem> {
+        if size > MAX_EXTENDED_HEADER {
+            let limit = MAX_EXTENDED_HEADER;
+            return Err(TarProblem::ExtendedHeaderTooLarge { size, limit });
+        }
+        let mut content = Vec::with_capacity(size as usize + BLOCK);
+        while (content.len() as u64) < size {
+            let block = self.read_block()?.ok_or(TarProblem::TruncatedHeader)?;
+            content.extend_from_slice(&block);
+        }
+        content.truncate(size as usize);
+        Ok(content)
+    }
+}
+
+/// Makes errors about the current member.
+trait AtMember {
+    fn error(&self, problem: TarProblem) -> TarError;
+}
+
+impl AtMember for (u64, Vec<u8>) {
+    fn error(&self, problem: TarProblem) -> TarError {
+        TarError::new(&self.1, self.0, problem)
+    }
+}
+
+fn until_nul(mut text: Vec<u8>) -> Vec<u8> {
+    let end = text
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(text.len());
+    text.truncate(end);
+    text
+}
+
+fn pax_size(text: &[u8]) -> Result<u64, TarProblem> {
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse::<i64>().ok())
+        .and_then(|size| u64::try_from(size).ok())
+        .ok_or(TarProblem::Number { field: "size" })
+}

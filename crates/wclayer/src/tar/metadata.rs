@@ -1,0 +1,50 @@
+//! The small streams of a file, collected until its header can be written.
+
+use ntmeta::StreamId;
+
+use super::entries::is_other_stream;
+
+/// What a file's header announces.
+#[derive(Default)]
+pub(super) struct Metadata {
+    /// The self-relative security descriptor; empty without one.
+    pub(super) security: Vec<u8>,
+    /// The list of extended attributes; empty without any.
+    pub(super) ea: Vec<u8>,
+    /// The reparse point's buffer; `None` without a stream for it.
+    pub(super) reparse: Option<Vec<u8>>,
+    /// Whole streams, headers included, that have no place in a tar.
+    pub(super) other_streams: Vec<u8>,
+}
+
+impl Metadata {
+    /// Starts a stream; a repeated one takes the place of the first, as in the reference.
+    pub(super) fn start(&mut self, id: StreamId) {
+        match id {
+            StreamId::SECURITY_DATA => self.security.clear(),
+            StreamId::EA_DATA => self.ea.clear(),
+            StreamId::REPARSE_DATA => self.reparse = Some(Vec::new()),
+            _ => {}
+        }
+    }
+
+    /// Adds bytes to the stream of that kind.
+    pub(super) fn add(&mut self, id: StreamId, bytes: &[u8]) {
+        let buffer = match id {
+            StreamId::SECURITY_DATA => &mut self.security,
+            StreamId::EA_DATA => &mut self.ea,
+            StreamId::REPARSE_DATA => self.reparse.get_or_insert_default(),
+            id => {
+                debug_assert!(is_other_stream(id), "data goes elsewhere");
+                &mut self.other_streams
+            }
+        };
+        buffer.extend_from_slice(bytes);
+    }
+
+    /// Returns the number of bytes held.
+    pub(super) fn len(&self) -> u64 {
+        let reparse = self.reparse.as_ref().map_or(0, Vec::len);
+        (self.security.len() + self.ea.len() + reparse + self.other_streams.len()) as u64
+    }
+}

@@ -1,0 +1,38 @@
+//! The OCI layer tar, in both directions.
+//!
+//! ```text
+//! bytes → MemberReader → TarEntries → TarLayerReader → hub
+//!         (a tar)        (a layer)    (backup streams)
+//! hub → TarLayerWriter → bytes
+//! ```
+//!
+//! Each step is useful alone: [`MemberReader`] knows tars and nothing of layers, [`TarEntries`]
+//! says what members mean and where they lie, [`TarLayerReader`] and [`TarLayerWriter`] join the
+//! hub. We read and write tars ourselves rather than with the `tar` crate: values with newlines
+//! (Go accepts base64 that has them), global headers, byte offsets of every part, borrowed content
+//! and headers byte-equal to Go's are what this project is about, and that crate has none of them.
+//!
+//! What a layer tar cannot say in its standard records travels in records of our own, which every
+//! other reader ignores: `docs/vendor-records.md`.
+
+mod entries;
+mod error;
+mod header;
+mod members;
+mod metadata;
+mod new_member;
+mod pax;
+mod reader;
+mod sparse;
+mod spool;
+mod writer;
+
+pub use entries::{FileMember, StreamMember, TarEntries, TarEntry, TarEntryKind};
+pub(crate) use error::place;
+pub use error::{TarError, TarProblem};
+pub use header::BLOCK;
+pub use members::{ArchiveEnd, Member, MemberReader};
+pub use pax::PaxRecords;
+pub use reader::TarLayerReader;
+pub use sparse::{SparseMap, SparseRange};
+pub use writer::TarLayerWriter;

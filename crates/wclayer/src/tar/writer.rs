@@ -1,0 +1,385 @@
+//! [`TarLayerWriter`]: a sink of the hub that writes a layer tar.
+//!
+//! The bytes are those of the reference wherever it loses nothing, and the same for the same
+//! entries on every run and host. A tar announces before the data what a backup stream may bring
+//! after it; what comes in that order is held back in a [`Spool`](super::spool) until the file is
+//! complete. What the standard records cannot carry goes into records of ours
+//! (`docs/vendor-records.md`).
+//!
+//! Source: go-winio `backuptar/tar.go` (`WriteTarFileFromBackupStream`), hcsshim
+//! `pkg/ociwclayer/export.go` (links, whiteouts), Go `archive/tar/writer.go` (layout).
+
+use std::io::{self, Write};
+
+use ntmeta::{BackupStreamDecoder, StreamAttributes, StreamEvent, StreamHeader, StreamId};
+
+use super::entries::is_other_stream;
+use super::error::{TarError, TarProblem};
+use super::header::BLOCK;
+use super::metadata::Metadata;
+use super::new_member::NewMember;
+use super::pax::MAX_EXTENDED_HEADER;
+use super::spool::{Spool, SpooledStream};
+use crate::error::{Error, Result};
+use crate::hub::{FileEntry, LayerWriter, LinkEntry};
+use crate::layout;
+use crate::path::LayerPath;
+
+/// Writes a layer tar, uncompressed.
+///
+/// What was written before an error, or before the writer was dropped, is no complete tar: it is
+/// for the owner of `output` to discard.
+pub struct TarLayerWriter<W> {
+    output: Output<W>,
+    file: Option<OpenFile>,
+}
+
+/// The destination, and how far it has been written.
+pub(super) struct Output<W> {
+    inner: W,
+    offset: u64,
+}
+
+/// A file whose backup stream is being taken.
+struct OpenFile {
+    entry: FileEntry,
+    /// Where its first header block goes.
+    offset: u64,
+    decoder: BackupStreamDecoder,
+    metadata: Metadata,
+    spool: Spool,
+    state: State,
+    has_data: bool,
+    /// Whether the header is out, after which only alternate streams may come.
+    header_written: bool,
+}
+
+/// Where the body of the current stream goes.
+enum State {
+    Metadata(StreamId),
+    /// Straight to the output: the bytes that are left of the stream, and their padding.
+    Direct {
+        padding: u64,
+    },
+    Spooled,
+}
+
+impl<W: Write> TarLayerWriter<W> {
+    /// Starts a tar on `output`, which is written in pieces of any size.
+    pub fn new(output: W) -> Self {
+        Self {
+            output: Output {
+                inner: output,
+                offset: 0,
+            },
+            file: None,
+        }
+    }
+
+    /// Completes the current file.
+    fn close_file(&mut self) -> Result<()> {
+        let Some(mut file) = self.file.take() else {
+            return Ok(());
+        };
+        file.close(&mut self.output)
+    }
+
+    /// Refuses names that a reader would take for a whiteout.
+    fn check_name(&self, path: &LayerPath) -> Result<()> {
+        if path
+            .components()
+            .any(|name| name.starts_with(layout::WHITEOUT_PREFIX))
+        {
+            let offset = self.output.offset;
+            return Err(TarError::new(path.as_bytes(), offset, TarProblem::ReservedName).into());
+        }
+        Ok(())
+    }
+
+    /// Writes an entry that consists of a name, as the reference does: no mode, no time.
+    fn write_bare(&mut self, name: &[u8]) -> Result<()> {
+        self.close_file()?;
+        NewMember::whiteout(name).write_headers(&mut self.output)
+    }
+}
+
+impl<W: Write> LayerWriter for TarLayerWriter<W> {
+    type Output = W;
+
+    fn add(&mut self, file: &FileEntry) -> Result<()> {
+        self.close_file()?;
+        self.check_name(&file.path)?;
+        self.file = Some(OpenFile {
+            entry: file.clone(),
+            offset: self.output.offset,
+            decoder: BackupStreamDecoder::new(),
+            metadata: Metadata::default(),
+            spool: Spool::default(),
+            state: State::Spooled,
+            has_data: false,
+            header_written: false,
+        });
+        Ok(())
+    }
+
+    fn write(&mut self, mut backup_stream: &[u8]) -> Result<()> {
+        let file = self.file.as_mut().ok_or(Error::NoCurrentFile)?;
+        loop {
+            let event = file.decoder.decode(&mut backup_stream);
+            match event.map_err(|error| file.error(TarProblem::BackupStream(error)))? {
+                Some(StreamEvent::Header(header)) => file.start_stream(&mut self.output, header)?,
+                Some(StreamEvent::Body(bytes)) => file.take_body(&mut self.output, bytes)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn add_link(&mut self, link: &LinkEntry) -> Result<()> {
+        self.close_file()?;
+        self.check_name(&link.path)?;
+        self.check_name(&link.target)?;
+        NewMember::link(link).write_headers(&mut self.output)
+    }
+
+    fn remove(&mut self, path: &LayerPath) -> Result<()> {
+        self.check_name(path)?;
+        let name = path.as_bytes();
+        let (directory, base) = name.split_at(name.len() - path.file_name().len());
+        self.write_bare(&[directory, layout::WHITEOUT_PREFIX, base].concat())
+    }
+
+    fn remove_contents(&mut self, directory: &LayerPath) -> Result<()> {
+        self.check_name(directory)?;
+        self.write_bare(&[directory.as_bytes(), b"/", layout::OPAQUE_WHITEOUT].concat())
+    }
+
+    fn finish(mut self) -> Result<W> {
+        self.close_file()?;
+        self.output.write(&[0; 2 * BLOCK])?;
+        self.output.inner.flush().map_err(Error::Output)?;
+        Ok(self.output.inner)
+    }
+}
+
+impl OpenFile {
+    fn error(&self, problem: TarProblem) -> Error {
+        TarError::new(self.entry.path.as_bytes(), self.offset, problem).into()
+    }
+
+    fn inconsistent(&self, what: &'static str) -> Error {
+        self.error(TarProblem::Streams { what })
+    }
+
+    fn start_stream<W: Write>(
+        &mut self,
+        output: &mut Output<W>,
+        header: StreamHeader,
+    ) -> Result<()> {
+        self.end_direct(output)?;
+        if header.id == StreamId::SPARSE_BLOCK {
+            self.state = State::Spooled;
+            let offset = header
+                .sparse_offset
+                .and_then(|offset| u64::try_from(offset).ok());
+            let added = offset.is_some_and(|offset| self.spool.add_block(offset, header.size));
+            return if added {
+                Ok(())
+            } else {
+                Err(self.inconsistent("a sparse block is out of place"))
+            };
+        }
+        self.check_sparse_end()?;
+        match header.id {
+            StreamId::DATA => self.start_data(output, &header),
+            StreamId::ALTERNATE_DATA => self.start_alternate(output, &header),
+            id => self.start_metadata(id, &header),
+        }
+    }
+
+    fn start_metadata(&mut self, id: StreamId, header: &StreamHeader) -> Result<()> {
+        if self.header_written {
+            return Err(self.inconsistent("metadata follows the data, though none was announced"));
+        }
+        let size = self.metadata.len().saturating_add(header.size);
+        if size > MAX_EXTENDED_HEADER {
+            let limit = MAX_EXTENDED_HEADER;
+            return Err(self.error(TarProblem::ExtendedHeaderTooLarge { size, limit }));
+        }
+        self.metadata.start(id);
+        if is_other_stream(id) {
+            header.encode(&mut self.metadata.other_streams);
+        }
+        self.state = State::Metadata(id);
+        Ok(())
+    }
+
+    fn start_data<W: Write>(
+        &mut self,
+        output: &mut Output<W>,
+        header: &StreamHeader,
+    ) -> Result<()> {
+        if std::mem::replace(&mut self.has_data, true) {
+            return Err(self.inconsistent("there are two unnamed data streams"));
+        }
+        let is_sparse = header.attributes.contains(StreamAttributes::SPARSE);
+        if !self.entry.metadata_first || is_sparse {
+            self.spool.start(None, header.size, is_sparse);
+            self.state = State::Spooled;
+            return Ok(());
+        }
+        self.check_size(header.size)?;
+        self.write_header(output, header.size, None)?;
+        self.state = State::Direct {
+            padding: header.size,
+        };
+        Ok(())
+    }
+
+    fn start_alternate<W: Write>(
+        &mut self,
+        output: &mut Output<W>,
+        header: &StreamHeader,
+    ) -> Result<()> {
+        let Some(name) = header.stream_name() else {
+            return Err(self.inconsistent("an alternate stream is not named `:NAME:$DATA`"));
+        };
+        let name = ntmeta::wide::to_wtf8(name);
+        let is_sparse = header.attributes.contains(StreamAttributes::SPARSE);
+        if self.header_written && self.spool.is_empty() && !is_sparse {
+            self.write_stream_header(output, &name, header.size, None)?;
+            self.state = State::Direct {
+                padding: header.size,
+            };
+        } else {
+            self.spool.start(Some(name), header.size, is_sparse);
+            self.state = State::Spooled;
+        }
+        Ok(())
+    }
+
+    fn take_body<W: Write>(&mut self, output: &mut Output<W>, bytes: &[u8]) -> Result<()> {
+        match self.state {
+            State::Metadata(id) => {
+                self.metadata.add(id, bytes);
+                Ok(())
+            }
+            State::Direct { .. } => output.write(bytes),
+            State::Spooled => self.spool.write(bytes).map_err(spool_error),
+        }
+    }
+
+    /// Pads the stream that went straight to the output, and lets out what waited for it.
+    fn end_direct<W: Write>(&mut self, output: &mut Output<W>) -> Result<()> {
+        let State::Direct { padding } = self.state else {
+            return Ok(());
+        };
+        self.state = State::Spooled;
+        output.pad(padding)?;
+        self.write_spooled(output)
+    }
+
+    fn check_sparse_end(&self) -> Result<()> {
+        if self.spool.is_complete() {
+            Ok(())
+        } else {
+            Err(self.inconsistent("the last block of a sparse stream is missing"))
+        }
+    }
+
+    fn check_size(&self, actual: u64) -> Result<()> {
+        if actual == self.entry.size {
+            Ok(())
+        } else {
+            Err(self.error(TarProblem::SizeMismatch {
+                announced: self.entry.size,
+                actual,
+            }))
+        }
+    }
+
+    fn close<W: Write>(&mut self, output: &mut Output<W>) -> Result<()> {
+        self.decoder
+            .finish()
+            .map_err(|error| self.error(TarProblem::BackupStream(error)))?;
+        self.end_direct(output)?;
+        self.check_sparse_end()?;
+        if !self.header_written {
+            let data = self.spool.take_data();
+            let size = data.as_ref().map_or(0, SpooledStream::size);
+            self.check_size(size)?;
+            self.write_header(output, size, data.as_ref())?;
+            if let Some(data) = data {
+                self.spool.copy_out(&data, output)?;
+            }
+        }
+        self.write_spooled(output)
+    }
+
+    /// Writes the alternate streams that were held back.
+    fn write_spooled<W: Write>(&mut self, output: &mut Output<W>) -> Result<()> {
+        for stream in self.spool.take_alternates() {
+            let name = stream.name.clone().unwrap_or_default();
+            self.write_stream_header(output, &name, stream.size(), Some(&stream))?;
+            self.spool.copy_out(&stream, output)?;
+        }
+        Ok(())
+    }
+
+    fn write_header<W: Write>(
+        &mut self,
+        output: &mut Output<W>,
+        size: u64,
+        data: Option<&SpooledStream>,
+    ) -> Result<()> {
+        let sparse = data.and_then(SpooledStream::sparse_record);
+        let data = self.has_data.then_some(size);
+        let member = NewMember::file(&self.entry, data, &self.metadata, sparse)
+            .map_err(|problem| self.error(problem))?;
+        self.header_written = true;
+        member.write_headers(output)
+    }
+
+    fn write_stream_header<W: Write>(
+        &mut self,
+        output: &mut Output<W>,
+        name: &[u8],
+        size: u64,
+        spooled: Option<&SpooledStream>,
+    ) -> Result<()> {
+        let sparse = spooled.and_then(SpooledStream::sparse_record);
+        let member = NewMember::stream(
+            &self.entry,
+            name,
+            size,
+            (&self.metadata, self.has_data),
+            sparse,
+        );
+        member.write_headers(output)
+    }
+}
+
+impl<W: Write> Output<W> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.inner.write_all(bytes).map_err(Error::Output)?;
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Fills up the block in which content of `size` bytes ends.
+    pub(super) fn pad(&mut self, size: u64) -> Result<()> {
+        let padding = size.wrapping_neg() % BLOCK as u64;
+        self.write(&[0; BLOCK][..padding as usize])
+    }
+
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
+pub(super) fn spool_error(source: io::Error) -> Error {
+    Error::Io {
+        action: "use a temporary file in",
+        path: std::env::temp_dir(),
+        source,
+    }
+}

@@ -1,0 +1,632 @@
+//! Portable layers through the public API: what goes in comes out, and what must not be is refused
+//! and leaves nothing behind.
+
+mod common;
+
+use std::fs;
+use std::io::{Cursor, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::{Layers, REPARSE, chain, directory, names_in, plain, root_cause, tar};
+use layergen::{Meta, TarBuilder};
+use wclayer::compression::{Compression, CompressionSpec, Decoder};
+use wclayer::hub::copy;
+use wclayer::portable::{
+    self, ImportOptions, IndexedKind, Lookup, PortableLayer, PortableLayerWriter,
+};
+use wclayer::tar::{TarLayerReader, TarLayerWriter};
+use wclayer::{Digest, Entry, ErrorKind, LayerPath, LayerReader as _, ParentChain, Progress};
+
+fn path(text: &str) -> LayerPath {
+    text.parse().expect(text)
+}
+
+fn rich_tar() -> Cursor<Vec<u8>> {
+    tar(|tar| {
+        let mut secured = plain();
+        secured.security_descriptor = Some(layergen::standard_descriptors()[0].clone());
+        tar.directory("Files/dir", &directory())?;
+        tar.file("Files/dir/a.txt", &secured, b"content of a")?;
+        tar.stream(
+            "Files/dir/a.txt",
+            "Zone.Identifier",
+            &plain(),
+            b"[ZoneTransfer]",
+        )?;
+        tar.file("Files/dir/B.bin", &secured, &[7; 100_000])?;
+        tar.symlink("Files/link", "dir/a.txt", &Meta::with_attributes(REPARSE))?;
+        tar.hard_link("Files/hard", "Files/later", &plain())?;
+        tar.file("Files/later", &plain(), b"")
+    })
+}
+
+#[test]
+fn an_imported_tar_is_exported_bit_for_bit_in_every_compression() {
+    let layers = Layers::new();
+    let tar = rich_tar();
+    let layer = layers
+        .import("base", tar.clone(), &[])
+        .expect("a legal layer");
+    assert_eq!(layer.descriptor().diff_id, Digest::of(tar.get_ref()));
+    for method in [Compression::None, Compression::Gzip, Compression::Zstd] {
+        let mut exported = Vec::new();
+        let summary = layer
+            .export(&mut exported, CompressionSpec::from(method), &())
+            .expect("an intact layer");
+        assert_eq!(summary.digest, Digest::of(&exported));
+        assert_eq!(summary.size, exported.len() as u64);
+        let mut decoded = Vec::new();
+        let mut decoder = Decoder::new(&exported[..]).expect("memory");
+        assert_eq!(decoder.compression(), method);
+        decoder.read_to_end(&mut decoded).expect("our own data");
+        assert!(decoded == *tar.get_ref(), "{method}");
+    }
+    assert_eq!(layers.names(), ["base"]);
+}
+
+#[test]
+fn the_descriptor_counts_what_is_in_the_layer() {
+    let layers = Layers::new();
+    let layer = layers
+        .import("base", rich_tar(), &[])
+        .expect("a legal layer");
+    let counts = layer.descriptor().entries;
+    assert_eq!(
+        (counts.directories, counts.files, counts.reparse_points),
+        (2, 3, 1)
+    );
+    assert_eq!((counts.links, counts.streams, counts.total()), (1, 1, 7));
+    assert_eq!(layer.descriptor().content_size, 12 + 14 + 100_000);
+    assert_eq!(
+        layer.descriptor().source.media_type,
+        Compression::None.media_type()
+    );
+    assert_eq!(
+        names_in(layer.path()),
+        ["index.sqlite", "layer.json", "layer.tar", "layerchain.json"]
+    );
+}
+
+#[test]
+fn the_index_finds_paths_directories_and_the_bytes_of_every_stream() {
+    let layers = Layers::new();
+    let tar = rich_tar();
+    let layer = layers
+        .import("base", tar.clone(), &[])
+        .expect("a legal layer");
+    let index = layer.index().expect("a fresh index");
+    let entry = index
+        .find_added(&path(r"FILES\DIR\A.TXT"))
+        .expect("intact")
+        .expect("there");
+    assert_eq!(entry.path.to_string(), "Files/dir/a.txt");
+    let security = index
+        .security(entry.security.expect("it has one"))
+        .expect("there");
+    assert_eq!(security, layergen::standard_descriptors()[0]);
+    let streams = index.streams(&entry).expect("intact");
+    let contents: [&[u8]; 2] = [b"content of a", b"[ZoneTransfer]"];
+    assert_eq!(streams.len(), 2);
+    for (stream, content) in streams.iter().zip(contents) {
+        let start = stream.offset as usize;
+        assert_eq!(&tar.get_ref()[start..start + stream.size as usize], content);
+        assert_eq!(stream.sha256, Digest::of(content));
+    }
+    assert_eq!(
+        streams[1].name.as_ref().map(ToString::to_string).as_deref(),
+        Some("Zone.Identifier")
+    );
+    let names = |entries: Vec<portable::IndexedEntry>| {
+        entries
+            .iter()
+            .map(|entry| entry.path.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(index.children(None).expect("intact")), ["Files"]);
+    assert_eq!(
+        names(index.children(Some(&path("files/DIR"))).expect("intact")),
+        ["Files/dir/a.txt", "Files/dir/B.bin"]
+    );
+    let link = index
+        .find_added(&path("Files/hard"))
+        .expect("intact")
+        .expect("there");
+    assert_eq!(
+        (link.kind, link.target),
+        (IndexedKind::Link, Some(path("Files/later")))
+    );
+    let shared: Vec<_> = ["Files/dir/a.txt", "Files/dir/b.bin"]
+        .iter()
+        .map(|name| {
+            index
+                .find_added(&path(name))
+                .expect("intact")
+                .expect("there")
+                .security
+        })
+        .collect();
+    assert_eq!(shared[0], shared[1], "equal descriptors are stored once");
+}
+
+#[test]
+fn a_layer_is_a_source_and_a_sink_of_the_hub() {
+    let layers = Layers::new();
+    let layer = layers
+        .import("base", rich_tar(), &[])
+        .expect("a legal layer");
+    let options = ImportOptions::default();
+    let writer = PortableLayerWriter::create(layers.path("copy"), &options, &()).expect("free");
+    let mut reader = layer.reader().expect("there");
+    let copied = copy(&mut reader, writer, &()).expect("what was read is written");
+    assert_eq!(copied.descriptor().entries, layer.descriptor().entries);
+    // Both say the same when written as a tar.
+    let as_tar = |layer: &PortableLayer| {
+        let mut reader = layer.reader().expect("there");
+        copy(&mut reader, TarLayerWriter::new(Vec::new()), &()).expect("memory")
+    };
+    assert_eq!(as_tar(&layer), as_tar(&copied));
+}
+
+#[test]
+fn a_writer_that_is_dropped_leaves_nothing() {
+    let layers = Layers::new();
+    let options = ImportOptions::default();
+    let writer = PortableLayerWriter::create(layers.path("x"), &options, &()).expect("free");
+    drop(writer);
+    assert_eq!(layers.names(), [""; 0]);
+}
+
+#[test]
+fn rules_are_checked_and_a_refused_layer_leaves_nothing() {
+    type Build = fn(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>;
+    let cases: [(&str, Build, &str); 10] = [
+        (
+            "missing target",
+            |tar| tar.hard_link("Files/l", "Files/nowhere", &plain()),
+            "the hard link's target `Files/nowhere` is neither in this layer nor in its parents",
+        ),
+        (
+            "link to a directory",
+            |tar| tar.hard_link("Files/l", "Files", &plain()),
+            "the hard link's target `Files` is a directory",
+        ),
+        (
+            "link loop",
+            |tar| {
+                tar.hard_link("Files/a", "Files/b", &plain())?;
+                tar.hard_link("Files/b", "files/A", &plain())
+            },
+            "the hard link's target `Files/b` leads back to the link itself",
+        ),
+        (
+            "removal in a base layer",
+            |tar| tar.whiteout("Files/x"),
+            "a layer without parents has nothing to remove",
+        ),
+        (
+            "opaque in a base layer",
+            |tar| tar.opaque("Files"),
+            "a layer without parents has nothing to remove",
+        ),
+        (
+            "below a file",
+            |tar| {
+                tar.file("Files/f", &plain(), b"")?;
+                tar.file("Files/F/g", &plain(), b"")
+            },
+            "it lies below `Files/f`, which is no directory",
+        ),
+        (
+            "deep below a file that comes later",
+            |tar| {
+                tar.file("Files/f/x/y/g", &plain(), b"")?;
+                tar.file("Files/f", &plain(), b"")
+            },
+            "it lies below `Files/f`, which is no directory",
+        ),
+        (
+            "below a junction",
+            |tar| {
+                tar.junction(
+                    "Files/j",
+                    r"C:\Windows",
+                    &Meta::with_attributes(REPARSE | 0x10),
+                )?;
+                tar.file("Files/j/g", &plain(), b"")
+            },
+            "it lies below `Files/j`, which is a reparse point",
+        ),
+        (
+            "two kinds at one path",
+            |tar| {
+                tar.file("Files/x", &plain(), b"")?;
+                tar.directory("Files/X", &directory())
+            },
+            "it is a directory, but the same path is a file at byte 0x600",
+        ),
+        (
+            "a path that leaves the layer",
+            |tar| tar.file("Files/../../x", &plain(), b""),
+            "the path holds a `..` component",
+        ),
+    ];
+    for (name, build, message) in cases {
+        let layers = Layers::new();
+        let error = layers.import("layer", tar(build), &[]).expect_err(name);
+        assert_eq!(root_cause(&error), message, "{name}: {:?}", chain(&error));
+        assert_eq!(error.kind(), ErrorKind::InvalidLayer, "{name}");
+        assert_eq!(layers.names(), [""; 0], "{name}");
+    }
+}
+
+#[test]
+fn errors_name_the_layer_the_entry_and_its_byte() {
+    let layers = Layers::new();
+    let tar = tar(|tar| {
+        tar.file("Files/a", &plain(), b"12")?;
+        tar.hard_link("Files/bad", "Files/nowhere", &plain())
+    });
+    let error = layers
+        .import("app", tar, &[])
+        .expect_err("the target is missing");
+    let messages = chain(&error);
+    assert_eq!(
+        messages[0],
+        format!("cannot import layer `{}`", layers.path("app").display())
+    );
+    assert!(
+        messages[1].starts_with("entry `Files/bad` at byte 0x")
+            && messages[1].ends_with(" of the tar"),
+        "{messages:?}"
+    );
+    assert!(error.hint().is_some_and(|hint| hint.contains("-l")));
+}
+
+#[test]
+fn a_path_that_comes_twice_as_the_same_kind_counts_once() {
+    let layers = Layers::new();
+    let tar = tar(|tar| {
+        tar.file("Files/x", &plain(), b"first")?;
+        tar.file("Files/X", &plain(), b"last")
+    });
+    let layer = layers.import("base", tar, &[]).expect("legal");
+    let index = layer.index().expect("fresh");
+    let entry = index
+        .find_added(&path("files/x"))
+        .expect("intact")
+        .expect("there");
+    assert_eq!(
+        index.streams(&entry).expect("intact")[0].sha256,
+        Digest::of(b"last")
+    );
+}
+
+fn two_parents(layers: &Layers) {
+    let base = tar(|tar| {
+        tar.directory("Files/dir", &directory())?;
+        tar.file("Files/dir/old", &plain(), b"old")?;
+        tar.file("Files/file", &plain(), b"file")?;
+        tar.symlink("Files/sym", "dir", &Meta::with_attributes(REPARSE | 0x10))
+    });
+    let patch = tar(|tar| {
+        tar.whiteout("Files/sym")?;
+        tar.file("Files/new", &plain(), b"new")
+    });
+    layers.import("base", base, &[]).expect("legal");
+    layers.import("patch", patch, &["base"]).expect("legal");
+}
+
+#[test]
+fn links_and_places_are_looked_up_in_the_whole_chain() {
+    type Build = fn(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>;
+    let cases: [(&str, Build, Option<&str>); 6] = [
+        (
+            "link into the base",
+            |tar| tar.hard_link("Files/l", "Files/dir/OLD", &plain()),
+            None,
+        ),
+        (
+            "link into the patch",
+            |tar| tar.hard_link("Files/l", "Files/new", &plain()),
+            None,
+        ),
+        (
+            "link to what the patch removed",
+            |tar| tar.hard_link("Files/l", "Files/sym", &plain()),
+            Some("the hard link's target `Files/sym` is neither in this layer nor in its parents"),
+        ),
+        (
+            "below a file of the base",
+            |tar| tar.file("Files/file/x", &plain(), b""),
+            Some("it lies below `Files/file`, which is no directory"),
+        ),
+        (
+            "below what was a link in the base",
+            |tar| tar.file("Files/sym/x", &plain(), b""),
+            None,
+        ),
+        (
+            "replacing a file by a directory",
+            |tar| {
+                tar.whiteout("Files/file")?;
+                tar.directory("Files/file", &directory())?;
+                tar.file("Files/file/x", &plain(), b"")
+            },
+            None,
+        ),
+    ];
+    for (name, build, message) in cases {
+        let layers = Layers::new();
+        two_parents(&layers);
+        let result = layers.import("app", tar(build), &["patch", "base"]);
+        assert_eq!(
+            result
+                .as_ref()
+                .err()
+                .map(|error| root_cause(error))
+                .as_deref(),
+            message,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_chain_is_checked_and_completed() {
+    let layers = Layers::new();
+    two_parents(&layers);
+    let app = || tar(|tar| tar.hard_link("Files/l", "Files/dir/old", &plain()));
+    let layer = layers
+        .import("nearest-only", app(), &["patch"])
+        .expect("completed");
+    assert_eq!(layer.parents().len(), 2);
+    layers
+        .import("whole", app(), &["patch", "base"])
+        .expect("the same chain");
+    let error = layers
+        .import("wrong", app(), &["base", "patch"])
+        .expect_err("reversed");
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("nearest first"))
+    );
+    let error = layers
+        .import("none", app(), &["nowhere"])
+        .expect_err("no layer");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let given = ParentChain::from_base_first([layers.path("base"), layers.path("patch")]);
+    layer.check_parents(&given).expect("its own");
+    layer.check_parents(&ParentChain::none()).expect("no claim");
+    let other = ParentChain::from_nearest_first([layers.path("base")]);
+    layer.check_parents(&other).expect_err("not its own");
+}
+
+#[test]
+fn look_up_tells_hidden_from_unknown() {
+    let layers = Layers::new();
+    two_parents(&layers);
+    let index = PortableLayer::open(layers.path("patch")).and_then(|layer| layer.index());
+    let index = index.expect("intact");
+    for (name, expected) in [
+        ("Files/sym", true),
+        ("Files/sym/x/y", true),
+        ("Files/dir", false),
+    ] {
+        let lookup = index.look_up(&path(name)).expect("intact");
+        assert_eq!(
+            lookup,
+            if expected {
+                Lookup::Hidden
+            } else {
+                Lookup::Unknown
+            },
+            "{name}"
+        );
+    }
+    assert!(matches!(
+        index.look_up(&path("Files/new")),
+        Ok(Lookup::Present(_))
+    ));
+}
+
+#[test]
+fn an_existing_layer_is_kept_unless_it_is_to_be_replaced() {
+    let layers = Layers::new();
+    layers.import("x", rich_tar(), &[]).expect("legal");
+    let other = || tar(|tar| tar.file("Files/other", &plain(), b"other"));
+    let error = layers.import("x", other(), &[]).expect_err("it exists");
+    assert_eq!(error.kind(), ErrorKind::Exists);
+    let before = PortableLayer::open(layers.path("x")).expect("untouched");
+    assert_eq!(before.descriptor().entries.total(), 7);
+    let options = ImportOptions {
+        replace: true,
+        ..ImportOptions::default()
+    };
+    let bad = Cursor::new(vec![1; 600]);
+    portable::import(bad, layers.path("x"), &options, &()).expect_err("no tar");
+    assert_eq!(
+        PortableLayer::open(layers.path("x"))
+            .expect("untouched")
+            .descriptor(),
+        before.descriptor()
+    );
+    let after = portable::import(other(), layers.path("x"), &options, &()).expect("replaced");
+    assert_eq!(after.descriptor().entries.total(), 2);
+    assert_eq!(layers.names(), ["x"]);
+    // What is no layer is never replaced.
+    fs::create_dir(layers.path("y")).expect("free");
+    fs::write(layers.path("y").join("precious"), "data").expect("writable");
+    let error = portable::import(other(), layers.path("y"), &options, &()).expect_err("no layer");
+    assert_eq!(error.kind(), ErrorKind::Exists);
+    assert_eq!(names_in(&layers.path("y")), ["precious"]);
+    // An empty folder is as good as none.
+    fs::create_dir(layers.path("z")).expect("free");
+    layers.import("z", other(), &[]).expect("empty");
+}
+
+#[test]
+fn what_a_killed_import_left_is_removed_by_the_next() {
+    let layers = Layers::new();
+    let left = layers.path(".x.import-abc");
+    fs::create_dir(&left).expect("free");
+    fs::write(left.join("layer.tar"), "half").expect("writable");
+    fs::write(layers.path(".x.lock"), "").expect("writable");
+    layers
+        .import("x", rich_tar(), &[])
+        .expect("nobody holds the lock");
+    assert_eq!(layers.names(), ["x"]);
+}
+
+#[test]
+fn two_imports_to_one_place_do_not_meet() {
+    struct Blocked<'a>(&'a Layers, std::sync::Mutex<Option<wclayer::Error>>);
+    impl Progress for Blocked<'_> {
+        fn entry(&self) {
+            let error = self
+                .0
+                .import("x", rich_tar(), &[])
+                .expect_err("the place is taken");
+            *self.1.lock().expect("one thread") = Some(error);
+        }
+    }
+    let layers = Layers::new();
+    let progress = Blocked(&layers, std::sync::Mutex::new(None));
+    portable::import(
+        rich_tar(),
+        layers.path("x"),
+        &ImportOptions::default(),
+        &progress,
+    )
+    .expect("the first one wins");
+    let error = progress
+        .1
+        .lock()
+        .expect("one thread")
+        .take()
+        .expect("there were entries");
+    assert!(root_cause(&error).contains("is under way"), "{error:?}");
+    assert_eq!(layers.names(), ["x"]);
+}
+
+#[test]
+fn a_cancelled_import_leaves_nothing() {
+    struct Cancel(AtomicBool);
+    impl Progress for Cancel {
+        fn entry(&self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        fn is_cancelled(&self) -> bool {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+    let layers = Layers::new();
+    let progress = Cancel(AtomicBool::new(false));
+    let error = portable::import(
+        rich_tar(),
+        layers.path("x"),
+        &ImportOptions::default(),
+        &progress,
+    )
+    .expect_err("cancelled");
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert_eq!(layers.names(), [""; 0]);
+}
+
+#[test]
+fn an_unexpected_diff_id_is_refused() {
+    let layers = Layers::new();
+    let right = Digest::of(rich_tar().get_ref());
+    for (name, expected, ok) in [("right", right, true), ("wrong", Digest::of(b""), false)] {
+        let options = ImportOptions {
+            expected_diff_id: Some(expected),
+            ..ImportOptions::default()
+        };
+        let result = portable::import(rich_tar(), layers.path(name), &options, &());
+        assert_eq!(result.is_ok(), ok, "{name}");
+    }
+    assert_eq!(layers.names(), ["right"]);
+}
+
+#[test]
+fn a_damaged_layer_is_found_out_while_it_is_read() {
+    let layers = Layers::new();
+    let layer = layers.import("x", rich_tar(), &[]).expect("legal");
+    let file = layer.path().join("layer.tar");
+    let mut bytes = fs::read(&file).expect("there");
+    let at = bytes
+        .windows(12)
+        .position(|window| window == b"content of a")
+        .expect("there");
+    bytes[at] ^= 1;
+    fs::write(&file, bytes).expect("writable");
+    let error = layer
+        .export(Vec::new(), Compression::None.into(), &())
+        .expect_err("damaged");
+    assert!(root_cause(&error).starts_with("the DiffID of the stored layer is sha256:"));
+    let mut reader = layer.reader().expect("there");
+    let error = loop {
+        match reader.next_entry() {
+            Ok(entry) => assert!(entry.is_some(), "the damage must be noticed"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::InvalidLayer);
+}
+
+#[test]
+fn bytes_behind_the_tar_belong_to_it_and_are_reported() {
+    let layers = Layers::new();
+    let mut tar = rich_tar().into_inner();
+    let end = tar.len();
+    let cut = layers
+        .import("cut", Cursor::new(tar[..end - 1024].to_vec()), &[])
+        .expect("legal");
+    assert_eq!(cut.descriptor().warnings, ["the tar has no end blocks"]);
+    tar.extend_from_slice(&[0; 2048]);
+    let padded = layers
+        .import("padded", Cursor::new(tar.clone()), &[])
+        .expect("legal");
+    assert!(padded.descriptor().warnings.is_empty());
+    tar.extend_from_slice(b"garbage");
+    let layer = layers
+        .import("garbage", Cursor::new(tar.clone()), &[])
+        .expect("legal");
+    assert_eq!(
+        layer.descriptor().warnings,
+        ["7 bytes that are not zero follow the tar's end"]
+    );
+    assert_eq!(layer.descriptor().diff_id, Digest::of(&tar));
+    let mut exported = Vec::new();
+    layer
+        .export(&mut exported, Compression::None.into(), &())
+        .expect("intact");
+    assert!(exported == tar);
+}
+
+#[test]
+fn every_cut_of_a_tar_is_refused_or_loses_nothing() {
+    let layers = Layers::new();
+    let whole = rich_tar().into_inner();
+    let entries = |bytes: &[u8]| {
+        let mut reader = TarLayerReader::new(bytes);
+        let mut count = 0;
+        while let Ok(Some(entry)) = reader.next_entry() {
+            count += usize::from(matches!(entry, Entry::File(_) | Entry::Link(_)));
+        }
+        count
+    };
+    for end in (0..whole.len()).step_by(257).chain([0, 1, 511, 512, 513]) {
+        let result = layers.import("x", Cursor::new(whole[..end].to_vec()), &[]);
+        if let Ok(layer) = result {
+            let counts = layer.descriptor().entries;
+            assert_eq!(
+                counts.total() as usize,
+                entries(&whole[..end]),
+                "cut at {end}"
+            );
+            fs::remove_dir_all(layer.path()).expect("ours");
+        }
+        assert_eq!(layers.names(), [""; 0], "cut at {end}");
+    }
+}
