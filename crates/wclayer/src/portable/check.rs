@@ -40,19 +40,22 @@ fn broken(entry: &IndexedEntry, rule: Rule) -> crate::error::Error {
 fn check_repeated(layer: &Index) -> Result<()> {
     let mut first: Option<IndexedEntry> = None;
     layer.for_each_repeated(|entry| {
-        if let Some(first) = first.as_ref().filter(|first| first.path == entry.path) {
-            if (first.kind, first.reparse.is_some()) != (entry.kind, entry.reparse.is_some()) {
-                let rule = Rule::DuplicateOfOtherKind {
-                    first: describe(first),
-                    first_offset: first.offset,
-                    second: describe(&entry),
-                };
-                return Err(broken(&entry, rule));
-            }
+        let same_path = first.as_ref().filter(|first| first.path == entry.path);
+        if let Some(first) = same_path.filter(|first| kind_of(first) != kind_of(&entry)) {
+            let rule = Rule::DuplicateOfOtherKind {
+                first: describe(first),
+                first_offset: first.offset,
+                second: describe(&entry),
+            };
+            return Err(broken(&entry, rule));
         }
         first = Some(entry);
         Ok(())
     })
+}
+
+fn kind_of(entry: &IndexedEntry) -> (IndexedKind, bool) {
+    (entry.kind, entry.reparse.is_some())
 }
 
 fn describe(entry: &IndexedEntry) -> &'static str {

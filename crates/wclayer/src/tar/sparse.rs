@@ -102,11 +102,11 @@ pub(crate) enum GnuSparse {
     InContent(u64),
 }
 
-/// Finds out from PAX records whether a member is sparse; the name it then has, too.
-pub(crate) fn from_pax(
-    records: &PaxRecords,
-    stored: u64,
-) -> Result<Option<(GnuSparse, Option<Vec<u8>>)>, TarProblem> {
+/// A sparse member as PAX records tell of it: the map, and the member's real name if given.
+pub(crate) type PaxSparse = (GnuSparse, Option<Vec<u8>>);
+
+/// Finds out from PAX records whether a member is sparse.
+pub(crate) fn from_pax(records: &PaxRecords, stored: u64) -> Result<Option<PaxSparse>, TarProblem> {
     let name = records.get_filled(b"GNU.sparse.name").map(<[u8]>::to_vec);
     let size = records
         .get(b"GNU.sparse.realsize")
