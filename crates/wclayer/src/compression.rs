@@ -112,9 +112,19 @@ impl<R: Read> Read for Decoder<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(input) => input.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer),
-            Self::Zstd(decoder) => decoder.read(buffer),
+            Self::Gzip(decoder) => decoder.read(buffer).map_err(as_damage),
+            Self::Zstd(decoder) => decoder.read(buffer).map_err(as_damage),
         }
+    }
+}
+
+/// The decoders report damaged data under several kinds; here it has one.
+fn as_damage(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
+            io::Error::new(io::ErrorKind::InvalidData, error)
+        }
+        _ => error,
     }
 }
 
@@ -372,7 +382,8 @@ mod tests {
             }
             let mut damaged = whole.clone();
             *damaged.last_mut().expect("not empty") ^= 1;
-            assert!(decode(&damaged).is_err(), "{spec}");
+            let error = decode(&damaged).expect_err(spec);
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{spec}");
             assert!(
                 decode(&[&whole[..], b"garbage"].concat()).is_err(),
                 "{spec}"

@@ -398,6 +398,10 @@ fn a_chain_is_checked_and_completed() {
     let given = ParentChain::from_base_first([layers.path("base"), layers.path("patch")]);
     layer.check_parents(&given).expect("its own");
     layer.check_parents(&ParentChain::none()).expect("no claim");
+    let nearest = ParentChain::from_nearest_first([layers.path("patch")]);
+    layer
+        .check_parents(&nearest)
+        .expect("the nearest stands for all");
     let other = ParentChain::from_nearest_first([layers.path("base")]);
     layer.check_parents(&other).expect_err("not its own");
 }
@@ -466,9 +470,34 @@ fn an_existing_layer_is_kept_unless_it_is_to_be_replaced() {
 }
 
 #[test]
+fn only_portable_layers_are_removed_or_replaced() {
+    let layers = Layers::new();
+    layers.import("x", rich_tar(), &[]).expect("legal");
+    fs::create_dir(layers.path("other")).expect("free");
+    fs::write(
+        layers.path("other/layer.json"),
+        r#"{"format":"other","version":1}"#,
+    )
+    .expect("free");
+    portable::remove(layers.path("other")).expect_err("another program's");
+    let options = ImportOptions {
+        replace: true,
+        ..ImportOptions::default()
+    };
+    portable::import(rich_tar(), layers.path("other"), &options, &()).expect_err("not ours");
+    portable::remove(layers.path("nowhere")).expect_err("nothing there");
+    assert_eq!(layers.names(), ["other", "x"]);
+    let size = fs::metadata(layers.path("x/layer.tar"))
+        .expect("there")
+        .len();
+    assert!(portable::remove(layers.path("x")).expect("a layer") > size);
+    assert_eq!(layers.names(), ["other"]);
+}
+
+#[test]
 fn what_a_killed_import_left_is_removed_by_the_next() {
     let layers = Layers::new();
-    let left = layers.path(".x.import-abc");
+    let left = layers.path(".x.wclayer-abc");
     fs::create_dir(&left).expect("free");
     fs::write(left.join("layer.tar"), "half").expect("writable");
     fs::write(layers.path(".x.lock"), "").expect("writable");

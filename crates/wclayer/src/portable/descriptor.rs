@@ -1,7 +1,11 @@
 //! `layer.json`: what a portable layer is, readable without opening anything else.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
+use super::DESCRIPTOR_FILE;
+use super::layer::read_json;
 use crate::digest::{DiffId, Digest};
 
 /// The name of the format in a descriptor.
@@ -71,4 +75,14 @@ impl EntryCounts {
         let added = self.directories + self.files + self.reparse_points;
         added + self.links + self.removals + self.opaque
     }
+}
+
+/// Returns whether a folder is a portable layer of any version, be it damaged: whether it may be
+/// replaced or removed as one.
+pub(super) fn is_layer(folder: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct AnyVersion {
+        format: String,
+    }
+    read_json(folder, DESCRIPTOR_FILE).is_ok_and(|found: AnyVersion| found.format == FORMAT)
 }

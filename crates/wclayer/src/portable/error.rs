@@ -17,6 +17,12 @@ pub enum PortableError {
         /// The file that is missing.
         missing: &'static str,
     },
+    /// A link stands where the folder of a layer should.
+    #[error("`{}` is a symbolic link, not the folder of a layer", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// A JSON file of the layer is malformed.
     #[error("`{}` is malformed", path.display())]
     Json {
@@ -51,18 +57,18 @@ pub enum PortableError {
         /// What is wrong.
         what: &'static str,
     },
-    /// The parents given are not the parents that the nearest one has.
-    #[error("the parents of `{}` are {expected}, but {given} were given after it", nearest.display())]
+    /// The parents given for a layer are not those that it has.
+    #[error("the parents of `{}` are {expected}, not {given}", layer.display())]
     ParentMismatch {
-        /// The immediate parent.
-        nearest: PathBuf,
+        /// The layer.
+        layer: PathBuf,
         /// Its own parents, nearest first.
         expected: String,
-        /// Those in the caller's list.
+        /// Those that the caller gave for it.
         given: String,
     },
-    /// Another process imports to the same place.
-    #[error("another import to `{}` is under way", path.display())]
+    /// Another process imports to the same place, or removes what is there.
+    #[error("another import to `{}`, or its removal, is under way", path.display())]
     Busy {
         /// The destination.
         path: PathBuf,
@@ -84,7 +90,9 @@ impl PortableError {
                 ErrorKind::InvalidLayer
             }
             Self::Version { .. } => ErrorKind::Unsupported,
-            Self::ParentMismatch { .. } | Self::Destination { .. } => ErrorKind::InvalidInput,
+            Self::ParentMismatch { .. } | Self::Destination { .. } | Self::Link { .. } => {
+                ErrorKind::InvalidInput
+            }
             Self::Busy { .. } => ErrorKind::Exists,
         }
     }
@@ -103,6 +111,7 @@ impl PortableError {
             Self::Json { .. } | Self::Index { .. } | Self::IndexContent { .. } => {
                 "The folder was changed or damaged: import the layer again."
             }
+            Self::Link { .. } => "Name the folder itself.",
             Self::Busy { .. } => "Wait for it to end, or choose another path.",
             Self::Destination { .. } => "Name a folder that is to be made, such as `layers/base`.",
         };

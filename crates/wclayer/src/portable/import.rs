@@ -97,7 +97,7 @@ impl Parents {
         if given.len() > 1 && canonical(given)[1..] != own[..] {
             let rest = ParentChain::from_nearest_first(given.iter_nearest_first().skip(1));
             return Err(PortableError::ParentMismatch {
-                nearest: nearest.to_owned(),
+                layer: nearest.to_owned(),
                 expected: list(layer.parents()),
                 given: list(&rest),
             }

@@ -109,18 +109,20 @@ impl PortableLayer {
         })
     }
 
-    /// Checks a caller's list of parents against the layer's own; an empty list is no claim.
+    /// Checks a caller's list of parents against the layer's own. As for an import, the nearest
+    /// one may stand for all; an empty list is no claim.
     ///
     /// # Errors
     ///
     /// [`PortableError::ParentMismatch`] when they are others.
     pub fn check_parents(&self, given: &ParentChain) -> Result<()> {
-        let own = canonical(&self.parents);
-        if given.is_empty() || canonical(given) == own {
+        let (own, claimed) = (canonical(&self.parents), canonical(given));
+        let nearest_only = claimed.len() == 1 && claimed.first() == own.first();
+        if given.is_empty() || claimed == own || nearest_only {
             return Ok(());
         }
         Err(PortableError::ParentMismatch {
-            nearest: self.path.clone(),
+            layer: self.path.clone(),
             expected: list(&self.parents),
             given: list(given),
         }
@@ -147,7 +149,10 @@ pub(super) fn list(chain: &ParentChain) -> String {
     }
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(layer: &Path, name: &'static str) -> Result<T> {
+pub(super) fn read_json<T: serde::de::DeserializeOwned>(
+    layer: &Path,
+    name: &'static str,
+) -> Result<T> {
     let path = layer.join(name);
     let file = match File::open(&path) {
         Ok(file) => file,

@@ -20,6 +20,7 @@ mod import;
 mod index;
 mod layer;
 mod pipeline;
+mod remove;
 mod staging;
 mod writer;
 
@@ -29,6 +30,7 @@ pub use export::ExportSummary;
 pub use import::{ImportOptions, import};
 pub use index::{Index, IndexedEntry, IndexedKind, IndexedStream, Lookup};
 pub use layer::{PortableLayer, PortableLayerReader};
+pub use remove::remove;
 pub use writer::PortableLayerWriter;
 
 /// The layer tar, verbatim.

@@ -10,44 +10,92 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::descriptor;
 use super::error::PortableError;
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
 use crate::error::{Error, Result, io_error};
 use crate::layout;
 
+/// The place of a layer, locked: nobody else builds or removes there.
+pub(super) struct Place {
+    path: PathBuf,
+    folder: PathBuf,
+    prefix: OsString,
+    _lock: Lock,
+}
+
+impl Place {
+    /// Locks the place of a layer in a folder that exists, and clears away what killed processes
+    /// left beside it.
+    pub(super) fn lock(path: &Path) -> Result<Self> {
+        let (path, folder, name) = parts(path)?;
+        let lock = Lock::take(&path, &hidden(&name, ".lock"))?;
+        let prefix = hidden(&name, ".wclayer-");
+        remove_left_overs(&folder, &prefix);
+        Ok(Self {
+            path,
+            folder,
+            prefix,
+            _lock: lock,
+        })
+    }
+
+    /// Returns the absolute path of the place.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the folder that it lies in.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes a hidden folder beside it, which goes away when it is dropped.
+    pub(super) fn sibling(&self) -> Result<TempDir> {
+        tempfile::Builder::new()
+            .prefix(&self.prefix)
+            .tempdir_in(&self.folder)
+            .map_err(io_error("create a folder in", &self.folder))
+    }
+}
+
+/// Splits a path into itself made absolute, the folder it lies in and its name.
+fn parts(path: &Path) -> Result<(PathBuf, PathBuf, OsString)> {
+    let absolute = std::path::absolute(path).ok();
+    let split = absolute.and_then(|absolute| {
+        let folder = absolute.parent()?.to_owned();
+        let name = absolute.file_name()?.to_owned();
+        Some((absolute, folder, name))
+    });
+    split.ok_or_else(|| {
+        PortableError::Destination {
+            path: path.to_owned(),
+        }
+        .into()
+    })
+}
+
 /// A folder under construction.
 pub(super) struct Staging {
-    // Declared before the lock: dropped first.
+    // Declared before the place: dropped first, while the place is still locked.
     folder: TempDir,
-    destination: PathBuf,
+    place: Place,
     replace: bool,
-    lock: Lock,
 }
 
 impl Staging {
     /// Locks `destination` and makes a sibling folder; the folders above are made as needed.
     pub(super) fn create(destination: &Path, replace: bool) -> Result<Self> {
-        let place = || PortableError::Destination {
-            path: destination.to_owned(),
-        };
-        let destination = std::path::absolute(destination).map_err(|_| place())?;
-        let name = destination.file_name().ok_or_else(place)?.to_owned();
-        let parent = destination.parent().ok_or_else(place)?;
-        fs::create_dir_all(parent).map_err(io_error("create", parent))?;
-        let lock = Lock::take(&destination, &hidden(&name, ".lock"))?;
-        check_destination(&destination, replace)?;
-        let prefix = hidden(&name, ".import-");
-        remove_left_overs(parent, &prefix);
-        let folder = tempfile::Builder::new()
-            .prefix(&prefix)
-            .tempdir_in(parent)
-            .map_err(io_error("create a folder in", parent))?;
+        let (_, above, _) = parts(destination)?;
+        fs::create_dir_all(&above).map_err(io_error("create", &above))?;
+        let place = Place::lock(destination)?;
+        check_destination(place.path(), replace)?;
+        let folder = place.sibling()?;
         open_to_others(folder.path());
         Ok(Self {
             folder,
-            destination,
+            place,
             replace,
-            lock,
         })
     }
 
@@ -60,10 +108,10 @@ impl Staging {
     pub(super) fn commit(self) -> Result<PathBuf> {
         let Self {
             folder,
-            destination,
+            place,
             replace,
-            lock,
         } = self;
+        let destination = place.path();
         for name in [TAR_FILE, INDEX_FILE, DESCRIPTOR_FILE, layout::LAYER_CHAIN] {
             let path = folder.path().join(name);
             let file = File::options()
@@ -74,17 +122,14 @@ impl Staging {
         }
         sync_folder(folder.path())?;
         if replace && destination.exists() {
-            exchange(folder.path(), &destination)?;
+            exchange(folder.path(), &place)?;
         } else {
-            put_in_place(folder.path(), &destination)?;
+            put_in_place(folder.path(), destination)?;
             // The folder has moved: there is nothing left to clean up.
             let _ = folder.keep();
         }
-        if let Some(parent) = destination.parent() {
-            sync_folder(parent)?;
-        }
-        drop(lock);
-        Ok(destination)
+        sync_folder(place.folder())?;
+        Ok(destination.to_owned())
     }
 }
 
@@ -104,7 +149,7 @@ fn check_destination(destination: &Path, replace: bool) -> Result<()> {
     if metadata.is_dir() && is_empty(destination) {
         return Ok(());
     }
-    let is_layer = metadata.is_dir() && destination.join(DESCRIPTOR_FILE).is_file();
+    let is_layer = metadata.is_dir() && descriptor::is_layer(destination);
     if is_layer && replace {
         return Ok(());
     }
@@ -118,7 +163,7 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Removes what killed imports to the same destination left; the caller holds the lock.
+/// Removes what killed processes at the same place left; the caller holds the lock.
 fn remove_left_overs(parent: &Path, prefix: &OsString) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;
@@ -155,7 +200,7 @@ fn put_in_place(folder: &Path, destination: &Path) -> Result<()> {
     let _ = fs::remove_dir(destination);
     fs::rename(folder, destination).map_err(|source| {
         if fs::symlink_metadata(destination).is_ok() {
-            let is_layer = destination.join(DESCRIPTOR_FILE).is_file();
+            let is_layer = descriptor::is_layer(destination);
             Error::Exists {
                 path: destination.to_owned(),
                 is_layer,
@@ -166,8 +211,9 @@ fn put_in_place(folder: &Path, destination: &Path) -> Result<()> {
     })
 }
 
-/// Swaps the new folder with the old one, which is then removed with the temporary folder.
-fn exchange(new: &Path, old: &Path) -> Result<()> {
+/// Swaps the new folder with the old one, which then goes away as the temporary folder does.
+fn exchange(new: &Path, place: &Place) -> Result<()> {
+    let old = place.path();
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -176,16 +222,15 @@ fn exchange(new: &Path, old: &Path) -> Result<()> {
         }
     }
     // Without an atomic exchange the old layer steps aside first, and comes back on failure.
-    let aside = new.with_extension("old");
-    fs::rename(old, &aside).map_err(io_error("rename", old))?;
-    if let Err(error) = put_in_place(new, old) {
-        let _ = fs::rename(&aside, old);
-        return Err(error);
-    }
-    fs::rename(&aside, new).map_err(io_error("rename", &aside))
+    let aside = place.sibling()?;
+    let kept = aside.path().join("layer");
+    fs::rename(old, &kept).map_err(io_error("rename", old))?;
+    put_in_place(new, old).inspect_err(|_| {
+        let _ = fs::rename(&kept, old);
+    })
 }
 
-fn sync_folder(folder: &Path) -> Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     // Windows has no handle of a folder to flush; NTFS journals names by itself.
     if cfg!(unix) {
         let handle = File::open(folder).map_err(io_error("open", folder))?;

@@ -400,7 +400,7 @@ fn reparse(member: &Member, is_symlink: bool) -> Result<Option<Vec<u8>>, TarProb
         return Ok(None);
     }
     let is_mount_point = member.pax.get(key::MOUNT_POINT).is_some();
-    let target = swap_separators(&member.link_name, b'/', b'\\');
+    let target = with_backslashes(&member.link_name);
     ReparsePoint::from_target(&target, is_mount_point)
         .and_then(|point| point.encode())
         .map(Some)
@@ -460,9 +460,10 @@ pub(super) fn encode_base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
-/// Turns the separators of a link's target from those of a tar to those of Windows, or back.
-pub(super) fn swap_separators(text: &[u8], from: u8, to: u8) -> Vec<u8> {
-    text.iter()
-        .map(|byte| if *byte == from { to } else { *byte })
+/// Returns a link's target as Windows means it: a tar may separate with `/`.
+pub(super) fn with_backslashes(target: &[u8]) -> Vec<u8> {
+    target
+        .iter()
+        .map(|byte| if *byte == b'/' { b'\\' } else { *byte })
         .collect()
 }

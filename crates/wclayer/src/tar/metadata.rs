@@ -7,8 +7,8 @@ use super::entries::is_other_stream;
 /// What a file's header announces.
 #[derive(Default)]
 pub(super) struct Metadata {
-    /// The self-relative security descriptor; empty without one.
-    pub(super) security: Vec<u8>,
+    /// The self-relative security descriptor; `None` without a stream for it.
+    pub(super) security: Option<Vec<u8>>,
     /// The list of extended attributes; empty without any.
     pub(super) ea: Vec<u8>,
     /// The reparse point's buffer; `None` without a stream for it.
@@ -21,7 +21,7 @@ impl Metadata {
     /// Starts a stream; a repeated one takes the place of the first, as in the reference.
     pub(super) fn start(&mut self, id: StreamId) {
         match id {
-            StreamId::SECURITY_DATA => self.security.clear(),
+            StreamId::SECURITY_DATA => self.security = Some(Vec::new()),
             StreamId::EA_DATA => self.ea.clear(),
             StreamId::REPARSE_DATA => self.reparse = Some(Vec::new()),
             _ => {}
@@ -31,7 +31,7 @@ impl Metadata {
     /// Adds bytes to the stream of that kind.
     pub(super) fn add(&mut self, id: StreamId, bytes: &[u8]) {
         let buffer = match id {
-            StreamId::SECURITY_DATA => &mut self.security,
+            StreamId::SECURITY_DATA => self.security.get_or_insert_default(),
             StreamId::EA_DATA => &mut self.ea,
             StreamId::REPARSE_DATA => self.reparse.get_or_insert_default(),
             id => {
@@ -44,7 +44,7 @@ impl Metadata {
 
     /// Returns the number of bytes held.
     pub(super) fn len(&self) -> u64 {
-        let reparse = self.reparse.as_ref().map_or(0, Vec::len);
-        (self.security.len() + self.ea.len() + reparse + self.other_streams.len()) as u64
+        let len = |stream: &Option<Vec<u8>>| stream.as_ref().map_or(0, Vec::len);
+        (len(&self.security) + self.ea.len() + len(&self.reparse) + self.other_streams.len()) as u64
     }
 }

@@ -7,7 +7,7 @@ use std::io::Write;
 
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime, ReparsePoint, ea};
 
-use super::entries::{encode_base64, swap_separators};
+use super::entries::{encode_base64, with_backslashes};
 use super::error::{TarError, TarProblem};
 use super::header::{self, MAX_OCTAL, NewHeader, type_flag};
 use super::metadata::Metadata;
@@ -66,10 +66,10 @@ impl NewMember {
                 });
             }
         }
-        if !metadata.security.is_empty() {
+        if let Some(security) = &metadata.security {
             member
                 .records
-                .set(key::RAW_SECURITY, encode_base64(&metadata.security));
+                .set(key::RAW_SECURITY, encode_base64(security));
         }
         member.add_extended_attributes(&metadata.ea)?;
         if let Some(buffer) = &metadata.reparse {
@@ -179,11 +179,12 @@ impl NewMember {
         // Readers expect no content behind a symlink entry.
         if let Some(target) = point.target().filter(|_| self.size == 0) {
             self.type_flag = type_flag::SYMLINK;
-            self.link_name = swap_separators(&target, b'\\', b'/');
+            // As the reference: the separators stay those of Windows.
+            self.link_name = target;
             if is_mount_point {
                 self.records.set(key::MOUNT_POINT, "1");
             }
-            let read_back = swap_separators(&self.link_name, b'/', b'\\');
+            let read_back = with_backslashes(&self.link_name);
             exact = ReparsePoint::from_target(&read_back, is_mount_point)
                 .and_then(|point| point.encode())
                 .is_ok_and(|bytes| bytes == buffer);

@@ -24,6 +24,8 @@ pub struct TarLayerReader<R> {
     /// The entry that was read to see whether it is a stream of the file before it.
     ahead: Option<TarEntry>,
     stream: StreamState,
+    /// The error behind bytes that were given out first.
+    deferred: Option<TarError>,
 }
 
 /// Where the backup stream of the current file stands.
@@ -52,6 +54,7 @@ impl<R: BufRead> TarLayerReader<R> {
             entries: TarEntries::new(input),
             ahead: None,
             stream: StreamState::default(),
+            deferred: None,
         }
     }
 
@@ -82,6 +85,55 @@ impl<R: BufRead> TarLayerReader<R> {
         self.stream.push_data(header, stream.sparse.as_ref());
         self.stream.open = true;
         Ok(true)
+    }
+
+    /// Fills `buffer` from the parts of the backup stream; `filled` counts the bytes, which are
+    /// good also when an error follows.
+    fn fill(&mut self, buffer: &mut [u8], filled: &mut usize) -> Result<(), TarError> {
+        while *filled < buffer.len() {
+            let Some(part) = self.stream.parts.front() else {
+                if self.stream.open && self.next_stream()? {
+                    continue;
+                }
+                break;
+            };
+            let rest = &mut buffer[*filled..];
+            let (step, len, kept) = match part {
+                Part::Bytes(bytes) => {
+                    let left = &bytes[self.stream.position as usize..];
+                    let step = left.len().min(rest.len());
+                    rest[..step].copy_from_slice(&left[..step]);
+                    (step, bytes.len() as u64, step)
+                }
+                Part::Content(len) | Part::Skip(len) => {
+                    let left = len - self.stream.position;
+                    let is_hole = matches!(part, Part::Skip(_));
+                    let bytes = if left == 0 {
+                        &[][..]
+                    } else {
+                        self.entries.fill_content()?
+                    };
+                    let mut step = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                    if !is_hole {
+                        step = step.min(rest.len());
+                        rest[..step].copy_from_slice(&bytes[..step]);
+                    }
+                    self.entries.consume_content(step);
+                    (step, *len, if is_hole { 0 } else { step })
+                }
+            };
+            *filled += kept;
+            self.stream.position += step as u64;
+            if self.stream.position == len {
+                self.stream.parts.pop_front();
+                self.stream.position = 0;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_deferred(&mut self) -> Result<(), TarError> {
+        self.deferred.take().map_or(Ok(()), Err)
     }
 }
 
@@ -161,6 +213,7 @@ impl StreamState {
 
 impl<R: BufRead> LayerReader for TarLayerReader<R> {
     fn next_entry(&mut self) -> Result<Option<Entry>> {
+        self.check_deferred()?;
         while self.stream.open && self.next_stream()? {}
         self.stream = StreamState::default();
         let Some(entry) = self
@@ -192,45 +245,11 @@ impl<R: BufRead> LayerReader for TarLayerReader<R> {
     }
 
     fn read_stream(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        self.check_deferred()?;
         let mut filled = 0;
-        while filled < buffer.len() {
-            let Some(part) = self.stream.parts.front() else {
-                if self.stream.open && self.next_stream()? {
-                    continue;
-                }
-                break;
-            };
-            let rest = &mut buffer[filled..];
-            let (step, len, kept) = match part {
-                Part::Bytes(bytes) => {
-                    let left = &bytes[self.stream.position as usize..];
-                    let step = left.len().min(rest.len());
-                    rest[..step].copy_from_slice(&left[..step]);
-                    (step, bytes.len() as u64, step)
-                }
-                Part::Content(len) | Part::Skip(len) => {
-                    let left = len - self.stream.position;
-                    let is_hole = matches!(part, Part::Skip(_));
-                    let bytes = if left == 0 {
-                        &[][..]
-                    } else {
-                        self.entries.fill_content()?
-                    };
-                    let mut step = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                    if !is_hole {
-                        step = step.min(rest.len());
-                        rest[..step].copy_from_slice(&bytes[..step]);
-                    }
-                    self.entries.consume_content(step);
-                    (step, *len, if is_hole { 0 } else { step })
-                }
-            };
-            filled += kept;
-            self.stream.position += step as u64;
-            if self.stream.position == len {
-                self.stream.parts.pop_front();
-                self.stream.position = 0;
-            }
+        match self.fill(buffer, &mut filled) {
+            Err(error) if filled > 0 => self.deferred = Some(error),
+            result => result?,
         }
         Ok(filled)
     }
