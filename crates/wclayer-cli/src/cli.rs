@@ -1,0 +1,168 @@
+//! The command line: global options, the list of commands, and what happens to wrong usage.
+//!
+//! The arguments of a command are beside its code in [`crate::commands`]. Options, their short
+//! forms and their defaults are those of hcsshim's `wclayer`, so that scripts written for it go
+//! on working; what is new stands beside them.
+//!
+//! Source: hcsshim `cmd/wclayer`.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{
+    ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
+
+use crate::commands::{
+    completions, create, export, import, info, makebaselayer, man, mount, remove, unmount,
+};
+use crate::errors::{FAILED, WRONG_USAGE};
+use crate::output;
+
+const EXAMPLES: &str = "\
+Examples:
+  wclayer import -i base.tar.gz layers/base
+  wclayer import -l layers/base -i app.tar.gz layers/app
+  wclayer info layers/app
+  wclayer export -z -o app.tar.gz layers/app
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+/// Windows Container layer utility
+///
+/// wclayer manipulates the storage layers of Windows containers, on any system. It imports layers
+/// from OCI layer tar files and exports them again, bit for bit. An imported layer is a folder
+/// with the tar, an index of it and the list of its parents: a portable layer.
+#[derive(Debug, Parser)]
+#[command(name = "wclayer", version, after_long_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: GlobalOptions,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+// Not a doc comment: clap would take it for the program's description.
+// The options that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalOptions {
+    /// Print nothing but errors and what was asked for with --json
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Print the steps on stderr; given twice, with the time of each
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value_t)]
+    pub(crate) color: ColorChoice,
+}
+
+/// A command with its arguments.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Create(create::Arguments),
+    Export(export::Arguments),
+    Import(import::Arguments),
+    Info(info::Arguments),
+    Makebaselayer(makebaselayer::Arguments),
+    Mount(mount::Arguments),
+    Remove(remove::Arguments),
+    Unmount(unmount::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
+}
+
+impl Command {
+    /// Returns whether the result is to be printed as JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        match self {
+            Self::Export(arguments) => arguments.json,
+            Self::Import(arguments) => arguments.json,
+            Self::Info(arguments) => arguments.json,
+            Self::Remove(arguments) => arguments.json,
+            _ => false,
+        }
+    }
+}
+
+/// Returns the whole command line as clap describes it.
+pub(crate) fn command() -> clap::Command {
+    let mut command = Arguments::command();
+    command.build();
+    // The reference has the same short form.
+    command.mut_subcommand("help", |help| help.visible_alias("h"))
+}
+
+/// Reads the program's arguments.
+pub(crate) fn parse() -> Result<Arguments, clap::Error> {
+    let color = color_choice(env::args_os());
+    output::set_color(color);
+    let matches = command().color(color).try_get_matches()?;
+    Arguments::from_arg_matches(&matches)
+}
+
+/// Prints help, the version, or what is wrong with the usage.
+pub(crate) fn report(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        // As the reference answers an empty command line.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let printed = write!(anstream::stdout(), "{}", error.render().ansi());
+            ExitCode::from(if printed.is_ok() { 0 } else { FAILED })
+        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader that has seen enough is no failure.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        _ => {
+            let _ = error.print();
+            if env::args_os().any(|argument| argument == "--json") {
+                output::print_usage_error_json(&error.render().to_string());
+            }
+            ExitCode::from(WRONG_USAGE)
+        }
+    }
+}
+
+/// Finds `--color` before clap does, whose own messages follow it too.
+fn color_choice(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
+    let arguments: Vec<OsString> = arguments.take_while(|argument| argument != "--").collect();
+    let joined = |argument: &OsString| {
+        argument
+            .to_str()
+            .and_then(|text| text.strip_prefix("--color="))
+            .map(str::to_owned)
+    };
+    let separate = |pair: &[OsString]| {
+        (pair[0] == OsStr::new("--color")).then(|| pair[1].to_string_lossy().into_owned())
+    };
+    arguments
+        .iter()
+        .find_map(joined)
+        .or_else(|| arguments.windows(2).find_map(separate))
+        .and_then(|value| ColorChoice::from_str(&value, false).ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn colour_is_found_in_both_spellings_and_not_behind_the_end_of_options() {
+        let choice = |line: &str| color_choice(line.split(' ').map(OsString::from));
+        assert_eq!(choice("wclayer --color never info x"), ColorChoice::Never);
+        assert_eq!(choice("wclayer info --color=always x"), ColorChoice::Always);
+        assert_eq!(choice("wclayer info -- --color=always"), ColorChoice::Auto);
+        assert_eq!(choice("wclayer info --color"), ColorChoice::Auto);
+    }
+}

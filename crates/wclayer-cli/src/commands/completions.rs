@@ -1,0 +1,29 @@
+//! `completions`: what a shell needs to complete command lines of `wclayer`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use clap_complete::Shell;
+
+use crate::cli;
+use crate::errors::CliError;
+
+const EXAMPLE: &str = "\
+Example:
+  wclayer completions bash > ~/.local/share/bash-completion/completions/wclayer";
+
+/// Print a shell's completion script
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLE)]
+pub(crate) struct Arguments {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+/// Prints the script on stdout.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut cli::command(), "wclayer", &mut script);
+    io::stdout().write_all(&script).map_err(CliError::Stdout)
+}

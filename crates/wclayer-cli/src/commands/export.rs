@@ -1,0 +1,231 @@
+//! `export`: a layer as a layer tar.
+
+use std::fs::{self, File};
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+use tempfile::NamedTempFile;
+use wclayer::compression::{Compression, CompressionSpec};
+use wclayer::portable::{ExportSummary, PortableLayer};
+use wclayer::{DiffId, Digest, ParentChain, Progress};
+
+use crate::errors::{CliError, on_path};
+use crate::layer_view;
+use crate::output::{Output, Summary};
+use crate::progress::Bar;
+use crate::signals;
+use crate::units;
+
+const EXAMPLES: &str = "\
+Examples:
+  wclayer export -o base.tar layers/base
+  wclayer export --compress zstd:19 -o base.tar.zst layers/base
+  wclayer export -z layers/base | ssh host wclayer import layers/base";
+
+/// Export a layer to a tar file
+///
+/// Gives back the very tar that was imported; its DiffID is verified on the way. FILE appears
+/// whole or not at all: a failed or stopped export leaves the file that was there, or none.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Folder of a parent layer; repeat it for each, nearest parent first
+    ///
+    /// Not needed, since the layer knows its parents; when given, they must be the same.
+    #[arg(short, long = "layer", value_name = "PARENT")]
+    layers: Vec<PathBuf>,
+    /// Output layer tar [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Compress the output with gzip
+    #[arg(short = 'z', long, conflicts_with = "compress")]
+    gzip: bool,
+    /// Compress the output: gzip, zstd or none, with a level after a colon, such as `zstd:19`
+    #[arg(long, value_name = "METHOD[:LEVEL]")]
+    compress: Option<CompressionSpec>,
+    /// Print one JSON object; needs --output
+    #[arg(long, requires = "output")]
+    pub(crate) json: bool,
+    /// Folder of the layer
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+}
+
+/// The result as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExportJson {
+    path: String,
+    output: String,
+    diff_id: DiffId,
+    tar_size: u64,
+    digest: Digest,
+    size: u64,
+    compression: Compression,
+    media_type: &'static str,
+    elapsed_seconds: f64,
+}
+
+/// Exports a layer.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    let layer = PortableLayer::open(&arguments.path)?;
+    layer.check_parents(&ParentChain::from_nearest_first(&arguments.layers))?;
+    let cancelled = signals::watch()?;
+    let target = Target::open(arguments.output.as_deref())?;
+    let compression = match (arguments.compress, arguments.gzip) {
+        (Some(compression), _) => compression,
+        (None, true) => Compression::Gzip.into(),
+        (None, false) => Compression::None.into(),
+    };
+    let tar_size = layer.descriptor().tar_size;
+    output.step(format_args!(
+        "reading {}, {} of tar",
+        layer_view::absolute(layer.path()),
+        units::size(tar_size)
+    ));
+    output.step(format_args!(
+        "writing {}, compression {}",
+        target.name(),
+        compression.method
+    ));
+    let progress = Bar::start(output, Some(tar_size), cancelled);
+    let started = Instant::now();
+    let exported = layer.export(target.file(), compression, &progress)?;
+    if progress.is_cancelled() {
+        return Err(wclayer::Error::Cancelled.into());
+    }
+    drop(progress);
+    target.commit()?;
+    show(arguments, &exported, started.elapsed(), output)
+}
+
+/// Where the tar goes.
+enum Target {
+    /// Straight into standard output.
+    Stdout(File),
+    /// Straight into something that is no file: a device, a named pipe.
+    Special(File, PathBuf),
+    /// Into a new file beside `path`, which it takes the place of in the end.
+    Replace { new: NamedTempFile, path: PathBuf },
+}
+
+impl Target {
+    fn open(output: Option<&Path>) -> Result<Self, CliError> {
+        let Some(path) = output else {
+            if io::stdout().is_terminal() {
+                return Err(CliError::OutputIsTerminal);
+            }
+            return Ok(Self::Stdout(unbuffered_stdout().map_err(CliError::Stdout)?));
+        };
+        let path = follow_link(path);
+        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            let file = File::options()
+                .write(true)
+                .open(&path)
+                .map_err(on_path("open", &path))?;
+            return Ok(Self::Special(file, path));
+        }
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let new = new_file(folder.unwrap_or(Path::new("."))).map_err(on_path("create", &path))?;
+        Ok(Self::Replace { new, path })
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Stdout(_) => "standard output".to_owned(),
+            Self::Special(_, path) | Self::Replace { path, .. } => layer_view::absolute(path),
+        }
+    }
+
+    fn file(&self) -> &File {
+        match self {
+            Self::Stdout(file) | Self::Special(file, _) => file,
+            Self::Replace { new, .. } => new.as_file(),
+        }
+    }
+
+    /// Puts a complete file in its place. Dropped without this, it disappears.
+    fn commit(self) -> Result<(), CliError> {
+        let Self::Replace { new, path } = self else {
+            return Ok(());
+        };
+        new.as_file().sync_all().map_err(on_path("flush", &path))?;
+        match new.persist(&path) {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(on_path("replace", &path)(failure.error)),
+        }
+    }
+}
+
+/// Returns what a link leads to: that is replaced, not the link.
+fn follow_link(path: &Path) -> PathBuf {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    let target = is_link.then(|| fs::canonicalize(path).ok()).flatten();
+    target.unwrap_or_else(|| path.to_owned())
+}
+
+/// Makes a hidden file with the permissions of any new file.
+fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".wclayer-export-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The system takes away what the umask forbids.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Returns standard output without the line buffer, which looks for line ends in a tar.
+fn unbuffered_stdout() -> io::Result<File> {
+    #[cfg(unix)]
+    let own = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned();
+    #[cfg(windows)]
+    let own = std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned();
+    own.map(File::from)
+}
+
+fn show(
+    arguments: &Arguments,
+    exported: &ExportSummary,
+    taken: Duration,
+    output: &Output,
+) -> Result<(), CliError> {
+    let mut summary = Summary::new(format!("Exported `{}`", arguments.path.display()));
+    summary.row("DiffID", exported.diff_id);
+    summary.row("digest", exported.digest);
+    summary.row("tar size", units::size(exported.tar_size));
+    summary.row(
+        "size",
+        format!("{} ({})", units::size(exported.size), exported.compression),
+    );
+    summary.row("time", units::time_and_rate(exported.tar_size, taken));
+    let Some(file) = &arguments.output else {
+        if output.is_verbose() {
+            output.aside(&summary);
+        }
+        return Ok(());
+    };
+    if !output.is_json() {
+        output.aside(&summary);
+        return Ok(());
+    }
+    let json = ExportJson {
+        path: layer_view::absolute(&arguments.path),
+        output: layer_view::absolute(file),
+        diff_id: exported.diff_id,
+        tar_size: exported.tar_size,
+        digest: exported.digest,
+        size: exported.size,
+        compression: exported.compression,
+        media_type: exported.compression.media_type(),
+        elapsed_seconds: units::seconds(taken),
+    };
+    output.result(&summary, &json)
+}

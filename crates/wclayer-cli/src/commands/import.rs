@@ -1,0 +1,168 @@
+//! `import`: a layer tar into a new layer.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use wclayer::portable::{self, ImportOptions, PortableLayer};
+use wclayer::{DiffId, ParentChain};
+
+use crate::errors::{CliError, on_path};
+use crate::layer_view::{self, LayerJson};
+use crate::output::{Output, Summary};
+use crate::progress::Bar;
+use crate::signals;
+use crate::units;
+
+const EXAMPLES: &str = "\
+Examples:
+  wclayer import -i base.tar.gz layers/base
+  wclayer import -l layers/base -i app.tar.gz layers/app
+  curl -sL URL | wclayer import layers/base";
+
+/// Import a layer from a tar file
+///
+/// The tar may be plain or compressed with gzip or zstd, which is found out by itself. It is kept
+/// verbatim, so that `export` gives the same DiffID. The layer appears at PATH whole or not at
+/// all: a failed or stopped import leaves nothing behind.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Folder of a read-only parent layer; repeat it for each, nearest parent first
+    ///
+    /// When only the nearest is given, its own parents are found by themselves.
+    #[arg(short, long = "layer", value_name = "PARENT")]
+    layers: Vec<PathBuf>,
+    /// Input layer tar [default: stdin]
+    #[arg(short, long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// How the layer is stored
+    #[arg(long, value_name = "FORMAT", default_value = "portable")]
+    format: Format,
+    /// What the uncompressed tar must hash to, as `sha256:` and 64 digits
+    #[arg(long, value_name = "DIGEST")]
+    diff_id: Option<DiffId>,
+    /// Replace the layer that is at PATH; anything but a layer is never replaced
+    #[arg(long)]
+    force: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Folder of the layer to make
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+}
+
+/// The ways to store a layer.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// A folder with the tar, an index and a descriptor, for any system
+    Portable,
+}
+
+/// The result as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImportJson<'a> {
+    #[serde(flatten)]
+    layer: LayerJson<'a>,
+    elapsed_seconds: f64,
+}
+
+/// Imports a layer and shows what it is.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    let source = Source::open(arguments.input.as_deref())?;
+    let options = ImportOptions {
+        parents: ParentChain::from_nearest_first(&arguments.layers),
+        expected_diff_id: arguments.diff_id,
+        replace: arguments.force,
+    };
+    tell_plan(arguments, &source, output);
+    let progress = Bar::start(output, source.size, signals::watch()?);
+    let started = Instant::now();
+    let layer = match arguments.format {
+        Format::Portable => portable::import(source.bytes, &arguments.path, &options, &progress)?,
+    };
+    let taken = started.elapsed();
+    drop(progress);
+    show(arguments, &layer, taken, output)
+}
+
+/// Where the tar comes from.
+struct Source {
+    bytes: Box<dyn Read + Send>,
+    /// In bytes, where it is known.
+    size: Option<u64>,
+}
+
+impl Source {
+    fn open(input: Option<&Path>) -> Result<Self, CliError> {
+        let Some(path) = input else {
+            let stdin = io::stdin();
+            if stdin.is_terminal() {
+                return Err(CliError::InputIsTerminal);
+            }
+            return Ok(Self {
+                bytes: Box::new(stdin),
+                size: None,
+            });
+        };
+        let file = File::open(path).map_err(on_path("open", path))?;
+        let metadata = file.metadata().map_err(on_path("open", path))?;
+        Ok(Self {
+            bytes: Box::new(file),
+            size: metadata.is_file().then_some(metadata.len()),
+        })
+    }
+}
+
+fn tell_plan(arguments: &Arguments, source: &Source, output: &Output) {
+    let name = arguments
+        .input
+        .as_deref()
+        .map_or("standard input".into(), Path::to_string_lossy);
+    match source.size {
+        Some(size) => output.step(format_args!("reading {name}, {}", units::size(size))),
+        None => output.step(format_args!("reading {name}")),
+    }
+    for parent in &arguments.layers {
+        output.step(format_args!("on top of {}", layer_view::absolute(parent)));
+    }
+}
+
+fn show(
+    arguments: &Arguments,
+    layer: &PortableLayer,
+    taken: Duration,
+    output: &Output,
+) -> Result<(), CliError> {
+    let descriptor = layer.descriptor();
+    output.step(format_args!("recognised {}", descriptor.source.media_type));
+    output.step(format_args!(
+        "stored at {}",
+        layer_view::absolute(layer.path())
+    ));
+    output.step(format_args!(
+        "took {}",
+        units::time_and_rate(descriptor.tar_size, taken)
+    ));
+    let mut summary = Summary::new(format!("Imported `{}`", arguments.path.display()));
+    layer_view::rows(&mut summary, layer);
+    summary.row("time", units::time_and_rate(descriptor.tar_size, taken));
+    let elapsed_seconds = units::seconds(taken);
+    output.result(
+        &summary,
+        &ImportJson {
+            layer: LayerJson::new(layer),
+            elapsed_seconds,
+        },
+    )?;
+    descriptor
+        .warnings
+        .iter()
+        .for_each(|warning| output.warn(warning));
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! What can go wrong beside the library's own errors, and how any error is reported.
+
+use std::error::Error;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use wclayer::ErrorKind;
+
+use crate::output::{self, Output};
+
+/// The exit code of a command that failed.
+pub(crate) const FAILED: u8 = 1;
+/// The exit code of a command line that cannot be understood.
+pub(crate) const WRONG_USAGE: u8 = 2;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The library failed.
+    #[error(transparent)]
+    Layer(#[from] wclayer::Error),
+    /// The command works on Windows only.
+    #[error("`{command}` needs Windows with the Host Compute Service (vmcompute.dll)")]
+    NeedsHostCompute {
+        /// The command's name.
+        command: &'static str,
+        /// Why Windows alone would not help.
+        source: NoWindowsPart,
+    },
+    /// A tar would go to a terminal.
+    #[error("a layer tar is not written to a terminal")]
+    OutputIsTerminal,
+    /// A tar would come from a terminal.
+    #[error("a layer tar is not read from a terminal")]
+    InputIsTerminal,
+    /// The result could not be printed.
+    #[error("cannot write to standard output")]
+    Stdout(#[source] io::Error),
+    /// Ctrl-C cannot be watched for.
+    #[error("cannot watch for signals")]
+    Signals(#[source] io::Error),
+}
+
+/// What this version lacks.
+#[derive(Debug, thiserror::Error)]
+#[error("this version of wclayer does not contain the Windows part yet, on any system")]
+pub(crate) struct NoWindowsPart;
+
+impl CliError {
+    /// Says that `command` cannot be carried out by this version.
+    pub(crate) fn needs_host_compute(command: &'static str) -> Self {
+        Self::NeedsHostCompute {
+            command,
+            source: NoWindowsPart,
+        }
+    }
+
+    /// Returns the kind of failure.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Layer(error) => error.kind(),
+            Self::NeedsHostCompute { .. } => ErrorKind::Unsupported,
+            Self::OutputIsTerminal | Self::InputIsTerminal => ErrorKind::InvalidInput,
+            Self::Stdout(_) | Self::Signals(_) => ErrorKind::Io,
+        }
+    }
+
+    /// Returns what can be done about it.
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Layer(error) => return error.hint(),
+            Self::NeedsHostCompute { .. } => {
+                "`import`, `export`, `info` and `remove` work on every system, with portable layers."
+            }
+            Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
+            Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
+            Self::Stdout(_) | Self::Signals(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Returns whether nobody reads what is written: no reason to complain.
+    fn is_closed_pipe(&self) -> bool {
+        causes(self).any(|cause| {
+            cause
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        })
+    }
+}
+
+/// Says what could not be done with a file: `.map_err(on_path("open", path))`.
+pub(crate) fn on_path(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CliError {
+    let path = path.to_owned();
+    move |source| {
+        wclayer::Error::Io {
+            action,
+            path,
+            source,
+        }
+        .into()
+    }
+}
+
+/// Prints an error, as JSON too where that was asked for, and returns the exit code.
+pub(crate) fn report(error: &CliError, output: &Output) -> ExitCode {
+    if !error.is_closed_pipe() {
+        let causes: Vec<String> = causes(error).map(ToString::to_string).collect();
+        let hint = error.hint();
+        output::print_error(&error.to_string(), &causes, hint.as_deref());
+        if output.is_json() {
+            output::print_error_json(&error.kind(), &error.to_string(), &causes, hint.as_deref());
+        }
+    }
+    ExitCode::from(FAILED)
+}
+
+fn causes(error: &CliError) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (**cause).source())
+}

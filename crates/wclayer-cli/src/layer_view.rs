@@ -1,0 +1,98 @@
+//! How a layer is shown: rows for people and a JSON object for programs, the same for every
+//! command (`docs/json.md`).
+
+use std::path::Path;
+
+use serde::Serialize;
+use wclayer::portable::{EntryCounts, PortableLayer, SourceBlob};
+use wclayer::{DiffId, ParentChain};
+
+use crate::output::Summary;
+use crate::units;
+
+/// A layer as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LayerJson<'a> {
+    path: String,
+    format: &'a str,
+    version: u32,
+    diff_id: DiffId,
+    tar_size: u64,
+    content_size: u64,
+    source: &'a SourceBlob,
+    entries: &'a EntryCounts,
+    parents: Vec<String>,
+    warnings: &'a [String],
+}
+
+impl<'a> LayerJson<'a> {
+    /// Shows `layer`.
+    pub(crate) fn new(layer: &'a PortableLayer) -> Self {
+        let descriptor = layer.descriptor();
+        Self {
+            path: absolute(layer.path()),
+            format: &descriptor.format,
+            version: descriptor.version,
+            diff_id: descriptor.diff_id,
+            tar_size: descriptor.tar_size,
+            content_size: descriptor.content_size,
+            source: &descriptor.source,
+            entries: &descriptor.entries,
+            parents: paths(layer.parents()),
+            warnings: &descriptor.warnings,
+        }
+    }
+}
+
+/// Adds the rows that show `layer`.
+pub(crate) fn rows(summary: &mut Summary, layer: &PortableLayer) {
+    let descriptor = layer.descriptor();
+    summary.row("DiffID", descriptor.diff_id);
+    summary.row("source", descriptor.source.digest);
+    summary.row("media type", &descriptor.source.media_type);
+    summary.row("source size", units::size(descriptor.source.size));
+    summary.row("tar size", units::size(descriptor.tar_size));
+    summary.row("content", units::size(descriptor.content_size));
+    let parents = paths(layer.parents());
+    match parents.is_empty() {
+        true => summary.row("parents", "none (a base layer)"),
+        false => parents
+            .iter()
+            .for_each(|parent| summary.row("parent", parent)),
+    }
+    entry_rows(summary, &descriptor.entries);
+}
+
+/// Adds the number of entries, and of each kind that there is, right-aligned.
+fn entry_rows(summary: &mut Summary, entries: &EntryCounts) {
+    let total = entries.total();
+    let width = total.max(entries.streams).to_string().len();
+    summary.row("entries", format!("{total:>width$}"));
+    for (label, count) in [
+        ("  directories", entries.directories),
+        ("  files", entries.files),
+        ("  reparse points", entries.reparse_points),
+        ("  hard links", entries.links),
+        ("  removals", entries.removals),
+        ("  opaque directories", entries.opaque),
+        ("streams of these", entries.streams),
+    ] {
+        if count > 0 {
+            summary.row(label, format!("{count:>width$}"));
+        }
+    }
+}
+
+/// Returns a path for JSON and for steps: absolute, as text.
+pub(crate) fn absolute(path: &Path) -> String {
+    std::path::absolute(path)
+        .as_deref()
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+fn paths(chain: &ParentChain) -> Vec<String> {
+    chain.iter_nearest_first().map(absolute).collect()
+}

@@ -1,0 +1,227 @@
+//! What is printed, and where: results on stdout, everything else on stderr.
+//!
+//! A result is a [`Summary`] for people or one JSON object for programs (`docs/json.md`). Colour
+//! is decided once, by `--color`, NO_COLOR and whether there is a terminal.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::time::Instant;
+
+use anstyle::{AnsiColor, Style};
+use clap::ColorChoice;
+use serde::Serialize;
+
+use crate::cli::GlobalOptions;
+use crate::errors::CliError;
+
+const TITLE: Style = Style::new().bold();
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// How the caller wants to be told.
+#[derive(Debug)]
+pub(crate) struct Output {
+    quiet: bool,
+    verbose: u8,
+    json: bool,
+    started: Instant,
+}
+
+impl Output {
+    /// Takes the caller's options.
+    pub(crate) fn new(options: &GlobalOptions, json: bool) -> Self {
+        let GlobalOptions {
+            quiet,
+            verbose,
+            color: _,
+        } = *options;
+        Self {
+            quiet,
+            verbose,
+            json,
+            started: Instant::now(),
+        }
+    }
+
+    /// Returns whether results and errors are printed as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Returns whether nothing but errors is wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Returns whether the steps are wanted.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose > 0
+    }
+
+    /// Prints a step, when these are wanted.
+    pub(crate) fn step(&self, text: fmt::Arguments<'_>) {
+        let mut stderr = anstream::stderr().lock();
+        let _ = match self.verbose {
+            0 => Ok(()),
+            1 => writeln!(stderr, "{text}"),
+            _ => writeln!(
+                stderr,
+                "[{:9.3} s] {text}",
+                self.started.elapsed().as_secs_f64()
+            ),
+        };
+    }
+
+    /// Prints a warning.
+    pub(crate) fn warn(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(anstream::stderr(), "{WARNING}Warning:{WARNING:#} {text}");
+        }
+    }
+
+    /// Prints the result of a command: JSON where asked for, else the summary, unless quiet.
+    pub(crate) fn result(&self, summary: &Summary, json: &impl Serialize) -> Result<(), CliError> {
+        if self.json {
+            return finish(print_json(json));
+        }
+        if self.quiet {
+            return Ok(());
+        }
+        finish(write!(anstream::stdout(), "{summary}"))
+    }
+
+    /// Prints a summary on stderr, where stdout belongs to something else.
+    pub(crate) fn aside(&self, summary: &Summary) {
+        if !self.quiet {
+            let _ = write!(anstream::stderr(), "{summary}");
+        }
+    }
+}
+
+/// A title and rows of a label and a value, aligned.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    title: String,
+    rows: Vec<(&'static str, String)>,
+}
+
+impl Summary {
+    /// Starts a summary.
+    pub(crate) fn new(title: String) -> Self {
+        Self {
+            title,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub(crate) fn row(&mut self, label: &'static str, value: impl fmt::Display) {
+        self.rows.push((label, value.to_string()));
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{TITLE}{}{TITLE:#}", self.title)?;
+        let width = self
+            .rows
+            .iter()
+            .map(|(label, _)| label.len())
+            .max()
+            .unwrap_or(0);
+        self.rows
+            .iter()
+            .try_for_each(|(label, value)| writeln!(f, "  {label:width$}  {value}"))
+    }
+}
+
+/// Lets `--color` decide for everything that is printed from now on.
+pub(crate) fn set_color(choice: ColorChoice) {
+    match choice {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    }
+    .write_global();
+}
+
+/// Prints an error with its causes and what can be done about it.
+pub(crate) fn print_error(message: &str, causes: &[String], hint: Option<&str>) {
+    let mut text = format!("{ERROR}Error:{ERROR:#} {message}\n");
+    match causes {
+        [] => {}
+        [cause] => text += &format!("Caused by: {cause}\n"),
+        causes => {
+            text += "Caused by:\n";
+            for (number, cause) in causes.iter().enumerate() {
+                text += &format!("{}: {cause}\n", number + 1);
+            }
+        }
+    }
+    if let Some(hint) = hint {
+        text += &format!("{HINT}Hint:{HINT:#} {hint}\n");
+    }
+    // Without stderr there is nobody to tell.
+    let _ = anstream::stderr().write_all(text.as_bytes());
+}
+
+/// Prints an error as JSON.
+pub(crate) fn print_error_json(
+    kind: &impl Serialize,
+    message: &str,
+    causes: &[String],
+    hint: Option<&str>,
+) {
+    #[derive(Serialize)]
+    struct ErrorJson<'a, K> {
+        kind: &'a K,
+        message: &'a str,
+        causes: &'a [String],
+        hint: Option<&'a str>,
+    }
+    #[derive(Serialize)]
+    struct FailureJson<'a, K> {
+        error: ErrorJson<'a, K>,
+    }
+    // The exit code tells that the command failed, whoever reads this.
+    let _ = print_json(&FailureJson {
+        error: ErrorJson {
+            kind,
+            message,
+            causes,
+            hint,
+        },
+    });
+}
+
+/// Prints as JSON what clap says about a wrong command line.
+pub(crate) fn print_usage_error_json(text: &str) {
+    let message = text.split("\n\n").next().unwrap_or(text);
+    let message = message
+        .strip_prefix("error: ")
+        .unwrap_or(message)
+        .trim_end();
+    print_error_json(
+        &"usage",
+        message,
+        &[],
+        Some("`wclayer --help` shows the usage."),
+    );
+}
+
+fn print_json(value: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&text)?;
+    stdout.flush()
+}
+
+/// A reader that has seen enough is no failure: the command has done its work.
+fn finish(printed: io::Result<()>) -> Result<(), CliError> {
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Stdout(error)),
+        _ => Ok(()),
+    }
+}

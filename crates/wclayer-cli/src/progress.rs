@@ -1,0 +1,98 @@
+//! The progress bar, and the way in which Ctrl-C reaches the library.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use wclayer::Progress;
+
+use crate::output::Output;
+
+const KNOWN_TOTAL: &str =
+    "{wide_bar} {percent:>3}%  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left{entries}";
+const UNKNOWN_TOTAL: &str = "{spinner} {bytes}  {bytes_per_sec}  {elapsed}{entries}";
+/// How often the bar is drawn when nothing moves.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What the library tells and asks while it works. The bar is on stderr, when that is a terminal
+/// and the caller is not quiet; it disappears with this value.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    entries: Arc<AtomicU64>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Bar {
+    /// Starts a bar for `total` bytes, where that is known. The work stops once `cancelled` is set.
+    pub(crate) fn start(output: &Output, total: Option<u64>, cancelled: Arc<AtomicBool>) -> Self {
+        let entries = Arc::new(AtomicU64::new(0));
+        let target = match output.is_quiet() {
+            true => ProgressDrawTarget::hidden(),
+            // Hides itself where there is no terminal.
+            false => ProgressDrawTarget::stderr(),
+        };
+        let bar = ProgressBar::with_draw_target(total, target);
+        bar.set_style(style(total.is_some(), &entries));
+        bar.enable_steady_tick(TICK);
+        Self {
+            bar,
+            entries,
+            cancelled,
+        }
+    }
+}
+
+impl Progress for Bar {
+    fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+
+    fn entry(&self) {
+        self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn style(total_is_known: bool, entries: &Arc<AtomicU64>) -> ProgressStyle {
+    let template = if total_is_known {
+        KNOWN_TOTAL
+    } else {
+        UNKNOWN_TOTAL
+    };
+    let entries = Arc::clone(entries);
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+        .with_key(
+            "entries",
+            move |_: &ProgressState, f: &mut dyn std::fmt::Write| {
+                // An export counts none.
+                let _ = match entries.load(Ordering::Relaxed) {
+                    0 => Ok(()),
+                    count => write!(f, "  {count} entries"),
+                };
+            },
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_templates_are_valid() {
+        for template in [KNOWN_TOTAL, UNKNOWN_TOTAL] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+}

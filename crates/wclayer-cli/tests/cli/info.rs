@@ -1,0 +1,102 @@
+//! `info`: what a layer is, without reading its content.
+
+use crate::support::{BASE_DIFF_ID, Workplace, members};
+
+#[test]
+fn json_is_one_object_of_the_documented_shape() {
+    let work = Workplace::new();
+    work.import_base("base");
+    let json = work.run(&["info", "--json", "base"]).succeeds().json();
+    assert_eq!(
+        members(&json),
+        [
+            "contentSize",
+            "diffId",
+            "entries",
+            "format",
+            "parents",
+            "path",
+            "source",
+            "tarSize",
+            "version",
+            "warnings"
+        ]
+    );
+    assert_eq!(members(&json["source"]), ["digest", "mediaType", "size"]);
+    assert_eq!(
+        members(&json["entries"]),
+        [
+            "directories",
+            "files",
+            "links",
+            "opaque",
+            "removals",
+            "reparsePoints",
+            "streams"
+        ]
+    );
+    assert_eq!(json["format"], "wclayer.portable");
+    assert_eq!(json["diffId"], BASE_DIFF_ID);
+    assert_eq!(json["tarSize"], work.read("base/layer.tar").len());
+    assert_eq!(json["parents"], serde_json::json!([]));
+}
+
+#[test]
+fn people_get_aligned_rows() {
+    let work = Workplace::new();
+    work.import_base("base");
+    work.import_app("base", "app");
+    let run = work.run(&["info", "app"]).succeeds();
+    let text = run.text();
+    assert!(text.starts_with("Layer `app`\n"), "{text}");
+    assert!(
+        text.lines().any(|line| line.trim().ends_with("base")),
+        "{text}"
+    );
+    let column = |label: &str| {
+        let line = text
+            .lines()
+            .find(|line| line.trim_start().starts_with(label))
+            .expect(label);
+        line.len()
+            - line
+                .trim_end()
+                .rsplit("  ")
+                .next()
+                .expect("a value")
+                .trim_start()
+                .len()
+    };
+    assert_eq!(column("DiffID"), column("tar size"));
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn what_is_no_layer_is_an_error_in_both_forms() {
+    let work = Workplace::new();
+    work.create_folder("folder");
+    let run = work
+        .run(&["info", "--json", "folder"])
+        .fails("is not a portable layer");
+    assert!(run.stderr.contains("Hint: "), "{}", run.stderr);
+    let json = run.json();
+    assert_eq!(members(&json), ["error"]);
+    assert_eq!(
+        members(&json["error"]),
+        ["causes", "hint", "kind", "message"]
+    );
+    assert_eq!(json["error"]["kind"], "not_found");
+    assert_eq!(json["error"]["causes"], serde_json::json!([]));
+}
+
+#[test]
+fn colour_is_for_terminals_unless_asked_for() {
+    let work = Workplace::new();
+    work.import_base("base");
+    let escapes = |arguments: &[&str]| work.run(arguments).stdout.contains(&0x1B);
+    assert!(!escapes(&["info", "base"]));
+    assert!(escapes(&["info", "--color", "always", "base"]));
+    assert!(!escapes(&["info", "--color=never", "base"]));
+    let failed = work.run(&["--color", "always", "info", "nowhere"]);
+    assert!(failed.stderr.starts_with("\x1B["), "{}", failed.stderr);
+}

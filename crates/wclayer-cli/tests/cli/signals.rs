@@ -1,0 +1,103 @@
+//! Ctrl-C and SIGTERM: the command stops, says so and leaves nothing.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use layergen::Rng;
+
+use crate::support::{Run, Workplace, small_tar, wait_until};
+
+fn send(signal: &str, child: &Child) {
+    let status = Command::new("kill")
+        .arg(signal)
+        .arg(child.id().to_string())
+        .status();
+    assert!(status.expect("kill starts").success());
+}
+
+/// Stops an import whose input stays open without a word.
+#[track_caller]
+fn stop_an_idle_import(signal: &str) {
+    let work = Workplace::new();
+    let mut child = work.start(&["import", "--json", "layer"]);
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin
+        .write_all(&small_tar(&[5; 9000])[..4096])
+        .expect("the import reads");
+    wait_until("the import is under way", || {
+        work.list(".")
+            .iter()
+            .any(|name| name.starts_with(".layer.wclayer-"))
+    });
+    send(signal, &child);
+    wait_until("the import stops", || {
+        child.try_wait().expect("it can be asked").is_some()
+    });
+    let run = Run::new(
+        child.wait_with_output().expect("it ended"),
+        &["import", signal],
+    );
+    let run = run.fails("Error: cancelled");
+    assert_eq!(run.json()["error"]["kind"], "cancelled");
+    assert_eq!(work.list("."), [""; 0]);
+    drop(stdin);
+}
+
+#[test]
+fn an_idle_import_stops_at_ctrl_c() {
+    stop_an_idle_import("-INT");
+}
+
+#[test]
+fn an_idle_import_stops_at_sigterm() {
+    stop_an_idle_import("-TERM");
+}
+
+#[test]
+fn the_second_signal_ends_what_cannot_stop() {
+    let work = Workplace::new();
+    work.import_base("base");
+    // Nobody reads on, so that the export waits in the middle of a write.
+    let mut child = work.start(&["export", "base"]);
+    let mut stdout = child.stdout.take().expect("piped");
+    stdout.read_exact(&mut [0; 512]).expect("a header");
+    send("-INT", &child);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(
+        child.try_wait().expect("it can be asked").is_none(),
+        "the write still waits"
+    );
+    send("-INT", &child);
+    wait_until("the export ends", || {
+        child.try_wait().expect("it can be asked").is_some()
+    });
+    assert_eq!(child.wait().expect("it ended").code(), Some(1));
+}
+
+#[test]
+fn a_stopped_export_leaves_the_old_file() {
+    let work = Workplace::new();
+    // Noise takes the strongest compression many seconds: the signal comes in the middle.
+    let mut noise = Rng::new(1);
+    let content: Vec<u8> = (0..4 << 20)
+        .flat_map(|_| noise.next_u64().to_le_bytes())
+        .collect();
+    work.write("in.tar", &small_tar(&content));
+    work.run(&["import", "-i", "in.tar", "layer"]).succeeds();
+    work.write("out.tar", b"old");
+    let mut child = work.start(&["export", "--compress", "zstd:22", "-o", "out.tar", "layer"]);
+    wait_until("the export is under way", || {
+        work.list(".")
+            .iter()
+            .any(|name| name.starts_with(".wclayer-export-"))
+    });
+    send("-INT", &child);
+    wait_until("the export stops", || {
+        child.try_wait().expect("it can be asked").is_some()
+    });
+    let run = Run::new(child.wait_with_output().expect("it ended"), &["export"]);
+    run.fails("Error: cancelled");
+    assert_eq!(work.read("out.tar"), b"old");
+    assert_eq!(work.list("."), ["in.tar", "layer", "out.tar"]);
+}

@@ -1,0 +1,172 @@
+//! Wrong usage, help, completions, manual pages, and the commands that need Windows.
+
+use crate::support::{Workplace, members};
+
+const COMMANDS: [&str; 10] = [
+    "create",
+    "export",
+    "import",
+    "info",
+    "makebaselayer",
+    "mount",
+    "remove",
+    "unmount",
+    "completions",
+    "man",
+];
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let work = Workplace::new();
+    for line in [
+        "nosuchcommand",
+        "import",
+        "import a b",
+        "import -i",
+        "import --diff-id 1234 a",
+        "import --format vhdx a",
+        "import -q -v a",
+        "export",
+        "export a b",
+        "export --json a",
+        "export -z --compress zstd a",
+        "export --compress lz4 a",
+        "export --compress gzip:10 a",
+        "info",
+        "remove a b",
+        "create",
+        "create x y",
+        "create -l",
+        "mount x",
+        "mount -l a x y z",
+        "unmount",
+        "unmount a b c",
+        "makebaselayer",
+        "completions",
+        "completions tcsh-of-old",
+        "--color sometimes info a",
+    ] {
+        let run = work
+            .run(&line.split(' ').collect::<Vec<_>>())
+            .was_wrong_usage();
+        assert!(run.stderr.contains("--help"), "{line}: {}", run.stderr);
+    }
+    work.run(&["import", ""]).was_wrong_usage();
+    assert_eq!(work.list("."), [""; 0]);
+}
+
+#[test]
+fn wrong_usage_with_json_is_an_object_too() {
+    let work = Workplace::new();
+    let json = work
+        .run(&["export", "--json", "layer"])
+        .was_wrong_usage()
+        .json();
+    assert_eq!(
+        members(&json["error"]),
+        ["causes", "hint", "kind", "message"]
+    );
+    assert_eq!(json["error"]["kind"], "usage");
+    assert!(
+        json["error"]["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("--output"))
+    );
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let work = Workplace::new();
+    for command in COMMANDS {
+        let long = work.run(&[command, "--help"]).succeeds();
+        let example = format!("\n  wclayer {command} ");
+        assert!(long.text().contains(&example), "{command}: {}", long.text());
+        let short = work.run(&[command, "-h"]).succeeds();
+        assert!(short.text().len() < long.text().len(), "{command}");
+        assert_eq!(
+            work.run(&["help", command]).succeeds().stdout,
+            long.stdout,
+            "{command}"
+        );
+    }
+    assert_eq!(
+        work.run(&["h", "import"]).succeeds().stdout,
+        work.run(&["import", "--help"]).succeeds().stdout
+    );
+}
+
+#[test]
+fn without_arguments_the_help_is_the_answer() {
+    let work = Workplace::new();
+    let run = work.run(&[]).succeeds();
+    assert_eq!(run.stdout, work.run(&["-h"]).succeeds().stdout);
+    assert_eq!(run.stderr, "");
+    for command in COMMANDS {
+        assert!(run.text().contains(&format!("\n  {command} ")), "{command}");
+    }
+}
+
+#[test]
+fn the_version_is_printed() {
+    let run = Workplace::new().run(&["--version"]).succeeds();
+    assert_eq!(
+        run.text(),
+        format!("wclayer {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn commands_of_windows_say_what_they_need() {
+    let work = Workplace::new();
+    for line in [
+        "create -l app -l base scratch",
+        "mount -l app -l base scratch target",
+        "mount --layer app scratch",
+        "unmount scratch",
+        "unmount scratch target",
+        "makebaselayer base",
+    ] {
+        let run = work.run(&line.split(' ').collect::<Vec<_>>());
+        let run = run.fails("needs Windows with the Host Compute Service (vmcompute.dll)");
+        assert!(
+            run.stderr.contains("does not contain the Windows part"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(run.text(), "");
+    }
+    for command in ["create", "mount", "unmount", "makebaselayer"] {
+        let help = work.run(&[command, "--help"]).succeeds();
+        assert!(help.text().contains("vmcompute.dll"), "{command}");
+    }
+}
+
+#[test]
+fn completions_know_the_commands_of_every_shell() {
+    let work = Workplace::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = work.run(&["completions", shell]).succeeds();
+        for command in COMMANDS {
+            assert!(script.text().contains(command), "{shell}: {command}");
+        }
+    }
+}
+
+#[test]
+fn man_prints_a_page_or_writes_them_all() {
+    let work = Workplace::new();
+    let page = work.run(&["man"]).succeeds();
+    assert!(page.text().contains(".TH wclayer 1"), "{}", page.text());
+    assert!(page.text().contains("Examples:"), "{}", page.text());
+
+    let run = work.run(&["man", "pages/man1"]).succeeds();
+    assert_eq!(run.text(), "");
+    let pages = work.list("pages/man1");
+    assert!(pages.contains(&"wclayer.1".to_owned()), "{pages:?}");
+    assert_eq!(pages.len(), 1 + COMMANDS.len(), "{pages:?}");
+    for command in COMMANDS {
+        let page = work.read(&format!("pages/man1/wclayer-{command}.1"));
+        let page = String::from_utf8(page).expect("UTF-8");
+        assert!(page.contains("Example"), "{command}");
+    }
+}
