@@ -1,0 +1,133 @@
+//! The suite: every vector, against the project's own code.
+//!
+//! Each kind of vector is a module that finds its cases and says how to run them. A case matches,
+//! differs in a way that [`differences`] lists, or fails. `WCLAYER_VECTORS` names another folder of
+//! vectors than the copy in this package; an argument runs the cases whose `kind/name` holds it.
+
+mod backup_stream;
+mod backup_to_tar;
+mod case;
+mod differences;
+mod ea;
+mod expected;
+mod export;
+mod import;
+mod layer;
+mod reparse;
+mod report;
+mod sddl;
+mod source;
+mod spelling;
+mod tar_diff;
+mod time;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use case::Case;
+use report::Report;
+use vectors::{Check, files};
+
+/// Finds the cases of one kind below the folder of all vectors.
+type Find = fn(&Path) -> Check<Vec<Case>>;
+
+/// The kinds of vectors.
+const KINDS: [(&str, Find); 9] = [
+    ("import", |root| import::cases(&root.join("import"))),
+    ("real_layers", |root| {
+        import::cases(&root.join("real_layers"))
+    }),
+    ("backup_to_tar", |root| {
+        backup_to_tar::cases(&root.join("backup_to_tar"))
+    }),
+    ("export", |root| export::cases(&root.join("export"))),
+    ("reparse", |root| reparse::cases(&root.join("reparse.json"))),
+    ("ea", |root| ea::cases(&root.join("ea.json"))),
+    ("sddl", |root| sddl::cases(&root.join("sddl.json"))),
+    ("time", |root| time::cases(&root.join("time.json"))),
+    ("backup_stream", |root| {
+        backup_stream::cases(&root.join("backupstream.json"))
+    }),
+];
+
+/// Arguments of test runners that have a value of their own.
+const WITH_VALUE: [&str; 6] = [
+    "--color",
+    "--format",
+    "--logfile",
+    "--skip",
+    "--test-threads",
+    "--shuffle-seed",
+];
+
+/// What the command line asks for, as far as it means something here.
+#[derive(Default)]
+struct Arguments {
+    filters: Vec<String>,
+    exact: bool,
+    list: bool,
+    ignored: bool,
+}
+
+impl Arguments {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Self {
+        let mut parsed = Self::default();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--exact" => parsed.exact = true,
+                "--list" => parsed.list = true,
+                "--ignored" => parsed.ignored = true,
+                option if WITH_VALUE.contains(&option) => drop(arguments.next()),
+                option if option.starts_with('-') => {}
+                filter => parsed.filters.push(filter.to_owned()),
+            }
+        }
+        parsed
+    }
+
+    /// Whether a case is to run: by its own name, or by that of its kind.
+    fn wants(&self, kind: &str, name: &str) -> bool {
+        let full = format!("{kind}/{name}");
+        self.filters.is_empty()
+            || self.filters.iter().any(|filter| match self.exact {
+                true => *filter == full || filter == kind,
+                false => full.contains(filter.as_str()),
+            })
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse(std::env::args().skip(1));
+    if arguments.list {
+        // One test a kind; none of them is ignored.
+        KINDS
+            .iter()
+            .filter(|_| !arguments.ignored)
+            .for_each(|(kind, _)| println!("{kind}: test"));
+        return ExitCode::SUCCESS;
+    }
+    let root = files::folder();
+    let mut report = Report::default();
+    for (kind, find) in KINDS.iter().filter(|_| !arguments.ignored) {
+        match find(&root) {
+            Ok(cases) => cases
+                .into_iter()
+                .filter(|case| arguments.wants(kind, &case.name))
+                .for_each(|case| report.run(kind, case)),
+            Err(error) => report.fail(kind, "(loading)", &error),
+        }
+    }
+    if report.is_empty() && arguments.filters.is_empty() && !arguments.ignored {
+        report.fail(
+            "(all)",
+            "(loading)",
+            &format!("no vectors in {}", root.display()),
+        );
+    }
+    let waiting = if arguments.filters.is_empty() {
+        report::waiting(&root)
+    } else {
+        Vec::new()
+    };
+    report.print(&KINDS.map(|(kind, _)| kind), &waiting)
+}

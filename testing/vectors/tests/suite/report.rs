@@ -1,0 +1,118 @@
+//! Runs cases and counts what came of them.
+
+use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Deserialize;
+use vectors::files;
+
+use crate::case::{Case, Outcome};
+use crate::differences::Difference;
+
+/// What happened so far.
+#[derive(Default)]
+pub(crate) struct Report {
+    kinds: BTreeMap<&'static str, Counts>,
+    differences: BTreeMap<Difference, u32>,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Counts {
+    matched: u32,
+    differ: u32,
+    unjudged: u32,
+    failed: u32,
+}
+
+impl Counts {
+    fn passed(self) -> u32 {
+        self.matched + self.differ + self.unjudged
+    }
+}
+
+impl Report {
+    /// Runs a case; a panic in it is a failure of it alone.
+    pub(crate) fn run(&mut self, kind: &'static str, case: Case) {
+        let Case { name, run } = case;
+        let result = panic::catch_unwind(AssertUnwindSafe(run))
+            .unwrap_or_else(|_| Err("panicked, see the message above".to_owned()));
+        let counts = self.kinds.entry(kind).or_default();
+        match result {
+            Ok(Outcome::Matches) => counts.matched += 1,
+            Ok(Outcome::Unjudged) => counts.unjudged += 1,
+            Ok(Outcome::Differs(differences)) => {
+                counts.differ += 1;
+                for difference in differences {
+                    *self.differences.entry(difference).or_default() += 1;
+                }
+            }
+            Err(error) => self.fail(kind, &name, &error),
+        }
+    }
+
+    /// Notes and prints a failure.
+    pub(crate) fn fail(&mut self, kind: &'static str, name: &str, error: &str) {
+        self.kinds.entry(kind).or_default().failed += 1;
+        println!("FAILED {kind}/{name}: {error}\n");
+    }
+
+    /// Whether nothing ran.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// Prints all counts; the result of the whole run.
+    pub(crate) fn print(&self, order: &[&str], waiting: &[(&str, usize)]) -> ExitCode {
+        if !self.differences.is_empty() {
+            println!("differences on purpose (cases, rule: reason):");
+            for (difference, count) in &self.differences {
+                println!("{count:5}  {}: {}", difference.rule(), difference.reason());
+            }
+            println!();
+        }
+        println!("kind              cases  matched  differ on purpose  not judged  failed");
+        for kind in order {
+            let counts = self.kinds.get(kind).copied().unwrap_or_default();
+            let Counts {
+                matched,
+                differ,
+                unjudged,
+                failed,
+            } = counts;
+            let cases = counts.passed() + failed;
+            println!("{kind:16}{cases:7}{matched:9}{differ:19}{unjudged:12}{failed:8}");
+        }
+        for (what, count) in waiting {
+            println!("{what:16}{count:7}  not run yet");
+        }
+        let passed: u32 = self.kinds.values().map(|counts| counts.passed()).sum();
+        let failed: u32 = self.kinds.values().map(|counts| counts.failed).sum();
+        println!("\n{passed} passed, {failed} failed");
+        if failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Counts the vectors whose subject does not exist in this project yet.
+pub(crate) fn waiting(root: &Path) -> Vec<(&'static str, usize)> {
+    #[derive(Deserialize)]
+    struct Legacy {
+        legacy_writer: Option<serde::de::IgnoredAny>,
+    }
+    let list = |folder: &str| files::json_files(&root.join(folder)).unwrap_or_default();
+    let legacy = list("import")
+        .iter()
+        .filter_map(|(_, path)| files::load::<Legacy>(path).ok())
+        .filter(|case| case.legacy_writer.is_some())
+        .count();
+    vec![
+        ("legacy_writer", legacy),
+        ("transport_export", list("transport_export").len()),
+        ("base_export", list("base_export").len()),
+    ]
+}
