@@ -201,7 +201,7 @@ impl TarError {
                 "The file is cut off: fetch it again."
             }
             TarProblem::Empty => "Nothing was read: is the input the file you mean?",
-            TarProblem::Checksum { .. } if self.offset == 0 => {
+            TarProblem::Checksum { .. } | TarProblem::Number { .. } if self.offset == 0 => {
                 "The input is no layer tar (plain, gzip or zstd)."
             }
             TarProblem::Path(_) | TarProblem::LinkTarget { .. } => {

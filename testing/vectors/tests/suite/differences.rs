@@ -44,6 +44,7 @@ pub(crate) enum Difference {
     SddlHeader,
     OddName,
     CutSparseOffset,
+    LayerRule,
 }
 
 impl Difference {
@@ -85,6 +86,10 @@ impl Difference {
             Self::GlobalHeader => (
                 "a PAX global header → applied, no entry",
                 "POSIX; the reference adds a file `pax_global_header`",
+            ),
+            Self::LayerRule => (
+                "a layer that cannot be on Windows → refused by the portable layer",
+                "the reference lets Windows fail, or writes through a link",
             ),
             Self::SpecialType => (
                 "a device, FIFO or unknown type → refused",

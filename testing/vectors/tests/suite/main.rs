@@ -13,6 +13,7 @@ mod expected;
 mod export;
 mod import;
 mod layer;
+mod portable;
 mod reparse;
 mod report;
 mod sddl;
@@ -32,11 +33,12 @@ use vectors::{Check, files};
 type Find = fn(&Path) -> Check<Vec<Case>>;
 
 /// The kinds of vectors.
-const KINDS: [(&str, Find); 9] = [
+const KINDS: [(&str, Find); 10] = [
     ("import", |root| import::cases(&root.join("import"))),
     ("real_layers", |root| {
         import::cases(&root.join("real_layers"))
     }),
+    ("portable", portable::cases),
     ("backup_to_tar", |root| {
         backup_to_tar::cases(&root.join("backup_to_tar"))
     }),
