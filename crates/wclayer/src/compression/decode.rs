@@ -1,0 +1,166 @@
+//! [`Decoder`]: gzip members or zstd frames, one behind the other, or plain bytes.
+
+use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
+
+use super::Compression;
+
+/// The size of the buffer before a decoder, in bytes.
+const INPUT_BUFFER: usize = 128 * 1024;
+
+type Sniffed<R> = BufReader<Chain<Cursor<Vec<u8>>, R>>;
+
+/// Decodes a stream whose compression it finds out by itself.
+///
+/// At the end of the compressed data nothing may follow but zeros (padding, as `gzip` allows it).
+pub enum Decoder<R: Read> {
+    /// The bytes as they are.
+    Plain(Sniffed<R>),
+    /// gzip members, one after the other.
+    Gzip(Box<GzipDecoder<Sniffed<R>>>),
+    /// zstd frames, one after the other.
+    Zstd(Box<zstd::stream::read::Decoder<'static, Sniffed<R>>>),
+}
+
+impl<R: Read> Decoder<R> {
+    /// Reads the first bytes of `input` and chooses the decoder.
+    ///
+    /// # Errors
+    ///
+    /// When the input cannot be read.
+    pub fn new(mut input: R) -> io::Result<Self> {
+        let mut start = Vec::with_capacity(4);
+        input.by_ref().take(4).read_to_end(&mut start)?;
+        let compression = Compression::sniff(&start);
+        let input = BufReader::with_capacity(INPUT_BUFFER, Cursor::new(start).chain(input));
+        Ok(match compression {
+            Compression::None => Self::Plain(input),
+            Compression::Gzip => Self::Gzip(Box::new(GzipDecoder::new(input))),
+            Compression::Zstd => {
+                Self::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(input)?))
+            }
+        })
+    }
+
+    /// Returns the compression that was found.
+    pub fn compression(&self) -> Compression {
+        match self {
+            Self::Plain(_) => Compression::None,
+            Self::Gzip(_) => Compression::Gzip,
+            Self::Zstd(_) => Compression::Zstd,
+        }
+    }
+
+    /// Gives the input back.
+    pub fn into_inner(self) -> R {
+        let sniffed = match self {
+            Self::Plain(input) => input,
+            Self::Gzip(decoder) => decoder.into_inner(),
+            Self::Zstd(decoder) => decoder.finish(),
+        };
+        sniffed.into_inner().into_inner().1
+    }
+}
+
+impl<R: Read> Read for Decoder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(input) => input.read(buffer),
+            Self::Gzip(decoder) => decoder.read(buffer).map_err(as_damage),
+            Self::Zstd(decoder) => decoder.read(buffer).map_err(as_damage),
+        }
+    }
+}
+
+/// The decoders report damaged data under several kinds; here it has one.
+fn as_damage(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
+            io::Error::new(io::ErrorKind::InvalidData, error)
+        }
+        _ => error,
+    }
+}
+
+/// Decodes gzip members until the end of the input.
+pub struct GzipDecoder<R> {
+    /// `None` while the next member is being looked for.
+    member: Option<flate2::bufread::GzDecoder<R>>,
+    between: Option<R>,
+}
+
+impl<R: BufRead> GzipDecoder<R> {
+    /// Starts at the first member.
+    pub fn new(input: R) -> Self {
+        Self {
+            member: Some(flate2::bufread::GzDecoder::new(input)),
+            between: None,
+        }
+    }
+
+    /// Gives the input back.
+    ///
+    /// # Panics
+    ///
+    /// Never: the input is always in one of the two places.
+    fn into_inner(self) -> R {
+        match (self.member, self.between) {
+            (Some(member), _) => member.into_inner(),
+            (None, Some(input)) => input,
+            (None, None) => unreachable!("the input moves between the two places"),
+        }
+    }
+
+    /// Starts the next member; returns whether there is one.
+    fn next_member(&mut self) -> io::Result<bool> {
+        let Some(input) = self.between.as_mut() else {
+            return Ok(true);
+        };
+        let Some(&first) = input.fill_buf()?.first() else {
+            return Ok(false);
+        };
+        if first == 0 {
+            return skip_zero_padding(input).map(|()| false);
+        }
+        self.member = self.between.take().map(flate2::bufread::GzDecoder::new);
+        Ok(true)
+    }
+}
+
+impl<R: BufRead> Read for GzipDecoder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        while self.next_member()? {
+            let Some(member) = self.member.as_mut() else {
+                break;
+            };
+            let read = member.read(buffer)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            self.between = self
+                .member
+                .take()
+                .map(flate2::bufread::GzDecoder::into_inner);
+        }
+        Ok(0)
+    }
+}
+
+fn skip_zero_padding(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let bytes = input.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if bytes.iter().any(|byte| *byte != 0) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the compressed data is followed by something else",
+            ));
+        }
+        let len = bytes.len();
+        input.consume(len);
+    }
+}

@@ -1,0 +1,78 @@
+//! [`Encoder`]: bytes as one gzip member or one zstd frame.
+
+use std::io::{self, Write};
+
+use super::parallel_gzip::ParallelGzip;
+use super::{Compression, CompressionSpec};
+
+/// Encodes what is written to it; the same input gives the same bytes.
+pub enum Encoder<W: Write> {
+    /// The bytes as they are.
+    Plain(W),
+    /// One gzip member without name or time.
+    Gzip(Box<ParallelGzip<W>>),
+    /// One zstd frame with a checksum.
+    Zstd(Box<zstd::stream::write::Encoder<'static, W>>),
+}
+
+impl<W: Write> Encoder<W> {
+    /// Starts a compressed stream on `output`.
+    ///
+    /// # Errors
+    ///
+    /// When the compressor cannot be set up.
+    pub fn new(output: W, spec: CompressionSpec) -> io::Result<Self> {
+        Ok(match spec.method {
+            Compression::None => Self::Plain(output),
+            Compression::Gzip => {
+                Self::Gzip(Box::new(ParallelGzip::new(output, spec.level.unwrap_or(6))))
+            }
+            Compression::Zstd => {
+                let level = spec.level.map_or(3, |level| level as i32);
+                let mut encoder = zstd::stream::write::Encoder::new(output, level)?;
+                encoder.include_checksum(true)?;
+                // Each holds some 30 MB of input and output.
+                encoder.multithread(processors().min(4) as u32)?;
+                Self::Zstd(Box::new(encoder))
+            }
+        })
+    }
+
+    /// Completes the compressed stream and gives the output back.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    pub fn finish(self) -> io::Result<W> {
+        match self {
+            Self::Plain(mut output) => output.flush().map(|()| output),
+            Self::Gzip(encoder) => encoder.finish(),
+            Self::Zstd(encoder) => encoder.finish(),
+        }
+    }
+}
+
+impl<W: Write> Write for Encoder<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(output) => output.write(bytes),
+            Self::Gzip(encoder) => encoder.write(bytes),
+            Self::Zstd(encoder) => encoder.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(output) => output.flush(),
+            Self::Gzip(encoder) => encoder.flush(),
+            Self::Zstd(encoder) => encoder.flush(),
+        }
+    }
+}
+
+/// The number of threads to compress with; the result does not depend on it.
+pub(super) fn processors() -> usize {
+    /// Each costs memory, whatever the machine has.
+    const MOST: usize = 8;
+    std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST))
+}

@@ -1,0 +1,187 @@
+//! Compressed layers: recognised by content, decoded as a stream, encoded on export.
+//!
+//! [`Decoder`] is a reader over any reader, [`Encoder`] a writer over any writer; the encoder uses
+//! all processors and gives the same bytes on all of them.
+//!
+//! Sources: RFC 1952 (gzip, several members), RFC 8878 (zstd, several frames), image-spec
+//! `layer.md` (media types).
+
+mod decode;
+mod encode;
+mod parallel_gzip;
+
+pub use decode::{Decoder, GzipDecoder};
+pub use encode::Encoder;
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How a layer is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+}
+
+impl Compression {
+    /// Recognises the compression by the first bytes of a blob.
+    pub fn sniff(start: &[u8]) -> Self {
+        match start {
+            [0x1F, 0x8B, 0x08, ..] => Self::Gzip,
+            [0x28, 0xB5, 0x2F, 0xFD, ..] => Self::Zstd,
+            // A zstd stream may start with a skippable frame.
+            [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+
+    /// Returns the OCI media type of a layer compressed so.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::None => "application/vnd.oci.image.layer.v1.tar",
+            Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        })
+    }
+}
+
+/// How to compress: the method and its level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompressionSpec {
+    /// The method.
+    pub method: Compression,
+    /// gzip: 0 to 9; zstd: 1 to 22; each has its usual level when this is `None`.
+    pub level: Option<u32>,
+}
+
+/// Why a text is no [`CompressionSpec`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CompressionSpecError {
+    /// An unknown method.
+    #[error("`{0}` is not a compression: use gzip, zstd or none")]
+    Method(String),
+    /// A level that the method does not have.
+    #[error("`{level}` is not a level of {method}: use {allowed}")]
+    Level {
+        /// The level as given.
+        level: String,
+        /// The method.
+        method: Compression,
+        /// The levels that it has.
+        allowed: &'static str,
+    },
+}
+
+impl From<Compression> for CompressionSpec {
+    fn from(method: Compression) -> Self {
+        Self {
+            method,
+            level: None,
+        }
+    }
+}
+
+impl FromStr for CompressionSpec {
+    type Err = CompressionSpecError;
+
+    fn from_str(text: &str) -> Result<Self, CompressionSpecError> {
+        let (method, level) = match text.split_once(':') {
+            Some((method, level)) => (method, Some(level)),
+            None => (text, None),
+        };
+        let (method, range, allowed) = match method {
+            "none" => (Compression::None, 0..=0, "none at all"),
+            "gzip" => (Compression::Gzip, 0..=9, "0 to 9"),
+            "zstd" => (Compression::Zstd, 1..=22, "1 to 22"),
+            other => return Err(CompressionSpecError::Method(other.to_owned())),
+        };
+        let Some(text) = level else {
+            return Ok(method.into());
+        };
+        match text.parse() {
+            Ok(level) if range.contains(&level) && method != Compression::None => Ok(Self {
+                method,
+                level: Some(level),
+            }),
+            _ => Err(CompressionSpecError::Level {
+                level: text.to_owned(),
+                method,
+                allowed,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read, Write};
+
+    use super::*;
+
+    fn encode(text: &[u8], spec: &str) -> Vec<u8> {
+        let spec = spec.parse().expect(spec);
+        let mut encoder = Encoder::new(Vec::new(), spec).expect("memory");
+        encoder.write_all(text).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    fn decode(bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        Decoder::new(bytes)?.read_to_end(&mut text)?;
+        Ok(text)
+    }
+
+    #[test]
+    fn every_method_and_several_members_round_trip() {
+        for spec in [
+            "none", "gzip", "gzip:0", "gzip:9", "zstd", "zstd:1", "zstd:19",
+        ] {
+            let once = encode(b"some text", spec);
+            assert_eq!(decode(&once).expect(spec), b"some text", "{spec}");
+            let twice = [once.clone(), encode(b" and more", spec)].concat();
+            assert_eq!(decode(&twice).expect(spec), b"some text and more", "{spec}");
+            assert_eq!(once, encode(b"some text", spec), "{spec}");
+        }
+    }
+
+    #[test]
+    fn every_cut_and_damage_is_an_error() {
+        for spec in ["gzip", "zstd"] {
+            let whole = encode(&[7; 5000], spec);
+            for end in 4..whole.len() {
+                assert!(decode(&whole[..end]).is_err(), "{spec} cut at {end}");
+            }
+            let mut damaged = whole.clone();
+            *damaged.last_mut().expect("not empty") ^= 1;
+            let error = decode(&damaged).expect_err(spec);
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{spec}");
+            assert!(
+                decode(&[&whole[..], b"garbage"].concat()).is_err(),
+                "{spec}"
+            );
+        }
+        assert!(decode(&[&encode(b"x", "gzip")[..], &[0; 600]].concat()).is_ok());
+    }
+
+    #[test]
+    fn specs_are_checked() {
+        for bad in ["", "lz4", "gzip:10", "gzip:x", "zstd:0", "none:1", "gzip:"] {
+            assert!(bad.parse::<CompressionSpec>().is_err(), "{bad}");
+        }
+    }
+}
