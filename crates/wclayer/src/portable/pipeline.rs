@@ -234,9 +234,11 @@ fn write_all(mut file: File, received: &Receiver<Arc<Buffer>>) -> io::Result<(Fi
     Ok((file, hasher.finish(), len))
 }
 
-/// Asks the disk, in the background, to store what has been written so far.
+/// Asks the disk, in the background, to store what has been written so far. Dropped, it waits for
+/// the last request: an open file would keep Windows from renaming its folder.
 struct Flusher {
-    requests: SyncSender<()>,
+    requests: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Flusher {
@@ -244,17 +246,31 @@ impl Flusher {
         let file = file.try_clone()?;
         let (requests, received) = sync_channel(1);
         // The thread ends with the sender. Its errors are found again by the last flush.
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             for () in received {
                 let _ = file.sync_data();
             }
         });
-        Ok(Self { requests })
+        Ok(Self {
+            requests: Some(requests),
+            thread: Some(thread),
+        })
     }
 
     /// Does nothing when the last request is still waiting.
     fn flush(&self) {
-        let _ = self.requests.try_send(());
+        if let Some(requests) = &self.requests {
+            let _ = requests.try_send(());
+        }
+    }
+}
+
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
