@@ -15,6 +15,8 @@ pub(super) struct Metadata {
     pub(super) reparse: Option<Vec<u8>>,
     /// Whole streams, headers included, that have no place in a tar.
     pub(super) other_streams: Vec<u8>,
+    /// Whether there is an unnamed data stream; its content is not held here.
+    pub(super) has_data: bool,
 }
 
 impl Metadata {

@@ -37,19 +37,19 @@ pub(super) struct NewMember {
 }
 
 impl NewMember {
-    /// A file, directory or reparse point; `data` is the size of its unnamed data, if it has any.
+    /// A file, directory or reparse point with `size` bytes of unnamed data.
     pub(super) fn file(
         entry: &FileEntry,
-        data: Option<u64>,
+        size: u64,
         metadata: &Metadata,
         sparse: Option<String>,
     ) -> Result<Self, TarProblem> {
         let mut member = Self {
             name: entry.path.as_bytes().to_vec(),
             link_name: Vec::new(),
-            mode: mode(&entry.basic_info, data.is_some(), is_link(metadata)),
+            mode: mode(&entry.basic_info, metadata),
             type_flag: type_flag::REGULAR,
-            size: data.unwrap_or(0),
+            size,
             times: Some(entry.basic_info),
             records: NewRecords::default(),
         };
@@ -89,13 +89,13 @@ impl NewMember {
         file: &FileEntry,
         stream: &[u8],
         size: u64,
-        (metadata, has_data): (&Metadata, bool),
+        metadata: &Metadata,
         sparse: Option<String>,
     ) -> Self {
         let mut member = Self {
             name: [file.path.as_bytes(), b":", stream].concat(),
             link_name: Vec::new(),
-            mode: mode(&file.basic_info, has_data, is_link(metadata)),
+            mode: mode(&file.basic_info, metadata),
             type_flag: type_flag::REGULAR,
             size,
             times: Some(file.basic_info),
@@ -307,12 +307,12 @@ fn modified_field(time: FileTime) -> (u64, bool) {
 
 /// The kind bits of a mode, put together as the reference does: a file without a data stream has
 /// none.
-fn mode(info: &FileBasicInfo, has_data: bool, is_link: bool) -> u32 {
+fn mode(info: &FileBasicInfo, metadata: &Metadata) -> u32 {
     let is_directory = info.attributes.contains(FileAttributes::DIRECTORY);
     [
         (is_directory, MODE_DIRECTORY),
-        (has_data, MODE_REGULAR),
-        (is_link, MODE_SYMLINK),
+        (metadata.has_data, MODE_REGULAR),
+        (is_link(metadata), MODE_SYMLINK),
     ]
     .into_iter()
     .filter_map(|(holds, bits)| holds.then_some(bits))

@@ -49,7 +49,6 @@ struct OpenFile {
     metadata: Metadata,
     spool: Spool,
     state: State,
-    has_data: bool,
     /// Whether the header is out, after which only alternate streams may come.
     header_written: bool,
 }
@@ -116,7 +115,6 @@ impl<W: Write> LayerWriter for TarLayerWriter<W> {
             metadata: Metadata::default(),
             spool: Spool::default(),
             state: State::Spooled,
-            has_data: false,
             header_written: false,
         });
         Ok(())
@@ -218,7 +216,7 @@ impl OpenFile {
         output: &mut Output<W>,
         header: &StreamHeader,
     ) -> Result<()> {
-        if std::mem::replace(&mut self.has_data, true) {
+        if std::mem::replace(&mut self.metadata.has_data, true) {
             return Err(self.inconsistent("there are two unnamed data streams"));
         }
         let is_sparse = header.attributes.contains(StreamAttributes::SPARSE);
@@ -332,8 +330,7 @@ impl OpenFile {
         data: Option<&SpooledStream>,
     ) -> Result<()> {
         let sparse = data.and_then(SpooledStream::sparse_record);
-        let data = self.has_data.then_some(size);
-        let member = NewMember::file(&self.entry, data, &self.metadata, sparse)
+        let member = NewMember::file(&self.entry, size, &self.metadata, sparse)
             .map_err(|problem| self.error(problem))?;
         self.header_written = true;
         member.write_headers(output)
@@ -347,13 +344,7 @@ impl OpenFile {
         spooled: Option<&SpooledStream>,
     ) -> Result<()> {
         let sparse = spooled.and_then(SpooledStream::sparse_record);
-        let member = NewMember::stream(
-            &self.entry,
-            name,
-            size,
-            (&self.metadata, self.has_data),
-            sparse,
-        );
+        let member = NewMember::stream(&self.entry, name, size, &self.metadata, sparse);
         member.write_headers(output)
     }
 }
