@@ -407,6 +407,25 @@ fn a_chain_is_checked_and_completed() {
 }
 
 #[test]
+fn a_folder_may_have_any_name() {
+    let layers = Layers::new();
+    for name in [
+        "with space",
+        "per%20cent",
+        "que?stion",
+        "hash#",
+        "ünï",
+        "a:b",
+    ] {
+        if cfg!(windows) && name.contains(['?', ':']) {
+            continue;
+        }
+        let layer = layers.import(name, rich_tar(), &[]).expect(name);
+        layer.index().expect(name);
+    }
+}
+
+#[test]
 fn look_up_tells_hidden_from_unknown() {
     let layers = Layers::new();
     two_parents(&layers);

@@ -92,7 +92,7 @@ impl Parents {
             });
         };
         let layer = PortableLayer::open(nearest)?;
-        let mut chain = vec![fs::canonicalize(nearest).map_err(io_error("resolve", nearest))?];
+        let mut chain = vec![dunce::canonicalize(nearest).map_err(io_error("resolve", nearest))?];
         let own = canonical(layer.parents());
         if given.len() > 1 && canonical(given)[1..] != own[..] {
             let rest = ParentChain::from_nearest_first(given.iter_nearest_first().skip(1));

@@ -132,7 +132,7 @@ impl PortableLayer {
 
 /// Returns the folders of a chain without symlinks and `..` where they exist.
 pub(super) fn canonical(chain: &ParentChain) -> Vec<PathBuf> {
-    let resolve = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let resolve = |path: &Path| dunce::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     chain.iter_nearest_first().map(resolve).collect()
 }
 

@@ -134,19 +134,12 @@ impl<R: BufRead> TarEntries<R> {
     ///
     /// [`TarError`] with the entry and its byte offset.
     pub fn next_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
-        let Some(member) = self.members.next_member()? else {
-            return Ok(None);
-        };
-        match self.classify(&member) {
-            Ok(kind) => Ok(Some(TarEntry {
-                offset: member.offset,
-                content_offset: member.content_offset,
-                size: member.size,
-                stored: member.sparse,
-                kind,
-            })),
-            Err(problem) => Err(TarError::new(&member.name, member.offset, problem)),
+        let entry = self.read_entry();
+        if entry.is_err() {
+            // A stream behind what could not be read has no file.
+            self.previous = Previous::Nothing;
         }
+        entry
     }
 
     /// Lends the next bytes of the current entry's content; an empty slice at its end.
@@ -176,6 +169,22 @@ impl<R: BufRead> TarEntries<R> {
     /// Gives the input back; what follows the end of the archive is still unread.
     pub fn into_inner(self) -> R {
         self.members.into_inner()
+    }
+
+    fn read_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
+        let Some(member) = self.members.next_member()? else {
+            return Ok(None);
+        };
+        match self.classify(&member) {
+            Ok(kind) => Ok(Some(TarEntry {
+                offset: member.offset,
+                content_offset: member.content_offset,
+                size: member.size,
+                stored: member.sparse,
+                kind,
+            })),
+            Err(problem) => Err(TarError::new(&member.name, member.offset, problem)),
+        }
     }
 
     fn classify(&mut self, member: &Member) -> Result<TarEntryKind, TarProblem> {

@@ -351,16 +351,23 @@ impl Index {
 }
 
 /// The URI that opens a database without locks, journals or any write.
+///
+/// Source: SQLite documentation, "Uniform Resource Identifiers": an absolute path follows an empty
+/// authority, a drive needs a `/` before it, every other byte can be escaped.
 fn immutable_uri(path: &Path) -> String {
-    let mut uri = "file:".to_owned();
-    let text = path.to_string_lossy().replace('\\', "/");
-    if cfg!(windows) && !text.starts_with('/') {
-        uri.push('/');
-    }
-    for byte in text.bytes() {
+    let bytes = dunce::simplified(path).as_os_str().as_encoded_bytes();
+    let has_drive = cfg!(windows) && bytes.get(1) == Some(&b':');
+    let mut uri = match bytes.first() {
+        _ if has_drive => "file:///".to_owned(),
+        Some(b'/') => "file://".to_owned(),
+        Some(b'\\') if cfg!(windows) => "file://".to_owned(),
+        _ => "file:".to_owned(),
+    };
+    for &byte in bytes {
         match byte {
-            b'%' | b'?' | b'#' => uri.push_str(&format!("%{byte:02X}")),
-            _ if byte.is_ascii() => uri.push(char::from(byte)),
+            b'\\' if cfg!(windows) => uri.push('/'),
+            b'/' | b':' | b'.' | b'-' | b'_' => uri.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(byte)),
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
     }
