@@ -1,6 +1,6 @@
 //! [`PortableLayer`]: an imported layer, opened.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 

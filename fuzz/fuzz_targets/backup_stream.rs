@@ -1,0 +1,58 @@
+//! Backup streams: the decoder (pieces pushed) and the reader (pulled) find the same in any bytes,
+//! and the writer makes the same bytes of it again. The first byte is the size of the pieces.
+
+#![no_main]
+
+use std::io::{Read, Write};
+
+use libfuzzer_sys::fuzz_target;
+use ntmeta::{
+    BackupStreamDecoder, BackupStreamError, BackupStreamReader, BackupStreamWriter, StreamEvent,
+    StreamHeader,
+};
+
+type Streams = Vec<(StreamHeader, Vec<u8>)>;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&piece, bytes)) = data.split_first() else {
+        return;
+    };
+    let (mut pushed, mut pulled) = (Streams::new(), Streams::new());
+    let push = push(bytes, usize::from(piece).max(1), &mut pushed);
+    let pull = pull(bytes, &mut pulled);
+    assert_eq!(push.is_ok(), pull.is_ok(), "{push:?} {pull:?}");
+    assert_eq!(pushed, pulled);
+    if pull.is_ok() {
+        let mut writer = BackupStreamWriter::new(Vec::new());
+        for (header, body) in &pulled {
+            writer.begin(header).expect("a header that was read");
+            writer.write_all(body).expect("a body that was read");
+        }
+        assert_eq!(writer.finish().expect("whole bodies"), bytes);
+    }
+});
+
+fn push(bytes: &[u8], piece: usize, streams: &mut Streams) -> Result<(), BackupStreamError> {
+    let mut decoder = BackupStreamDecoder::new();
+    for mut piece in bytes.chunks(piece) {
+        while let Some(event) = decoder.decode(&mut piece)? {
+            match (event, streams.last_mut()) {
+                (StreamEvent::Header(header), _) => streams.push((header, Vec::new())),
+                (StreamEvent::Body(part), Some((_, body))) => body.extend_from_slice(part),
+                (StreamEvent::Body(_), None) => panic!("a body without header"),
+            }
+        }
+    }
+    decoder.finish()
+}
+
+fn pull(bytes: &[u8], streams: &mut Streams) -> Result<(), BackupStreamError> {
+    let mut reader = BackupStreamReader::new(bytes);
+    while let Some(header) = reader.next_header()? {
+        let mut body = Vec::new();
+        // A body that is cut off is reported by the next header.
+        let _ = reader.read_to_end(&mut body);
+        streams.push((header, body));
+    }
+    Ok(())
+}

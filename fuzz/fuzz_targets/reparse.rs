@@ -1,0 +1,27 @@
+//! Reparse points: a buffer that decodes is encoded so that it decodes to the same, and any text
+//! as a target gives a buffer that has this target.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ntmeta::{ReparseError, ReparsePoint, wide};
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(point) = ReparsePoint::decode(data) {
+        let _ = point.target();
+        match point.encode() {
+            Ok(bytes) => assert_eq!(ReparsePoint::decode(&bytes), Ok(point)),
+            // Names that share bytes in the buffer need more room apart.
+            Err(error) => assert!(matches!(error, ReparseError::TooLong { .. }), "{error:?}"),
+        }
+    }
+    for is_mount_point in [false, true] {
+        let Ok(point) = ReparsePoint::from_target(data, is_mount_point) else {
+            continue;
+        };
+        let bytes = point.encode().expect("its length was checked");
+        assert_eq!(ReparsePoint::decode(&bytes).as_ref(), Ok(&point));
+        let target = point.target().expect("links have one");
+        assert_eq!(wide::from_wtf8(&target), wide::from_wtf8(data));
+    }
+});
