@@ -149,7 +149,7 @@ impl Import<'_> {
         let media_type = compression.media_type().to_owned();
         self.complete(
             found,
-            &index,
+            index,
             diff_id,
             tar_size,
             SourceBlob {
@@ -177,7 +177,7 @@ impl Import<'_> {
         let media_type = Compression::None.media_type().to_owned();
         self.complete(
             found,
-            &index,
+            index,
             digest,
             size,
             SourceBlob {
@@ -221,7 +221,7 @@ impl Import<'_> {
     fn complete(
         self,
         found: Found,
-        index: &Index,
+        index: Index,
         diff_id: DiffId,
         tar_size: u64,
         source: SourceBlob,
@@ -229,7 +229,9 @@ impl Import<'_> {
         if let Some(expected) = self.options.expected_diff_id {
             verify("DiffID", expected, diff_id)?;
         }
-        check(index, &self.parents.indexes)?;
+        check(&index, &self.parents.indexes)?;
+        // Windows neither renames nor removes a folder with an open file in it.
+        drop(index);
         let descriptor = LayerDescriptor {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
