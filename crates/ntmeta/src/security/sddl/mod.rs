@@ -12,7 +12,8 @@
 //!
 //! We read what Windows reads, in lower case too (but for the component letters), except for
 //! numbers that are negative or too large, which Windows quietly cuts off, a revision of a SID
-//! other than `1`, spaces within a SID, a GUID in an entry without object part, and an empty text.
+//! other than `1`, spaces within a SID, a GUID in an entry without object part, a NUL (where a text
+//! of Windows ends), and an empty text.
 //!
 //! Source: \[MS-DTYP\] 2.5.1, `sddl.h` of the Windows SDK for the strings, and the spelling of
 //! Windows Server as recorded by other projects' tests for what these leave open.

@@ -12,6 +12,15 @@ pub(super) fn descriptor(
     text: &str,
     options: &SddlOptions,
 ) -> Result<SecurityDescriptor, SddlError> {
+    // To Windows the text would end there.
+    if let Some(offset) = text.find('\0') {
+        let (expected, found) = ("text without NUL", Some('\0'));
+        return Err(SddlError::Unexpected {
+            offset,
+            expected,
+            found,
+        });
+    }
     let mut parser = Parser::new(text, options.domain.as_ref());
     let mut descriptor = SecurityDescriptor::default();
     let mut seen = String::new();

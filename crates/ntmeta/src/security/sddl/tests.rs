@@ -159,6 +159,7 @@ fn malformed_text_is_refused_at_its_place() {
         ("D:(XA;;FA;;;WD;(a == \"x))", 25),
         ("D:(XA;;FA;;;WD;(@USER.a == !(@USER.a)))", 27),
         ("S:(RA;;;;;WD;(\"n\",TQ,0))", 18),
+        ("D:(XA;;FA;;;WD;(a == \"x\0\"))", 23),
     ] {
         assert_eq!(place(text), offset, "{text}");
     }
