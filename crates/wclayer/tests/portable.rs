@@ -516,7 +516,7 @@ fn only_portable_layers_are_removed_or_replaced() {
 #[test]
 fn what_a_killed_import_left_is_removed_by_the_next() {
     let layers = Layers::new();
-    let left = layers.path(".x.wclayer-abc");
+    let left = layers.path(".x.wclayer-abcdef");
     fs::create_dir(&left).expect("free");
     fs::write(left.join("layer.tar"), "half").expect("writable");
     fs::write(layers.path(".x.lock"), "").expect("writable");

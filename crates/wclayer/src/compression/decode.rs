@@ -7,11 +7,13 @@ use super::Compression;
 /// The size of the buffer before a decoder, in bytes.
 const INPUT_BUFFER: usize = 128 * 1024;
 
-type Sniffed<R> = BufReader<Chain<Cursor<Vec<u8>>, R>>;
+type Sniffed<R> = BufReader<Chain<Cursor<Vec<u8>>, Source<R>>>;
 
 /// Decodes a stream whose compression it finds out by itself.
 ///
 /// At the end of the compressed data nothing may follow but zeros (padding, as `gzip` allows it).
+/// Memory is bounded by what the format asks for: 32 KiB for gzip, the frame's window for zstd, of
+/// up to 128 MiB (8 MiB at the usual levels).
 pub enum Decoder<R: Read> {
     /// The bytes as they are.
     Plain(Sniffed<R>),
@@ -31,7 +33,8 @@ impl<R: Read> Decoder<R> {
         let mut start = Vec::with_capacity(4);
         input.by_ref().take(4).read_to_end(&mut start)?;
         let compression = Compression::sniff(&start);
-        let input = BufReader::with_capacity(INPUT_BUFFER, Cursor::new(start).chain(input));
+        let input = Cursor::new(start).chain(Source(input));
+        let input = BufReader::with_capacity(INPUT_BUFFER, input);
         Ok(match compression {
             Compression::None => Self::Plain(input),
             Compression::Gzip => Self::Gzip(Box::new(GzipDecoder::new(input))),
@@ -57,7 +60,7 @@ impl<R: Read> Decoder<R> {
             Self::Gzip(decoder) => decoder.into_inner(),
             Self::Zstd(decoder) => decoder.finish(),
         };
-        sniffed.into_inner().into_inner().1
+        sniffed.into_inner().into_inner().1.0
     }
 }
 
@@ -65,19 +68,42 @@ impl<R: Read> Read for Decoder<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(input) => input.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer).map_err(as_damage),
-            Self::Zstd(decoder) => decoder.read(buffer).map_err(as_damage),
+            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Zstd(decoder) => decoder.read(buffer),
         }
+        .map_err(sort_out)
     }
 }
 
-/// The decoders report damaged data under several kinds; here it has one.
-fn as_damage(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
-            io::Error::new(io::ErrorKind::InvalidData, error)
-        }
-        _ => error,
+/// The compressed input, whose own errors are marked: the decoders pass them on among theirs.
+pub struct Source<R>(R);
+
+/// An error of the compressed input.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct SourceError(io::Error);
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| match error.kind() {
+            // For the reader to try again.
+            io::ErrorKind::Interrupted => error,
+            kind => io::Error::new(kind, SourceError(error)),
+        })
+    }
+}
+
+/// Gives an error of the input back as it was. The decoders report damaged data under several
+/// kinds; here it has one.
+fn sort_out(error: io::Error) -> io::Error {
+    match error.downcast::<SourceError>() {
+        Ok(SourceError(source)) => source,
+        Err(error) => match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
+                io::Error::new(io::ErrorKind::InvalidData, error)
+            }
+            _ => error,
+        },
     }
 }
 

@@ -66,6 +66,27 @@ fn describe(entry: &IndexedEntry) -> &'static str {
     }
 }
 
+fn is_plain_directory(entry: &IndexedEntry) -> bool {
+    entry.kind == IndexedKind::Directory && !entry.is_reparse_point()
+}
+
+/// Checks that `entry` may lie below `ancestor`.
+fn check_ancestor(entry: &IndexedEntry, ancestor: &IndexedEntry) -> Result<()> {
+    let name = ancestor.path.to_string();
+    if ancestor.is_reparse_point() {
+        return Err(broken(
+            entry,
+            Rule::BelowReparsePoint {
+                reparse_point: name,
+            },
+        ));
+    }
+    if ancestor.kind != IndexedKind::Directory {
+        return Err(broken(entry, Rule::BelowFile { file: name }));
+    }
+    Ok(())
+}
+
 /// A layer with what lies below it.
 struct View<'a> {
     layer: &'a Index,
@@ -89,22 +110,51 @@ impl View<'_> {
     }
 
     /// Checks that all that is known above an entry are plain directories. An ancestor that the
-    /// layer has itself is checked as an entry of its own directory.
+    /// layer has itself is checked as an entry of its own directory, which ends the search above.
     fn check_place(&self, entry: &IndexedEntry) -> Result<()> {
         let mut above = entry.path.parent();
+        let mut is_direct = true;
         while let Some(path) = above {
-            if let Some(ancestor) = self.find(&path)? {
-                if ancestor.is_reparse_point() {
-                    let reparse_point = ancestor.path.to_string();
-                    return Err(broken(entry, Rule::BelowReparsePoint { reparse_point }));
+            if let Some(ancestor) = self.layer.find_added(&path)? {
+                check_ancestor(entry, &ancestor)?;
+                if is_direct {
+                    return Ok(());
                 }
-                if ancestor.kind != IndexedKind::Directory {
-                    let file = ancestor.path.to_string();
-                    return Err(broken(entry, Rule::BelowFile { file }));
-                }
-                return Ok(());
+                break;
             }
+            is_direct = false;
             above = path.parent();
+        }
+        self.check_in_parents(entry)
+    }
+
+    /// Goes from the top down to an entry through what the parents have there and this layer does
+    /// not put there itself.
+    fn check_in_parents(&self, entry: &IndexedEntry) -> Result<()> {
+        let mut parents = self.parents;
+        let mut directories: Vec<LayerPath> = Vec::new();
+        let mut above = entry.path.parent();
+        while let Some(path) = above {
+            above = path.parent();
+            directories.push(path);
+        }
+        for path in directories.iter().rev() {
+            if self.layer.removes(path)? {
+                parents = &[];
+            }
+            let own = self.layer.find_added(path)?.is_some();
+            for (place, parent) in parents.iter().enumerate() {
+                let found = parent.find_added(path)?;
+                let is_open = found.as_ref().is_none_or(is_plain_directory);
+                if let Some(ancestor) = found.filter(|_| !own) {
+                    check_ancestor(entry, &ancestor)?;
+                }
+                // What lies further down is covered, here and in all below.
+                if !is_open || parent.removes(path)? {
+                    parents = &parents[..=place];
+                    break;
+                }
+            }
         }
         Ok(())
     }

@@ -72,8 +72,18 @@ pub struct EntryCounts {
 impl EntryCounts {
     /// Returns the number of entries.
     pub fn total(&self) -> u64 {
-        let added = self.directories + self.files + self.reparse_points;
-        added + self.links + self.removals + self.opaque
+        let added = [
+            self.directories,
+            self.files,
+            self.reparse_points,
+            self.links,
+        ];
+        let removed = [self.removals, self.opaque];
+        // A descriptor may claim anything.
+        added
+            .into_iter()
+            .chain(removed)
+            .fold(0, u64::saturating_add)
     }
 }
 

@@ -67,6 +67,12 @@ pub enum PortableError {
         /// Those that the caller gave for it.
         given: String,
     },
+    /// The parents of a layer are no chain.
+    #[error("the parents from `{}` on are no chain of layers", layer.display())]
+    Chain {
+        /// The nearest parent.
+        layer: PathBuf,
+    },
     /// Another process imports to the same place, or removes what is there.
     #[error("another import to `{}`, or its removal, is under way", path.display())]
     Busy {
@@ -90,9 +96,10 @@ impl PortableError {
                 ErrorKind::InvalidLayer
             }
             Self::Version { .. } => ErrorKind::Unsupported,
-            Self::ParentMismatch { .. } | Self::Destination { .. } | Self::Link { .. } => {
-                ErrorKind::InvalidInput
-            }
+            Self::ParentMismatch { .. }
+            | Self::Destination { .. }
+            | Self::Link { .. }
+            | Self::Chain { .. } => ErrorKind::InvalidInput,
             Self::Busy { .. } => ErrorKind::Exists,
         }
     }
@@ -112,6 +119,9 @@ impl PortableError {
                 "The folder was changed or damaged: import the layer again."
             }
             Self::Link { .. } => "Name the folder itself.",
+            Self::Chain { .. } => {
+                "Each parent has an absolute path, comes once, and is not the layer itself."
+            }
             Self::Busy { .. } => "Wait for it to end, or choose another path.",
             Self::Destination { .. } => "Name a folder that is to be made, such as `layers/base`.",
         };

@@ -5,6 +5,7 @@
 //!                               └→ entries → content hashes → index
 //! ```
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ pub fn import<R: Read + Send + 'static>(
     let source = Counting::new(source, Arc::clone(&counter));
     Staging::create(destination, options.replace)
         .and_then(|staging| {
-            let parents = Parents::open(&options.parents)?;
+            let parents = Parents::open(&options.parents, staging.destination())?;
             Import {
                 staging,
                 parents,
@@ -83,8 +84,8 @@ pub(super) struct Parents {
 }
 
 impl Parents {
-    /// Opens every parent, and checks that they are a chain.
-    pub(super) fn open(given: &ParentChain) -> Result<Self> {
+    /// Opens every parent of the layer at `destination`, and checks that they are a chain.
+    pub(super) fn open(given: &ParentChain, destination: &Path) -> Result<Self> {
         let Some(nearest) = given.nearest() else {
             return Ok(Self {
                 chain: Vec::new(),
@@ -104,12 +105,27 @@ impl Parents {
             .into());
         }
         chain.extend(own);
+        check_chain(&chain, nearest, destination)?;
         let indexes = chain.iter().map(|path| PortableLayer::open(path)?.index());
         Ok(Self {
             indexes: indexes.collect::<Result<_>>()?,
             chain,
         })
     }
+}
+
+/// Refuses chains that are none: with a relative path, with a layer twice, with the layer that is
+/// being made.
+fn check_chain(chain: &[PathBuf], nearest: &Path, destination: &Path) -> Result<()> {
+    let mut known: HashSet<_> = dunce::canonicalize(destination).into_iter().collect();
+    let is_legal = |path: &PathBuf| path.is_absolute() && known.insert(path.clone());
+    if chain.iter().all(is_legal) {
+        return Ok(());
+    }
+    Err(PortableError::Chain {
+        layer: nearest.to_owned(),
+    }
+    .into())
 }
 
 /// An import under way.

@@ -154,17 +154,15 @@ pub(super) fn read_json<T: serde::de::DeserializeOwned>(
     name: &'static str,
 ) -> Result<T> {
     let path = layer.join(name);
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(PortableError::NotALayer {
-                path: layer.to_owned(),
-                missing: name,
-            }
-            .into());
+    // Anything else than a file, such as a pipe, could be waited for without end.
+    if !path.is_file() {
+        return Err(PortableError::NotALayer {
+            path: layer.to_owned(),
+            missing: name,
         }
-        Err(source) => return Err(io_error("open", &path)(source)),
-    };
+        .into());
+    }
+    let file = File::open(&path).map_err(io_error("open", &path))?;
     let mut text = Vec::new();
     io::Read::read_to_end(&mut io::Read::take(file, MAX_JSON), &mut text)
         .map_err(io_error("read", &path))?;

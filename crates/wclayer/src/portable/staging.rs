@@ -16,6 +16,9 @@ use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
 use crate::error::{Error, Result, io_error};
 use crate::layout;
 
+/// How many random letters follow the prefix of a hidden folder.
+const RANDOM_NAME: usize = 6;
+
 /// The place of a layer, locked: nobody else builds or removes there.
 pub(super) struct Place {
     path: PathBuf,
@@ -54,6 +57,7 @@ impl Place {
     pub(super) fn sibling(&self) -> Result<TempDir> {
         tempfile::Builder::new()
             .prefix(&self.prefix)
+            .rand_bytes(RANDOM_NAME)
             .tempdir_in(&self.folder)
             .map_err(io_error("create a folder in", &self.folder))
     }
@@ -102,6 +106,11 @@ impl Staging {
     /// Returns the folder to build in.
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Returns where the folder will be.
+    pub(super) fn destination(&self) -> &Path {
+        self.place.path()
     }
 
     /// Flushes the folder and puts it in place; returns the destination.
@@ -169,11 +178,12 @@ fn remove_left_overs(parent: &Path, prefix: &OsString) {
         return;
     };
     for entry in entries.flatten() {
-        if entry
-            .file_name()
+        let name = entry.file_name();
+        let random = name
             .as_encoded_bytes()
-            .starts_with(prefix.as_encoded_bytes())
-        {
+            .strip_prefix(prefix.as_encoded_bytes());
+        // Exactly our own names: a longer one belongs to a place with a longer name.
+        if random.is_some_and(|random| random.len() == RANDOM_NAME) {
             // What cannot be removed is in nobody's way.
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -249,12 +259,7 @@ impl Lock {
     fn take(destination: &Path, name: &OsString) -> Result<Self> {
         let path = destination.with_file_name(name);
         loop {
-            let file = File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(&path)
-                .map_err(io_error("create", &path))?;
+            let file = open_lock(&path).map_err(io_error("create", &path))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
@@ -271,6 +276,25 @@ impl Lock {
             }
         }
     }
+}
+
+/// Opens or makes the lock file; a link in its place is not followed, a pipe not waited for.
+fn open_lock(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
+    }
+    #[cfg(windows)]
+    {
+        const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+        let flags = FILE_FLAG_OPEN_REPARSE_POINT;
+        std::os::windows::fs::OpenOptionsExt::custom_flags(&mut options, flags);
+    }
+    options.open(path)
 }
 
 impl Drop for Lock {

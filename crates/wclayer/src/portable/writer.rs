@@ -40,7 +40,7 @@ impl<'a> PortableLayerWriter<'a> {
         let destination = destination.as_ref();
         let of_layer = |error: Error| error.of_layer("write", destination);
         let staging = Staging::create(destination, options.replace).map_err(of_layer)?;
-        let parents = Parents::open(&options.parents).map_err(of_layer)?;
+        let parents = Parents::open(&options.parents, staging.destination()).map_err(of_layer)?;
         let path = staging.path().join(TAR_FILE);
         let tar = File::create_new(&path).map_err(io_error("create", &path))?;
         Ok(Self {

@@ -9,6 +9,7 @@
 //! `WriteBackupStreamFromTarFile`); hcsshim `pkg/ociwclayer/import.go`. Where these err, our
 //! behaviour and its reason stand in `docs/differences.md`.
 
+use std::collections::HashMap;
 use std::io::BufRead;
 
 use base64::Engine as _;
@@ -253,9 +254,8 @@ fn is_whiteout_name(component: &[u8]) -> bool {
 }
 
 fn whiteout(directory: &[u8], removed: &[u8]) -> Result<TarEntryKind, TarProblem> {
-    if matches!(removed, b"" | b"." | b"..") {
-        return Err(TarProblem::Whiteout);
-    }
+    // Checked by itself as well: of `.wh..\` the directory alone would be left.
+    LayerPath::parse(removed).map_err(|_| TarProblem::Whiteout)?;
     let path = [directory, removed].concat();
     Ok(TarEntryKind::Whiteout(
         LayerPath::parse(&path).map_err(TarProblem::Path)?,
@@ -370,32 +370,45 @@ fn security(member: &Member) -> Result<Option<Vec<u8>>, TarProblem> {
 }
 
 fn extended_attributes(member: &Member) -> Result<Vec<ExtendedAttribute>, TarProblem> {
-    let mut list: Vec<ExtendedAttribute> = Vec::new();
+    let mut attributes = Attributes::default();
     for (key, value) in member.pax.iter() {
         let Some(name) = key.strip_prefix(key::EA_PREFIX) else {
             continue;
         };
-        let attribute = ExtendedAttribute {
+        attributes.put(ExtendedAttribute {
             flags: 0,
             name: name.to_vec(),
             value: decode_base64(key, value)?,
-        };
-        put_attribute(&mut list, attribute);
+        });
     }
     if let Some(value) = member.pax.get(key::VENDOR_EA) {
         let bytes = decode_base64(key::VENDOR_EA, value)?;
-        for attribute in ea::decode_list(&bytes).map_err(TarProblem::Ea)? {
-            put_attribute(&mut list, attribute);
-        }
+        let special = ea::decode_list(&bytes).map_err(TarProblem::Ea)?;
+        special.into_iter().for_each(|one| attributes.put(one));
     }
-    Ok(list)
+    // A record can say what a list cannot hold.
+    ea::encode_list(&attributes.list).map_err(TarProblem::Ea)?;
+    Ok(attributes.list)
 }
 
-/// Adds an attribute, or replaces the one of that name where it stands.
-fn put_attribute(list: &mut Vec<ExtendedAttribute>, attribute: ExtendedAttribute) {
-    match list.iter_mut().find(|known| known.name == attribute.name) {
-        Some(known) => *known = attribute,
-        None => list.push(attribute),
+/// Extended attributes in their order, each name once.
+#[derive(Default)]
+struct Attributes {
+    list: Vec<ExtendedAttribute>,
+    /// Where in the list each name is: there may be tens of thousands.
+    places: HashMap<Vec<u8>, usize>,
+}
+
+impl Attributes {
+    /// Adds an attribute, or replaces the one of that name where it stands.
+    fn put(&mut self, attribute: ExtendedAttribute) {
+        match self.places.get(&attribute.name) {
+            Some(&place) => self.list[place] = attribute,
+            None => {
+                self.places.insert(attribute.name.clone(), self.list.len());
+                self.list.push(attribute);
+            }
+        }
     }
 }
 

@@ -88,10 +88,10 @@ pub enum TarProblem {
     /// The map of a sparse file is malformed.
     #[error("the map of a sparse file is malformed")]
     SparseMap,
-    /// A sparse file claims to be too large.
-    #[error("a sparse file of {size} bytes is larger than {limit} bytes")]
+    /// A sparse file, or all of them together, claim to be too large.
+    #[error("sparse files of {size} bytes are larger than {limit} bytes")]
     SparseTooLarge {
-        /// Its logical size in bytes.
+        /// The logical size, or that of all holes so far, in bytes.
         size: u64,
         /// The limit in bytes.
         limit: u64,

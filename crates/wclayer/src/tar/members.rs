@@ -11,7 +11,7 @@ use std::io::{self, BufRead};
 
 use super::error::{TarError, TarProblem};
 use super::header::{self, BLOCK, Header, type_flag};
-use super::pax::{MAX_EXTENDED_HEADER, PaxRecords, key};
+use super::pax::{MAX_EXTENDED_HEADER, MAX_GLOBAL_HEADERS, PaxRecords, key};
 use super::sparse::{self, GnuSparse, OldGnu, SparseMap};
 
 /// One member: what its headers say. Its content is read from the [`MemberReader`].
@@ -61,6 +61,8 @@ pub struct MemberReader<R> {
     /// The current member, for messages.
     current: (u64, Vec<u8>),
     global: PaxRecords,
+    /// The holes of all sparse members so far, in bytes.
+    holes: u64,
     end: Option<ArchiveEnd>,
 }
 
@@ -95,6 +97,7 @@ impl<R: BufRead> MemberReader<R> {
             content: Content::Stored(0),
             current: (0, Vec::new()),
             global: PaxRecords::default(),
+            holes: 0,
             end: None,
         }
     }
@@ -283,9 +286,9 @@ impl<R: BufRead> MemberReader<R> {
     fn add_global(&mut self, records: PaxRecords) -> Result<(), TarProblem> {
         self.global = self.global.followed_by(records);
         match self.global.len_bytes() {
-            size if size > MAX_EXTENDED_HEADER => Err(TarProblem::ExtendedHeaderTooLarge {
+            size if size > MAX_GLOBAL_HEADERS => Err(TarProblem::ExtendedHeaderTooLarge {
                 size,
-                limit: MAX_EXTENDED_HEADER,
+                limit: MAX_GLOBAL_HEADERS,
             }),
             _ => Ok(()),
         }
@@ -370,6 +373,8 @@ impl<R: BufRead> MemberReader<R> {
             self.pax_sparse_map(member, stored)?
         };
         if let Some(map) = map {
+            self.holes += map.size - map.allocated();
+            sparse::check_expanded(self.holes)?;
             member.size = map.size;
             self.content = Content::Sparse {
                 map: map.clone(),

@@ -33,6 +33,9 @@ pub(crate) mod key {
 
 /// The largest extended header that is read or written, in bytes: what Go's reader accepts.
 pub(crate) const MAX_EXTENDED_HEADER: u64 = 1 << 20;
+/// What the global headers of a tar may add up to, in bytes. They count for every entry again: an
+/// entry of 512 bytes would come to a megabyte in an index.
+pub(crate) const MAX_GLOBAL_HEADERS: u64 = 8 << 10;
 
 /// The records of one extended header.
 #[derive(Debug, Clone, Default)]

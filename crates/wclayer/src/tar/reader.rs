@@ -200,7 +200,8 @@ impl StreamState {
         header.size = 0;
         self.push_header(&header);
         let mut position = 0;
-        for range in &map.ranges {
+        // An empty block would be taken for the last one.
+        for range in map.ranges.iter().filter(|range| range.len > 0) {
             self.parts.push_back(Part::Skip(range.offset - position));
             // Offsets are below a file's size, which fits into 63 bits.
             self.push_header(&StreamHeader::sparse_block(range.offset as i64, range.len));

@@ -14,10 +14,11 @@ use super::error::TarProblem;
 use super::header::{BLOCK, unsigned};
 use super::pax::PaxRecords;
 
-/// The most ranges that one file may have: 16 MiB of memory.
-const MAX_RANGES: usize = 1 << 20;
-/// The largest logical size of a GNU sparse member, in bytes (64 GiB): holes cost nothing to
-/// write and time to read, so that a small tar must not be able to ask for more.
+/// The most ranges that one file may have: some MiB of memory with the copies and texts of them.
+const MAX_RANGES: usize = 1 << 17;
+/// The largest logical size of a GNU sparse member, and of the holes of all of them in a tar, in
+/// bytes (64 GiB): holes cost nothing to write and time to read, so that a small tar must not be
+/// able to ask for more.
 const MAX_EXPANDED: u64 = 64 << 30;
 
 /// An allocated range of a file, in bytes.
@@ -117,7 +118,7 @@ pub(crate) fn from_pax(records: &PaxRecords, stored: u64) -> Result<Option<PaxSp
         records.get(b"GNU.sparse.minor"),
     ) {
         return match (major, minor, size) {
-            (b"1", b"0", Some(size)) => Ok(Some((GnuSparse::InContent(limited(size)?), name))),
+            (b"1", b"0", Some(size)) => Ok(Some((GnuSparse::InContent(size), name))),
             _ => Err(TarProblem::SparseMap),
         };
     }
@@ -258,7 +259,8 @@ impl OldGnu {
 
 /// Checks a map against the bytes that its member stores.
 fn stored_map(ranges: Vec<SparseRange>, size: u64, stored: u64) -> Result<SparseMap, TarProblem> {
-    let map = SparseMap::new(ranges, limited(size)?)?;
+    check_expanded(size)?;
+    let map = SparseMap::new(ranges, size)?;
     if map.allocated() == stored {
         Ok(map)
     } else {
@@ -266,14 +268,15 @@ fn stored_map(ranges: Vec<SparseRange>, size: u64, stored: u64) -> Result<Sparse
     }
 }
 
-fn limited(size: u64) -> Result<u64, TarProblem> {
+/// Checks what a sparse member, or the holes of all of them, come to.
+pub(super) fn check_expanded(size: u64) -> Result<(), TarProblem> {
     if size > MAX_EXPANDED {
         return Err(TarProblem::SparseTooLarge {
             size,
             limit: MAX_EXPANDED,
         });
     }
-    Ok(size)
+    Ok(())
 }
 
 fn push(ranges: &mut Vec<SparseRange>, offset: u64, len: u64) -> Result<(), TarProblem> {

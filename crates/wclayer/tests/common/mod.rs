@@ -2,8 +2,10 @@
 
 #![allow(dead_code, unreachable_pub)] // each test file uses some of it
 
+use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
 
 use layergen::{Meta, TarBuilder};
 use tempfile::TempDir;
@@ -95,4 +97,84 @@ pub fn chain(error: &dyn std::error::Error) -> Vec<String> {
         cause = source;
     }
     messages
+}
+
+/// Makes the checksum right in the 512-byte block around `at`, if the block is a header.
+pub fn mend_checksum(tar: &mut [u8], at: usize) {
+    let start = at / 512 * 512;
+    let block = &mut tar[start..start + 512];
+    if &block[257..262] == b"ustar" {
+        block[148..156].fill(b' ');
+        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    }
+}
+
+/// Makes a 512-byte header, lets `change` spoil it, and gives it the right checksum.
+pub fn header_block(
+    name: &[u8],
+    type_flag: u8,
+    size: u64,
+    change: impl FnOnce(&mut [u8]),
+) -> Vec<u8> {
+    let mut block = layergen::Header {
+        name,
+        typeflag: type_flag,
+        size,
+        ..layergen::Header::default()
+    }
+    .to_block()
+    .to_vec();
+    change(&mut block);
+    mend_checksum(&mut block, 0);
+    block
+}
+
+/// Fills up the last block.
+pub fn padded(mut content: Vec<u8>) -> Vec<u8> {
+    content.resize(content.len().next_multiple_of(512), 0);
+    content
+}
+
+/// Everything in a folder, at any depth: kind and content of each path. Links are not followed.
+pub fn snapshot(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for name in names_in(&folder) {
+            let path = folder.join(name);
+            let metadata = std::fs::symlink_metadata(&path).expect("listed");
+            let what = if metadata.is_symlink() {
+                format!(
+                    "-> {}",
+                    std::fs::read_link(&path).expect("a link").display()
+                )
+            } else if metadata.is_dir() {
+                folders.push(path.clone());
+                "folder".to_owned()
+            } else if metadata.is_file() {
+                let content = std::fs::read(&path).expect("readable");
+                format!("{} bytes, {}", content.len(), wclayer::Digest::of(&content))
+            } else {
+                format!("{:?}", metadata.file_type())
+            };
+            found.insert(path, what);
+        }
+    }
+    found
+}
+
+/// Runs `work` in a thread and fails when it takes longer than `seconds`.
+#[track_caller]
+pub fn within<T: Send + 'static>(seconds: u64, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || sender.send(work()));
+    match receiver.recv_timeout(std::time::Duration::from_secs(seconds)) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => panic!("not done after {seconds} seconds"),
+        Err(RecvTimeoutError::Disconnected) => match thread.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(_) => unreachable!("the result was sent"),
+        },
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
-use super::schema::{APPLICATION_ID, index_error, path_key};
+use super::schema::{APPLICATION_ID, INDEXES, TABLES, index_error, path_key};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
@@ -157,10 +157,7 @@ impl Index {
             }
             .into());
         }
-        // A statement of the schema could not do harm, but it has no business here either.
-        connection
-            .pragma_update(None, "trusted_schema", false)
-            .map_err(&error)?;
+        check_schema(&connection, path)?;
         Ok(Self {
             connection,
             path: path.to_owned(),
@@ -185,7 +182,35 @@ impl Index {
     ///
     /// [`PortableError`] when the index is damaged.
     pub fn find_added(&self, path: &LayerPath) -> Result<Option<IndexedEntry>> {
-        Ok(self.find(path)?.into_iter().rfind(IndexedEntry::is_added))
+        let error = index_error(&self.path);
+        let query = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? AND kind <= 2 ORDER BY id DESC"
+        );
+        let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
+        let mut rows = statement.query([path_key(path)]).map_err(&error)?;
+        while let Some(row) = rows.next().map_err(&error)? {
+            let entry = self.entry_of(row)?;
+            if entry.path == *path {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns whether the layer removes a path, or everything in it.
+    pub(in crate::portable) fn removes(&self, path: &LayerPath) -> Result<bool> {
+        let error = index_error(&self.path);
+        let query = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? AND kind > 2 ORDER BY id"
+        );
+        let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
+        let mut rows = statement.query([path_key(path)]).map_err(&error)?;
+        while let Some(row) = rows.next().map_err(&error)? {
+            if self.entry_of(row)?.path == *path {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns what the layer says about a path, with regard to everything above it.
@@ -348,6 +373,30 @@ impl Index {
         }
         .into()
     }
+}
+
+/// Checks that the tables are ours to the letter. A view, a trigger or a computed column in their
+/// place could run without end.
+fn check_schema(connection: &Connection, path: &Path) -> Result<()> {
+    let error = index_error(path);
+    let statements = |connection: &Connection| -> rusqlite::Result<Vec<Option<String>>> {
+        let mut query =
+            connection.prepare("SELECT sql FROM sqlite_schema ORDER BY name LIMIT 99")?;
+        query.query_map([], |row| row.get(0))?.collect()
+    };
+    let ours = Connection::open_in_memory().map_err(&error)?;
+    ours.execute_batch(TABLES)
+        .and_then(|()| ours.execute_batch(INDEXES))
+        .map_err(&error)?;
+    if statements(connection).map_err(&error)? == statements(&ours).map_err(&error)? {
+        return Ok(());
+    }
+    let what = "its tables are not those of an index";
+    Err(PortableError::IndexContent {
+        path: path.to_owned(),
+        what,
+    }
+    .into())
 }
 
 /// The URI that opens a database without locks, journals or any write.

@@ -48,7 +48,7 @@ CREATE TABLE stream (
 
 /// The indexes, made once all rows are there: sorting once is faster than keeping in order.
 pub(super) const INDEXES: &str = "
-CREATE INDEX entry_path ON entry (path_key, kind);
+CREATE INDEX entry_path ON entry (path_key, id, kind);
 CREATE INDEX entry_parent ON entry (parent_key);
 ";
 

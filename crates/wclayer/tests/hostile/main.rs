@@ -1,0 +1,185 @@
+//! A layer's author as the enemy, and a machine that fails: whatever comes in, it is refused with
+//! a reason or does no harm, nothing is touched outside, and nothing is left behind.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod data;
+mod folders;
+mod names;
+mod numbers;
+mod places;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use layergen::TarBuilder;
+use tempfile::TempDir;
+use wclayer::portable::{self, ImportOptions, PortableLayer};
+use wclayer::{Error, ErrorKind, LayerPath, ParentChain};
+
+use common::{directory, plain, root_cause, snapshot, tar};
+
+/// A folder for layers beside things that must stay as they are.
+struct Ground {
+    folder: TempDir,
+    before: BTreeMap<PathBuf, String>,
+}
+
+impl Ground {
+    /// Makes `layers/`, with a base layer in it, and `outside/`.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let root = folder.path();
+        fs::create_dir_all(root.join("outside/deep")).expect("free");
+        fs::write(root.join("outside/canary"), "alive").expect("free");
+        fs::write(root.join("canary"), "alive").expect("free");
+        fs::create_dir(root.join("layers")).expect("free");
+        let base = tar(|tar| {
+            tar.directory("Files/dir", &directory())?;
+            tar.directory("Files/dir/deep", &directory())?;
+            tar.file("Files/dir/old", &plain(), b"old")?;
+            tar.file("Files/target", &plain(), b"target")
+        });
+        portable::import(
+            base,
+            root.join("layers/base"),
+            &ImportOptions::default(),
+            &(),
+        )
+        .expect("a legal layer");
+        let before = snapshot(root);
+        Self { folder, before }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn import(&self, tar: Vec<u8>, on_base: bool) -> Result<PortableLayer, Error> {
+        self.import_to("layers/new", tar, on_base, false)
+    }
+
+    fn import_to(
+        &self,
+        name: &str,
+        tar: Vec<u8>,
+        on_base: bool,
+        replace: bool,
+    ) -> Result<PortableLayer, Error> {
+        let parents = on_base.then(|| self.path("layers/base"));
+        let options = ImportOptions {
+            parents: ParentChain::from_nearest_first(parents),
+            replace,
+            ..ImportOptions::default()
+        };
+        portable::import(Cursor::new(tar), self.path(name), &options, &())
+    }
+
+    /// Takes the present state for the one that is to stay.
+    fn accept_changes(&mut self) {
+        self.before = snapshot(self.folder.path());
+    }
+
+    #[track_caller]
+    fn assert_untouched(&self, what: &str) {
+        assert_eq!(snapshot(self.folder.path()), self.before, "{what}");
+    }
+
+    /// Imports a tar, twice; a layer that comes of it must be sound. Returns the paths in it, or
+    /// why it was refused. Leaves everything as it was.
+    #[track_caller]
+    fn try_tar(&self, what: &str, tar: &[u8], on_base: bool) -> Result<Vec<LayerPath>, String> {
+        let result = self.import(tar.to_vec(), on_base);
+        let result = match result {
+            Ok(layer) => {
+                let paths = assert_sound(what, &layer, tar);
+                portable::remove(layer.path()).expect(what);
+                Ok(paths)
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::InvalidLayer, "{what}: {error:?}");
+                Err(root_cause(&error))
+            }
+        };
+        self.assert_untouched(what);
+        result
+    }
+
+    #[track_caller]
+    fn refuses(&self, what: &str, tar: &[u8], on_base: bool) -> String {
+        match self.try_tar(what, tar, on_base) {
+            Err(reason) => reason,
+            Ok(paths) => panic!("{what} was imported: {paths:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn takes(&self, what: &str, tar: &[u8], on_base: bool) -> Vec<LayerPath> {
+        self.try_tar(what, tar, on_base).expect(what)
+    }
+}
+
+/// Checks that a layer gives its tar back and that no path in it leads anywhere else.
+#[track_caller]
+fn assert_sound(what: &str, layer: &PortableLayer, tar: &[u8]) -> Vec<LayerPath> {
+    let mut exported = Vec::new();
+    layer
+        .export(
+            &mut exported,
+            wclayer::compression::Compression::None.into(),
+            &(),
+        )
+        .expect(what);
+    assert!(exported == tar, "{what}: another tar comes out");
+    let mut reader = layer.reader().expect(what);
+    let writer = wclayer::tar::TarLayerWriter::new(std::io::sink());
+    // A name with `.wh.` further up is legal, but no tar of ours can say it.
+    if let Err(error) = wclayer::hub::copy(&mut reader, writer, &()) {
+        assert!(root_cause(&error).contains("`.wh.`"), "{what}: {error:?}");
+    }
+    let mut paths = Vec::new();
+    let index = layer.index().expect(what);
+    index
+        .for_each(|entry| {
+            for path in [Some(&entry.path), entry.target.as_ref()]
+                .into_iter()
+                .flatten()
+            {
+                assert_clean(what, path);
+            }
+            paths.push(entry.path);
+            Ok(())
+        })
+        .expect(what);
+    paths
+}
+
+/// Checks that a path is relative and leads down only.
+#[track_caller]
+fn assert_clean(what: &str, path: &LayerPath) {
+    for component in path.components() {
+        let text = String::from_utf8_lossy(component);
+        assert!(
+            !matches!(&*text, "" | "." | "..") && !text.contains(['\\', ':', '\0']),
+            "{what}: {path}"
+        );
+    }
+    assert!(
+        !Path::new(&path.to_string()).is_absolute(),
+        "{what}: {path}"
+    );
+}
+
+/// Makes a tar that starts with `Files` and goes on with bytes of any kind.
+fn raw_tar(parts: &[&[u8]]) -> Vec<u8> {
+    tar(|tar| parts.iter().try_for_each(|part| tar.raw_bytes(part))).into_inner()
+}
+
+/// Makes a tar that starts with `Files`.
+fn built(build: impl FnOnce(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>) -> Vec<u8> {
+    tar(build).into_inner()
+}

@@ -1,0 +1,113 @@
+//! Layers whose entries contradict each other or their parents, and those that make checking hard.
+
+use layergen::Meta;
+use wclayer::portable::{self, ImportOptions};
+use wclayer::{ErrorKind, ParentChain};
+
+use crate::common::{REPARSE, directory, plain, within};
+use crate::{Ground, built};
+
+/// The base layer has `Files/dir/deep`: that a directory is known further down says nothing about
+/// what this layer puts above it.
+#[test]
+fn nothing_is_reached_through_what_this_layer_puts_in_the_way_of_its_parents() {
+    let ground = Ground::new();
+    let junction = Meta::with_attributes(REPARSE | 0x10);
+    let tar = built(|tar| {
+        tar.junction("Files/dir", r"C:\Windows", &junction)?;
+        tar.file("Files/dir/deep/evil.dll", &plain(), b"")
+    });
+    let reason = ground.refuses("a junction", &tar, true);
+    assert_eq!(
+        reason,
+        "it lies below `Files/dir`, which is a reparse point"
+    );
+    let tar = built(|tar| {
+        tar.file("Files/dir", &plain(), b"")?;
+        tar.file("Files/dir/deep/x", &plain(), b"")
+    });
+    let reason = ground.refuses("a file", &tar, true);
+    assert_eq!(reason, "it lies below `Files/dir`, which is no directory");
+}
+
+#[test]
+fn a_layer_is_not_its_own_parent() {
+    let ground = Ground::new();
+    let tar = || std::io::Cursor::new(built(|tar| tar.file("Files/new", &plain(), b"")));
+    let options = ImportOptions {
+        parents: ParentChain::from_nearest_first([ground.path("layers/base")]),
+        replace: true,
+        ..ImportOptions::default()
+    };
+    let error = portable::import(tar(), ground.path("layers/base"), &options, &())
+        .expect_err("the base layer would lie on itself");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    ground.assert_untouched("a layer on itself");
+}
+
+/// 33 KB of a tar: each of the directories above the file is looked up once, not once for each
+/// one below it.
+#[test]
+fn a_deep_path_on_top_of_a_parent_is_checked_in_time() {
+    let ground = Ground::new();
+    let deep = format!("Files/{}x", "d/".repeat(4000));
+    let tar = built(|tar| tar.file(&deep, &plain(), b""));
+    let paths = within(20, move || ground.takes("a deep path", &tar, true));
+    assert_eq!(paths.len(), 2);
+}
+
+/// The last one counts, and looking for it costs as much as if there were only one.
+#[test]
+fn a_path_that_comes_very_often_is_found_in_time() {
+    let ground = Ground::new();
+    let tar = built(|tar| {
+        for _ in 0..10_000 {
+            tar.file("Files/often", &plain(), b"")?;
+        }
+        for number in 0..2000 {
+            tar.hard_link(&format!("Files/link{number}"), "Files/often", &plain())?;
+        }
+        Ok(())
+    });
+    let paths = within(20, move || ground.takes("many times", &tar, false));
+    assert_eq!(paths.len(), 12_001);
+}
+
+#[test]
+fn a_long_chain_of_links_is_followed_or_refused() {
+    let ground = Ground::new();
+    let chain = |steps: usize| {
+        built(|tar| {
+            tar.file("Files/l0", &plain(), b"")?;
+            (1..steps).try_for_each(|step| {
+                let (link, target) = (format!("Files/l{step}"), format!("Files/l{}", step - 1));
+                tar.hard_link(&link, &target, &plain())
+            })
+        })
+    };
+    assert_eq!(ground.takes("some links", &chain(60), false).len(), 61);
+    ground.refuses("many links", &chain(5000), false);
+    let ring = built(|tar| {
+        (0..500).try_for_each(|step| {
+            let (link, target) = (
+                format!("Files/l{step}"),
+                format!("Files/l{}", (step + 1) % 500),
+            );
+            tar.hard_link(&link, &target, &plain())
+        })
+    });
+    ground.refuses("a ring of links", &ring, false);
+}
+
+#[test]
+fn removals_and_links_of_everything_change_nothing_in_the_parent() {
+    let ground = Ground::new();
+    let tar = built(|tar| {
+        tar.whiteout("Files")?;
+        tar.opaque("Files")?;
+        tar.directory("Files/dir", &directory())?;
+        tar.hard_link("Files/l", "Files/target", &plain())?;
+        tar.whiteout("Files/target")
+    });
+    let _ = ground.try_tar("a layer against its parent", &tar, true);
+}
