@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -113,12 +113,12 @@ pub(crate) fn run(options: &Options) -> Result {
     for round in 1..=options.runs {
         for contender in &mut contenders {
             if build::is_installed(&contender.command[0]) {
-                eprint!("\r\x1b[Kround {round}: {}", contender.text);
+                show(&format!("round {round}: {}", contender.text));
                 contender.run(&output)?;
             }
         }
     }
-    eprint!("\r\x1b[K");
+    show("");
     print!("{}", report(options, &layer, &contenders));
     if let Some(path) = &options.json {
         fs::write(
@@ -127,6 +127,13 @@ pub(crate) fn run(options: &Options) -> Result {
         )?;
     }
     Ok(())
+}
+
+/// Shows what goes on, in place of what was shown before.
+fn show(text: &str) {
+    if io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{text}");
+    }
 }
 
 /// Makes the tar and its gzip form, both of which are then in the page cache.
