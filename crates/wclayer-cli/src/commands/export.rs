@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf, Prefix};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -121,7 +121,7 @@ impl Target {
             return Ok(Self::Stdout(unbuffered_stdout().map_err(CliError::Stdout)?));
         };
         let path = follow_link(path);
-        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+        if is_special(&path) {
             let file = File::options()
                 .write(true)
                 .open(&path)
@@ -160,6 +160,17 @@ impl Target {
             Err(failure) => Err(on_path("replace", &path)(failure.error)),
         }
     }
+}
+
+/// Returns whether there is something that is no file, and so cannot be replaced.
+fn is_special(path: &Path) -> bool {
+    // `NUL`, `\\.\pipe\…`: Windows has no metadata of these.
+    let is_device = |path: PathBuf| match path.components().next() {
+        Some(Component::Prefix(prefix)) => matches!(prefix.kind(), Prefix::DeviceNS(_)),
+        _ => false,
+    };
+    std::path::absolute(path).is_ok_and(is_device)
+        || fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
 }
 
 /// Returns what a link leads to: that is replaced, not the link.

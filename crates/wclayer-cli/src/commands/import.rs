@@ -1,6 +1,6 @@
 //! `import`: a layer tar into a new layer.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -111,10 +111,11 @@ impl Source {
             });
         };
         let file = File::open(path).map_err(on_path("open", path))?;
-        let metadata = file.metadata().map_err(on_path("open", path))?;
+        // Windows knows nothing of a pipe or a device.
+        let metadata = file.metadata().ok().filter(Metadata::is_file);
         Ok(Self {
             bytes: Box::new(file),
-            size: metadata.is_file().then_some(metadata.len()),
+            size: metadata.map(|metadata| metadata.len()),
         })
     }
 }

@@ -171,6 +171,17 @@ fn a_link_is_followed_and_a_device_is_written_to() {
     assert!(null.file_type().is_char_device());
 }
 
+#[cfg(windows)]
+#[test]
+fn a_device_is_written_to() {
+    let work = Workplace::new();
+    work.import_base("base");
+    for device in ["NUL", r"\\.\NUL"] {
+        work.run(&["export", "-o", device, "base"]).succeeds();
+    }
+    assert_eq!(work.list("."), ["base"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_new_file_has_the_permissions_of_any_new_file() {

@@ -1,8 +1,12 @@
 //! `wclayer` as its users meet it: arguments in, files, output and exit codes out.
 
 mod export;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod import;
 mod info;
+#[cfg(unix)]
+mod kill;
 mod refused_input;
 mod remove;
 #[cfg(unix)]

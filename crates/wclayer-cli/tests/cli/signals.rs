@@ -1,19 +1,32 @@
-//! Ctrl-C and SIGTERM: the command stops, says so and leaves nothing.
+//! Ctrl-C and SIGTERM, or Ctrl-Break: the command stops, says so and leaves nothing.
 
 use std::io::{Read, Write};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::Duration;
 
 use layergen::Rng;
 
 use crate::support::{Run, Workplace, small_tar, wait_until};
 
+#[cfg(unix)]
 fn send(signal: &str, child: &Child) {
-    let status = Command::new("kill")
+    let status = std::process::Command::new("kill")
         .arg(signal)
         .arg(child.id().to_string())
         .status();
     assert!(status.expect("kill starts").success());
+}
+
+/// Sends Ctrl-Break, whatever `signal` is: Windows has no other for the group of a child.
+#[cfg(windows)]
+fn send(_signal: &str, child: &Child) {
+    unsafe extern "system" {
+        fn GenerateConsoleCtrlEvent(event: u32, group: u32) -> i32;
+    }
+    const CTRL_BREAK_EVENT: u32 = 1;
+    // SAFETY: takes and keeps nothing but two numbers.
+    let sent = unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, child.id()) };
+    assert_ne!(sent, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// Stops an import whose input stays open without a word.

@@ -92,9 +92,19 @@ impl Workplace {
         })
     }
 
-    /// Starts the program with pipes on all sides.
+    /// Starts the program with pipes on all sides, on Windows in a process group of its own, which
+    /// can be sent a signal.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments)
+        let mut command = self.command(arguments);
+        #[cfg(windows)]
+        {
+            const CREATE_NEW_PROCESS_GROUP: u32 = 0x0200;
+            std::os::windows::process::CommandExt::creation_flags(
+                &mut command,
+                CREATE_NEW_PROCESS_GROUP,
+            );
+        }
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

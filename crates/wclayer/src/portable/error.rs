@@ -92,6 +92,7 @@ impl PortableError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotALayer { .. } => ErrorKind::NotFound,
+            Self::Index { source, .. } if cannot_write(source) => ErrorKind::Io,
             Self::Json { .. } | Self::Index { .. } | Self::IndexContent { .. } => {
                 ErrorKind::InvalidLayer
             }
@@ -115,6 +116,9 @@ impl PortableError {
                  parents are then found by themselves."
             }
             Self::Version { .. } => "Use the program version that wrote it, or import it again.",
+            Self::Index { source, .. } if cannot_write(source) => {
+                "The disk is full, or fails: free some space."
+            }
             Self::Json { .. } | Self::Index { .. } | Self::IndexContent { .. } => {
                 "The folder was changed or damaged: import the layer again."
             }
@@ -127,6 +131,20 @@ impl PortableError {
         };
         Some(hint.to_owned())
     }
+}
+
+/// Whether SQLite failed to write an index, rather than to understand one.
+fn cannot_write(error: &rusqlite::Error) -> bool {
+    use rusqlite::{ErrorCode, ffi};
+    let Some(error) = error.sqlite_error() else {
+        return false;
+    };
+    let write_errors = [
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_IOERR_FSYNC,
+        ffi::SQLITE_IOERR_TRUNCATE,
+    ];
+    error.code == ErrorCode::DiskFull || write_errors.contains(&error.extended_code)
 }
 
 /// An entry that breaks a rule of layers.

@@ -183,8 +183,14 @@ impl Import<'_> {
         let counter = Arc::new(AtomicU64::new(0));
         let tar = Hashing::new(Counting::new(tar, Arc::clone(&counter)));
         let mut input = ReadAhead::start(move || Ok(tar), counter, None, self.progress);
-        let parsed = self.index(&mut input);
-        let read = parsed.and_then(|found| Ok((found, input.finish()?)));
+        let read = match self.index(&mut input) {
+            Ok(found) => input.finish().map(|tar| (found, tar)),
+            Err(error) => {
+                // Windows does not remove a folder with an open file in it.
+                input.abandon();
+                Err(error)
+            }
+        };
         if self.progress.is_cancelled() {
             return Err(Error::Cancelled);
         }

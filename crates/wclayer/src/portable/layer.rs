@@ -55,10 +55,18 @@ impl PortableLayer {
             }
         }
         let parents: Option<Vec<PathBuf>> = read_json(path, layout::LAYER_CHAIN)?;
+        let parents = parents.unwrap_or_default();
+        // A relative path would mean another folder in every working folder.
+        if !parents.iter().all(|parent| parent.is_absolute()) {
+            return Err(PortableError::Chain {
+                layer: path.to_owned(),
+            }
+            .into());
+        }
         Ok(Self {
             path: path.to_owned(),
             descriptor,
-            parents: ParentChain::from_nearest_first(parents.unwrap_or_default()),
+            parents: ParentChain::from_nearest_first(parents),
         })
     }
 

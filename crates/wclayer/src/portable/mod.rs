@@ -19,6 +19,7 @@ mod export;
 mod import;
 mod index;
 mod layer;
+mod lock;
 mod pipeline;
 mod remove;
 mod staging;

@@ -88,6 +88,19 @@ impl<'a, R: Read + Send + 'static> ReadAhead<'a, R> {
         thread.join().ok().flatten().ok_or(Error::WorkerLost)
     }
 
+    /// Waits until the thread, whatever it is at, has closed its reader. Not for a reader that may
+    /// never come to an end, such as a pipe.
+    pub(super) fn abandon(self) {
+        let Self {
+            filled,
+            current,
+            thread,
+            ..
+        } = self;
+        drop((filled, current));
+        drop(thread.map(JoinHandle::join));
+    }
+
     fn next_buffer(&mut self) -> io::Result<()> {
         self.current = None;
         self.position = 0;

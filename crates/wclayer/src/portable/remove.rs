@@ -10,7 +10,7 @@ use std::path::Path;
 use super::DESCRIPTOR_FILE;
 use super::descriptor;
 use super::error::PortableError;
-use super::staging::{Place, sync_folder};
+use super::staging::{Place, rename, sync_folder};
 use crate::error::{Result, io_error};
 
 /// Deletes the portable layer in a folder, also one that is damaged or of a later version, and
@@ -38,7 +38,7 @@ fn remove_layer(given: &Path) -> Result<u64> {
     // A fresh empty folder has a name that nobody else has; the layer is renamed into it.
     let aside = place.sibling()?;
     let layer = aside.path().join("layer");
-    fs::rename(path, &layer).map_err(io_error("rename", path))?;
+    rename(path, &layer).map_err(io_error("rename", path))?;
     sync_folder(place.folder())?;
     delete(&layer)?;
     aside

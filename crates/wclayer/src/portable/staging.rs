@@ -5,19 +5,26 @@
 //! removed by the next one that gets the lock.
 
 use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::descriptor;
 use super::error::PortableError;
+use super::lock::Lock;
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
 use crate::error::{Error, Result, io_error};
 use crate::layout;
 
 /// How many random letters follow the prefix of a hidden folder.
 const RANDOM_NAME: usize = 6;
+/// How long to wait before a folder is renamed once more.
+const RENAME_PAUSE: Duration = Duration::from_millis(100);
+/// The name of a layer that stepped aside for the one that replaces it.
+const REPLACED: &str = "replaced";
 
 /// The place of a layer, locked: nobody else builds or removes there.
 pub(super) struct Place {
@@ -34,7 +41,7 @@ impl Place {
         let (path, folder, name) = parts(path)?;
         let lock = Lock::take(&path, &hidden(&name, ".lock"))?;
         let prefix = hidden(&name, ".wclayer-");
-        remove_left_overs(&folder, &prefix);
+        remove_left_overs(&path, &folder, &prefix);
         Ok(Self {
             path,
             folder,
@@ -55,9 +62,15 @@ impl Place {
 
     /// Makes a hidden folder beside it, which goes away when it is dropped.
     pub(super) fn sibling(&self) -> Result<TempDir> {
-        tempfile::Builder::new()
-            .prefix(&self.prefix)
-            .rand_bytes(RANDOM_NAME)
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&self.prefix).rand_bytes(RANDOM_NAME);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // A layer is as open as the user's other folders: the umask takes its part away.
+            builder.permissions(fs::Permissions::from_mode(0o777));
+        }
+        builder
             .tempdir_in(&self.folder)
             .map_err(io_error("create a folder in", &self.folder))
     }
@@ -95,7 +108,6 @@ impl Staging {
         let place = Place::lock(destination)?;
         check_destination(place.path(), replace)?;
         let folder = place.sibling()?;
-        open_to_others(folder.path());
         Ok(Self {
             folder,
             place,
@@ -127,7 +139,7 @@ impl Staging {
                 .write(true)
                 .open(&path)
                 .map_err(io_error("open", &path))?;
-            file.sync_all().map_err(io_error("flush", &path))?;
+            flush(&file).map_err(io_error("flush", &path))?;
         }
         sync_folder(folder.path())?;
         if replace && destination.exists() {
@@ -172,9 +184,10 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Removes what killed processes at the same place left; the caller holds the lock.
-fn remove_left_overs(parent: &Path, prefix: &OsString) {
-    let Ok(entries) = fs::read_dir(parent) else {
+/// Removes what killed processes at the same place left, and puts a layer back that was just being
+/// replaced; the caller holds the lock.
+fn remove_left_overs(place: &Path, folder: &Path, prefix: &OsString) {
+    let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
     for entry in entries.flatten() {
@@ -184,31 +197,23 @@ fn remove_left_overs(parent: &Path, prefix: &OsString) {
             .strip_prefix(prefix.as_encoded_bytes());
         // Exactly our own names: a longer one belongs to a place with a longer name.
         if random.is_some_and(|random| random.len() == RANDOM_NAME) {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let replaced = entry.path().join(REPLACED);
+            let is_free = fs::symlink_metadata(place).is_err();
+            if is_folder && is_free && descriptor::is_layer(&replaced) {
+                let _ = rename(&replaced, place);
+            }
             // What cannot be removed is in nobody's way.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
 
-/// A temporary folder is private; a layer is as open as the user's other folders.
-#[cfg(unix)]
-fn open_to_others(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let umask = rustix::process::umask(rustix::fs::Mode::empty());
-    rustix::process::umask(umask);
-    let mode = 0o777 & !u32::from(umask.bits() as u16);
-    // A private folder works as well.
-    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(mode));
-}
-
-#[cfg(not(unix))]
-fn open_to_others(_folder: &Path) {}
-
 fn put_in_place(folder: &Path, destination: &Path) -> Result<()> {
     // Windows does not rename onto an empty folder.
     #[cfg(windows)]
     let _ = fs::remove_dir(destination);
-    fs::rename(folder, destination).map_err(|source| {
+    rename(folder, destination).map_err(|source| {
         if fs::symlink_metadata(destination).is_ok() {
             let is_layer = descriptor::is_layer(destination);
             Error::Exists {
@@ -233,84 +238,50 @@ fn exchange(new: &Path, place: &Place) -> Result<()> {
     }
     // Without an atomic exchange the old layer steps aside first, and comes back on failure.
     let aside = place.sibling()?;
-    let kept = aside.path().join("layer");
-    fs::rename(old, &kept).map_err(io_error("rename", old))?;
+    let kept = aside.path().join(REPLACED);
+    rename(old, &kept).map_err(io_error("rename", old))?;
     put_in_place(new, old).inspect_err(|_| {
-        let _ = fs::rename(&kept, old);
+        if rename(&kept, old).is_err() {
+            // Left there, it comes back with the next import to the same place.
+            let _ = aside.keep();
+        }
     })
+}
+
+/// Renames a folder.
+///
+/// On Windows that fails while anything in it is open, and virus scanners and indexers open every
+/// new file for a moment: it is tried again for two seconds.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    // Access denied, sharing violation. Source: `winerror.h`.
+    const IN_USE: [Option<i32>; 2] = [Some(5), Some(32)];
+    let mut tries = if cfg!(windows) { 20 } else { 0 };
+    loop {
+        match fs::rename(from, to) {
+            Err(error)
+                if tries > 0
+                    && IN_USE.contains(&error.raw_os_error())
+                    && fs::symlink_metadata(to).is_err() => {}
+            renamed => return renamed,
+        }
+        tries -= 1;
+        std::thread::sleep(RENAME_PAUSE);
+    }
 }
 
 pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     // Windows has no handle of a folder to flush; NTFS journals names by itself.
     if cfg!(unix) {
         let handle = File::open(folder).map_err(io_error("open", folder))?;
-        handle.sync_all().map_err(io_error("flush", folder))?;
+        flush(&handle).map_err(io_error("flush", folder))?;
     }
     Ok(())
 }
 
-/// The lock of a destination: a locked file beside it that goes away with the lock.
-struct Lock {
-    path: PathBuf,
-    _file: File,
-}
-
-impl Lock {
-    fn take(destination: &Path, name: &OsString) -> Result<Self> {
-        let path = destination.with_file_name(name);
-        loop {
-            let file = open_lock(&path).map_err(io_error("create", &path))?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    return Err(PortableError::Busy {
-                        path: destination.to_owned(),
-                    }
-                    .into());
-                }
-                Err(TryLockError::Error(source)) => return Err(io_error("lock", &path)(source)),
-            }
-            // Between opening and locking, the last owner may have removed the file.
-            if is_at(&file, &path) {
-                return Ok(Self { path, _file: file });
-            }
-        }
-    }
-}
-
-/// Opens or makes the lock file; a link in its place is not followed, a pipe not waited for.
-fn open_lock(path: &Path) -> std::io::Result<File> {
-    let mut options = File::options();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    {
-        use rustix::fs::OFlags;
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
-    }
-    #[cfg(windows)]
-    {
-        const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
-        let flags = FILE_FLAG_OPEN_REPARSE_POINT;
-        std::os::windows::fs::OpenOptionsExt::custom_flags(&mut options, flags);
-    }
-    options.open(path)
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let id = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
-    matches!((file.metadata(), fs::metadata(path)), (Ok(a), Ok(b)) if id(&a) == id(&b))
-}
-
-#[cfg(not(unix))]
-fn is_at(_file: &File, path: &Path) -> bool {
-    path.exists()
+fn flush(file: &File) -> io::Result<()> {
+    let flushed = file.sync_all();
+    // Network and FAT volumes do not know the strong call of macOS.
+    #[cfg(target_vendor = "apple")]
+    let flushed = flushed.or_else(|_| Ok(rustix::fs::fsync(file)?));
+    flushed
 }

@@ -90,7 +90,8 @@ impl LayerWriter for PortableLayerWriter<'_> {
                 .map_err(|error| Error::Output(error.into_error()))
         });
         stored
-            .and_then(|_| import.run_stored())
+            .map(drop)
+            .and_then(|()| import.run_stored())
             .and_then(PortableLayer::open)
             .map_err(|error| match error {
                 Error::Cancelled => error,

@@ -34,7 +34,7 @@ impl IndexBuilder {
     /// lies in is thrown away then.
     pub(in crate::portable) fn create(path: &Path) -> Result<Self> {
         let error = index_error(path);
-        let connection = Connection::open(path).map_err(&error)?;
+        let connection = Connection::open(schema::of_any_length(path)).map_err(&error)?;
         connection
             .execute_batch(&format!(
                 "PRAGMA page_size = 8192;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
-use super::schema::{APPLICATION_ID, INDEXES, TABLES, index_error, path_key};
+use super::schema::{self, APPLICATION_ID, INDEXES, TABLES, index_error, path_key};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
@@ -401,23 +401,14 @@ fn check_schema(connection: &Connection, path: &Path) -> Result<()> {
 
 /// The URI that opens a database without locks, journals or any write.
 ///
-/// Source: SQLite documentation, "Uniform Resource Identifiers": an absolute path follows an empty
-/// authority, a drive needs a `/` before it, every other byte can be escaped.
+/// Everything is escaped that could mean something there: SQLite gets the very path.
 fn immutable_uri(path: &Path) -> String {
-    let bytes = dunce::simplified(path).as_os_str().as_encoded_bytes();
-    let has_drive = cfg!(windows) && bytes.get(1) == Some(&b':');
-    let mut uri = match bytes.first() {
-        _ if has_drive => "file:///".to_owned(),
-        Some(b'/') => "file://".to_owned(),
-        Some(b'\\') if cfg!(windows) => "file://".to_owned(),
-        _ => "file:".to_owned(),
-    };
-    for &byte in bytes {
-        match byte {
-            b'\\' if cfg!(windows) => uri.push('/'),
-            b'/' | b':' | b'.' | b'-' | b'_' => uri.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(byte)),
-            _ => uri.push_str(&format!("%{byte:02X}")),
+    let mut uri = "file:".to_owned();
+    for byte in schema::of_any_length(path).as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() {
+            uri.push(char::from(*byte));
+        } else {
+            uri.push_str(&format!("%{byte:02X}"));
         }
     }
     uri.push_str("?immutable=1");

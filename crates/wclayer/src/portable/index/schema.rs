@@ -1,5 +1,6 @@
 //! The tables of the index, and the keys that paths have in it.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -80,6 +81,20 @@ pub(super) fn path_key(path: &LayerPath) -> i64 {
 /// Computes the key of the directory that holds a path; 0 at the top.
 pub(super) fn parent_key(path: &LayerPath) -> i64 {
     path.parent().map_or(0, |parent| path_key(&parent))
+}
+
+/// Returns the path of a file so that SQLite can open it whatever its length.
+///
+/// Windows takes more than 260 characters only in its `\\?\C:\…` form, which the standard library
+/// makes for its own calls and SQLite does not.
+pub(super) fn of_any_length(path: &Path) -> Cow<'_, Path> {
+    if cfg!(windows)
+        && let (Some(folder), Some(name)) = (path.parent(), path.file_name())
+        && let Ok(folder) = std::fs::canonicalize(folder)
+    {
+        return folder.join(name).into();
+    }
+    path.into()
 }
 
 /// Says which index an SQLite error is about.
