@@ -8,9 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
+use crate::hcs::{HcsError, ServiceError};
 use crate::path::PathError;
 use crate::portable::{PortableError, RuleError};
 use crate::tar::TarError;
+use crate::volume::PrivilegeError;
 
 /// The result of every fallible operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -54,6 +56,9 @@ pub enum Error {
     /// A folder is not a readable portable layer.
     #[error(transparent)]
     Portable(#[from] PortableError),
+    /// A layer of the Host Compute Service cannot be made, read or deleted.
+    #[error(transparent)]
+    Hcs(#[from] HcsError),
     /// A path given by the caller is not a path of a layer.
     #[error("`{path}` is not a path of a layer")]
     Path {
@@ -112,6 +117,18 @@ pub enum ErrorKind {
     Unsupported,
 }
 
+impl From<ServiceError> for Error {
+    fn from(error: ServiceError) -> Self {
+        Self::Hcs(error.into())
+    }
+}
+
+impl From<PrivilegeError> for Error {
+    fn from(error: PrivilegeError) -> Self {
+        Self::Hcs(error.into())
+    }
+}
+
 impl Error {
     /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
@@ -121,6 +138,7 @@ impl Error {
             Self::Tar(error) => error.kind(),
             Self::Rule(_) | Self::DigestMismatch { .. } => ErrorKind::InvalidLayer,
             Self::Portable(error) => error.kind(),
+            Self::Hcs(error) => error.kind(),
             Self::Path { .. } | Self::NoCurrentFile => ErrorKind::InvalidInput,
             Self::Exists { .. } => ErrorKind::Exists,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -142,6 +160,7 @@ impl Error {
             )),
             Self::Rule(error) => Some(error.rule.hint()),
             Self::Portable(error) => error.hint(),
+            Self::Hcs(error) => error.hint(),
             Self::Tar(error) => error.hint(),
             Self::DigestMismatch { .. } => {
                 Some("The file is damaged or is another layer: fetch it again.".to_owned())

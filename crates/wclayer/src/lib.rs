@@ -7,6 +7,8 @@
 //!   source to any sink;
 //! - [`tar`]: the OCI layer tar, plain or compressed;
 //! - [`portable`]: a layer as a folder on any host: the tar verbatim, an index beside it;
+//! - [`hcs`]: layers of the Host Compute Service of Windows;
+//! - [`volume`]: the disks that folders of layers lie on;
 //! - [`path`], [`chain`], [`digest`], [`compression`], [`layout`]: the parts all of these share.
 //!
 //! The formats of Windows itself (backup streams, security descriptors, …) are the crate
@@ -25,11 +27,13 @@ pub mod chain;
 pub mod compression;
 pub mod digest;
 pub mod error;
+pub mod hcs;
 pub mod hub;
 pub mod layout;
 pub mod path;
 pub mod portable;
 pub mod tar;
+pub mod volume;
 
 pub use chain::ParentChain;
 pub use digest::{DiffId, Digest};

@@ -1,0 +1,32 @@
+//! Layers of the Host Compute Service: how Windows itself makes, reads and runs them.
+//!
+//! The algorithms are here, on every system; Windows is seen only through two traits:
+//! [`LayerService`] (the calls of `vmcompute.dll`) and [`Volume`](crate::volume::Volume) (the
+//! disks). [`HostCompute`] joins the two. On Windows `crate::windows` makes one.
+//!
+//! ```text
+//! LayerReader ─► KeepBootFiles ─► base, legacy or filter writer ─► layer folder
+//! layer folder ─► base, legacy or filter reader ─► RestoreBootFiles ─► LayerWriter
+//! ```
+//!
+//! Source: hcsshim `internal/wclayer` and `pkg/ociwclayer`; where we differ is in
+//! `docs/differences.md`.
+
+mod error;
+mod messages;
+mod service;
+
+use crate::volume::Volume;
+
+pub use error::{HResult, HcsError, HcsRule, ServiceError, WindowsError};
+pub use service::{
+    Exported, FilterExport, FilterImport, Function, LayerService, ParentLayer, parent_layers,
+};
+
+/// A machine with the Host Compute Service.
+pub struct HostCompute<V: Volume> {
+    /// The service.
+    pub service: Box<dyn LayerService>,
+    /// The disks.
+    pub volume: V,
+}
