@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::hcs::{HcsError, ServiceError};
-use crate::path::PathError;
+use crate::path::{LayerPath, PathError};
 use crate::portable::{PortableError, RuleError};
 use crate::tar::TarError;
 use crate::volume::PrivilegeError;
@@ -186,6 +186,19 @@ pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Err
     move |source| Error::Io {
         action,
         path,
+        source,
+    }
+}
+
+/// Makes an [`Error::Io`] for a path below an opened folder.
+pub(crate) fn entry_error<'a>(
+    action: &'static str,
+    folder: &'a Path,
+    entry: &'a LayerPath,
+) -> impl FnOnce(io::Error) -> Error + use<'a> {
+    move |source| Error::Io {
+        action,
+        path: folder.join(entry.to_string().split('/').collect::<PathBuf>()),
         source,
     }
 }

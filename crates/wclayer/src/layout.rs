@@ -16,3 +16,32 @@ pub const WHITEOUT_PREFIX: &[u8] = b".wh.";
 pub const OPAQUE_WHITEOUT: &[u8] = b".wh..wh..opq";
 /// The file in a layer folder that lists the parents' folders, nearest first.
 pub const LAYER_CHAIN: &str = "layerchain.json";
+/// The directory of the utility VM's files.
+pub const UTILITY_VM_FILES: &str = "UtilityVM/Files";
+/// In a transport folder, what follows the name of a directory in the name of the file that holds
+/// its attributes and backup stream.
+pub const DIRECTORY_SUFFIX: &str = ".$wcidirs$";
+/// The file of a transport folder that lists what the layer removes.
+pub const TOMBSTONES: &str = "tombstones.txt";
+/// The hive deltas in `Hives` of a layer with parents.
+pub const HIVE_DELTAS: [&str; 5] = [
+    "DefaultUser_Delta",
+    "Sam_Delta",
+    "Security_Delta",
+    "Software_Delta",
+    "System_Delta",
+];
+/// The files of the utility VM that Windows changes during an import, and the files in the layer
+/// folder that keep them as they were.
+pub const BOOT_FILES: [(&str, &str); 4] = [
+    ("UtilityVM/Files/EFI/Microsoft/Boot/BCD", "bcd.bak"),
+    ("UtilityVM/Files/EFI/Microsoft/Boot/BCD.LOG", "bcd.log.bak"),
+    (
+        "UtilityVM/Files/EFI/Microsoft/Boot/BCD.LOG1",
+        "bcd.log1.bak",
+    ),
+    (
+        "UtilityVM/Files/EFI/Microsoft/Boot/BCD.LOG2",
+        "bcd.log2.bak",
+    ),
+];

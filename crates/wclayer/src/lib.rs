@@ -8,6 +8,7 @@
 //! - [`tar`]: the OCI layer tar, plain or compressed;
 //! - [`portable`]: a layer as a folder on any host: the tar verbatim, an index beside it;
 //! - [`hcs`]: layers of the Host Compute Service of Windows;
+//! - [`transport`]: the folders in which Windows takes layers in and gives them out;
 //! - [`volume`]: the disks that folders of layers lie on;
 //! - [`path`], [`chain`], [`digest`], [`compression`], [`layout`]: the parts all of these share.
 //!
@@ -33,6 +34,7 @@ pub mod layout;
 pub mod path;
 pub mod portable;
 pub mod tar;
+pub mod transport;
 pub mod volume;
 
 pub use chain::ParentChain;

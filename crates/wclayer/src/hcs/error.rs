@@ -219,6 +219,9 @@ pub enum HcsRule {
     /// Two entries of one name and different kinds.
     #[error("the layer has the path already, as another kind of entry")]
     DuplicateOfOtherKind,
+    /// A name that the transport format needs for itself.
+    #[error("the name is reserved: in a transport folder it describes the layer")]
+    ReservedName,
 }
 
 impl HcsRule {

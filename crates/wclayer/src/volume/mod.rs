@@ -12,6 +12,7 @@
 //!
 //! Source of the rules: hcsshim `internal/safefile`.
 
+mod buffered;
 mod privilege;
 
 use std::io;
@@ -22,6 +23,7 @@ use ntmeta::{FileAttributes, FileBasicInfo, ReparseTag};
 use crate::hub::FileId;
 use crate::path::LayerPath;
 
+pub(crate) use buffered::{BufferedFile, Form};
 pub use privilege::{Privilege, PrivilegeError, Privileges};
 
 /// The disks of a machine. Paths given to it are the user's own and trusted.

@@ -1,0 +1,19 @@
+//! Transport folders: the form in which Windows takes a layer in and gives it out.
+//!
+//! `ImportLayer` and `HcsImportLayer` read such a folder, `ExportLayer` writes one. It looks like
+//! the layer, but what a file is to be on Windows is written *into* the file, so that the folder
+//! can lie on any disk:
+//!
+//! ```text
+//! Files/a.txt            attributes (u32), then the backup stream of Files/a.txt
+//! Files/dir/             an empty directory, or what lies in it
+//! Files/dir.$wcidirs$    attributes and backup stream of the directory
+//! Hives/System_Delta     the bytes of a hive
+//! tombstones.txt         what the layer removes
+//! ```
+//!
+//! Source: hcsshim `internal/wclayer/legacy.go`.
+
+mod files;
+
+pub use files::{Added, TransportFiles};
