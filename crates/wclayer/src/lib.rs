@@ -32,6 +32,7 @@ pub mod hcs;
 pub mod hub;
 pub mod layout;
 pub mod path;
+mod pipeline;
 pub mod portable;
 pub mod tar;
 pub mod transport;

@@ -26,6 +26,19 @@ pub trait Progress: Send + Sync {
 
 impl Progress for () {}
 
+/// Passes on entries and cancellation, but no bytes: for a source that reports these itself.
+pub struct EntriesOnly<'a>(pub &'a dyn Progress);
+
+impl Progress for EntriesOnly<'_> {
+    fn entry(&self) {
+        self.0.entry();
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
 /// Copies every entry with its backup stream, then completes the sink.
 ///
 /// # Errors

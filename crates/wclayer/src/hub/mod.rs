@@ -14,7 +14,7 @@
 mod copy;
 mod link_tracker;
 
-pub use copy::{Progress, copy};
+pub use copy::{EntriesOnly, Progress, copy};
 pub use link_tracker::{FileId, LinkTracker};
 
 use ntmeta::FileBasicInfo;

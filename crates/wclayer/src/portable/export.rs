@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::layer::{PortableLayer, verify};
-use super::pipeline::{Counting, ReadAhead};
 use crate::compression::{Compression, CompressionSpec, Encoder};
 use crate::digest::{DiffId, Digest, Hashing};
 use crate::error::{Error, Result};
 use crate::hub::Progress;
+use crate::pipeline::{Counting, ReadAhead};
 
 /// What was exported.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,6 @@ use super::descriptor::{EntryCounts, FORMAT, FORMAT_VERSION, LayerDescriptor, So
 use super::error::PortableError;
 use super::index::{Index, IndexBuilder};
 use super::layer::{PortableLayer, canonical, list, verify};
-use super::pipeline::{Counting, ReadAhead, TarSink};
 use super::staging::Staging;
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
 use crate::chain::ParentChain;
@@ -26,6 +25,7 @@ use crate::digest::{DiffId, Hasher, Hashing};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
 use crate::layout;
+use crate::pipeline::{Counting, ReadAhead, TarSink, skip_to_end};
 use crate::tar::{ArchiveEnd, TarEntries, TarEntry, TarEntryKind};
 
 /// How a layer is to be imported.
@@ -321,19 +321,5 @@ fn hash_content<R: io::BufRead>(entries: &mut TarEntries<R>) -> Result<crate::Di
         hasher.update(bytes);
         let len = bytes.len();
         entries.consume_content(len);
-    }
-}
-
-/// Reads the rest of the input; returns how many of its bytes are not zero.
-fn skip_to_end(input: &mut impl io::BufRead) -> Result<u64> {
-    let mut not_zero = 0;
-    loop {
-        let bytes = input.fill_buf().map_err(Error::Input)?;
-        if bytes.is_empty() {
-            return Ok(not_zero);
-        }
-        not_zero += bytes.iter().filter(|byte| **byte != 0).count() as u64;
-        let len = bytes.len();
-        input.consume(len);
     }
 }

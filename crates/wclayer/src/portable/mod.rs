@@ -20,7 +20,6 @@ mod import;
 mod index;
 mod layer;
 mod lock;
-mod pipeline;
 mod remove;
 mod staging;
 mod writer;

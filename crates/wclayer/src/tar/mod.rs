@@ -6,6 +6,9 @@
 //! hub → TarLayerWriter → bytes
 //! ```
 //!
+//! [`BlobReader`] stands before all that for a layer as it is distributed: decompressed, hashed and
+//! verified while its entries are read.
+//!
 //! Each step is useful alone: [`MemberReader`] knows tars and nothing of layers, [`TarEntries`]
 //! says what members mean and where they lie, [`TarLayerReader`] and [`TarLayerWriter`] join the
 //! hub. We read and write tars ourselves rather than with the `tar` crate: values with newlines
@@ -15,6 +18,7 @@
 //! What a layer tar cannot say in its standard records travels in records of our own, which every
 //! other reader ignores: `docs/vendor-records.md`.
 
+mod blob;
 mod entries;
 mod error;
 mod header;
@@ -27,6 +31,7 @@ mod sparse;
 mod spool;
 mod writer;
 
+pub use blob::{BlobReader, LayerBlob};
 pub use entries::{FileMember, StreamMember, TarEntries, TarEntry, TarEntryKind};
 pub(crate) use error::place;
 pub use error::{TarError, TarProblem};

@@ -28,7 +28,7 @@ const CANCEL_POLL: Duration = Duration::from_millis(100);
 const FLUSH_EVERY: u64 = 32 << 20;
 
 /// A filled buffer. Dropped by its last user, it goes back to be filled again.
-pub(super) struct Buffer {
+pub(crate) struct Buffer {
     bytes: Vec<u8>,
     home: Sender<Vec<u8>>,
 }
@@ -41,7 +41,7 @@ impl Drop for Buffer {
 }
 
 /// Reads from `R` in a thread of its own.
-pub(super) struct ReadAhead<'a, R> {
+pub(crate) struct ReadAhead<'a, R> {
     filled: Receiver<io::Result<Arc<Buffer>>>,
     current: Option<Arc<Buffer>>,
     position: usize,
@@ -57,7 +57,7 @@ pub(super) struct ReadAhead<'a, R> {
 impl<'a, R: Read + Send + 'static> ReadAhead<'a, R> {
     /// Starts a thread that makes a reader by `open` and reads it to its end. `counter` is what
     /// the progress shows: the bytes read from the source.
-    pub(super) fn start(
+    pub(crate) fn start(
         open: impl FnOnce() -> io::Result<R> + Send + 'static,
         counter: Arc<AtomicU64>,
         tee: Option<&'a TarSink>,
@@ -83,14 +83,14 @@ impl<'a, R: Read + Send + 'static> ReadAhead<'a, R> {
     }
 
     /// Waits for the thread, which has reached the end of its input, and returns its reader.
-    pub(super) fn finish(mut self) -> Result<R> {
+    pub(crate) fn finish(mut self) -> Result<R> {
         let thread = self.thread.take().ok_or(Error::WorkerLost)?;
         thread.join().ok().flatten().ok_or(Error::WorkerLost)
     }
 
     /// Waits until the thread, whatever it is at, has closed its reader. Not for a reader that may
     /// never come to an end, such as a pipe.
-    pub(super) fn abandon(self) {
+    pub(crate) fn abandon(self) {
         let Self {
             filled,
             current,
@@ -206,14 +206,14 @@ impl<R: Read + Send + 'static> Read for ReadAhead<'_, R> {
 }
 
 /// Hashes buffers and writes them to a file, in a thread of its own.
-pub(super) struct TarSink {
+pub(crate) struct TarSink {
     buffers: SyncSender<Arc<Buffer>>,
     thread: JoinHandle<io::Result<(File, DiffId, u64)>>,
 }
 
 impl TarSink {
     /// Starts the thread, which owns `file`.
-    pub(super) fn start(file: File) -> Self {
+    pub(crate) fn start(file: File) -> Self {
         let (buffers, received) = sync_channel(BUFFERS);
         let thread = std::thread::spawn(move || write_all(file, &received));
         Self { buffers, thread }
@@ -226,7 +226,7 @@ impl TarSink {
     }
 
     /// Waits until all is written; returns the file, its digest and its size in bytes.
-    pub(super) fn finish(self) -> Result<io::Result<(File, DiffId, u64)>> {
+    pub(crate) fn finish(self) -> Result<io::Result<(File, DiffId, u64)>> {
         drop(self.buffers);
         self.thread.join().map_err(|_| Error::WorkerLost)
     }
@@ -288,13 +288,13 @@ impl Drop for Flusher {
 }
 
 /// Counts the bytes that are read, for [`ReadAhead`]'s progress.
-pub(super) struct Counting<R> {
+pub(crate) struct Counting<R> {
     inner: R,
     counter: Arc<AtomicU64>,
 }
 
 impl<R> Counting<R> {
-    pub(super) fn new(inner: R, counter: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(inner: R, counter: Arc<AtomicU64>) -> Self {
         Self { inner, counter }
     }
 }
@@ -304,5 +304,19 @@ impl<R: Read> Read for Counting<R> {
         let read = self.inner.read(buffer)?;
         self.counter.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
+    }
+}
+
+/// Reads the rest of the input; returns how many of its bytes are not zero.
+pub(crate) fn skip_to_end(input: &mut impl BufRead) -> Result<u64> {
+    let mut not_zero = 0;
+    loop {
+        let bytes = input.fill_buf().map_err(Error::Input)?;
+        if bytes.is_empty() {
+            return Ok(not_zero);
+        }
+        not_zero += bytes.iter().filter(|byte| **byte != 0).count() as u64;
+        let len = bytes.len();
+        input.consume(len);
     }
 }
