@@ -35,6 +35,8 @@ mod layers;
 mod service;
 mod state;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod volume;
 
 use std::path::PathBuf;
