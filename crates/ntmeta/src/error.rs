@@ -3,6 +3,7 @@
 use crate::attributes::AttributesError;
 use crate::backup_stream::BackupStreamError;
 use crate::ea::EaError;
+use crate::hive::HiveError;
 use crate::reparse::ReparseError;
 use crate::security::{SddlError, SecurityError};
 use crate::time::TimeError;
@@ -26,6 +27,9 @@ pub enum Error {
     /// A list of extended attributes cannot be read or written.
     #[error(transparent)]
     Ea(#[from] EaError),
+    /// A file is no usable registry hive.
+    #[error(transparent)]
+    Hive(#[from] HiveError),
     /// A security descriptor cannot be read or written.
     #[error(transparent)]
     Security(#[from] SecurityError),

@@ -10,6 +10,7 @@ pub mod backup_stream;
 pub mod basic_info;
 pub mod ea;
 mod error;
+pub mod hive;
 pub mod reparse;
 pub mod security;
 pub mod time;
@@ -24,6 +25,7 @@ pub use self::backup_stream::{
 pub use self::basic_info::FileBasicInfo;
 pub use self::ea::{EaError, ExtendedAttribute};
 pub use self::error::Error;
+pub use self::hive::HiveError;
 pub use self::reparse::{MountPoint, ReparseError, ReparsePoint, ReparseTag, Symlink};
 pub use self::security::{SddlError, SecurityDescriptor, SecurityError, Sid};
 pub use self::time::{FileTime, TimeError};
