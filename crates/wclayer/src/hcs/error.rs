@@ -129,6 +129,15 @@ pub enum HcsError {
         /// The folder.
         path: PathBuf,
     },
+    /// `DestroyLayer` reported success, but something of the layer is there.
+    #[error("the service reported success, but `{}` is still there", layer.display())]
+    StillThere {
+        /// The layer's folder.
+        layer: PathBuf,
+    },
+    /// A scratch layer on top of nothing.
+    #[error("a scratch layer needs at least one parent layer")]
+    NoParents,
     /// An import to this folder was killed before it was complete.
     #[error("the layer `{}` is incomplete: its import was interrupted", path.display())]
     Incomplete {
@@ -247,10 +256,11 @@ impl HcsError {
                 Some(80 | 183) => ErrorKind::Exists,
                 _ => ErrorKind::Io,
             },
-            Self::Privilege(_) | Self::LeftBehind { .. } => ErrorKind::Io,
-            Self::ParentName { .. } | Self::BaseLayer { .. } | Self::NoVolume { .. } => {
-                ErrorKind::InvalidInput
-            }
+            Self::Privilege(_) | Self::LeftBehind { .. } | Self::StillThere { .. } => ErrorKind::Io,
+            Self::ParentName { .. }
+            | Self::BaseLayer { .. }
+            | Self::NoVolume { .. }
+            | Self::NoParents => ErrorKind::InvalidInput,
             Self::Entry { .. } | Self::Stream { .. } | Self::Incomplete { .. } => {
                 ErrorKind::InvalidLayer
             }
@@ -268,7 +278,10 @@ impl HcsError {
                 "Enable the Windows feature Containers; or use portable layers (--format portable), \
                  which need nothing."
             }
-            Self::LeftBehind { .. } => "Delete it with `wclayer remove --force`.",
+            Self::NoParents => "Name them with -l, nearest parent first.",
+            Self::LeftBehind { .. } | Self::StillThere { .. } => {
+                "Delete it with `wclayer remove --force`."
+            }
             Self::Incomplete { .. } => "Import it again, or delete it with `wclayer remove`.",
             Self::Entry {
                 rule: HcsRule::LinkWithFilter,

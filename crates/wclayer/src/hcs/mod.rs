@@ -12,13 +12,29 @@
 //! Source: hcsshim `internal/wclayer` and `pkg/ociwclayer`; where we differ is in
 //! `docs/differences.md`.
 
+mod base_reader;
+mod destroy;
+mod diagnose;
 mod error;
+mod filter_reader;
+mod lifecycle;
 mod messages;
+mod parents;
 mod service;
+mod temporary;
 
 use crate::volume::Volume;
 
+pub use base_reader::BaseReader;
+pub use destroy::destroy;
+pub use diagnose::explain;
 pub use error::{HResult, HcsError, HcsRule, ServiceError, WindowsError};
+pub use filter_reader::FilterReader;
+pub use lifecycle::{
+    base_images, create_scratch, exists, expand, grant_vm_access, mount, mount_path, name_to_guid,
+    remove, unmount,
+};
+pub use parents::{resolve_parents, stored_parents};
 pub use service::{
     Exported, FilterExport, FilterImport, Function, LayerService, ParentLayer, parent_layers,
 };

@@ -1,0 +1,282 @@
+//! The life of layers beside import and export: scratch layers made, enlarged, mounted and
+//! unmounted, layers removed, and the small questions to the service.
+//!
+//! What is done in steps is undone in reverse when a step fails; unmounting goes on after a failure
+//! and reports the first. All paths are absolute. Parents are nearest first;
+//! [`resolve_parents`](super::resolve_parents) completes what a user gives.
+//!
+//! Source: hcsshim `cmd/wclayer` and the files of `internal/wclayer` that are named like the calls.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use ntmeta::security::Guid;
+
+use super::destroy::{destroy, destroy_with_service};
+use super::diagnose::explain;
+use super::error::HcsError;
+use super::parents::store_parents;
+use super::service::{ParentLayer, parent_layers};
+use super::{HostCompute, ServiceError};
+use crate::chain::ParentChain;
+use crate::error::{Error, Result, io_error};
+use crate::volume::{Privilege, Volume};
+
+/// What making and mounting a scratch layer needs; cleaning up needs the last two.
+const SCRATCH: [Privilege; 3] = [
+    Privilege::ManageVolume,
+    Privilege::Backup,
+    Privilege::Restore,
+];
+/// How every path of a volume starts that can appear at a folder.
+const VOLUME_PREFIX: &str = r"\\?\Volume{";
+
+/// Makes a scratch layer, `size` bytes large where that is given, and notes its parents beside it.
+/// When this fails, nothing is left of it, unless the folder existed before. Needs
+/// `SeManageVolumePrivilege`.
+///
+/// # Errors
+///
+/// [`Error::Layer`] around the reason: no parents, a privilege that is not held, what the service
+/// says.
+pub fn create_scratch<V: Volume>(
+    host: &HostCompute<V>,
+    layer: &Path,
+    parents: &ParentChain,
+    size: Option<u64>,
+) -> Result<()> {
+    let create = || {
+        if parents.is_empty() {
+            return Err(HcsError::NoParents.into());
+        }
+        let privileges = host.volume.enable(&SCRATCH)?;
+        let descriptors = parent_layers(&*host.service, parents)?;
+        let existed = host
+            .volume
+            .attributes(layer)
+            .map_err(io_error("open", layer))?
+            .is_some();
+        let created = create_steps(host, layer, parents, &descriptors, size);
+        if created.is_err() && !existed {
+            // Looked at first: the service may be what makes the folder disappear.
+            let explained = created.map_err(|error| explain(host, layer, parents, None, error));
+            destroy(host, layer, &privileges).map_err(|_| HcsError::LeftBehind {
+                path: layer.to_owned(),
+            })?;
+            return explained;
+        }
+        created.map_err(|error| explain(host, layer, parents, None, error))
+    };
+    create().map_err(|error| error.of_layer("create", layer))
+}
+
+fn create_steps<V: Volume>(
+    host: &HostCompute<V>,
+    layer: &Path,
+    parents: &ParentChain,
+    descriptors: &[ParentLayer],
+    size: Option<u64>,
+) -> Result<()> {
+    host.service.create_scratch_layer(layer, descriptors)?;
+    if let Some(size) = size {
+        host.service.expand_scratch_size(layer, size)?;
+    }
+    store_parents(&host.volume, layer, parents)
+}
+
+/// Makes a scratch layer `size` bytes large; it cannot become smaller. Needs
+/// `SeManageVolumePrivilege`.
+///
+/// # Errors
+///
+/// [`Error::Layer`] around the reason: a privilege that is not held, what the service says.
+pub fn expand<V: Volume>(host: &HostCompute<V>, layer: &Path, size: u64) -> Result<()> {
+    let expand = || -> Result<()> {
+        let _privileges = host.volume.enable(&[Privilege::ManageVolume])?;
+        Ok(host.service.expand_scratch_size(layer, size)?)
+    };
+    on_layer(host, "expand", layer, expand())
+}
+
+/// Mounts a scratch layer and returns the path of its volume (`\\?\Volume{…}`), which appears at
+/// the empty folder `target` too when that is given. When a step fails, those before it are undone.
+/// Needs `SeManageVolumePrivilege`, and an administrator.
+///
+/// # Errors
+///
+/// [`Error::Layer`] around the reason: no parents, a privilege that is not held, what the service
+/// says, a target that cannot be used.
+pub fn mount<V: Volume>(
+    host: &HostCompute<V>,
+    scratch: &Path,
+    parents: &ParentChain,
+    target: Option<&Path>,
+) -> Result<String> {
+    let mount = || -> Result<String> {
+        if parents.is_empty() {
+            return Err(HcsError::NoParents.into());
+        }
+        let _privileges = host.volume.enable(&[Privilege::ManageVolume])?;
+        let descriptors = parent_layers(&*host.service, parents)?;
+        host.service.activate_layer(scratch)?;
+        mount_active(host, scratch, &descriptors, target).inspect_err(|_| {
+            // The error that led here is the one to report.
+            let _ = host.service.deactivate_layer(scratch);
+        })
+    };
+    mount()
+        .map_err(|error| explain(host, scratch, parents, None, error))
+        .map_err(|error| error.of_layer("mount", scratch))
+}
+
+fn mount_active<V: Volume>(
+    host: &HostCompute<V>,
+    scratch: &Path,
+    parents: &[ParentLayer],
+    target: Option<&Path>,
+) -> Result<String> {
+    prepare(host, scratch, parents)?;
+    mount_prepared(host, scratch, target).inspect_err(|_| {
+        let _ = host.service.unprepare_layer(scratch);
+    })
+}
+
+fn mount_prepared<V: Volume>(
+    host: &HostCompute<V>,
+    scratch: &Path,
+    target: Option<&Path>,
+) -> Result<String> {
+    let mount_path = host.service.layer_mount_path(scratch)?;
+    let Some(target) = target else {
+        return Ok(mount_path);
+    };
+    if !mount_path.starts_with(VOLUME_PREFIX) {
+        return Err(HcsError::NoVolume { mount_path }.into());
+    }
+    host.volume
+        .mount(&mount_path, target)
+        .map_err(io_error("mount the volume at", target))?;
+    Ok(mount_path)
+}
+
+/// Puts the parents' files below an active layer, one layer at a time: several calls at once make
+/// Windows run into timeouts.
+pub(super) fn prepare<V: Volume>(
+    host: &HostCompute<V>,
+    layer: &Path,
+    parents: &[ParentLayer],
+) -> Result<(), ServiceError> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    host.service.prepare_layer(layer, parents)
+}
+
+/// Ends what [`mount`] did. A step that fails does not keep the later ones from being done.
+///
+/// # Errors
+///
+/// [`Error::Layer`] around the first failure.
+pub fn unmount<V: Volume>(
+    host: &HostCompute<V>,
+    scratch: &Path,
+    target: Option<&Path>,
+) -> Result<()> {
+    let unmount = || -> Result<()> {
+        let _privileges = host.volume.enable(&[Privilege::ManageVolume])?;
+        let unmounted = match target {
+            Some(target) => host
+                .volume
+                .unmount(target)
+                .map_err(io_error("unmount the volume at", target)),
+            None => Ok(()),
+        };
+        let unprepared = host.service.unprepare_layer(scratch).map_err(Error::from);
+        let deactivated = host.service.deactivate_layer(scratch).map_err(Error::from);
+        unmounted.and(unprepared).and(deactivated)
+    };
+    on_layer(host, "unmount", scratch, unmount())
+}
+
+/// Deletes a layer with `DestroyLayer` and looks whether it is gone; with `force`, what that leaves
+/// is deleted by handle. Needs the backup and restore privileges.
+///
+/// # Errors
+///
+/// [`Error::Layer`] around the reason: nothing at the path, a privilege that is not held, what the
+/// service says, the first file that cannot be deleted.
+pub fn remove<V: Volume>(host: &HostCompute<V>, layer: &Path, force: bool) -> Result<()> {
+    let remove = || -> Result<()> {
+        let privileges = host
+            .volume
+            .enable(&[Privilege::Backup, Privilege::Restore])?;
+        let found = host.volume.attributes(layer);
+        if found.map_err(io_error("open", layer))?.is_none() {
+            let missing = std::io::ErrorKind::NotFound.into();
+            return Err(io_error("open", layer)(missing));
+        }
+        match force {
+            true => destroy(host, layer, &privileges),
+            false => destroy_with_service(host, layer),
+        }
+    };
+    on_layer(host, "remove", layer, remove())
+}
+
+/// Returns whether the folder of a layer exists; it need not be a layer.
+///
+/// # Errors
+///
+/// [`Error::Layer`] around what the service says.
+pub fn exists<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<bool> {
+    let exists = host.service.layer_exists(layer);
+    exists.map_err(|error| Error::from(error).of_layer("look for", layer))
+}
+
+/// Returns the volume of a mounted scratch layer, or the folder of another layer.
+///
+/// # Errors
+///
+/// [`Error::Layer`] around what the service says.
+pub fn mount_path<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<String> {
+    let path = host.service.layer_mount_path(layer);
+    on_layer(host, "find the volume of", layer, path.map_err(Error::from))
+}
+
+/// Returns the id that Windows makes of a name, the same in every call and on every machine.
+///
+/// # Errors
+///
+/// As the service says.
+pub fn name_to_guid<V: Volume>(host: &HostCompute<V>, name: &str) -> Result<Guid> {
+    Ok(host.service.name_to_guid(name)?)
+}
+
+/// Returns the base images that all users of the machine share, as the service's own JSON text.
+///
+/// # Errors
+///
+/// As the service says.
+pub fn base_images<V: Volume>(host: &HostCompute<V>) -> Result<String> {
+    Ok(host.service.base_images()?)
+}
+
+/// Lets the virtual machine `vm_id` read a file, such as the disk of a layer.
+///
+/// # Errors
+///
+/// As the service says.
+pub fn grant_vm_access<V: Volume>(host: &HostCompute<V>, vm_id: &str, file: &Path) -> Result<()> {
+    Ok(host.service.grant_vm_access(vm_id, file)?)
+}
+
+/// Says what failed on which layer, and why as far as the disks show it.
+fn on_layer<V: Volume, T>(
+    host: &HostCompute<V>,
+    operation: &'static str,
+    layer: &Path,
+    result: Result<T>,
+) -> Result<T> {
+    result
+        .map_err(|error| explain(host, layer, &ParentChain::none(), None, error))
+        .map_err(|error| error.of_layer(operation, layer))
+}
