@@ -12,6 +12,7 @@
 //! Source: hcsshim `internal/wclayer` and `pkg/ociwclayer`; where we differ is in
 //! `docs/differences.md`.
 
+mod base_layer;
 mod base_reader;
 mod destroy;
 mod diagnose;
@@ -25,6 +26,7 @@ mod temporary;
 
 use crate::volume::Volume;
 
+pub use base_layer::{BaseLayerSummary, make_base_layer};
 pub use base_reader::BaseReader;
 pub use destroy::destroy;
 pub use diagnose::explain;

@@ -44,13 +44,13 @@ impl<'a, V: Volume> TemporaryFolder<'a, V> {
             .map_err(io_error("open", &self.path))
     }
 
-    /// Deletes it.
+    /// Deletes it. When that fails, it is tried once more.
     pub(crate) fn delete(mut self) -> Result<()> {
         self.delete_now()
     }
 
     fn delete_now(&mut self) -> Result<()> {
-        if std::mem::replace(&mut self.deleted, true) {
+        if self.deleted {
             return Ok(());
         }
         let root = self.open()?;
@@ -58,7 +58,9 @@ impl<'a, V: Volume> TemporaryFolder<'a, V> {
         drop(root);
         emptied
             .and_then(|()| self.volume.delete(&self.path))
-            .map_err(io_error("delete", &self.path))
+            .map_err(io_error("delete", &self.path))?;
+        self.deleted = true;
+        Ok(())
     }
 }
 
