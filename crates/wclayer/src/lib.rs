@@ -37,6 +37,8 @@ pub mod portable;
 pub mod tar;
 pub mod transport;
 pub mod volume;
+#[cfg(windows)]
+pub mod windows;
 
 pub use chain::ParentChain;
 pub use digest::{DiffId, Digest};

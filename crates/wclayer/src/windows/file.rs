@@ -1,0 +1,155 @@
+//! An opened file: its metadata, its data, its backup stream.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::windows::io::IntoRawHandle;
+
+use ntmeta::{FileAttributes, FileBasicInfo, ReparseTag};
+use windows_sys::Wdk::Storage::FileSystem::{
+    FileAttributeTagInformation, FileBasicInformation, FileIdInformation, FileInternalInformation,
+    FileStandardInformation,
+};
+use windows_sys::Win32::Foundation::CloseHandle;
+
+use super::backup::Stream;
+use super::nt::{self, Aligned, u32_at, u64_at};
+use crate::hub::FileId;
+use crate::volume::{File as LayerFile, Scope, Stat};
+
+/// An opened file, directory or reparse point of a Windows disk.
+pub struct NtFile {
+    /// Dropped first: its context belongs to the handle.
+    stream: Stream,
+    handle: File,
+}
+
+impl NtFile {
+    pub(super) fn new(handle: File) -> Self {
+        Self {
+            stream: Stream::Unused,
+            handle,
+        }
+    }
+}
+
+impl LayerFile for NtFile {
+    fn stat(&self) -> io::Result<Stat> {
+        let basic_info = basic_info(&self.handle)?;
+        let standard: [u8; 24] = nt::query(&self.handle, FileStandardInformation)?;
+        let is_directory = basic_info.attributes.contains(FileAttributes::DIRECTORY);
+        let is_reparse_point = basic_info
+            .attributes
+            .contains(FileAttributes::REPARSE_POINT);
+        Ok(Stat {
+            basic_info,
+            size: if is_directory {
+                0
+            } else {
+                u64_at(&standard, 8)
+            },
+            links: u32_at(&standard, 16),
+            id: file_id(&self.handle)?,
+            reparse_tag: if is_reparse_point {
+                Some(reparse_tag(&self.handle)?)
+            } else {
+                None
+            },
+        })
+    }
+
+    fn set_basic_info(&self, info: &FileBasicInfo) -> io::Result<()> {
+        set_basic_info(&self.handle, info)
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.handle.read(buffer)
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.handle.write_all(bytes)
+    }
+
+    fn backup_read(&mut self, buffer: &mut [u8], scope: Scope) -> io::Result<usize> {
+        self.stream.read(&self.handle, buffer, scope)
+    }
+
+    fn backup_write(&mut self, bytes: &[u8], scope: Scope) -> io::Result<()> {
+        self.stream.write(&self.handle, bytes, scope)
+    }
+
+    fn close(self) -> io::Result<()> {
+        let Self { stream, handle } = self;
+        let ended = stream.finish(&handle);
+        // SAFETY: the handle is open, and nobody else has it.
+        let closed = unsafe { CloseHandle(handle.into_raw_handle()) };
+        ended?;
+        if closed == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+}
+
+/// Asks for times and attributes.
+pub(super) fn basic_info(file: &File) -> io::Result<FileBasicInfo> {
+    let bytes = nt::query(file, FileBasicInformation)?;
+    Ok(FileBasicInfo::from_bytes(&bytes))
+}
+
+/// Attributes that say what an object is; they are changed by other calls.
+const NOT_SETTABLE: FileAttributes = FileAttributes::DIRECTORY
+    .union(FileAttributes::DEVICE)
+    .union(FileAttributes::NORMAL)
+    .union(FileAttributes::SPARSE_FILE)
+    .union(FileAttributes::REPARSE_POINT)
+    .union(FileAttributes::COMPRESSED)
+    .union(FileAttributes::ENCRYPTED)
+    .union(FileAttributes::VIRTUAL);
+
+/// Sets times and attributes. A time of 0 is left as it is: to Windows it means just that.
+pub(super) fn set_basic_info(file: &File, info: &FileBasicInfo) -> io::Result<()> {
+    let times = [
+        info.creation_time,
+        info.last_access_time,
+        info.last_write_time,
+        info.change_time,
+    ];
+    // From there on a time is a negative number, and -1 and -2 switch updates off and on.
+    if times
+        .iter()
+        .any(|time| time.ticks() > i64::MAX.cast_unsigned())
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a time is later than Windows can store",
+        ));
+    }
+    // 0 would leave the attributes as they are.
+    let attributes = match info.attributes - NOT_SETTABLE {
+        none if none.is_empty() => FileAttributes::NORMAL,
+        some => some,
+    };
+    let bytes = FileBasicInfo {
+        attributes,
+        ..*info
+    }
+    .to_bytes();
+    Ok(nt::set(file, FileBasicInformation, &Aligned(bytes).0)?)
+}
+
+/// Asks for the 128-bit id, or for the older one of 64 bits.
+fn file_id(file: &File) -> io::Result<FileId> {
+    let mut id = FileId::default();
+    if let Ok(answer) = nt::query::<24>(file, FileIdInformation) {
+        id.copy_from_slice(&answer[8..]);
+    } else {
+        let answer: [u8; 8] = nt::query(file, FileInternalInformation)?;
+        id[..8].copy_from_slice(&answer);
+    }
+    Ok(id)
+}
+
+fn reparse_tag(file: &File) -> io::Result<ReparseTag> {
+    let answer: [u8; 8] = nt::query(file, FileAttributeTagInformation)?;
+    Ok(ReparseTag(u32_at(&answer, 4)))
+}

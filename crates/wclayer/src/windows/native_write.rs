@@ -1,0 +1,329 @@
+//! A backup stream applied by our own calls, for file systems without `BackupWrite`.
+//!
+//! Data, sparse blocks, alternate streams and reparse data are written or an error. Descriptors
+//! and extended attributes have no place on a file system without them and are left out there.
+//! Object ids, hard-link names, properties and transactions are left out, as Windows does.
+//!
+//! Only metadata is held in memory, at most 64 KiB of each kind.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::windows::io::AsRawHandle;
+
+use ntmeta::{
+    BackupStreamDecoder, SecurityDescriptor, StreamAttributes, StreamEvent, StreamHeader, StreamId,
+};
+use windows_sys::Wdk::Storage::FileSystem::{
+    FILE_NON_DIRECTORY_FILE, FILE_OVERWRITE_IF, NtSetEaFile, NtSetSecurityObject,
+};
+use windows_sys::Win32::Foundation::{
+    GENERIC_WRITE, STATUS_ACCESS_DENIED, STATUS_PRIVILEGE_NOT_HELD,
+};
+use windows_sys::Win32::Security::{
+    DACL_SECURITY_INFORMATION, GROUP_SECURITY_INFORMATION, OWNER_SECURITY_INFORMATION,
+    PROTECTED_DACL_SECURITY_INFORMATION, SACL_SECURITY_INFORMATION,
+};
+use windows_sys::Win32::Storage::FileSystem::FILE_SHARE_READ;
+use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
+use windows_sys::Win32::System::Ioctl::{FSCTL_SET_REPARSE_POINT, FSCTL_SET_SPARSE};
+
+use super::backup::stream_error;
+use super::native_read::has_none;
+use super::nt::{self, Buffer, How, Status, u32_at};
+use crate::volume::Scope;
+
+/// The most that is taken of one kind of metadata, in bytes.
+const METADATA_BYTES: u64 = 64 * 1024;
+
+/// Where the bytes of a body go.
+enum Target {
+    /// Nowhere.
+    Skip,
+    /// To the unnamed data.
+    Data,
+    /// To an alternate stream.
+    Alternate(File),
+    /// Into memory, until all is there.
+    Metadata(StreamId, Vec<u8>),
+}
+
+/// A backup stream on its way to one file.
+pub(super) struct NativeWriter {
+    decoder: BackupStreamDecoder,
+    scope: Scope,
+    target: Target,
+    remaining: u64,
+    /// The alternate stream that sparse blocks belong to; without it, to the unnamed data.
+    sparse_alternate: Option<File>,
+}
+
+impl NativeWriter {
+    pub(super) fn new(scope: Scope) -> Self {
+        Self {
+            decoder: BackupStreamDecoder::new(),
+            scope,
+            target: Target::Skip,
+            remaining: 0,
+            sparse_alternate: None,
+        }
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn write(&mut self, file: &File, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while let Some(event) = self.decoder.decode(&mut rest).map_err(stream_error)? {
+            match event {
+                StreamEvent::Header(header) => {
+                    self.remaining = header.size;
+                    self.begin(file, header)?;
+                }
+                StreamEvent::Body(body) => {
+                    self.remaining -= body.len() as u64;
+                    self.body(file, body)?;
+                }
+            }
+            if self.remaining == 0
+                && let Target::Metadata(id, bytes) =
+                    std::mem::replace(&mut self.target, Target::Skip)
+            {
+                apply(file, id, &bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the stream is complete.
+    pub(super) fn finish(self, _file: &File) -> io::Result<()> {
+        self.decoder.finish().map_err(stream_error)
+    }
+
+    fn begin(&mut self, file: &File, header: StreamHeader) -> io::Result<()> {
+        let is_sparse = header.attributes.contains(StreamAttributes::SPARSE);
+        if header.id != StreamId::SPARSE_BLOCK {
+            self.sparse_alternate = None;
+        }
+        self.target = match header.id {
+            StreamId::DATA => {
+                (&*file).seek(SeekFrom::Start(0))?;
+                if is_sparse {
+                    make_sparse(file)?;
+                }
+                Target::Data
+            }
+            StreamId::ALTERNATE_DATA => {
+                let stream = open_stream(file, &header)?;
+                if is_sparse {
+                    make_sparse(&stream)?;
+                    self.sparse_alternate = Some(stream.try_clone()?);
+                }
+                Target::Alternate(stream)
+            }
+            StreamId::SPARSE_BLOCK => self.begin_block(file, &header)?,
+            StreamId::SECURITY_DATA if self.scope == Scope::WithoutSecurity => Target::Skip,
+            id @ (StreamId::SECURITY_DATA | StreamId::EA_DATA | StreamId::REPARSE_DATA) => {
+                if header.size > METADATA_BYTES {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!("the {id} stream has {} bytes, too many", header.size),
+                    ));
+                }
+                Target::Metadata(id, Vec::new())
+            }
+            _ => Target::Skip,
+        };
+        Ok(())
+    }
+
+    /// Goes to where a block belongs; the empty one at the end gives the stream its size.
+    fn begin_block(&mut self, file: &File, header: &StreamHeader) -> io::Result<Target> {
+        let offset = u64::try_from(header.sparse_offset.unwrap_or(0))
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a block before the file"))?;
+        let mut stream = self.sparse_alternate.as_ref().unwrap_or(file);
+        if header.size == 0 {
+            stream.set_len(offset)?;
+            return Ok(Target::Skip);
+        }
+        stream.seek(SeekFrom::Start(offset))?;
+        Ok(match &self.sparse_alternate {
+            Some(stream) => Target::Alternate(stream.try_clone()?),
+            None => Target::Data,
+        })
+    }
+
+    fn body(&mut self, file: &File, body: &[u8]) -> io::Result<()> {
+        match &mut self.target {
+            Target::Skip => Ok(()),
+            Target::Data => (&*file).write_all(body),
+            Target::Alternate(stream) => stream.write_all(body),
+            Target::Metadata(_, bytes) => {
+                bytes.extend_from_slice(body);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Makes an alternate stream anew, relative to its file.
+fn open_stream(file: &File, header: &StreamHeader) -> io::Result<File> {
+    let name = header.stream_name().unwrap_or_default();
+    let is_name = |unit: &u16| !matches!(*unit, 0 | 0x2f | 0x3a | 0x5c);
+    if name.is_empty() || name.len() > 255 || !name.iter().all(is_name) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "an alternate stream has no valid name",
+        ));
+    }
+    let name = [&[u16::from(b':')], name].concat();
+    let how = How {
+        access: GENERIC_WRITE,
+        share: FILE_SHARE_READ,
+        disposition: FILE_OVERWRITE_IF,
+        options: FILE_NON_DIRECTORY_FILE,
+    };
+    Ok(nt::open(file, &name, how)?)
+}
+
+/// Lets holes have no space on the disk; where the file system cannot, they are zeros.
+fn make_sparse(file: &File) -> io::Result<()> {
+    match nt::control(file, FSCTL_SET_SPARSE, &[], &mut []) {
+        Err(status) if !has_none(status) => Err(status.into()),
+        _ => Ok(()),
+    }
+}
+
+fn apply(file: &File, id: StreamId, bytes: &[u8]) -> io::Result<()> {
+    let done = match id {
+        StreamId::SECURITY_DATA => return set_security(file, bytes),
+        StreamId::EA_DATA => set_extended_attributes(file, bytes),
+        _ => {
+            let mut request = Buffer::new(bytes.len());
+            request.bytes_mut().copy_from_slice(bytes);
+            nt::control(file, FSCTL_SET_REPARSE_POINT, request.bytes(), &mut [])?;
+            return Ok(());
+        }
+    };
+    match done {
+        Err(status) if has_none(status) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+fn set_extended_attributes(file: &File, list: &[u8]) -> Result<(), Status> {
+    let mut buffer = Buffer::new(list.len());
+    buffer.bytes_mut().copy_from_slice(list);
+    let mut block = IO_STATUS_BLOCK::default();
+    // SAFETY: the buffer is as long as is said, and the kernel checks the list.
+    let status = unsafe {
+        NtSetEaFile(
+            file.as_raw_handle(),
+            &raw mut block,
+            buffer.bytes().as_ptr().cast(),
+            list.len() as u32,
+        )
+    };
+    if status < 0 {
+        return Err(Status(status));
+    }
+    Ok(())
+}
+
+/// Sets owner, group and lists, as far as the descriptor has them. The audit list is left out when
+/// the process may not set it.
+fn set_security(file: &File, descriptor: &[u8]) -> io::Result<()> {
+    SecurityDescriptor::parse(descriptor)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    let (what, mut buffer) = security_request(descriptor);
+    let mut set = |what: u32| {
+        // SAFETY: the bytes are a whole self-relative descriptor, which was parsed just now.
+        let status = unsafe {
+            NtSetSecurityObject(
+                file.as_raw_handle(),
+                what,
+                buffer.bytes_mut().as_mut_ptr().cast(),
+            )
+        };
+        if status < 0 {
+            return Err(Status(status));
+        }
+        Ok(())
+    };
+    let result = match set(what) {
+        Err(Status(STATUS_PRIVILEGE_NOT_HELD | STATUS_ACCESS_DENIED))
+            if what & SACL_SECURITY_INFORMATION != 0 =>
+        {
+            set(what & !SACL_SECURITY_INFORMATION)
+        }
+        result => result,
+    };
+    match result {
+        Err(status) if has_none(status) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Returns which parts a descriptor has, and the descriptor with the "request" bits that make
+/// Windows keep its "inherited automatically" bits.
+fn security_request(descriptor: &[u8]) -> (u32, Buffer) {
+    /// Control bits, in the third and fourth byte.
+    const DACL_PRESENT: u32 = 0x4;
+    const SACL_PRESENT: u32 = 0x10;
+    const DACL_REQUEST: u32 = 0x100;
+    const SACL_REQUEST: u32 = 0x200;
+    const DACL_INHERITED: u32 = 0x400;
+    const SACL_INHERITED: u32 = 0x800;
+    const DACL_PROTECTED: u32 = 0x1000;
+
+    let mut control = u32_at(descriptor, 0) >> 16;
+    let has = |bits: u32| control & bits != 0;
+    let mut what = 0;
+    if u32_at(descriptor, 4) != 0 {
+        what |= OWNER_SECURITY_INFORMATION;
+    }
+    if u32_at(descriptor, 8) != 0 {
+        what |= GROUP_SECURITY_INFORMATION;
+    }
+    if has(DACL_PRESENT) {
+        what |= DACL_SECURITY_INFORMATION;
+        if has(DACL_PROTECTED) {
+            what |= PROTECTED_DACL_SECURITY_INFORMATION;
+        }
+    }
+    if has(SACL_PRESENT) {
+        what |= SACL_SECURITY_INFORMATION;
+    }
+    if has(DACL_INHERITED) {
+        control |= DACL_REQUEST;
+    }
+    if control & SACL_INHERITED != 0 {
+        control |= SACL_REQUEST;
+    }
+    let mut buffer = Buffer::new(descriptor.len());
+    let bytes = buffer.bytes_mut();
+    bytes.copy_from_slice(descriptor);
+    bytes[2..4].copy_from_slice(&(control as u16).to_le_bytes());
+    (what, buffer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_descriptor_has_is_set() {
+        let descriptor: SecurityDescriptor = "O:BAD:PAI(A;;FA;;;SY)".parse().unwrap();
+        let bytes = descriptor.to_bytes().unwrap();
+        let (what, buffer) = security_request(&bytes);
+        assert_eq!(
+            what,
+            OWNER_SECURITY_INFORMATION
+                | DACL_SECURITY_INFORMATION
+                | PROTECTED_DACL_SECURITY_INFORMATION
+        );
+        assert_eq!(
+            buffer.bytes()[3] & 0x05,
+            0x05,
+            "inherited, and requested so"
+        );
+        assert_eq!(buffer.bytes()[4..], bytes[4..]);
+    }
+}
