@@ -91,6 +91,9 @@ pub enum Error {
     /// The caller used a writer out of order.
     #[error("backup stream bytes were written without a file to hold them")]
     NoCurrentFile,
+    /// The caller used a writer that had failed before.
+    #[error("a layer cannot be continued after an error")]
+    AfterError,
     /// A part of the work ended without saying why.
     #[error("an internal worker thread stopped unexpectedly")]
     WorkerLost,
@@ -139,7 +142,7 @@ impl Error {
             Self::Rule(_) | Self::DigestMismatch { .. } => ErrorKind::InvalidLayer,
             Self::Portable(error) => error.kind(),
             Self::Hcs(error) => error.kind(),
-            Self::Path { .. } | Self::NoCurrentFile => ErrorKind::InvalidInput,
+            Self::Path { .. } | Self::NoCurrentFile | Self::AfterError => ErrorKind::InvalidInput,
             Self::Exists { .. } => ErrorKind::Exists,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::WorkerLost => ErrorKind::Io,

@@ -4,6 +4,8 @@
 //! `pkg/ociwclayer` (directories and the boot files), go-winio `backuptar/tar.go` (PAX keys, which
 //! live in [`crate::tar`]).
 
+use crate::path::LayerPath;
+
 /// The directory of the volume's files.
 pub const FILES: &str = "Files";
 /// The directory of registry hives (a base layer) or hive deltas (a layer above one).
@@ -16,7 +18,7 @@ pub const WHITEOUT_PREFIX: &[u8] = b".wh.";
 pub const OPAQUE_WHITEOUT: &[u8] = b".wh..wh..opq";
 /// The file in a layer folder that lists the parents' folders, nearest first.
 pub const LAYER_CHAIN: &str = "layerchain.json";
-/// The directory of the utility VM's files.
+/// The directory of the utility VM's files, a path of two components.
 pub const UTILITY_VM_FILES: &str = "UtilityVM/Files";
 /// In a transport folder, what follows the name of a directory in the name of the file that holds
 /// its attributes and backup stream.
@@ -45,3 +47,21 @@ pub const BOOT_FILES: [(&str, &str); 4] = [
         "bcd.log2.bak",
     ),
 ];
+
+/// Returns whether a path is this well-known one.
+pub(crate) fn is(path: &LayerPath, name: &str) -> bool {
+    path.as_bytes().eq_ignore_ascii_case(name.as_bytes())
+}
+
+/// Returns whether a path lies below this well-known one.
+pub(crate) fn is_below(path: &LayerPath, directory: &str) -> bool {
+    let (path, directory) = (path.as_bytes(), directory.as_bytes());
+    path.len() > directory.len()
+        && path[directory.len()] == b'/'
+        && path[..directory.len()].eq_ignore_ascii_case(directory)
+}
+
+/// Returns the path of a well-known name.
+pub(crate) fn path(name: &str) -> LayerPath {
+    LayerPath::parse(name.as_bytes()).expect("a name of this module is a path")
+}

@@ -201,9 +201,15 @@ pub enum HcsRule {
         /// The target.
         target: LayerPath,
     },
+    /// An opaque whiteout with the filter writer, which has no call for it.
+    #[error("the filter writer (ImportLayerNext) cannot empty a directory")]
+    OpaqueWithFilter,
     /// A hard link with the filter writer, which has no call for it.
     #[error("the filter writer (ImportLayerNext) cannot make hard links")]
     LinkWithFilter,
+    /// `UtilityVM` as a file.
+    #[error("`UtilityVM` must be a directory")]
+    UtilityVmNoDirectory,
     /// Something below `UtilityVM` before that directory.
     #[error("the entry `UtilityVM` must come before what is below it")]
     UtilityVmMissing,
@@ -284,7 +290,7 @@ impl HcsError {
             }
             Self::Incomplete { .. } => "Import it again, or delete it with `wclayer remove`.",
             Self::Entry {
-                rule: HcsRule::LinkWithFilter,
+                rule: HcsRule::LinkWithFilter | HcsRule::OpaqueWithFilter,
                 ..
             } => "Let wclayer choose the writer: it takes the one that can.",
             Self::Entry { .. } => "The layer is malformed: ask whoever built it.",

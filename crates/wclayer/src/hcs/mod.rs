@@ -14,15 +14,24 @@
 
 mod base_layer;
 mod base_reader;
+mod base_writer;
 mod destroy;
 mod diagnose;
+mod directory_times;
 mod error;
 mod filter_reader;
+mod filter_writer;
+mod legacy_writer;
 mod lifecycle;
 mod messages;
 mod parents;
+mod pending_links;
 mod service;
 mod temporary;
+mod utility_image;
+mod writer;
+
+use std::io;
 
 use crate::volume::Volume;
 
@@ -40,6 +49,7 @@ pub use parents::{resolve_parents, stored_parents};
 pub use service::{
     Exported, FilterExport, FilterImport, Function, LayerService, ParentLayer, parent_layers,
 };
+pub use writer::{Contents, HcsLayerWriter, WriterSummary, new_layer_writer};
 
 /// A machine with the Host Compute Service.
 pub struct HostCompute<V: Volume> {
@@ -47,4 +57,13 @@ pub struct HostCompute<V: Volume> {
     pub service: Box<dyn LayerService>,
     /// The disks.
     pub volume: V,
+}
+
+/// Returns whether an error says that nothing is at a path; on some systems the same is said in
+/// other words when a file is where a directory would have to be.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }

@@ -11,53 +11,36 @@
 //!
 //! Source: hcsshim `internal/wclayer/legacy.go`, `legacyLayerWriter`.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::io;
 
-use ntmeta::backup_stream::{BackupStreamDecoder, StreamEvent, StreamId};
 use ntmeta::{FileAttributes, FileBasicInfo};
 
 use crate::error::{Error, Result, entry_error};
-use crate::hcs::{HcsError, HcsRule};
+use crate::hcs::HcsRule;
 use crate::hub::FileEntry;
 use crate::layout;
 use crate::path::LayerPath;
 use crate::volume::{BufferedFile, File, Form, Kind, Root, Scope};
+
+use super::added::{Added, AddedPaths};
+use super::entry_file::EntryFile;
 
 /// Encodes entries of `Files` and `Hives` as files of a transport folder.
 ///
 /// Nothing is cleaned up when it is dropped: the folder is the caller's.
 pub struct TransportFiles<R: Root> {
     root: R,
-    added: HashMap<LayerPath, State>,
-    made: Vec<LayerPath>,
+    added: AddedPaths,
+    made: BTreeSet<LayerPath>,
     current: Option<Current<R::File>>,
-}
-
-/// What an entry was added as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Added {
-    /// A file, a reparse point that is no directory, or a link.
-    File,
-    /// A directory that names can lie in.
-    Directory,
-    /// A directory that is a reparse point.
-    DirectoryReparsePoint,
-}
-
-struct State {
-    added: Added,
-    has_children: bool,
 }
 
 /// The entry whose backup stream is being written.
 struct Current<F: File> {
-    path: LayerPath,
-    file: BufferedFile<F>,
+    file: EntryFile<F>,
     times: FileBasicInfo,
     is_directory: bool,
-    decoder: BackupStreamDecoder,
-    has_reparse_data: bool,
 }
 
 impl<R: Root> TransportFiles<R> {
@@ -65,8 +48,8 @@ impl<R: Root> TransportFiles<R> {
     pub fn new(root: R) -> Self {
         Self {
             root,
-            added: HashMap::new(),
-            made: Vec::new(),
+            added: AddedPaths::default(),
+            made: BTreeSet::new(),
             current: None,
         }
     }
@@ -82,12 +65,13 @@ impl<R: Root> TransportFiles<R> {
     ///
     /// # Errors
     ///
-    /// [`HcsError::Entry`] for an entry that clashes with an earlier one or takes a name that the
+    /// [`HcsError::Entry`](crate::hcs::HcsError::Entry) for an entry that clashes with an earlier one or takes a name that the
     /// format needs itself; [`Error::Io`] when it cannot be written. No method but
     /// [`end_entry`](Self::end_entry) can be used after an error; this holds for all of them.
     pub fn add(&mut self, file: &FileEntry) -> Result<()> {
         self.end_entry()?;
         self.make_missing(&file.path, &file.basic_info)?;
+        self.made.remove(&file.path);
         self.start(file)
     }
 
@@ -95,36 +79,27 @@ impl<R: Root> TransportFiles<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoCurrentFile`] without one; [`HcsError::Stream`] for what is no backup stream.
+    /// [`Error::NoCurrentFile`] without one; [`HcsError::Stream`](crate::hcs::HcsError::Stream) for what is no backup stream.
     pub fn write(&mut self, backup_stream: &[u8]) -> Result<()> {
         let current = self.current.as_mut().ok_or(Error::NoCurrentFile)?;
-        current.look_for_reparse_data(backup_stream)?;
-        let written = current.file.write(backup_stream);
-        written.map_err(entry_error("write", self.root.path(), &current.path))
+        current.file.write(backup_stream)
     }
 
     /// Ends the current entry, if there is one, and closes its file, whatever happens.
     ///
     /// # Errors
     ///
-    /// [`HcsError::Stream`] when its backup stream is cut off; [`Error::Io`].
+    /// [`HcsError::Stream`](crate::hcs::HcsError::Stream) when its backup stream is cut off; [`Error::Io`].
     pub fn end_entry(&mut self) -> Result<()> {
-        let Some(mut current) = self.current.take() else {
+        let Some(current) = self.current.take() else {
             return Ok(());
         };
-        current
-            .decoder
-            .finish()
-            .map_err(|error| stream_error(&current.path, error))?;
-        // Last, because on some systems every write sets the times anew.
-        current
-            .file
-            .flush()
-            .and_then(|file| file.set_basic_info(&current.times))
-            .and_then(|()| current.file.close())
-            .map_err(entry_error("write", self.root.path(), &current.path))?;
-        if current.is_directory && current.has_reparse_data {
-            self.become_reparse_point(&current.path)?;
+        let path = current.file.path().clone();
+        let has_reparse_data = current.file.close(Some(&current.times))?;
+        if current.is_directory && has_reparse_data {
+            // Nothing can be put into a directory that is not there.
+            self.added.become_reparse_point(&path)?;
+            self.delete(&path)?;
         }
         Ok(())
     }
@@ -138,51 +113,36 @@ impl<R: Root> TransportFiles<R> {
         self.end_entry()?;
         self.make_missing(path, info)?;
         check_name(path)?;
-        if self.replace(path, Added::File)? {
+        if self.added.is_replaced(path, false)? {
             self.delete(path)?;
         }
-        self.register(path, Added::File);
+        self.added.insert(path, false);
         Ok(())
     }
 
     /// Returns whether this path was added before, in any case of letters.
     pub fn contains(&self, path: &LayerPath) -> bool {
-        self.added.contains_key(path)
+        self.added.get(path).is_some()
     }
 
     /// Returns what this path was added as.
     pub fn added(&self, path: &LayerPath) -> Option<Added> {
-        self.added.get(path).map(|state| state.added)
+        self.added.get(path)
     }
 
     /// Returns the directories above a path that no entry has brought so far, outermost first.
     ///
     /// # Errors
     ///
-    /// [`HcsError::Entry`] when a file or a reparse point is among those that have come.
+    /// [`HcsError::Entry`](crate::hcs::HcsError::Entry) when a file or a reparse point is among those that have come.
     pub fn missing(&self, path: &LayerPath) -> Result<Vec<LayerPath>> {
-        let mut missing = Vec::new();
-        let mut next = path.parent();
-        while let Some(directory) = next {
-            match self.added(&directory) {
-                Some(Added::Directory) => break,
-                Some(Added::File) => {
-                    return Err(HcsRule::FileInWay { path: directory }.broken_by(path));
-                }
-                Some(Added::DirectoryReparsePoint) => {
-                    return Err(HcsRule::ReparsePointInWay { path: directory }.broken_by(path));
-                }
-                None => next = directory.parent(),
-            }
-            missing.push(directory);
-        }
-        missing.reverse();
-        Ok(missing)
+        self.added.missing(path)
     }
 
-    /// Returns the directories that were made because an entry lies in them, in that order.
-    pub fn made(&self) -> &[LayerPath] {
-        &self.made
+    /// Iterates over the directories that were made because an entry lies in them, and that no
+    /// entry has brought since.
+    pub fn made(&self) -> impl Iterator<Item = &LayerPath> {
+        self.made.iter()
     }
 
     /// Ends the last entry and makes the directories that were left out.
@@ -192,9 +152,10 @@ impl<R: Root> TransportFiles<R> {
     /// As for [`end_entry`](Self::end_entry).
     pub fn finish(&mut self) -> Result<()> {
         self.end_entry()?;
-        let left_out = self.added.iter().filter_map(|(path, state)| {
-            (state.added == Added::DirectoryReparsePoint).then_some(path)
-        });
+        let left_out = self
+            .added
+            .iter()
+            .filter_map(|(path, added)| (added == Added::DirectoryReparsePoint).then_some(path));
         let mut left_out: Vec<_> = left_out.collect();
         left_out.sort();
         for path in left_out {
@@ -215,7 +176,7 @@ impl<R: Root> TransportFiles<R> {
                 metadata_first: true,
             })?;
             self.end_entry()?;
-            self.made.push(directory);
+            self.made.insert(directory);
         }
         Ok(())
     }
@@ -226,22 +187,21 @@ impl<R: Root> TransportFiles<R> {
         check_name(path)?;
         let attributes = entry.basic_info.attributes;
         let is_directory = attributes.contains(FileAttributes::DIRECTORY);
-        let (name, added) = if is_directory {
-            (directory_file(path)?, Added::Directory)
+        let name = if is_directory {
+            directory_file(path)?
         } else {
-            (path.clone(), Added::File)
+            path.clone()
         };
-        let was = self.added(path);
-        if self.replace(path, added)? {
+        if self.added.is_replaced(path, is_directory)? {
             self.delete(&name)?;
         }
-        if is_directory && was != Some(Added::Directory) {
+        if is_directory && self.added(path) != Some(Added::Directory) {
             make_directory(&self.root, path)?;
         }
         let file = self.root.create(&name, Kind::File);
         let file = file.map_err(entry_error("create", self.root.path(), &name))?;
-        self.register(path, added);
-        let is_hive = is_below(path, layout::HIVES);
+        self.added.insert(path, is_directory);
+        let is_hive = layout::is_below(path, layout::HIVES);
         let form = if is_hive {
             Form::BackupStream(Scope::WithoutSecurity)
         } else {
@@ -253,52 +213,14 @@ impl<R: Root> TransportFiles<R> {
                 .map_err(entry_error("write", self.root.path(), &name))?;
         }
         self.current = Some(Current {
-            path: path.clone(),
-            file,
+            file: EntryFile::new(self.root.path(), path, file),
             times: FileBasicInfo {
                 attributes: FileAttributes::empty(),
                 ..entry.basic_info
             },
             is_directory,
-            decoder: BackupStreamDecoder::new(),
-            has_reparse_data: false,
         });
         Ok(())
-    }
-
-    /// Returns whether a path was added before and can be replaced by an entry of this kind.
-    fn replace(&self, path: &LayerPath, by: Added) -> Result<bool> {
-        match (self.added(path), by) {
-            (None, _) => Ok(false),
-            (Some(Added::File), Added::File) => Ok(true),
-            (Some(was), Added::Directory) if was != Added::File => Ok(true),
-            _ => Err(HcsRule::DuplicateOfOtherKind.broken_by(path)),
-        }
-    }
-
-    fn register(&mut self, path: &LayerPath, added: Added) {
-        if let Some(parent) = path.parent()
-            && let Some(state) = self.added.get_mut(&parent)
-        {
-            state.has_children = true;
-        }
-        let has_children = self.added.get(path).is_some_and(|was| was.has_children);
-        let state = State {
-            added,
-            has_children,
-        };
-        self.added.insert(path.clone(), state);
-    }
-
-    /// Takes the directory away again, so that nothing can be put into it.
-    fn become_reparse_point(&mut self, path: &LayerPath) -> Result<()> {
-        if let Some(state) = self.added.get_mut(path) {
-            if state.has_children {
-                return Err(HcsRule::DuplicateOfOtherKind.broken_by(path));
-            }
-            state.added = Added::DirectoryReparsePoint;
-        }
-        self.delete(path)
     }
 
     /// Deletes what an earlier entry left; a link has left nothing.
@@ -308,21 +230,6 @@ impl<R: Root> TransportFiles<R> {
                 Err(entry_error("delete", self.root.path(), path)(error))
             }
             _ => Ok(()),
-        }
-    }
-}
-
-impl<F: File> Current<F> {
-    fn look_for_reparse_data(&mut self, mut bytes: &[u8]) -> Result<()> {
-        loop {
-            match self.decoder.decode(&mut bytes) {
-                Ok(Some(StreamEvent::Header(header))) => {
-                    self.has_reparse_data |= header.id == StreamId::REPARSE_DATA;
-                }
-                Ok(Some(StreamEvent::Body(_))) => {}
-                Ok(None) => return Ok(()),
-                Err(error) => return Err(stream_error(&self.path, error)),
-            }
         }
     }
 }
@@ -342,7 +249,7 @@ fn check_name(path: &LayerPath) -> Result<()> {
     let suffix = layout::DIRECTORY_SUFFIX.as_bytes();
     let describes_directory = name.len() >= suffix.len()
         && name[name.len() - suffix.len()..].eq_ignore_ascii_case(suffix);
-    let is_tombstones = path.parent().is_none() && is(path, layout::TOMBSTONES);
+    let is_tombstones = path.parent().is_none() && layout::is(path, layout::TOMBSTONES);
     if describes_directory || is_tombstones {
         return Err(HcsRule::ReservedName.broken_by(path));
     }
@@ -353,25 +260,4 @@ fn make_directory<R: Root>(root: &R, path: &LayerPath) -> Result<()> {
     root.create(path, Kind::Directory)
         .and_then(File::close)
         .map_err(entry_error("create", root.path(), path))
-}
-
-/// Returns whether a path is this well-known one.
-fn is(path: &LayerPath, name: &str) -> bool {
-    path.as_bytes().eq_ignore_ascii_case(name.as_bytes())
-}
-
-/// Returns whether a path lies below this well-known one.
-fn is_below(path: &LayerPath, directory: &str) -> bool {
-    let (path, directory) = (path.as_bytes(), directory.as_bytes());
-    path.len() > directory.len()
-        && path[directory.len()] == b'/'
-        && path[..directory.len()].eq_ignore_ascii_case(directory)
-}
-
-fn stream_error(entry: &LayerPath, error: ntmeta::backup_stream::BackupStreamError) -> Error {
-    HcsError::Stream {
-        entry: entry.clone(),
-        source: error.into(),
-    }
-    .into()
 }

@@ -14,6 +14,11 @@
 //!
 //! Source: hcsshim `internal/wclayer/legacy.go`.
 
+mod added;
+mod entry_file;
 mod files;
 
-pub use files::{Added, TransportFiles};
+pub use added::Added;
+pub(crate) use added::AddedPaths;
+pub(crate) use entry_file::EntryFile;
+pub use files::TransportFiles;

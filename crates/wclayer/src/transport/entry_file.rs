@@ -1,0 +1,80 @@
+//! [`EntryFile`]: the file that the backup stream of one entry goes to.
+
+use std::path::{Path, PathBuf};
+
+use ntmeta::FileBasicInfo;
+use ntmeta::backup_stream::{BackupStreamDecoder, BackupStreamError, StreamEvent, StreamId};
+
+use crate::error::{Error, Result, entry_error};
+use crate::hcs::HcsError;
+use crate::path::LayerPath;
+use crate::volume::{BufferedFile, File};
+
+/// An entry being written; the stream is checked on the way.
+pub(crate) struct EntryFile<F: File> {
+    folder: PathBuf,
+    path: LayerPath,
+    file: BufferedFile<F>,
+    decoder: BackupStreamDecoder,
+    has_reparse_data: bool,
+}
+
+impl<F: File> EntryFile<F> {
+    /// Starts the entry `path` of `folder`, whose stream goes to `file`.
+    pub(crate) fn new(folder: &Path, path: &LayerPath, file: BufferedFile<F>) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            path: path.clone(),
+            file,
+            decoder: BackupStreamDecoder::new(),
+            has_reparse_data: false,
+        }
+    }
+
+    /// Returns the entry's path.
+    pub(crate) fn path(&self) -> &LayerPath {
+        &self.path
+    }
+
+    /// Takes the next bytes of the backup stream.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.check(bytes)
+            .map_err(|error| malformed(&self.path, error))?;
+        let written = self.file.write(bytes);
+        written.map_err(entry_error("write", &self.folder, &self.path))
+    }
+
+    /// Gives the file its times, unless it has them, and closes it, whatever happens. Returns
+    /// whether the stream made it a reparse point.
+    pub(crate) fn close(mut self, times: Option<&FileBasicInfo>) -> Result<bool> {
+        self.decoder
+            .finish()
+            .map_err(|error| malformed(&self.path, error))?;
+        let flushed = self.file.flush().and_then(|file| match times {
+            // Last, because on some systems every write sets the times anew.
+            Some(times) => file.set_basic_info(times),
+            None => Ok(()),
+        });
+        flushed
+            .and_then(|()| self.file.close())
+            .map_err(entry_error("write", &self.folder, &self.path))?;
+        Ok(self.has_reparse_data)
+    }
+
+    fn check(&mut self, mut bytes: &[u8]) -> Result<(), BackupStreamError> {
+        while let Some(event) = self.decoder.decode(&mut bytes)? {
+            if let StreamEvent::Header(header) = event {
+                self.has_reparse_data |= header.id == StreamId::REPARSE_DATA;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn malformed(entry: &LayerPath, error: BackupStreamError) -> Error {
+    HcsError::Stream {
+        entry: entry.clone(),
+        source: error.into(),
+    }
+    .into()
+}
