@@ -22,6 +22,15 @@ pub struct Seen {
     pub same_as: Option<String>,
 }
 
+/// What `ImportLayer` found when it was called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The transport folder.
+    pub transport: Snapshot,
+    /// The layer's folder; empty when there was none.
+    pub layer: Snapshot,
+}
+
 impl FakeWindows {
     /// Makes a folder with those above it.
     ///
@@ -156,19 +165,16 @@ impl FakeWindows {
 
     /// Returns all that is below a folder, the folder itself as ``; empty when there is none.
     pub fn snapshot(&self, folder: impl AsRef<Path>) -> Snapshot {
-        let mut state = self.lock();
-        let mut snapshot = Snapshot::new();
-        if let Some(id) = quiet_find(&mut state.disk, folder.as_ref()) {
-            see(
-                &state.disk,
-                id,
-                String::new(),
-                &mut snapshot,
-                &mut HashMap::new(),
-            );
-        }
-        snapshot
+        snapshot(&mut self.lock().disk, folder.as_ref())
     }
+}
+
+pub(crate) fn snapshot(disk: &mut Disk, folder: &Path) -> Snapshot {
+    let mut snapshot = Snapshot::new();
+    if let Some(id) = quiet_find(disk, folder) {
+        see(disk, id, String::new(), &mut snapshot, &mut HashMap::new());
+    }
+    snapshot
 }
 
 fn quiet_find(disk: &mut Disk, path: &Path) -> Option<ObjectId> {

@@ -47,7 +47,7 @@ use wclayer::hcs::{Function, HResult, HostCompute};
 use wclayer::volume::Privilege;
 
 pub use disk::Object;
-pub use inspect::{Seen, Snapshot};
+pub use inspect::{Imported, Seen, Snapshot};
 pub use service::FakeService;
 pub use state::Call;
 pub use stream::USUAL_ORDER;
@@ -198,6 +198,11 @@ impl FakeWindows {
     /// Returns the folders at which volumes appear.
     pub fn mounts(&self) -> Vec<PathBuf> {
         self.lock().mounts.keys().cloned().collect()
+    }
+
+    /// Returns what each `ImportLayer` so far found.
+    pub fn imported(&self) -> Vec<Imported> {
+        self.lock().imported.clone()
     }
 
     /// Returns what `GrantVmAccess` was called with: virtual machines and files.

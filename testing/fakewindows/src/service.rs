@@ -13,12 +13,13 @@ use wclayer::hcs::{
 };
 use wclayer::volume::Privilege;
 
-use crate::FakeWindows;
 use crate::code::Code;
 use crate::disk::{ObjectId, ROOT, names};
 use crate::filter::{Export, Import, text};
+use crate::inspect::snapshot;
 use crate::layers;
 use crate::state::{Activity, State};
+use crate::{FakeWindows, Imported};
 
 const DLL: &str = "vmcompute.dll";
 const SCRATCH_DISK: &[u8] = b"sandbox.vhdx";
@@ -303,6 +304,11 @@ impl LayerService for FakeService {
                 }
             }
             let parent = state.parents(parents)?;
+            let found = Imported {
+                transport: snapshot(&mut state.disk, transport),
+                layer: snapshot(&mut state.disk, layer),
+            };
+            state.imported.push(found);
             let id = state.disk.ensure_path(&names(layer))?;
             layers::import(&mut state.disk, source, id, parent)
         })

@@ -8,6 +8,7 @@ use ntmeta::StreamId;
 use wclayer::hcs::{Function, HResult};
 use wclayer::volume::Privilege;
 
+use crate::Imported;
 use crate::code::Code;
 use crate::disk::{Disk, Names, ObjectId, names};
 use crate::stream::USUAL_ORDER;
@@ -68,6 +69,7 @@ pub(crate) struct State {
     pub(crate) mounts: BTreeMap<PathBuf, String>,
     pub(crate) missing: BTreeSet<Function>,
     pub(crate) denied: BTreeSet<Privilege>,
+    pub(crate) imported: Vec<Imported>,
     pub(crate) granted: Vec<(String, PathBuf)>,
     pub(crate) order: Vec<StreamId>,
     pub(crate) destroy_leaves: bool,
@@ -90,6 +92,7 @@ impl State {
             mounts: BTreeMap::new(),
             missing: BTreeSet::new(),
             denied: BTreeSet::new(),
+            imported: Vec::new(),
             granted: Vec::new(),
             order: USUAL_ORDER.to_vec(),
             destroy_leaves: false,

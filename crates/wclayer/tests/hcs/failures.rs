@@ -1,0 +1,224 @@
+//! Every call fails once, and the process dies at every call: nothing is left, nothing is half.
+
+use fakewindows::{Call, Snapshot};
+use wclayer::Error;
+use wclayer::hcs::{self, Contents};
+
+use crate::layers;
+use crate::support::{APP, BASE, FAILURE, Machine, chain, messages};
+
+/// Runs an operation on a machine of its own once for each of its calls, letting that call fail;
+/// returns how many calls it makes.
+fn with_every_failure<T>(
+    what: &str,
+    machine: impl Fn() -> Machine,
+    operation: impl Fn(&Machine) -> Result<T, Error>,
+    check: impl Fn(&Machine, &Snapshot, &Result<T, Error>, &str),
+) -> usize {
+    for number in 1.. {
+        let machine = machine();
+        machine.windows.clear_calls();
+        let before = machine.disk();
+        machine.windows.fail_at(number, FAILURE);
+        let result = operation(&machine);
+        let calls = machine.windows.calls();
+        let Some(failed) = calls.get(number - 1) else {
+            assert!(result.is_ok(), "{what} fails without a failed call");
+            return number - 1;
+        };
+        let when = format!("when {what} fails at call {number}, {failed}");
+        machine.assert_nothing_left(&when);
+        assert_eq!(machine.windows.active_layers(), (0, 0), "active layers {when}");
+        if let Err(error) = &result {
+            assert_names(error, failed, &when);
+        }
+        check(&machine, &before, &result, &when);
+    }
+    unreachable!()
+}
+
+/// Checks that an error names what failed: the call of the service, or the file.
+fn assert_names(error: &Error, failed: &Call, when: &str) {
+    let text = messages(error);
+    if failed.on_service {
+        assert!(text.contains(failed.function), "{when}: {text}");
+        assert!(text.contains("0x8007001f"), "{when}: {text}");
+    } else if failed.function != "enable" && !failed.arguments.contains("/tmp") {
+        let path = failed.arguments.rsplit('/').next().unwrap();
+        assert!(text.contains(path), "{when}: {text}");
+    }
+}
+
+/// Checks that a failed import left the disk as it was.
+fn assert_unchanged<T>(machine: &Machine, before: &Snapshot, result: &Result<T, Error>, when: &str) {
+    if result.is_err() {
+        let now = machine.disk();
+        for path in now.keys() {
+            assert!(before.contains_key(path), "{path} is left {when}");
+        }
+        assert!(now == *before, "the disk changed {when}");
+    }
+}
+
+fn with_base(machine: Machine) -> Machine {
+    machine.import(&layers::base(), BASE, &[]).unwrap();
+    machine
+}
+
+#[test]
+fn base_import_leaves_nothing_behind() {
+    let tar = layers::base();
+    let calls = with_every_failure(
+        "the base import",
+        Machine::new,
+        |machine| machine.import(&tar, BASE, &[]),
+        assert_unchanged,
+    );
+    assert!(calls > 100, "{calls}");
+}
+
+#[test]
+fn legacy_import_leaves_nothing_behind() {
+    let tar = layers::app();
+    let calls = with_every_failure(
+        "the legacy import",
+        || with_base(Machine::without_filter()),
+        |machine| machine.import(&tar, APP, &[BASE]),
+        assert_unchanged,
+    );
+    assert!(calls > 200, "{calls}");
+}
+
+#[test]
+fn filter_import_leaves_nothing_behind() {
+    let tar = layers::app_without_links();
+    let calls = with_every_failure(
+        "the filter import",
+        || with_base(Machine::new()),
+        |machine| machine.import_contents(&tar, APP, &[BASE], Contents::FilesAndRemovals),
+        assert_unchanged,
+    );
+    assert!(calls > 50, "{calls}");
+}
+
+fn with_app(machine: Machine) -> Machine {
+    let machine = with_base(machine);
+    machine.import(&layers::app(), APP, &[BASE]).unwrap();
+    machine
+}
+
+#[test]
+fn exports_leave_nothing_behind() {
+    let without_export = || {
+        let windows = fakewindows::FakeWindows::new();
+        Machine::with(windows.without(hcs::Function::ExportLayer))
+    };
+    let same_disk = |machine: &Machine, before: &Snapshot, _: &Result<Vec<u8>, Error>, when: &str| {
+        assert!(machine.disk() == *before, "the disk changed {when}");
+    };
+    let legacy = with_every_failure(
+        "the legacy export",
+        || with_app(Machine::without_filter()),
+        |machine| machine.export(APP, &[BASE]),
+        same_disk,
+    );
+    let filter = with_every_failure(
+        "the filter export",
+        || with_app(without_export()),
+        |machine| machine.export(APP, &[BASE]),
+        same_disk,
+    );
+    let base = with_every_failure(
+        "the base export",
+        || with_app(Machine::new()),
+        |machine| machine.export(BASE, &[]),
+        same_disk,
+    );
+    assert!(legacy > 50 && filter > 50 && base > 50, "{legacy} {filter} {base}");
+}
+
+#[test]
+fn life_cycle_leaves_nothing_behind() {
+    const SCRATCH: &str = "/c/layers/scratch";
+    let scratch = SCRATCH.as_ref();
+    let with_scratch = || {
+        let machine = with_base(Machine::new());
+        hcs::create_scratch(&machine.host, scratch, &chain(&[BASE]), None).unwrap();
+        machine
+    };
+    with_every_failure(
+        "create",
+        || with_base(Machine::new()),
+        |machine| hcs::create_scratch(&machine.host, scratch, &chain(&[BASE]), Some(1 << 35)),
+        assert_unchanged,
+    );
+    with_every_failure(
+        "mount and unmount",
+        with_scratch,
+        |machine| {
+            let target = Some("/c/here".as_ref());
+            let parents = chain(&[BASE]);
+            machine.windows.folder("/c/here");
+            let result = hcs::mount(&machine.host, scratch, &parents, target);
+            let unmounted = match result {
+                Ok(_) => hcs::unmount(&machine.host, scratch, target),
+                Err(error) => Err(error),
+            };
+            // Whatever failed half-way can be done again.
+            if unmounted.is_err() && machine.windows.active_layers().0 > 0 {
+                hcs::unmount(&machine.host, scratch, target).expect("a second try");
+            }
+            unmounted
+        },
+        |machine, _, _, when| assert_eq!(machine.windows.mounts().len(), 0, "mounts {when}"),
+    );
+    with_every_failure(
+        "remove",
+        with_scratch,
+        |machine| hcs::remove(&machine.host, scratch, true),
+        |machine, _, result, when| match result {
+            Ok(()) => assert!(!machine.windows.exists(SCRATCH), "{when}"),
+            Err(_) => hcs::remove(&machine.host, scratch, true).expect("a second try"),
+        },
+    );
+}
+
+/// The process dies at every call of an import; what it leaves is no layer, and the next import to
+/// the same place makes it right.
+fn dies_everywhere(machine: impl Fn() -> Machine, tar: &[u8], layer: &str, parents: &[&str]) {
+    let whole = machine();
+    whole.import(tar, layer, parents).unwrap();
+    let complete = whole.export(layer, parents).unwrap();
+    let mut number = 0;
+    loop {
+        // Not each position: each one is a whole import, and neighbours differ little.
+        number += 7;
+        let machine = machine();
+        machine.windows.clear_calls();
+        machine.windows.die_at(number);
+        let result = machine.import(tar, layer, parents);
+        let died = machine.windows.restart();
+        if !died {
+            result.unwrap();
+            assert!(number > 100);
+            break;
+        }
+        assert!(result.is_err(), "success after death at call {number}");
+        let when = format!("after death at call {number}");
+        let result = machine.import(tar, layer, parents);
+        result.unwrap_or_else(|error| panic!("{when}: {}", messages(&error)));
+        let exported = machine.export(layer, parents).unwrap();
+        assert!(exported == complete, "another layer {when}");
+    }
+}
+
+#[test]
+fn a_killed_base_import_is_made_again() {
+    dies_everywhere(Machine::new, &layers::base(), BASE, &[]);
+}
+
+#[test]
+fn a_killed_legacy_import_is_made_again() {
+    let machine = || with_base(Machine::without_filter());
+    dies_everywhere(machine, &layers::app(), APP, &[BASE]);
+}
