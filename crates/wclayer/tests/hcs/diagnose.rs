@@ -1,0 +1,155 @@
+//! The causes that are found behind the service's codes.
+
+use std::path::Path;
+
+use fakewindows::FakeWindows;
+use wclayer::hcs::{self, HResult, ServiceError, WindowsError};
+use wclayer::volume::Privilege;
+use wclayer::{Error, ParentChain};
+
+const BASE: &str = "/c/layers/base";
+const APP: &str = "/c/layers/app";
+const NEW: &str = "/c/layers/new";
+const TRANSPORT: &str = "/c/transport";
+
+fn machine() -> FakeWindows {
+    let windows = FakeWindows::new();
+    windows.file("/c/layers/base/Files/a", b"base");
+    windows.file("/c/layers/app/Files/a", b"app");
+    windows.folder("/c/transport/Files");
+    for hive in wclayer::layout::HIVE_DELTAS {
+        windows.file(format!("/c/transport/Hives/{hive}"), b"hive");
+    }
+    windows
+}
+
+fn failed(function: &'static str, code: u16) -> Error {
+    ServiceError::Failed {
+        function,
+        dll: "vmcompute.dll",
+        on: format!("layer `{NEW}`"),
+        cause: None,
+        source: WindowsError::new(HResult::from_win32(code)),
+    }
+    .into()
+}
+
+/// Returns the cause found for a failed import to `layer` on top of both parents.
+fn cause_at(
+    windows: &FakeWindows,
+    layer: &str,
+    function: &'static str,
+    code: u16,
+) -> Option<String> {
+    let parents = ParentChain::from_nearest_first([APP, BASE]);
+    let host = windows.host_compute();
+    let transport = Some(Path::new(TRANSPORT));
+    let error = failed(function, code);
+    hcs::explain(&host, Path::new(layer), &parents, transport, error).hint()
+}
+
+fn cause(windows: &FakeWindows, function: &'static str, code: u16) -> String {
+    cause_at(windows, NEW, function, code).expect("a cause")
+}
+
+#[test]
+fn where_all_is_well_no_cause_is_invented() {
+    let windows = machine();
+    for code in [2, 3, 5, 87, 123, 31] {
+        assert_eq!(cause_at(&windows, NEW, "ImportLayer", code), None, "{code}");
+    }
+    assert_eq!(windows.enabled_privileges(), []);
+}
+
+#[test]
+fn each_cause_of_path_not_found_is_told_from_the_others() {
+    type Spoil = fn(&FakeWindows);
+    let cases: [(&str, Spoil); 6] = [
+        (
+            "The parent layer `/c/layers/base` does not exist",
+            |windows| {
+                windows.delete(BASE);
+            },
+        ),
+        ("The parent `/c/layers/app` is a file", |windows| {
+            windows.delete(APP);
+            windows.file(APP, b"");
+        }),
+        (
+            "The parent layer `/c/layers/base` has no `Files`",
+            |windows| {
+                windows.delete("/c/layers/base/Files");
+            },
+        ),
+        (
+            "The transport folder `/c/transport` does not exist",
+            |windows| {
+                windows.delete(TRANSPORT);
+            },
+        ),
+        ("`/c/transport` has no `Files` folder", |windows| {
+            windows.delete("/c/transport/Files");
+        }),
+        ("Only 1 MiB are free where `/c/layers` is", |windows| {
+            windows.set_free_space(1 << 20);
+        }),
+    ];
+    for (start, spoil) in cases {
+        let windows = machine();
+        spoil(&windows);
+        let cause = cause(&windows, "ImportLayer", 3);
+        assert!(cause.starts_with(start), "{start}: {cause}");
+    }
+}
+
+#[test]
+fn places_that_are_missing_or_too_long_are_named() {
+    let windows = machine();
+    let at = |layer: &str, function| cause_at(&windows, layer, function, 3).expect("a cause");
+    assert!(at("/c/nowhere/new", "ImportLayer").starts_with("The folder `/c/nowhere`, in which"),);
+    assert!(at(NEW, "ActivateLayer").starts_with("The layer `/c/layers/new` does not exist"));
+    windows.folder("/c/layers/stranger");
+    assert!(at("/c/layers/stranger", "ActivateLayer").contains("it is no layer"));
+    let long = format!("/c/layers/{}", "x".repeat(240));
+    assert!(at(&long, "ImportLayer").contains("too long"));
+    assert!(cause(&windows, "ImportLayer", 206).contains("too long"));
+}
+
+#[test]
+fn codes_that_name_their_cause_are_believed() {
+    let windows = machine();
+    assert!(cause(&windows, "ImportLayer", 112).contains("Free some space"));
+    windows.set_free_space(2 << 20);
+    assert!(cause(&windows, "ImportLayer", 112).starts_with("Only 2 MiB"));
+    assert!(cause(&windows, "ImportLayer", 1314).contains("administrator"));
+    windows.deny(Privilege::Restore);
+    for code in [5, 1314] {
+        let cause = cause(&windows, "ImportLayer", code);
+        assert!(cause.contains("Restore files and directories"), "{cause}");
+    }
+}
+
+#[test]
+fn the_documented_api_wants_all_hives() {
+    let windows = machine();
+    windows.delete("/c/transport/Hives/Sam_Delta");
+    assert_eq!(cause_at(&windows, NEW, "ImportLayer", 2), None);
+    let cause = cause(&windows, "HcsImportLayer", 2);
+    assert!(cause.contains("no hive `Sam_Delta`"), "{cause}");
+}
+
+#[test]
+fn other_errors_and_known_causes_stay_as_they_are() {
+    let windows = machine();
+    windows.delete(BASE);
+    let host = windows.host_compute();
+    let parents = ParentChain::from_nearest_first([BASE]);
+    let explain = |error| hcs::explain(&host, Path::new(NEW), &parents, None, error);
+    assert!(matches!(explain(Error::Cancelled), Error::Cancelled));
+    let mut known = failed("ImportLayer", 3);
+    if let Error::Hcs(hcs::HcsError::Service(ServiceError::Failed { cause, .. })) = &mut known {
+        *cause = Some("Known.".to_owned());
+    }
+    assert_eq!(explain(known).hint().as_deref(), Some("Known."));
+    assert_eq!(explain(failed("ImportLayer", 31)).hint(), None);
+}
