@@ -5,7 +5,7 @@ use wclayer::Error;
 use wclayer::hcs::{self, Contents};
 
 use crate::layers;
-use crate::support::{APP, BASE, FAILURE, Machine, chain, messages};
+use crate::support::{APP, BASE, FAILURE, Machine, messages};
 
 /// Runs an operation on a machine of its own once for each of its calls, letting that call fail;
 /// returns how many calls it makes.
@@ -135,52 +135,6 @@ fn exports_leave_nothing_behind() {
         same_disk,
     );
     assert!(legacy > 50 && filter > 50 && base > 50, "{legacy} {filter} {base}");
-}
-
-#[test]
-fn life_cycle_leaves_nothing_behind() {
-    const SCRATCH: &str = "/c/layers/scratch";
-    let scratch = SCRATCH.as_ref();
-    let with_scratch = || {
-        let machine = with_base(Machine::new());
-        hcs::create_scratch(&machine.host, scratch, &chain(&[BASE]), None).unwrap();
-        machine
-    };
-    with_every_failure(
-        "create",
-        || with_base(Machine::new()),
-        |machine| hcs::create_scratch(&machine.host, scratch, &chain(&[BASE]), Some(1 << 35)),
-        assert_unchanged,
-    );
-    with_every_failure(
-        "mount and unmount",
-        with_scratch,
-        |machine| {
-            let target = Some("/c/here".as_ref());
-            let parents = chain(&[BASE]);
-            machine.windows.folder("/c/here");
-            let result = hcs::mount(&machine.host, scratch, &parents, target);
-            let unmounted = match result {
-                Ok(_) => hcs::unmount(&machine.host, scratch, target),
-                Err(error) => Err(error),
-            };
-            // Whatever failed half-way can be done again.
-            if unmounted.is_err() && machine.windows.active_layers().0 > 0 {
-                hcs::unmount(&machine.host, scratch, target).expect("a second try");
-            }
-            unmounted
-        },
-        |machine, _, _, when| assert_eq!(machine.windows.mounts().len(), 0, "mounts {when}"),
-    );
-    with_every_failure(
-        "remove",
-        with_scratch,
-        |machine| hcs::remove(&machine.host, scratch, true),
-        |machine, _, result, when| match result {
-            Ok(()) => assert!(!machine.windows.exists(SCRATCH), "{when}"),
-            Err(_) => hcs::remove(&machine.host, scratch, true).expect("a second try"),
-        },
-    );
 }
 
 /// The process dies at every call of an import; what it leaves is no layer, and the next import to

@@ -1,0 +1,279 @@
+//! What layers may hold, where the reference is stricter or looser, and stopping half-way.
+
+use std::io::Cursor;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use layergen::TarBuilder;
+use wclayer::hcs::{self, Contents, ImportOptions};
+use wclayer::tar::TarLayerReader;
+use wclayer::volume::Privilege;
+use wclayer::{Error, ErrorKind, Progress};
+
+use crate::layers;
+use crate::support::{APP, BASE, Machine, below, chain, directory, file, messages, tar};
+
+type Build = fn(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>;
+
+fn two_layers(build: Build) -> (Machine, Result<hcs::ImportSummary, Error>) {
+    let machine = Machine::without_filter();
+    machine.import(&layers::base(), BASE, &[]).unwrap();
+    let tar = tar(|tar| {
+        tar.directory("Files", &directory(0))?;
+        build(tar)
+    });
+    let result = machine.import(&tar, APP, &[BASE]);
+    machine.assert_nothing_left("after the import");
+    (machine, result)
+}
+
+#[test]
+fn links_before_their_target_and_to_links_are_one_file() {
+    let build: Build = |tar| {
+        tar.hard_link("Files/a", "Files/b", &file(1))?;
+        tar.hard_link("Files/b", "Files/c", &file(1))?;
+        tar.file("Files/c", &file(1), b"content")?;
+        tar.hard_link("Files/d", "FILES/B", &file(1))
+    };
+    let (above, result) = two_layers(build);
+    result.unwrap();
+    let alone = Machine::new();
+    let tar = tar(|tar| {
+        tar.directory("Files", &directory(0))?;
+        build(tar)
+    });
+    alone.import(&tar, APP, &[]).unwrap();
+    for machine in [above, alone] {
+        for name in ["a", "b", "c", "d"] {
+            let object = machine.windows.look(format!("{APP}/Files/{name}")).unwrap();
+            assert_eq!((&object.data[..], object.links), (&b"content"[..], 4), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_link_that_replaces_a_file_of_the_parent_leaves_the_parent_alone() {
+    let (machine, result) = two_layers(|tar| {
+        tar.directory("Files/Windows", &directory(1))?;
+        tar.hard_link("Files/Windows/changed.txt", "Files/Windows/a.dll", &file(1))
+    });
+    result.unwrap();
+    let data = |layer| machine.windows.data(format!("{layer}/Files/Windows/changed.txt")).unwrap();
+    assert_eq!(data(APP), [7; 3000]);
+    assert_eq!(data(BASE), b"of the base");
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_its_entry_and_leaves_nothing() {
+    let rules: [(&str, Build, &str); 9] = [
+        (
+            "Files/bad",
+            |tar| tar.hard_link("Files/bad", "Files/nowhere", &file(1)),
+            "Files/nowhere",
+        ),
+        (
+            "Files/bad",
+            |tar| tar.hard_link("Files/bad", "Files/Windows", &file(1)),
+            "Files/Windows",
+        ),
+        (
+            "Files/bad",
+            |tar| tar.hard_link("Files/bad", "UtilityVM/Files/Windows/kept.sys", &file(1)),
+            "hard link",
+        ),
+        (
+            "UtilityVM/other",
+            |tar| {
+                tar.directory("UtilityVM", &directory(1))?;
+                tar.file("UtilityVM/other", &file(1), b"x")
+            },
+            "UtilityVM/Files",
+        ),
+        (
+            "UtilityVM/Files/Windows/nothing",
+            |tar| {
+                tar.directory("UtilityVM", &directory(1))?;
+                tar.whiteout("UtilityVM/Files/Windows/nothing")
+            },
+            "remove",
+        ),
+        ("Hives/Sam_Delta", |tar| tar.whiteout("Hives/Sam_Delta"), "removed"),
+        (
+            "Files/x",
+            |tar| {
+                tar.file("Files/x", &file(1), b"file")?;
+                tar.directory("Files/X", &directory(1))
+            },
+            "another kind",
+        ),
+        (
+            "Files/x/y",
+            |tar| {
+                tar.file("Files/x", &file(1), b"file")?;
+                tar.file("Files/x/y", &file(1), b"below")
+            },
+            "is a file",
+        ),
+        (
+            "Files/a",
+            |tar| {
+                tar.hard_link("Files/a", "Files/b", &file(1))?;
+                tar.hard_link("Files/b", "Files/a", &file(1))
+            },
+            "Files/",
+        ),
+    ];
+    for (entry, build, words) in rules {
+        let (machine, result) = two_layers(build);
+        let error = result.expect_err(entry);
+        let text = messages(&error).to_lowercase();
+        let has = |words: &str| text.contains(&words.to_lowercase());
+        assert!(has(entry) && has(words), "{entry}, {words}: {text}");
+        assert_eq!(error.kind(), ErrorKind::InvalidLayer, "{text}");
+        assert!(!machine.windows.exists(APP), "{entry}");
+    }
+}
+
+#[test]
+fn a_base_layer_can_remove_nothing() {
+    let machine = Machine::new();
+    let tar = tar(|tar| {
+        tar.directory("Files", &directory(0))?;
+        tar.whiteout("Files/x")
+    });
+    let error = machine.import(&tar, BASE, &[]).unwrap_err();
+    assert!(messages(&error).contains("Files/x"), "{}", messages(&error));
+    assert!(!machine.windows.exists(BASE));
+    machine.assert_nothing_left("after a refusal");
+}
+
+#[test]
+fn missing_parents_are_made_and_the_last_of_two_entries_wins() {
+    let build: Build = |tar| {
+        tar.file("Files/no/such/directory/f.txt", &file(1), b"f")?;
+        tar.file("Files/twice", &file(2), b"first, and longer")?;
+        tar.file("Files/TWICE", &file(3), b"second")
+    };
+    let (above, summary) = two_layers(build);
+    let base = Machine::new();
+    let tar = tar(|tar| {
+        tar.directory("Files", &directory(0))?;
+        build(tar)
+    });
+    let base_summary = base.import(&tar, APP, &[]);
+    for (machine, summary) in [(above, summary), (base, base_summary)] {
+        let summary = summary.unwrap();
+        let data = |path: &str| machine.windows.data(format!("{APP}/Files/{path}")).unwrap();
+        assert_eq!(data("no/such/directory/f.txt"), b"f");
+        assert_eq!(data("twice"), b"second");
+        assert!(!summary.warnings.is_empty());
+        machine.assert_nothing_left("after the import");
+    }
+}
+
+#[test]
+fn a_directory_that_the_layer_lacks_keeps_the_parents_metadata() {
+    let (machine, summary) = two_layers(|tar| tar.file("Files/Windows/new", &file(1), b"new"));
+    summary.unwrap();
+    let [own, parents] =
+        [APP, BASE].map(|layer| machine.windows.look(format!("{layer}/Files/Windows")).unwrap());
+    assert_eq!(own.security, parents.security);
+    assert_eq!(own.info, parents.info);
+}
+
+#[test]
+fn the_layer_chain_and_the_boot_files_are_kept() {
+    let machine = Machine::without_filter();
+    machine.import(&layers::base(), BASE, &[]).unwrap();
+    machine.import(&layers::app(), APP, &[BASE]).unwrap();
+    let chain = machine.windows.data(format!("{APP}/layerchain.json")).unwrap();
+    let parents: Vec<String> = serde_json::from_slice(&chain).unwrap();
+    assert_eq!(parents, [BASE]);
+    assert_eq!(machine.windows.data(format!("{APP}/bcd.bak")).unwrap(), b"boot of the layer above");
+    let boot = "UtilityVM/Files/EFI/Microsoft/Boot/BCD";
+    let changed = machine.windows.data(format!("{APP}/{boot}")).unwrap();
+    assert!(changed.ends_with(b"changed by Windows"));
+    let of_base = machine.windows.data(format!("{BASE}/{boot}")).unwrap();
+    assert_eq!(of_base, b"boot of the base changed by Windows");
+}
+
+#[test]
+fn a_layer_that_is_there_is_not_touched() {
+    let machine = Machine::new();
+    machine.import(&layers::base(), BASE, &[]).unwrap();
+    let before = below(&machine.windows, BASE);
+    let error = machine.import(&layers::base(), BASE, &[]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Exists, "{}", messages(&error));
+    assert_eq!(below(&machine.windows, BASE), before);
+    machine.assert_nothing_left("after a refusal");
+}
+
+/// Asks to stop after some questions.
+struct Patience(AtomicU32);
+
+impl Progress for Patience {
+    fn is_cancelled(&self) -> bool {
+        let before = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        before.is_err()
+    }
+}
+
+#[test]
+fn a_cancelled_import_leaves_nothing() {
+    for (contents, tar) in [
+        (Contents::Anything, layers::app()),
+        (Contents::FilesAndRemovals, layers::app_without_links()),
+    ] {
+        for patience in [0, 1, 10, 40] {
+            let machine = Machine::new();
+            machine.import(&layers::base(), BASE, &[]).unwrap();
+            let before = machine.disk();
+            let options = ImportOptions {
+                parents: chain(&[BASE]),
+                contents,
+            };
+            let mut source = TarLayerReader::new(Cursor::new(&tar));
+            let patience = Patience(AtomicU32::new(patience));
+            let result = hcs::import(&machine.host, &mut source, APP.as_ref(), &options, &patience);
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
+            machine.assert_nothing_left("after cancelling");
+            assert!(machine.disk() == before, "the disk changed");
+        }
+    }
+}
+
+#[test]
+fn a_tar_that_breaks_off_leaves_nothing() {
+    let machine = Machine::new();
+    let tar = layers::base();
+    let error = machine.import(&tar[..tar.len() / 2], BASE, &[]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidLayer, "{}", messages(&error));
+    assert!(!machine.windows.exists(BASE));
+    machine.assert_nothing_left("after a broken tar");
+}
+
+#[test]
+fn a_parent_that_is_no_layer_is_named() {
+    let machine = Machine::without_filter();
+    machine.windows.folder("/c/layers/empty");
+    for parent in ["/c/layers/empty", "/c/layers/missing"] {
+        let error = machine.import(&layers::app(), APP, &[parent]).unwrap_err();
+        let hint = error.hint().unwrap_or_default();
+        let all = format!("{} {hint}", messages(&error));
+        assert!(all.contains(parent), "{all}");
+        assert!(!machine.windows.exists(APP), "{parent}");
+        machine.assert_nothing_left("after a parent that is no layer");
+    }
+}
+
+#[test]
+fn a_privilege_that_is_not_held_is_named_before_anything_is_done() {
+    for privilege in [Privilege::Backup, Privilege::Restore] {
+        let machine = Machine::new();
+        machine.windows.deny(privilege);
+        let error = machine.import(&layers::base(), BASE, &[]).unwrap_err();
+        assert!(messages(&error).contains(privilege.name()), "{}", messages(&error));
+        assert!(error.hint().unwrap().contains("administrator"));
+        assert!(!machine.windows.exists(BASE));
+        machine.assert_nothing_left("without a privilege");
+    }
+}
