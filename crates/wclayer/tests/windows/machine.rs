@@ -1,0 +1,41 @@
+//! The machine around the files: privileges and the DLLs of the service.
+
+use wclayer::ErrorKind;
+use wclayer::volume::{Privilege, PrivilegeError, Volume};
+use wclayer::windows::{Api, NtVolume, host_compute};
+
+use crate::Result;
+
+#[test]
+fn a_root_needs_the_privileges_that_its_files_need() -> Result {
+    let volume = NtVolume::new();
+    let folder = std::env::temp_dir();
+    let only_backup = volume.enable(&[Privilege::Backup])?;
+    assert!(volume.open_root(&folder, &only_backup).is_err());
+    assert!(matches!(
+        only_backup.require(&[Privilege::Restore]),
+        Err(PrivilegeError::NotHeld(Privilege::Restore))
+    ));
+    let both = volume.enable(&[Privilege::Backup, Privilege::Restore])?;
+    drop(only_backup);
+    assert!(volume.open_root(&folder, &both).is_ok());
+    Ok(())
+}
+
+#[test]
+fn a_dll_that_is_not_there_is_named() -> Result {
+    for (api, dll) in [
+        (Api::Vmcompute, "vmcompute.dll"),
+        (Api::Computestorage, "computestorage.dll"),
+    ] {
+        match host_compute(api) {
+            Ok(found) => assert_eq!(found.service.dll(), dll),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Unsupported);
+                assert!(error.to_string().contains(dll), "{error}");
+                assert!(error.hint().is_some());
+            }
+        }
+    }
+    Ok(())
+}
