@@ -54,18 +54,22 @@ pub(crate) fn rows(summary: &mut Summary, layer: &PortableLayer) {
     summary.row("source size", units::size(descriptor.source.size));
     summary.row("tar size", units::size(descriptor.tar_size));
     summary.row("content", units::size(descriptor.content_size));
-    let parents = paths(layer.parents());
-    match parents.is_empty() {
-        true => summary.row("parents", "none (a base layer)"),
-        false => parents
-            .iter()
-            .for_each(|parent| summary.row("parent", parent)),
-    }
+    parent_rows(summary, layer.parents());
     entry_rows(summary, &descriptor.entries);
 }
 
+/// Adds a row for each parent.
+pub(crate) fn parent_rows(summary: &mut Summary, parents: &ParentChain) {
+    match parents.is_empty() {
+        true => summary.row("parents", "none (a base layer)"),
+        false => paths(parents)
+            .iter()
+            .for_each(|parent| summary.row("parent", parent)),
+    }
+}
+
 /// Adds the number of entries, and of each kind that there is, right-aligned.
-fn entry_rows(summary: &mut Summary, entries: &EntryCounts) {
+pub(crate) fn entry_rows(summary: &mut Summary, entries: &EntryCounts) {
     let total = entries.total();
     let width = total.max(entries.streams).to_string().len();
     summary.row("entries", format!("{total:>width$}"));
@@ -93,6 +97,7 @@ pub(crate) fn absolute(path: &Path) -> String {
         .to_string()
 }
 
-fn paths(chain: &ParentChain) -> Vec<String> {
+/// Returns the folders of a chain for JSON.
+pub(crate) fn paths(chain: &ParentChain) -> Vec<String> {
     chain.iter_nearest_first().map(absolute).collect()
 }

@@ -17,7 +17,7 @@ use super::legacy_writer::LegacyWriter;
 use super::{Function, HostCompute};
 use crate::chain::ParentChain;
 use crate::error::{Error, Result};
-use crate::hub::{FileEntry, LayerWriter, LinkEntry};
+use crate::hub::{Entry, FileEntry, LayerReader, LayerWriter, LinkEntry};
 use crate::path::LayerPath;
 use crate::volume::{Privileges, Volume};
 
@@ -29,6 +29,22 @@ pub enum Contents {
     /// These as well, or nobody has looked.
     #[default]
     Anything,
+}
+
+impl Contents {
+    /// Reads a source to its end to find out.
+    ///
+    /// # Errors
+    ///
+    /// Those of the source.
+    pub fn of(source: &mut (impl LayerReader + ?Sized)) -> Result<Self> {
+        while let Some(entry) = source.next_entry()? {
+            if matches!(entry, Entry::Link(_) | Entry::Opaque(_)) {
+                return Ok(Self::Anything);
+            }
+        }
+        Ok(Self::FilesAndRemovals)
+    }
 }
 
 /// What a writer has to say about a finished layer.
