@@ -1,7 +1,7 @@
 //! What can go wrong with the layers of the Host Compute Service.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::ErrorKind;
 use crate::path::LayerPath;
@@ -123,10 +123,26 @@ pub enum HcsError {
         /// The rule.
         rule: HcsRule,
     },
-    /// What a failed or killed import left could not be deleted.
-    #[error("the unfinished layer `{}` could not be deleted", path.display())]
+    /// What a failed import left could not be deleted.
+    #[error("the unfinished layer `{}` could not be deleted ({deletion})", path.display())]
     LeftBehind {
         /// The folder.
+        path: PathBuf,
+        /// Why it could not be deleted.
+        deletion: Box<crate::Error>,
+        /// Why the layer is unfinished.
+        source: Box<crate::Error>,
+    },
+    /// A folder that a layer is to be imported to has something in it, or is none.
+    #[error("`{}` is there already and no empty folder", path.display())]
+    NotEmpty {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// A path has no name that a layer could have.
+    #[error("`{}` cannot be the folder of a layer", path.display())]
+    LayerName {
+        /// The path as given.
         path: PathBuf,
     },
     /// `DestroyLayer` reported success, but something of the layer is there.
@@ -251,6 +267,20 @@ impl HcsRule {
 }
 
 impl HcsError {
+    /// Says that a layer is unfinished because of `source`, and could not be deleted either.
+    pub(crate) fn left_behind(
+        path: &Path,
+        deletion: crate::Error,
+        source: crate::Error,
+    ) -> crate::Error {
+        Self::LeftBehind {
+            path: path.to_owned(),
+            deletion: Box::new(deletion),
+            source: Box::new(source),
+        }
+        .into()
+    }
+
     /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -263,7 +293,9 @@ impl HcsError {
                 _ => ErrorKind::Io,
             },
             Self::Privilege(_) | Self::LeftBehind { .. } | Self::StillThere { .. } => ErrorKind::Io,
-            Self::ParentName { .. }
+            Self::NotEmpty { .. } => ErrorKind::Exists,
+            Self::LayerName { .. }
+            | Self::ParentName { .. }
             | Self::BaseLayer { .. }
             | Self::NoVolume { .. }
             | Self::NoParents => ErrorKind::InvalidInput,
@@ -287,6 +319,10 @@ impl HcsError {
             Self::NoParents => "Name them with -l, nearest parent first.",
             Self::LeftBehind { .. } | Self::StillThere { .. } => {
                 "Delete it with `wclayer remove --force`."
+            }
+            Self::NotEmpty { .. } => {
+                "Delete it with `wclayer remove`, or choose another path: a failed import could not \
+                 give back what is there."
             }
             Self::Incomplete { .. } => "Import it again, or delete it with `wclayer remove`.",
             Self::Entry {

@@ -17,7 +17,7 @@ use super::diagnose::explain;
 use super::error::HcsError;
 use super::parents::store_parents;
 use super::service::{ParentLayer, parent_layers};
-use super::{HostCompute, ServiceError};
+use super::{HostCompute, ServiceError, marker};
 use crate::chain::ParentChain;
 use crate::error::{Error, Result, io_error};
 use crate::volume::{Privilege, Volume};
@@ -57,15 +57,17 @@ pub fn create_scratch<V: Volume>(
             .map_err(io_error("open", layer))?
             .is_some();
         let created = create_steps(host, layer, parents, &descriptors, size);
-        if created.is_err() && !existed {
+        created.map_err(|error| {
             // Looked at first: the service may be what makes the folder disappear.
-            let explained = created.map_err(|error| explain(host, layer, parents, None, error));
-            destroy(host, layer, &privileges).map_err(|_| HcsError::LeftBehind {
-                path: layer.to_owned(),
-            })?;
-            return explained;
-        }
-        created.map_err(|error| explain(host, layer, parents, None, error))
+            let error = explain(host, layer, parents, None, error);
+            if existed {
+                return error;
+            }
+            match destroy(host, layer, &privileges) {
+                Ok(()) => error,
+                Err(deletion) => HcsError::left_behind(layer, deletion, error),
+            }
+        })
     };
     create().map_err(|error| error.of_layer("create", layer))
 }
@@ -215,9 +217,10 @@ pub fn remove<V: Volume>(host: &HostCompute<V>, layer: &Path, force: bool) -> Re
             return Err(io_error("open", layer)(missing));
         }
         match force {
-            true => destroy(host, layer, &privileges),
-            false => destroy_with_service(host, layer),
+            true => destroy(host, layer, &privileges)?,
+            false => destroy_with_service(host, layer)?,
         }
+        marker::clear(&host.volume, layer)
     };
     on_layer(host, "remove", layer, remove())
 }

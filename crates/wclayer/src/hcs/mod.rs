@@ -15,14 +15,18 @@
 mod base_layer;
 mod base_reader;
 mod base_writer;
+mod boot_files;
+mod counting;
 mod destroy;
 mod diagnose;
 mod directory_times;
 mod error;
 mod filter_reader;
 mod filter_writer;
+mod import;
 mod legacy_writer;
 mod lifecycle;
+mod marker;
 mod messages;
 mod parents;
 mod pending_links;
@@ -37,14 +41,17 @@ use crate::volume::Volume;
 
 pub use base_layer::{BaseLayerSummary, make_base_layer};
 pub use base_reader::BaseReader;
+pub use boot_files::{KeepBootFiles, RestoreBootFiles};
 pub use destroy::destroy;
 pub use diagnose::explain;
 pub use error::{HResult, HcsError, HcsRule, ServiceError, WindowsError};
 pub use filter_reader::FilterReader;
+pub use import::{ImportOptions, ImportSummary, import, import_layer};
 pub use lifecycle::{
     base_images, create_scratch, exists, expand, grant_vm_access, mount, mount_path, name_to_guid,
     remove, unmount,
 };
+pub use marker::check_complete;
 pub use parents::{resolve_parents, stored_parents};
 pub use service::{
     Exported, FilterExport, FilterImport, Function, LayerService, ParentLayer, parent_layers,
