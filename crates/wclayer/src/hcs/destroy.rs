@@ -3,7 +3,7 @@
 //! `DestroyLayer` may report success and leave files. What it leaves, ordinary calls cannot delete,
 //! because the descriptors that a layer restored deny it; opened with the backup privileges, by
 //! handle, it goes. A reparse point is deleted, never followed. Both ways can be started again after
-//! they were interrupted.
+//! they were interrupted. The mark of an interrupted import goes last.
 //!
 //! Source: hcsshim `internal/wclayer/destroylayer.go`, `internal/safefile`.
 
@@ -14,6 +14,7 @@ use ntmeta::{FileAttributes, wide};
 
 use super::HostCompute;
 use super::error::HcsError;
+use super::marker;
 use crate::error::{Result, io_error};
 use crate::path::LayerPath;
 use crate::volume::{Privileges, Root, Volume, delete_contents};
@@ -29,12 +30,12 @@ pub fn destroy<V: Volume>(
     layer: &Path,
     privileges: &Privileges,
 ) -> Result<()> {
-    if is_gone(&host.volume, layer)? {
-        return Ok(());
+    if !is_gone(&host.volume, layer)? {
+        // Whether it worked shows below.
+        let _ = host.service.destroy_layer(layer);
+        delete_by_handle(&host.volume, layer, privileges)?;
     }
-    // Whether it worked shows below.
-    let _ = host.service.destroy_layer(layer);
-    delete_by_handle(&host.volume, layer, privileges)
+    marker::clear(&host.volume, layer)
 }
 
 /// Deletes a layer with `DestroyLayer` alone and looks whether it is gone.
@@ -45,7 +46,7 @@ pub fn destroy<V: Volume>(
 pub(super) fn destroy_with_service<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<()> {
     host.service.destroy_layer(layer)?;
     match is_gone(&host.volume, layer)? {
-        true => Ok(()),
+        true => marker::clear(&host.volume, layer),
         false => Err(HcsError::StillThere {
             layer: layer.to_owned(),
         }

@@ -12,6 +12,7 @@ use std::path::Path;
 use ntmeta::FileAttributes;
 
 use super::error::{HResult, HcsError, ServiceError};
+use super::marker;
 use crate::chain::ParentChain;
 use crate::error::Error;
 use crate::layout;
@@ -125,6 +126,9 @@ impl<V: Volume> Scene<'_, V> {
             Some(attributes) if !attributes.contains(FileAttributes::DIRECTORY) => Some(format!(
                 "The parent `{shown}` is a file, not the folder of a layer: name the right one \
                  with -l."
+            )),
+            Some(_) if marker::is_set(self.volume, parent).unwrap_or(false) => Some(format!(
+                "The import of the parent layer `{shown}` was interrupted: import it again."
             )),
             Some(_) if !self.has_directory(&parent.join(layout::FILES)) => Some(format!(
                 "The parent layer `{shown}` has no `Files` folder, so Windows has not made it: \

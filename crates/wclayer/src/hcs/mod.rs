@@ -21,6 +21,7 @@ mod destroy;
 mod diagnose;
 mod directory_times;
 mod error;
+mod export;
 mod filter_reader;
 mod filter_writer;
 mod import;
@@ -30,6 +31,8 @@ mod marker;
 mod messages;
 mod parents;
 mod pending_links;
+mod reader;
+mod recognise;
 mod service;
 mod temporary;
 mod utility_image;
@@ -45,6 +48,7 @@ pub use boot_files::{KeepBootFiles, RestoreBootFiles};
 pub use destroy::destroy;
 pub use diagnose::explain;
 pub use error::{HResult, HcsError, HcsRule, ServiceError, WindowsError};
+pub use export::export;
 pub use filter_reader::FilterReader;
 pub use import::{ImportOptions, ImportSummary, import, import_layer};
 pub use lifecycle::{
@@ -53,6 +57,8 @@ pub use lifecycle::{
 };
 pub use marker::check_complete;
 pub use parents::{resolve_parents, stored_parents};
+pub use reader::{HcsLayerReader, ReaderKind, new_layer_reader};
+pub use recognise::{WindowsLayer, WindowsLayerKind, is_layer, recognise};
 pub use service::{
     Exported, FilterExport, FilterImport, Function, LayerService, ParentLayer, parent_layers,
 };

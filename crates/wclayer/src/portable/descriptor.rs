@@ -89,7 +89,7 @@ impl EntryCounts {
 
 /// Returns whether a folder is a portable layer of any version, be it damaged: whether it may be
 /// replaced or removed as one.
-pub(super) fn is_layer(folder: &Path) -> bool {
+pub fn is_layer(folder: &Path) -> bool {
     #[derive(Deserialize)]
     struct AnyVersion {
         format: String,

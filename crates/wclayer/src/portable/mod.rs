@@ -24,7 +24,7 @@ mod remove;
 mod staging;
 mod writer;
 
-pub use descriptor::{EntryCounts, FORMAT_VERSION, LayerDescriptor, SourceBlob};
+pub use descriptor::{EntryCounts, FORMAT_VERSION, LayerDescriptor, SourceBlob, is_layer};
 pub use error::{PortableError, Rule, RuleError};
 pub use export::ExportSummary;
 pub use import::{ImportOptions, import};
