@@ -13,6 +13,8 @@
 //! Source of the rules: hcsshim `internal/safefile`.
 
 mod buffered;
+#[cfg(unix)]
+pub mod host;
 mod privilege;
 
 use std::io;

@@ -1,0 +1,403 @@
+//! [`HostFile`]: a file of Linux or macOS with the face of a Windows one.
+
+use std::cell::Cell;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use ntmeta::{
+    BackupStreamDecoder, FileAttributes, FileBasicInfo, FileTime, ReparseTag, StreamEvent,
+    StreamHeader, StreamId,
+};
+use rustix::fs::{FileType, Mode, OFlags, Timespec, Timestamps};
+
+use super::metadata::{self, MAX_METADATA, UnixTime};
+use crate::volume::{Access, File, Scope, Stat};
+
+/// What a file is, which no call sets.
+const NATURE: FileAttributes = FileAttributes::DIRECTORY.union(FileAttributes::REPARSE_POINT);
+
+/// An opened file, directory or reparse point of Linux or macOS.
+#[derive(Debug)]
+pub struct HostFile {
+    object: Object,
+    /// What is to be set once more when all has been written.
+    info: Cell<Option<FileBasicInfo>>,
+    reading: Option<Reading>,
+    writing: Option<Writing>,
+}
+
+#[derive(Debug)]
+enum Object {
+    Open(fs::File),
+    /// What can only be looked at: a symbolic link, a device, a file without permission.
+    Unopened(Stat),
+}
+
+/// A backup stream on its way out.
+#[derive(Debug)]
+struct Reading {
+    before: io::Cursor<Vec<u8>>,
+    data: u64,
+    after: io::Cursor<Vec<u8>>,
+}
+
+/// A backup stream on its way in.
+#[derive(Debug, Default)]
+struct Writing {
+    decoder: BackupStreamDecoder,
+    target: Target,
+    /// Where the next bytes of the data go.
+    position: u64,
+    /// How long the data has to be in the end.
+    length: u64,
+    streams: Vec<u8>,
+    reparse_tag: Vec<u8>,
+}
+
+/// Where the body of the current stream goes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    #[default]
+    Nowhere,
+    Data,
+    Streams,
+    Reparse,
+}
+
+impl HostFile {
+    /// Opens a file or directory that was seen to be one.
+    pub(super) fn open(
+        folder: &OwnedFd,
+        name: &[u8],
+        kind: FileType,
+        access: Access,
+    ) -> io::Result<Self> {
+        let access = match (kind, access) {
+            (FileType::RegularFile, Access::Write) => OFlags::RDWR,
+            (FileType::Directory, _) => OFlags::RDONLY | OFlags::DIRECTORY,
+            _ => OFlags::RDONLY,
+        };
+        // Whatever takes its place meanwhile is not followed and not waited for.
+        let safely = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(folder, name, access | safely, Mode::empty())?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != kind {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it was replaced",
+            ));
+        }
+        Ok(Self::new(Object::Open(file.into())))
+    }
+
+    pub(super) fn create(folder: &OwnedFd, name: &[u8]) -> io::Result<Self> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o666);
+        let file = rustix::fs::openat(folder, name, flags | OFlags::NOFOLLOW, mode)?;
+        Ok(Self::new(Object::Open(file.into())))
+    }
+
+    pub(super) fn from_new_directory(directory: OwnedFd) -> Self {
+        Self::new(Object::Open(directory.into()))
+    }
+
+    pub(super) fn unopened(stat: &rustix::fs::Stat) -> Self {
+        Self::new(Object::Unopened(unopened_stat(stat)))
+    }
+
+    fn new(object: Object) -> Self {
+        Self {
+            object,
+            info: Cell::new(None),
+            reading: None,
+            writing: None,
+        }
+    }
+
+    fn opened(&self) -> io::Result<&fs::File> {
+        match &self.object {
+            Object::Open(file) => Ok(file),
+            Object::Unopened(_) => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+
+    /// Sets times and attributes now.
+    fn apply(&self, info: &FileBasicInfo) -> io::Result<()> {
+        let file = self.opened()?;
+        rustix::fs::futimens(
+            file,
+            &Timestamps {
+                last_access: timespec(info.last_access_time),
+                last_modification: timespec(info.last_write_time),
+            },
+        )?;
+        let set = modified(&rustix::fs::fstat(file)?);
+        let mut kept = *info;
+        kept.attributes -= NATURE;
+        if kept.attributes.is_empty() {
+            // As on Windows: none means that they stay.
+            kept.attributes = self.stat()?.basic_info.attributes - NATURE;
+        }
+        metadata::keep_basic_info(file.as_fd(), &kept, set)
+    }
+
+    fn start_reading(&self, scope: Scope) -> io::Result<Reading> {
+        let file = self.opened()?;
+        let stat = self.stat()?;
+        let mut streams = metadata::streams(file.as_fd())?;
+        if scope == Scope::WithoutSecurity {
+            streams.retain(|(header, _)| header.id != StreamId::SECURITY_DATA);
+        }
+        // As a layer tar has them.
+        streams.sort_by_key(|(header, _)| match header.id {
+            StreamId::SECURITY_DATA => 0,
+            StreamId::EA_DATA => 1,
+            StreamId::REPARSE_DATA => 2,
+            StreamId::ALTERNATE_DATA => 4,
+            _ => 3,
+        });
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for (header, body) in streams {
+            let part = match header.id {
+                StreamId::ALTERNATE_DATA => &mut after,
+                _ => &mut before,
+            };
+            header.encode(part);
+            part.extend(body);
+        }
+        if !stat.is_directory() && (stat.size > 0 || !stat.is_reparse_point()) {
+            StreamHeader::new(StreamId::DATA, stat.size).encode(&mut before);
+        }
+        Ok(Reading {
+            before: io::Cursor::new(before),
+            data: stat.size,
+            after: io::Cursor::new(after),
+        })
+    }
+}
+
+impl File for HostFile {
+    fn stat(&self) -> io::Result<Stat> {
+        let file = match &self.object {
+            Object::Open(file) => file,
+            Object::Unopened(stat) => return Ok(*stat),
+        };
+        let raw = rustix::fs::fstat(file)?;
+        let mut stat = unopened_stat(&raw);
+        let info = &mut stat.basic_info;
+        let nature = info.attributes & NATURE;
+        if let Some((kept, when)) = metadata::basic_info(file.as_fd())? {
+            if when == modified(&raw) {
+                *info = kept;
+            } else {
+                info.creation_time = kept.creation_time;
+                info.attributes = kept.attributes;
+            }
+            info.attributes = (info.attributes - NATURE) | nature;
+        }
+        stat.reparse_tag = metadata::reparse_tag(file.as_fd())?;
+        if stat.reparse_tag.is_some() {
+            info.attributes |= FileAttributes::REPARSE_POINT;
+        }
+        if info.attributes != FileAttributes::NORMAL {
+            // Valid only alone.
+            info.attributes -= FileAttributes::NORMAL;
+        }
+        Ok(stat)
+    }
+
+    fn set_basic_info(&self, info: &FileBasicInfo) -> io::Result<()> {
+        self.apply(info)?;
+        self.info.set(Some(*info));
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut file = self.opened()?;
+        loop {
+            match file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.opened()?.write_all(bytes)
+    }
+
+    fn backup_read(&mut self, buffer: &mut [u8], scope: Scope) -> io::Result<usize> {
+        let mut reading = match self.reading.take() {
+            Some(reading) => reading,
+            None => self.start_reading(scope)?,
+        };
+        let mut read = reading.before.read(buffer)?;
+        if read == 0 && reading.data > 0 && !buffer.is_empty() {
+            let most = usize::try_from(reading.data).map_or(buffer.len(), |n| n.min(buffer.len()));
+            read = self.read(&mut buffer[..most])?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            reading.data -= read as u64;
+        } else if read == 0 {
+            read = reading.after.read(buffer)?;
+        }
+        self.reading = Some(reading);
+        Ok(read)
+    }
+
+    fn backup_write(&mut self, mut bytes: &[u8], scope: Scope) -> io::Result<()> {
+        let mut writing = self.writing.take().unwrap_or_default();
+        let file = self.opened()?;
+        while let Some(event) = writing.decoder.decode(&mut bytes).map_err(invalid_stream)? {
+            match event {
+                StreamEvent::Header(header) => writing.start(&header, scope, file)?,
+                StreamEvent::Body(body) => writing.body(body, file)?,
+            }
+        }
+        self.writing = Some(writing);
+        Ok(())
+    }
+
+    fn close(mut self) -> io::Result<()> {
+        let Object::Open(file) = &self.object else {
+            return Ok(());
+        };
+        if let Some(writing) = self.writing.take() {
+            writing.finish(file)?;
+        }
+        // Writing has changed the times.
+        match self.info.take() {
+            Some(info) => self.apply(&info),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Writing {
+    fn start(&mut self, header: &StreamHeader, scope: Scope, file: &fs::File) -> io::Result<()> {
+        self.target = match header.id {
+            StreamId::DATA | StreamId::SPARSE_BLOCK => {
+                if file.metadata()?.is_dir() {
+                    let message = "a directory has no data";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                }
+                if header.id == StreamId::DATA {
+                    file.set_len(0)?;
+                }
+                let start = u64::try_from(header.sparse_offset.unwrap_or(0));
+                self.position = start.map_err(|_| io::ErrorKind::InvalidData)?;
+                let end = self.position.checked_add(header.size);
+                let end = end.filter(|end| i64::try_from(*end).is_ok());
+                self.length = self.length.max(end.ok_or(io::ErrorKind::InvalidData)?);
+                Target::Data
+            }
+            StreamId::SECURITY_DATA if scope == Scope::WithoutSecurity => Target::Nowhere,
+            id => {
+                let room = MAX_METADATA.saturating_sub(self.streams.len() + header.encoded_len());
+                if header.size > room as u64 {
+                    let size = usize::try_from(header.size).unwrap_or(usize::MAX);
+                    return Err(metadata::too_large(size));
+                }
+                header.encode(&mut self.streams);
+                match id {
+                    StreamId::REPARSE_DATA => Target::Reparse,
+                    _ => Target::Streams,
+                }
+            }
+        };
+        Ok(())
+    }
+
+    fn body(&mut self, body: &[u8], file: &fs::File) -> io::Result<()> {
+        match self.target {
+            Target::Nowhere => {}
+            Target::Data => {
+                file.write_all_at(body, self.position)?;
+                self.position += body.len() as u64;
+            }
+            Target::Streams => self.streams.extend_from_slice(body),
+            Target::Reparse => {
+                let missing = 4_usize.saturating_sub(self.reparse_tag.len());
+                let start = &body[..missing.min(body.len())];
+                self.reparse_tag.extend_from_slice(start);
+                self.streams.extend_from_slice(body);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, file: &fs::File) -> io::Result<()> {
+        self.decoder
+            .finish()
+            .map_err(|error| io::Error::new(io::ErrorKind::UnexpectedEof, error))?;
+        if self.length > file.metadata()?.len() {
+            file.set_len(self.length)?;
+        }
+        let tag = match self.reparse_tag.is_empty() {
+            true => None,
+            false => {
+                let tag = self.reparse_tag.try_into();
+                let tag = tag.map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+                Some(ReparseTag(u32::from_le_bytes(tag)))
+            }
+        };
+        metadata::keep_streams(file.as_fd(), &self.streams, tag)
+    }
+}
+
+fn invalid_stream(error: ntmeta::BackupStreamError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// Returns what the system itself knows of a file.
+#[allow(clippy::unnecessary_cast)] // the types differ from system to system
+pub(super) fn unopened_stat(stat: &rustix::fs::Stat) -> Stat {
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let written = file_time(modified(stat));
+    let read = file_time((stat.st_atime as i64, stat.st_atime_nsec as u32));
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&(stat.st_dev as u64).to_le_bytes());
+    id[8..].copy_from_slice(&(stat.st_ino as u64).to_le_bytes());
+    Stat {
+        basic_info: FileBasicInfo {
+            creation_time: written,
+            last_access_time: read,
+            last_write_time: written,
+            change_time: written,
+            attributes: match kind {
+                FileType::RegularFile => FileAttributes::ARCHIVE,
+                FileType::Directory => FileAttributes::DIRECTORY,
+                FileType::Symlink => FileAttributes::REPARSE_POINT,
+                _ => FileAttributes::DEVICE,
+            },
+        },
+        size: match kind {
+            FileType::RegularFile => stat.st_size as u64,
+            _ => 0,
+        },
+        links: stat.st_nlink as u32,
+        id,
+        // The tag by which Windows shows links of Linux.
+        reparse_tag: (kind == FileType::Symlink).then_some(ReparseTag::LX_SYMLINK),
+    }
+}
+
+#[allow(clippy::unnecessary_cast)] // the types differ from system to system
+fn modified(stat: &rustix::fs::Stat) -> UnixTime {
+    (stat.st_mtime as i64, stat.st_mtime_nsec as u32)
+}
+
+/// Converts a time; one that Windows cannot tell becomes its first one.
+fn file_time((seconds, nanoseconds): UnixTime) -> FileTime {
+    FileTime::from_unix(seconds, nanoseconds).unwrap_or(FileTime::from_ticks(0))
+}
+
+fn timespec(time: FileTime) -> Timespec {
+    let (tv_sec, nanoseconds) = time.to_unix();
+    Timespec {
+        tv_sec,
+        tv_nsec: nanoseconds.into(),
+    }
+}

@@ -1,0 +1,368 @@
+//! Disks of Linux and macOS: [`HostVolume`].
+//!
+//! Names below a root are opened one component after the other, relative to the directory before,
+//! and no symbolic link is followed. One that stands at the name itself is listed as a reparse
+//! point without a Windows meaning: it can be looked at and deleted, not read. A name is looked
+//! for as it is spelt first, then without case in the listing of its directory, which is
+//! remembered ([`names`]): while a volume is in use, nobody else may change what is below its
+//! roots, else names that differ in case only may be missed.
+//!
+//! What such a system cannot keep of a Windows file goes into extended attributes:
+//!
+//! | attribute | content |
+//! |---|---|
+//! | `user.wclayer.basic_info` | `FILE_BASIC_INFO`, 40 bytes; then the modification time that the file system made of it: `i64` seconds, `u32` nanoseconds, little-endian |
+//! | `user.wclayer.metadata` | all streams of the backup stream but the data: security, extended attributes, reparse data, alternate streams |
+//! | `user.wclayer.reparse_tag` | the reparse tag, little-endian, of a reparse point |
+//!
+//! The modification and access times are really set. When the modification time is another one
+//! than the attribute tells, somebody has written to the file: the system's times hold then, and
+//! only creation time and attributes are the kept ones. Without extended attributes in the file
+//! system, all times are the modification time but the access time; metadata that cannot be kept
+//! there is an error of the kind `Unsupported`, never lost in silence. Sparse files come back as
+//! plain data of the same content, with holes on the disk.
+//!
+//! There are no privileges to enable.
+
+mod file;
+mod metadata;
+mod names;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ntmeta::{FileAttributes, wide};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+
+use self::names::Names;
+use super::{Access, Kind, Listed, Privilege, PrivilegeError, Privileges, Root, Stat, Volume};
+use crate::path::LayerPath;
+
+pub use self::file::HostFile;
+
+/// The disks of this machine. Roots of one volume, and of its clones, know of each other's changes.
+#[derive(Debug, Clone, Default)]
+pub struct HostVolume {
+    names: Arc<Names>,
+}
+
+impl HostVolume {
+    /// Returns the disks of this machine.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Volume for HostVolume {
+    type Root = HostRoot;
+
+    fn enable(&self, wanted: &[Privilege]) -> Result<Privileges, PrivilegeError> {
+        Ok(Privileges::new(wanted, None))
+    }
+
+    fn open_root(&self, folder: &Path, _: &Privileges) -> io::Result<HostRoot> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(HostRoot {
+            folder: rustix::fs::open(folder, flags, Mode::empty())?,
+            path: folder.to_owned(),
+            names: Arc::clone(&self.names),
+        })
+    }
+
+    fn attributes(&self, path: &Path) -> io::Result<Option<FileAttributes>> {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_dir() => Ok(Some(FileAttributes::DIRECTORY)),
+            Ok(metadata) if metadata.is_symlink() => Ok(Some(FileAttributes::REPARSE_POINT)),
+            Ok(_) => Ok(Some(FileAttributes::ARCHIVE)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder)
+    }
+
+    fn temporary_folder(&self, inside: Option<&Path>) -> io::Result<PathBuf> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("wclayer-");
+        let folder = match inside {
+            Some(inside) => builder.tempdir_in(inside),
+            None => builder.tempdir(),
+        };
+        folder.map(tempfile::TempDir::keep)
+    }
+
+    fn delete(&self, path: &Path) -> io::Result<()> {
+        if fs::symlink_metadata(path)?.is_dir() {
+            fs::remove_dir(path)
+        } else {
+            fs::remove_file(path)
+        }
+    }
+
+    fn read_small(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        let file = fs::File::open(path)?;
+        file.take(limit.saturating_add(1))
+            .read_to_end(&mut content)?;
+        if content.len() as u64 > limit {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(content)
+    }
+
+    fn write_small(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        fs::write(path, content)
+    }
+
+    fn free_space(&self, folder: &Path) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(folder)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    fn mount(&self, _: &str, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn unmount(&self, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// A folder on Linux or macOS.
+#[derive(Debug)]
+pub struct HostRoot {
+    folder: OwnedFd,
+    path: PathBuf,
+    names: Arc<Names>,
+}
+
+/// Where a name is, or would be.
+struct Place {
+    folder: OwnedFd,
+    name: Vec<u8>,
+    /// What is there, nothing followed.
+    found: Option<rustix::fs::Stat>,
+}
+
+impl Place {
+    fn exists(self) -> io::Result<(OwnedFd, Vec<u8>, rustix::fs::Stat)> {
+        let stat = self.found.ok_or(io::ErrorKind::NotFound)?;
+        Ok((self.folder, self.name, stat))
+    }
+
+    fn is_free(self) -> io::Result<(OwnedFd, Vec<u8>)> {
+        match self.found {
+            Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            None => Ok((self.folder, self.name)),
+        }
+    }
+}
+
+impl HostRoot {
+    /// Finds a name, going through plain directories only.
+    fn locate(&self, path: &LayerPath) -> io::Result<Place> {
+        let mut folder = self.folder.try_clone()?;
+        let mut components = path.components();
+        let last = components.next_back().unwrap_or_default();
+        for component in components {
+            folder = match open_folder(&folder, component) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let (name, _) = self
+                        .names
+                        .find(&folder, component)?
+                        .ok_or(io::ErrorKind::NotFound)?;
+                    open_folder(&folder, &name)?
+                }
+                opened => opened?,
+            };
+        }
+        let found = match stat_at(&folder, last)? {
+            Some(stat) => Some((last.to_owned(), stat)),
+            None => self.names.find(&folder, last)?,
+        };
+        let (name, found) = match found {
+            Some((name, stat)) => (name, Some(stat)),
+            None => (last.to_owned(), None),
+        };
+        Ok(Place {
+            folder,
+            name,
+            found,
+        })
+    }
+
+    fn open_directory(&self, directory: Option<&LayerPath>) -> io::Result<OwnedFd> {
+        let Some(path) = directory else {
+            return open_folder(&self.folder, b".");
+        };
+        let (folder, name, _) = self.locate(path)?.exists()?;
+        open_folder(&folder, &name)
+    }
+}
+
+impl Root for HostRoot {
+    type File = HostFile;
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn open(&self, path: Option<&LayerPath>, access: Access) -> io::Result<HostFile> {
+        let Some(path) = path else {
+            return HostFile::open(&self.folder, b".", FileType::Directory, Access::Info);
+        };
+        let (folder, name, stat) = self.locate(path)?.exists()?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let opened = match kind {
+            FileType::RegularFile | FileType::Directory => {
+                HostFile::open(&folder, &name, kind, access)
+            }
+            _ if access == Access::Look => return Ok(HostFile::unopened(&stat)),
+            FileType::Symlink => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a symbolic link of this system has no meaning on Windows",
+            )),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "neither a file nor a directory",
+            )),
+        };
+        match opened {
+            Err(error)
+                if access == Access::Look && error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Ok(HostFile::unopened(&stat))
+            }
+            opened => opened,
+        }
+    }
+
+    fn create(&self, path: &LayerPath, kind: Kind) -> io::Result<HostFile> {
+        let (folder, name) = self.locate(path)?.is_free()?;
+        let file = match kind {
+            Kind::File => HostFile::create(&folder, &name)?,
+            Kind::Directory => {
+                rustix::fs::mkdirat(&folder, &name[..], Mode::from_raw_mode(0o777))?;
+                let created = open_folder(&folder, &name)?;
+                self.names.created(&created)?;
+                HostFile::from_new_directory(created)
+            }
+        };
+        self.names.add(&folder, &name)?;
+        Ok(file)
+    }
+
+    fn link(&self, from: &Self, existing: &LayerPath, new: &LayerPath) -> io::Result<()> {
+        let (from_folder, from_name, stat) = from.locate(existing)?.exists()?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {}
+            FileType::Directory => return Err(io::ErrorKind::IsADirectory.into()),
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file")),
+        }
+        let (folder, name) = self.locate(new)?.is_free()?;
+        let (old, new) = (&from_name[..], &name[..]);
+        rustix::fs::linkat(&from_folder, old, &folder, new, AtFlags::empty())?;
+        self.names.add(&folder, &name)
+    }
+
+    fn delete(&self, path: &LayerPath) -> io::Result<()> {
+        let (folder, name, stat) = self.locate(path)?.exists()?;
+        let flags = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => AtFlags::REMOVEDIR,
+            _ => AtFlags::empty(),
+        };
+        rustix::fs::unlinkat(&folder, &name[..], flags)?;
+        self.names.remove(&folder, &name, &stat)
+    }
+
+    fn list(&self, directory: Option<&LayerPath>) -> io::Result<Vec<Listed>> {
+        let folder = self.open_directory(directory)?;
+        let mut listed = Vec::new();
+        for name in names_in(&folder)? {
+            if !is_windows_name(&name) {
+                let shown = String::from_utf8_lossy(&name).into_owned();
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("`{shown}` cannot be the name of a Windows file"),
+                ));
+            }
+            // What disappears meanwhile is not there.
+            if let Some(stat) = stat_at(&folder, &name)? {
+                let attributes = attributes_at(&folder, &name, &stat)?;
+                listed.push(Listed { name, attributes });
+            }
+        }
+        listed.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(listed)
+    }
+}
+
+/// Opens a directory that names can lie in.
+fn open_folder(folder: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(folder, name, flags, Mode::empty()) {
+        Ok(opened) => match metadata::reparse_tag(opened.as_fd())? {
+            None => Ok(opened),
+            Some(_) => Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                "a reparse point, which is never followed",
+            )),
+        },
+        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            "a file or a symbolic link stands where a directory must be",
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn stat_at(folder: &OwnedFd, name: &[u8]) -> io::Result<Option<rustix::fs::Stat>> {
+    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn attributes_at(
+    folder: &OwnedFd,
+    name: &[u8],
+    stat: &rustix::fs::Stat,
+) -> io::Result<FileAttributes> {
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let known = file::unopened_stat(stat).basic_info.attributes;
+    if !matches!(kind, FileType::RegularFile | FileType::Directory) {
+        return Ok(known);
+    }
+    let opened = HostFile::open(folder, name, kind, Access::Look);
+    match opened.and_then(|file| super::File::stat(&file)) {
+        Ok(Stat { basic_info, .. }) => Ok(basic_info.attributes),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(known),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lists the names in a directory, in no order.
+fn names_in(folder: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Returns whether a name comes back from [`LayerPath`] as it is.
+fn is_windows_name(name: &[u8]) -> bool {
+    wide::is_wtf8(name) && LayerPath::parse(name).is_ok_and(|path| path.as_bytes() == name)
+}

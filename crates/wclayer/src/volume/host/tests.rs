@@ -1,0 +1,344 @@
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
+
+use ntmeta::backup_stream::{BackupStreamWriter, StreamHeader, StreamId};
+use ntmeta::{FileBasicInfo, FileTime, ReparseTag};
+use tempfile::TempDir;
+
+use super::*;
+use crate::volume::{File, Scope, delete_tree};
+
+fn folder() -> (TempDir, HostRoot) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let root = open(&HostVolume::new(), folder.path());
+    (folder, root)
+}
+
+fn open(volume: &HostVolume, folder: &Path) -> HostRoot {
+    let privileges = volume.enable(&[]).expect("none are needed");
+    volume.open_root(folder, &privileges).expect("it exists")
+}
+
+fn path(text: &str) -> LayerPath {
+    text.parse().expect(text)
+}
+
+fn make(root: &HostRoot, name: &str, kind: Kind) -> io::Result<()> {
+    root.create(&path(name), kind).and_then(File::close)
+}
+
+fn stream(parts: &[(StreamHeader, &[u8])]) -> Vec<u8> {
+    let mut writer = BackupStreamWriter::new(Vec::new());
+    for (header, body) in parts {
+        writer.begin(header).expect("memory");
+        io::Write::write_all(&mut writer, body).expect("memory");
+    }
+    writer.finish().expect("complete")
+}
+
+fn read_stream(root: &HostRoot, name: &str, scope: Scope) -> Vec<u8> {
+    let mut file = root.open(Some(&path(name)), Access::Read).expect(name);
+    let (mut all, mut piece) = (Vec::new(), [0; 7]);
+    loop {
+        match file.backup_read(&mut piece, scope).expect(name) {
+            0 => return all,
+            read => all.extend_from_slice(&piece[..read]),
+        }
+    }
+}
+
+fn info(attributes: u32) -> FileBasicInfo {
+    let time = |ticks: u64| FileTime::from_ticks(133_000_000_000_000_000 + ticks);
+    FileBasicInfo {
+        creation_time: time(1),
+        last_access_time: time(2),
+        last_write_time: time(3),
+        change_time: time(4),
+        attributes: FileAttributes::from_bits_retain(attributes),
+    }
+}
+
+/// Every call that takes a path, on a path whose component number `planted` is a symbolic link to
+/// the like of what was there.
+#[test]
+fn a_symbolic_link_at_any_component_is_never_followed() {
+    for planted in ["a", "a/b", "a/b/c"] {
+        let (outside, inside) = folder();
+        fs::create_dir_all(outside.path().join("real/b/c")).expect("a folder");
+        fs::create_dir_all(outside.path().join("root/a/b/c")).expect("a folder");
+        for tree in ["real/b/c/x", "real/c/x", "real/x"] {
+            let file = outside.path().join(tree);
+            fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+            fs::write(file, "secret").expect("a file");
+        }
+        drop(inside);
+        let place = outside.path().join("root").join(planted);
+        fs::remove_dir_all(&place).expect("a folder");
+        symlink(outside.path().join("real"), &place).expect("a link");
+        let volume = HostVolume::new();
+        let root = open(&volume, &outside.path().join("root"));
+        let behind = path(&format!("{planted}/x"));
+        let before = fs::read_dir(outside.path().join("real"))
+            .expect("listed")
+            .count();
+        for error in [
+            root.open(Some(&behind), Access::Read).err(),
+            root.create(&path(&format!("{planted}/new")), Kind::File)
+                .err(),
+            root.create(&path(&format!("{planted}/new")), Kind::Directory)
+                .err(),
+            root.link(&root, &behind, &path("linked")).err(),
+            root.delete(&behind).err(),
+            root.list(Some(&path(planted))).err(),
+            root.look(&behind).err(),
+        ] {
+            let error = error.expect(planted);
+            assert_eq!(
+                error.kind(),
+                io::ErrorKind::NotADirectory,
+                "{planted}: {error}"
+            );
+        }
+        let stat = root.look(&path(planted)).expect(planted).expect("the link");
+        assert!(stat.is_reparse_point() && !stat.is_plain_directory());
+        assert_eq!(stat.reparse_tag, Some(ReparseTag::LX_SYMLINK));
+        assert!(root.open(Some(&path(planted)), Access::Read).is_err());
+        delete_tree(&root, &path(planted)).expect("the link itself");
+        assert!(fs::symlink_metadata(&place).is_err());
+        let after = fs::read_dir(outside.path().join("real"))
+            .expect("listed")
+            .count();
+        assert_eq!(before, after, "{planted}");
+    }
+}
+
+#[test]
+fn names_are_found_in_any_case_and_keep_their_own() {
+    let (folder, root) = folder();
+    make(&root, "Dir", Kind::Directory).expect("new");
+    make(&root, "dir/ÄB.txt", Kind::File).expect("new");
+    let taken = make(&root, "DIR/äb.TXT", Kind::File).expect_err("taken");
+    assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+    let listed = root.list(Some(&path("dIR"))).expect("listed");
+    assert_eq!(listed[0].name, "ÄB.txt".as_bytes());
+    assert!(root.look(&path("DIR/ÄB.TXT")).expect("looked").is_some());
+    assert_eq!(root.look(&path("DIR/none")).expect("looked"), None);
+    // Names of others are seen, too.
+    fs::write(folder.path().join("Other"), "x").expect("a file");
+    let other = open(&HostVolume::new(), folder.path());
+    assert!(other.look(&path("oTHER")).expect("looked").is_some());
+    root.delete(&path("DIR/äb.txt")).expect("there");
+    make(&root, "dir/äb.txt", Kind::File).expect("free again");
+    delete_tree(&root, &path("dir")).expect("there");
+    make(&root, "DIR", Kind::Directory).expect("free again");
+    assert!(root.list(Some(&path("dir"))).expect("listed").is_empty());
+}
+
+#[test]
+fn of_two_names_that_differ_in_case_only_each_is_found_as_spelt() {
+    let (folder, root) = folder();
+    fs::write(folder.path().join("a"), "small").expect("a file");
+    if fs::symlink_metadata(folder.path().join("A")).is_ok() {
+        return; // The disk itself does not tell them apart.
+    }
+    fs::write(folder.path().join("A"), "LARGE.").expect("a file");
+    for (name, size) in [("a", 5), ("A", 6)] {
+        let stat = root.look(&path(name)).expect("looked").expect("there");
+        assert_eq!(stat.size, size);
+    }
+    root.delete(&path("A")).expect("there");
+    assert_eq!(
+        root.look(&path("A"))
+            .expect("looked")
+            .expect("the other")
+            .size,
+        5
+    );
+}
+
+#[test]
+fn many_names_in_one_directory_stay_quick() {
+    let (_folder, root) = folder();
+    let started = Instant::now();
+    make(&root, "d", Kind::Directory).expect("new");
+    for number in 0..20_000 {
+        make(&root, &format!("d/File{number}"), Kind::File).expect("new");
+    }
+    for number in 0..20_000 {
+        let found = root
+            .look(&path(&format!("D/fILE{number}")))
+            .expect("looked");
+        assert!(found.is_some());
+    }
+    // Quadratic, it would take minutes.
+    assert!(started.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn links_share_the_file_and_directories_have_none() {
+    let (_folder, root) = folder();
+    make(&root, "a", Kind::File).expect("new");
+    make(&root, "d", Kind::Directory).expect("new");
+    root.link(&root, &path("A"), &path("b")).expect("a link");
+    let look = |name| root.look(&path(name)).expect("looked").expect("there");
+    assert_eq!((look("a").id, look("a").links), (look("b").id, 2));
+    let error = root
+        .link(&root, &path("d"), &path("e"))
+        .expect_err("a directory");
+    assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+    let error = root.link(&root, &path("a"), &path("B")).expect_err("taken");
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    let error = root
+        .link(&root, &path("none"), &path("c"))
+        .expect_err("nothing");
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn times_and_attributes_come_back_until_somebody_writes() {
+    let (folder, root) = folder();
+    let mut file = root.create(&path("a"), Kind::File).expect("new");
+    file.set_basic_info(&info(0x1 | 0x10 | 0x20)).expect("set");
+    file.write_all(b"content").expect("written");
+    file.close().expect("closed");
+    let look = || root.look(&path("a")).expect("looked").expect("there");
+    // A file does not become a directory.
+    assert_eq!(look().basic_info, info(0x21));
+    let file = root.open(Some(&path("a")), Access::Info).expect("there");
+    file.set_basic_info(&info(0)).expect("set");
+    assert_eq!(look().basic_info, info(0x21), "no attributes: they stay");
+    fs::write(folder.path().join("a"), "other").expect("written");
+    let changed = look().basic_info;
+    assert_eq!(changed.creation_time, info(0).creation_time);
+    assert_eq!(changed.attributes, info(0x21).attributes);
+    assert!(changed.last_write_time > info(0).last_write_time);
+    root.delete(&path("a")).expect("read-only, and deleted");
+}
+
+#[test]
+fn a_backup_stream_comes_back_in_the_order_of_a_tar() {
+    let (_folder, root) = folder();
+    let name: Vec<u16> = "s".encode_utf16().collect();
+    let alternate = (StreamHeader::alternate_data(&name, 3), &b"alt"[..]);
+    let data = (StreamHeader::new(StreamId::DATA, 4), &b"data"[..]);
+    let security = (StreamHeader::new(StreamId::SECURITY_DATA, 2), &b"sd"[..]);
+    let ea = (StreamHeader::new(StreamId::EA_DATA, 2), &b"ea"[..]);
+    let written = [
+        alternate.clone(),
+        data.clone(),
+        ea.clone(),
+        security.clone(),
+    ];
+    let mut file = root.create(&path("a"), Kind::File).expect("new");
+    for piece in stream(&written).chunks(5) {
+        file.backup_write(piece, Scope::WithSecurity)
+            .expect("whole");
+    }
+    file.close().expect("closed");
+    assert_eq!(
+        read_stream(&root, "a", Scope::WithSecurity),
+        stream(&[security, ea.clone(), data.clone(), alternate.clone()])
+    );
+    assert_eq!(
+        read_stream(&root, "a", Scope::WithoutSecurity),
+        stream(&[ea, data, alternate])
+    );
+}
+
+#[test]
+fn sparse_blocks_become_content() {
+    let (folder, root) = folder();
+    let sparse = stream(&[
+        (StreamHeader::new(StreamId::DATA, 0), b""),
+        (StreamHeader::sparse_block(3, 2), b"xy"),
+        (StreamHeader::sparse_block(8, 0), b""),
+    ]);
+    let mut file = root.create(&path("a"), Kind::File).expect("new");
+    file.backup_write(&sparse, Scope::WithSecurity)
+        .expect("whole");
+    file.close().expect("closed");
+    assert_eq!(
+        fs::read(folder.path().join("a")).expect("read"),
+        b"\0\0\0xy\0\0\0"
+    );
+}
+
+#[test]
+fn a_directory_with_reparse_data_holds_no_names() {
+    let (_folder, root) = folder();
+    let body = [&0xA000_0003_u32.to_le_bytes()[..], &[0; 4]].concat();
+    let reparse = stream(&[(StreamHeader::new(StreamId::REPARSE_DATA, 8), &body)]);
+    let mut junction = root.create(&path("j"), Kind::Directory).expect("new");
+    junction
+        .backup_write(&reparse, Scope::WithSecurity)
+        .expect("whole");
+    junction.close().expect("closed");
+    let stat = root.look(&path("j")).expect("looked").expect("there");
+    assert!(stat.is_directory() && stat.is_reparse_point());
+    assert_eq!(stat.reparse_tag, Some(ReparseTag::MOUNT_POINT));
+    assert!(!root.list(None).expect("listed")[0].is_plain_directory());
+    for error in [
+        make(&root, "j/x", Kind::File).err(),
+        root.list(Some(&path("j"))).err(),
+    ] {
+        assert_eq!(error.expect("refused").kind(), io::ErrorKind::NotADirectory);
+    }
+    assert_eq!(read_stream(&root, "j", Scope::WithSecurity), reparse);
+    delete_tree(&root, &path("j")).expect("deleted");
+}
+
+#[test]
+fn what_cannot_be_kept_is_an_error() {
+    let (_folder, root) = folder();
+    let write = |name: &str, kind, bytes: &[u8]| {
+        let mut file = root.create(&path(name), kind).expect("new");
+        file.backup_write(bytes, Scope::WithSecurity)
+            .and_then(|()| file.close())
+            .expect_err("refused")
+            .kind()
+    };
+    let large = StreamHeader::new(StreamId::SECURITY_DATA, 1 << 40);
+    let mut header = Vec::new();
+    large.encode(&mut header);
+    assert_eq!(write("a", Kind::File, &header), io::ErrorKind::Unsupported);
+    let data = stream(&[(StreamHeader::new(StreamId::DATA, 1), b"x")]);
+    assert_eq!(
+        write("b", Kind::Directory, &data),
+        io::ErrorKind::InvalidData
+    );
+    assert_eq!(
+        write("c", Kind::File, &data[..15]),
+        io::ErrorKind::UnexpectedEof
+    );
+    let mut far = Vec::new();
+    StreamHeader::sparse_block(i64::MAX, 1).encode(&mut far);
+    assert_eq!(write("d", Kind::File, &far), io::ErrorKind::InvalidData);
+    let mut negative = Vec::new();
+    StreamHeader::sparse_block(-1, 1).encode(&mut negative);
+    assert_eq!(
+        write("e", Kind::File, &negative),
+        io::ErrorKind::InvalidData
+    );
+}
+
+#[test]
+fn names_that_windows_cannot_have_are_refused() {
+    for name in ["a:b", "a\\b", "x\u{1}:"] {
+        let (folder, root) = folder();
+        fs::write(folder.path().join(name), "x").expect(name);
+        let error = root.list(None).expect_err(name);
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{name}");
+    }
+}
+
+#[test]
+fn what_is_neither_file_nor_directory_is_only_looked_at() {
+    let (folder, root) = folder();
+    let pipe = folder.path().join("pipe");
+    let _pipe = std::os::unix::net::UnixListener::bind(pipe).expect("a pipe");
+    let stat = root.look(&path("pipe")).expect("looked").expect("there");
+    assert_eq!(stat.basic_info.attributes, FileAttributes::DEVICE);
+    assert!(root.open(Some(&path("pipe")), Access::Read).is_err());
+    root.delete(&path("PIPE")).expect("deleted");
+}
