@@ -233,8 +233,11 @@ pub enum HcsRule {
     #[error("below `UtilityVM` only `UtilityVM/Files` is allowed")]
     OutsideUtilityVmFiles,
     /// A utility VM on top of a parent that has none.
-    #[error("the nearest parent has no `UtilityVM/Files` to start from")]
-    ParentUtilityVmMissing,
+    #[error("the nearest parent `{}` has no `UtilityVM/Files` to start from", parent.display())]
+    ParentUtilityVmMissing {
+        /// The parent's folder.
+        parent: PathBuf,
+    },
     /// A reparse point where a directory must be.
     #[error("`{path}` is a reparse point, which is never followed")]
     ReparsePointInWay {

@@ -343,7 +343,7 @@ pub fn delete_contents<R: Root>(root: &R, directory: Option<&LayerPath>) -> io::
             open.pop();
             // The first one is the caller's.
             if let Some(path) = emptied.filter(|_| !open.is_empty()) {
-                root.delete(&path)?;
+                root.delete(&path).map_err(|error| at(&path, error))?;
             }
             continue;
         };
@@ -353,11 +353,17 @@ pub fn delete_contents<R: Root>(root: &R, directory: Option<&LayerPath>) -> io::
         }
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         if listed.is_plain_directory() {
-            let names = root.list(Some(&path))?;
+            let names = root.list(Some(&path));
+            let names = names.map_err(|error| at(&path, error))?;
             open.push((Some(path), names));
         } else {
-            root.delete(&path)?;
+            root.delete(&path).map_err(|error| at(&path, error))?;
         }
     }
     Ok(())
+}
+
+/// Says at which path below the one that was asked for an error happened.
+fn at(path: &LayerPath, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("`{path}`: {error}"))
 }

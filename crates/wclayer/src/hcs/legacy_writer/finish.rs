@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::parents::{Parents, look};
+use super::parents::{Parents, walk};
 use super::{LegacyWriter, Part};
 use crate::error::{Result, entry_error};
 use crate::hcs::base_writer::check_target;
@@ -128,7 +128,7 @@ fn find_target<V: Volume>(
         return check_target(path, target, added).map(|()| Origin::Layer);
     }
     let found = match part {
-        Part::UtilityVm => look(&writer.layer, target)?.map(|stat| (Origin::Layer, stat)),
+        Part::UtilityVm => walk(&writer.layer, target)?.map(|stat| (Origin::Layer, stat)),
         Part::Transport => {
             let found = writer.parents.find(target)?;
             found.map(|(index, stat)| (Origin::Parent(index), stat))

@@ -118,15 +118,15 @@ impl<'a, V: Volume> LegacyWriter<'a, V> {
     /// metadata, as far as a parent has them.
     fn inherit_directories(&mut self, path: &LayerPath) -> Result<()> {
         for directory in self.transport.missing(path)? {
-            if !self.inherit(&directory)? {
+            if !self.inherit(&directory, path)? {
                 break;
             }
         }
         Ok(())
     }
 
-    fn inherit(&mut self, directory: &LayerPath) -> Result<bool> {
-        let Some((parent, stat)) = self.parents.with_directory(directory)? else {
+    fn inherit(&mut self, directory: &LayerPath, entry: &LayerPath) -> Result<bool> {
+        let Some((parent, stat)) = self.parents.with_directory(directory, entry)? else {
             return Ok(false);
         };
         copy_directory(parent, &stat, directory, &mut self.transport)?;
@@ -227,7 +227,7 @@ impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
         if is_in(layout::FILES) {
             self.inherit_directories(directory)?;
             if !self.transport.contains(directory) {
-                self.inherit(directory)?;
+                self.inherit(directory, directory)?;
             }
             self.opaque.insert(directory.clone());
             Ok(())

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use ntmeta::ReparseTag;
+
 use crate::chain::ParentChain;
 use crate::error::{Error, Result, entry_error, io_error};
-use crate::hcs::is_absent;
+use crate::hcs::{HcsRule, is_absent};
 use crate::path::LayerPath;
 use crate::volume::{Listed, Privileges, Root, Stat, Volume};
 
@@ -43,18 +45,32 @@ impl<R: Root> Parents<R> {
     /// Finds the first parent that has something at a path.
     pub(super) fn find(&self, path: &LayerPath) -> Result<Option<(usize, Stat)>> {
         for (index, root) in self.nearest_first.iter().enumerate() {
-            if let Some(stat) = look(root, path)? {
+            if let Some(stat) = walk(root, path)? {
                 return Ok(Some((index, stat)));
             }
         }
         Ok(None)
     }
 
-    /// Finds the first parent where names can lie below a path.
-    pub(super) fn with_directory(&self, path: &LayerPath) -> Result<Option<(&R, Stat)>> {
+    /// Finds the first parent where `directory`, above the entry `entry`, is a plain directory.
+    /// Refuses an entry that would lie below a file, a link or a junction of a parent; other
+    /// reparse points are placeholders of Windows for directories of the layers further down.
+    pub(super) fn with_directory(
+        &self,
+        directory: &LayerPath,
+        entry: &LayerPath,
+    ) -> Result<Option<(&R, Stat)>> {
         for root in &self.nearest_first {
-            if let Some(stat) = plain_directory(root, path)? {
+            let Some(stat) = walk(root, directory)? else {
+                continue;
+            };
+            let path = directory.clone();
+            if stat.is_plain_directory() {
                 return Ok(Some((root, stat)));
+            } else if stat.reparse_tag.is_some_and(ReparseTag::is_name_surrogate) {
+                return Err(HcsRule::ReparsePointInWay { path }.broken_by(entry));
+            } else if !stat.is_directory() {
+                return Err(HcsRule::FileInWay { path }.broken_by(entry));
             }
         }
         Ok(None)
@@ -82,8 +98,8 @@ pub(super) fn look<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> 
     }
 }
 
-/// Returns what is at a path if it is a plain directory in plain directories only.
-pub(super) fn plain_directory<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> {
+/// Returns what is at a path if it lies in plain directories only.
+pub(super) fn walk<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> {
     let mut above: Vec<_> = std::iter::successors(path.parent(), LayerPath::parent).collect();
     above.reverse();
     for directory in above {
@@ -91,7 +107,12 @@ pub(super) fn plain_directory<R: Root>(root: &R, path: &LayerPath) -> Result<Opt
             return Ok(None);
         }
     }
-    Ok(look(root, path)?.filter(Stat::is_plain_directory))
+    look(root, path)
+}
+
+/// Returns what is at a path if it is a plain directory in plain directories only.
+pub(super) fn plain_directory<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> {
+    Ok(walk(root, path)?.filter(Stat::is_plain_directory))
 }
 
 /// Lists a directory with whole paths.

@@ -8,9 +8,9 @@ use std::io;
 use ntmeta::{FileAttributes, FileBasicInfo};
 
 use super::copy::clone_tree;
-use super::parents::{list, look, plain_directory};
+use super::parents::{list, look, plain_directory, walk};
 use crate::error::{Result, entry_error};
-use crate::hcs::{HcsRule, is_absent};
+use crate::hcs::HcsRule;
 use crate::hub::FileEntry;
 use crate::layout;
 use crate::path::LayerPath;
@@ -57,12 +57,13 @@ impl<F: File> UtilityVmWriter<F> {
             return Ok(());
         }
         let files = layout::path(layout::UTILITY_VM_FILES);
-        let has_files = |parent: &&R| plain_directory(*parent, &files).map(|found| found.is_some());
+        // A writer of this kind has parents.
         let Some(parent) = parent else {
-            return Err(HcsRule::ParentUtilityVmMissing.broken_by(entry));
+            return Err(HcsRule::UtilityVmMissing.broken_by(entry));
         };
-        if !has_files(&parent)? {
-            return Err(HcsRule::ParentUtilityVmMissing.broken_by(entry));
+        if plain_directory(parent, &files)?.is_none() {
+            let parent = parent.path().to_owned();
+            return Err(HcsRule::ParentUtilityVmMissing { parent }.broken_by(entry));
         }
         let top = layout::path(layout::UTILITY_VM);
         layer
@@ -131,10 +132,8 @@ impl<F: File> UtilityVmWriter<F> {
         match self.added.get(path) {
             Some(Added::Directory) => self.remove_contents(layer, path),
             Some(_) => Ok(()),
-            None => match delete_tree(layer, path) {
-                Err(error) if is_absent(&error) => Err(HcsRule::RemovalOfNothing.broken_by(path)),
-                deleted => deleted.map_err(entry_error("delete", layer.path(), path)),
-            },
+            None if walk(layer, path)?.is_none() => Err(HcsRule::RemovalOfNothing.broken_by(path)),
+            None => delete_tree(layer, path).map_err(entry_error("delete", layer.path(), path)),
         }
     }
 
