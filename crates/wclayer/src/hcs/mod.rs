@@ -25,6 +25,8 @@ mod export;
 mod filter_reader;
 mod filter_writer;
 mod import;
+#[cfg(any(windows, test))]
+pub(crate) mod layer_data;
 mod legacy_writer;
 mod lifecycle;
 mod marker;

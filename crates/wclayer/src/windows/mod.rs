@@ -21,6 +21,7 @@
 
 mod abi;
 mod backup;
+mod computestorage;
 mod file;
 mod library;
 mod messages;
@@ -29,6 +30,7 @@ mod native_write;
 mod nt;
 mod privileges;
 mod root;
+mod virtual_disk;
 mod vmcompute;
 mod volume;
 
@@ -64,10 +66,16 @@ pub fn host_compute(api: Api) -> Result<HostCompute<NtVolume>> {
 }
 
 fn service(api: Api) -> Result<Box<dyn LayerService>, HcsError> {
+    let vmcompute = || -> Result<Box<dyn LayerService>, HcsError> {
+        Ok(Box::new(vmcompute::Vmcompute::load()?))
+    };
+    let computestorage = || -> Result<Box<dyn LayerService>, HcsError> {
+        Ok(Box::new(computestorage::Computestorage::load()?))
+    };
     match api {
-        Api::Vmcompute | Api::Auto => Ok(Box::new(vmcompute::Vmcompute::load()?)),
-        Api::Computestorage => Err(HcsError::NoService {
-            dll: "computestorage.dll",
-        }),
+        Api::Vmcompute => vmcompute(),
+        Api::Computestorage => computestorage(),
+        // The error is about the first: it is what is missing where the feature is not installed.
+        Api::Auto => vmcompute().or_else(|error| computestorage().map_err(|_| error)),
     }
 }

@@ -20,7 +20,7 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_ATTRIBUTE_NORMAL, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, SYNCHRONIZE,
 };
-use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
+use windows_sys::Win32::System::IO::{DeviceIoControl, IO_STATUS_BLOCK};
 
 /// `OBJ_CASE_INSENSITIVE`: names are looked up without case.
 const CASE_INSENSITIVE: u32 = 0x40;
@@ -169,6 +169,34 @@ pub(super) fn control(
         check(status)?;
     }
     Ok(block.Information.min(output.len()))
+}
+
+/// As [`control`], for the driver below the file system.
+pub(super) fn device_control(
+    file: &File,
+    code: u32,
+    input: &[u8],
+    output: &mut [u8],
+) -> io::Result<usize> {
+    let mut length = 0;
+    // SAFETY: both buffers are as long as is said; the handle is synchronous, so nothing is
+    // written after the return.
+    let done = unsafe {
+        DeviceIoControl(
+            file.as_raw_handle(),
+            code,
+            input.as_ptr().cast(),
+            input.len() as u32,
+            output.as_mut_ptr().cast(),
+            output.len() as u32,
+            &raw mut length,
+            std::ptr::null_mut(),
+        )
+    };
+    if done == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(output.len().min(length as usize))
 }
 
 /// A buffer of bytes at an address that the kernel takes.

@@ -124,7 +124,7 @@ impl Volume for NtVolume {
 }
 
 /// Opens a folder that the user named; on the way to it everything is followed.
-fn open_folder(folder: &Path) -> io::Result<NtRoot> {
+pub(super) fn open_folder(folder: &Path) -> io::Result<NtRoot> {
     let path = std::path::absolute(folder)?;
     let handle = OpenOptions::new()
         .access_mode(GENERIC_READ)
