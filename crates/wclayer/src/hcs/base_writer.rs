@@ -215,6 +215,7 @@ impl<V: Volume> LayerWriter for BaseWriter<'_, V> {
         let files = layout::path(layout::UTILITY_VM_FILES);
         if self.added.get(&files) == Some(Added::Directory) {
             process_utility_vm(&*self.host.service, &self.root)?;
+            self.times.reapply_utility_vm(&self.root)?;
         }
         Ok(WriterSummary {
             warnings: self.warnings,

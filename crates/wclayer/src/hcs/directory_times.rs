@@ -12,6 +12,7 @@ use std::io;
 use ntmeta::FileBasicInfo;
 
 use crate::error::{Result, entry_error};
+use crate::layout;
 use crate::path::LayerPath;
 use crate::volume::{Access, File, Root};
 
@@ -30,7 +31,21 @@ impl DirectoryTimes {
     /// Applies them below `root`, what lies deeper first; what is no plain directory any more is
     /// left alone.
     pub(super) fn reapply<R: Root>(&self, root: &R) -> Result<()> {
-        for (path, info) in self.directories.iter().rev() {
+        self.reapply_where(root, |_| true)
+    }
+
+    /// Applies those of the utility VM once more: `ProcessUtilityImage` puts disks into it and
+    /// changes its boot files.
+    pub(super) fn reapply_utility_vm<R: Root>(&self, root: &R) -> Result<()> {
+        let top = layout::UTILITY_VM;
+        self.reapply_where(root, |path| {
+            layout::is(path, top) || layout::is_below(path, top)
+        })
+    }
+
+    fn reapply_where<R: Root>(&self, root: &R, wanted: impl Fn(&LayerPath) -> bool) -> Result<()> {
+        let wanted = |(path, _): &(&LayerPath, _)| wanted(path);
+        for (path, info) in self.directories.iter().rev().filter(wanted) {
             apply(root, path, info).map_err(entry_error("set the times of", root.path(), path))?;
         }
         Ok(())

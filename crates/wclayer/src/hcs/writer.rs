@@ -65,7 +65,7 @@ pub struct HcsLayerWriter<'a, V: Volume> {
 
 /// The three writers.
 enum WriterKind<'a, V: Volume> {
-    Base(BaseWriter<'a, V>),
+    Base(Box<BaseWriter<'a, V>>),
     Filter(FilterWriter<'a>),
     Legacy(Box<LegacyWriter<'a, V>>),
 }
@@ -84,7 +84,7 @@ pub fn new_layer_writer<'a, V: Volume>(
 ) -> Result<HcsLayerWriter<'a, V>> {
     let filter_can = contents == Contents::FilesAndRemovals;
     let kind = if parents.is_empty() {
-        WriterKind::Base(BaseWriter::new(host, layer, privileges)?)
+        WriterKind::Base(Box::new(BaseWriter::new(host, layer, privileges)?))
     } else if filter_can && host.service.has(Function::ImportLayerBegin) {
         WriterKind::Filter(FilterWriter::new(host, layer, parents)?)
     } else {
@@ -104,7 +104,7 @@ impl<V: Volume> HcsLayerWriter<'_, V> {
             return Err(Error::AfterError);
         }
         let result = match &mut self.kind {
-            WriterKind::Base(writer) => call(writer),
+            WriterKind::Base(writer) => call(&mut **writer),
             WriterKind::Filter(writer) => call(writer),
             WriterKind::Legacy(writer) => call(&mut **writer),
         };

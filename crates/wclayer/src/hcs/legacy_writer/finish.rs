@@ -55,6 +55,7 @@ pub(super) fn finish<V: Volume>(mut writer: LegacyWriter<'_, V>) -> Result<Write
     writer.times.reapply(layer)?;
     if writer.utility_vm.is_started() {
         process_utility_vm(service, layer)?;
+        writer.times.reapply_utility_vm(layer)?;
     }
     if let Err(error) = writer.temporary.delete() {
         warnings.push(error.to_string());
