@@ -80,10 +80,14 @@ impl Command {
     /// Returns whether the result is to be printed as JSON.
     pub(crate) fn wants_json(&self) -> bool {
         match self {
+            Self::Create(arguments) => arguments.json,
             Self::Export(arguments) => arguments.json,
             Self::Import(arguments) => arguments.json,
             Self::Info(arguments) => arguments.json,
+            Self::Makebaselayer(arguments) => arguments.json,
+            Self::Mount(arguments) => arguments.json,
             Self::Remove(arguments) => arguments.json,
+            Self::Unmount(arguments) => arguments.json,
             _ => false,
         }
     }

@@ -25,8 +25,6 @@ pub(crate) enum CliError {
     NeedsHostCompute {
         /// The command's name.
         command: &'static str,
-        /// Why Windows alone would not help.
-        source: NoWindowsPart,
     },
     /// A tar would go to a terminal.
     #[error("a layer tar is not written to a terminal")]
@@ -42,20 +40,7 @@ pub(crate) enum CliError {
     Signals(#[source] io::Error),
 }
 
-/// What this version lacks.
-#[derive(Debug, thiserror::Error)]
-#[error("this version of wclayer does not contain the Windows part yet, on any system")]
-pub(crate) struct NoWindowsPart;
-
 impl CliError {
-    /// Says that `command` cannot be carried out by this version.
-    pub(crate) fn needs_host_compute(command: &'static str) -> Self {
-        Self::NeedsHostCompute {
-            command,
-            source: NoWindowsPart,
-        }
-    }
-
     /// Returns the kind of failure.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {

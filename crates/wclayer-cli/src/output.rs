@@ -81,7 +81,11 @@ impl Output {
     }
 
     /// Prints the result of a command: JSON where asked for, else the summary, unless quiet.
-    pub(crate) fn result(&self, summary: &Summary, json: &impl Serialize) -> Result<(), CliError> {
+    pub(crate) fn result(
+        &self,
+        summary: &impl fmt::Display,
+        json: &impl Serialize,
+    ) -> Result<(), CliError> {
         if self.json {
             return finish(print_json(json));
         }

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use wclayer::portable::PortableLayer;
+use serde::Serialize;
+use wclayer::hcs::{self, WindowsLayer, WindowsLayerKind};
+use wclayer::portable::{self, PortableLayer};
 
+use super::host_compute::Disks;
 use crate::errors::CliError;
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
@@ -15,7 +18,8 @@ Example:
 
 /// Show what a layer is: DiffID, source, sizes, parents, entries
 ///
-/// Reads the layer's descriptor only: the content is verified by `export`.
+/// Of a portable layer the descriptor is read: the content is verified by `export`. A layer of
+/// Windows is looked at from outside: what it is, whether it is complete, its parents.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct Arguments {
@@ -27,8 +31,29 @@ pub(crate) struct Arguments {
     path: PathBuf,
 }
 
+/// A layer of Windows as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WindowsLayerJson {
+    path: String,
+    format: &'static str,
+    kind: &'static str,
+    complete: bool,
+    utility_vm: bool,
+    parents: Option<Vec<String>>,
+}
+
 /// Prints the layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    if !portable::is_layer(&arguments.path)
+        && let Some(layer) = hcs::recognise(&Disks::new(), &arguments.path)?
+    {
+        return show_windows_layer(arguments, &layer, output);
+    }
+    show_portable_layer(arguments, output)
+}
+
+fn show_portable_layer(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let layer = PortableLayer::open(&arguments.path)?;
     let descriptor = layer.descriptor();
     output.step(format_args!(
@@ -44,4 +69,50 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         .iter()
         .for_each(|warning| output.warn(warning));
     Ok(())
+}
+
+fn show_windows_layer(
+    arguments: &Arguments,
+    layer: &WindowsLayer,
+    output: &Output,
+) -> Result<(), CliError> {
+    let json = WindowsLayerJson {
+        path: layer_view::absolute(&arguments.path),
+        format: "windows",
+        kind: match layer.kind {
+            WindowsLayerKind::Base => "base",
+            WindowsLayerKind::Layer => "layer",
+            WindowsLayerKind::Scratch => "scratch",
+            WindowsLayerKind::Unknown => "unknown",
+        },
+        complete: layer.is_complete,
+        utility_vm: layer.has_utility_vm,
+        parents: layer.parents.as_ref().map(layer_view::paths),
+    };
+    output.step(format_args!(
+        "recognised a layer of Windows at `{}`",
+        json.path
+    ));
+    let mut summary = Summary::new(format!("Layer `{}`", arguments.path.display()));
+    let kind = match layer.kind {
+        WindowsLayerKind::Base => "base layer of Windows",
+        WindowsLayerKind::Layer => "layer of Windows",
+        WindowsLayerKind::Scratch => "scratch layer of Windows",
+        WindowsLayerKind::Unknown => "layer of Windows, with or without parents",
+    };
+    summary.row("kind", kind);
+    let complete = match layer.is_complete {
+        true => "yes",
+        false => "no, its import was interrupted",
+    };
+    summary.row("complete", complete);
+    summary.row(
+        "utility VM",
+        if layer.has_utility_vm { "yes" } else { "no" },
+    );
+    match &layer.parents {
+        None => summary.row("parents", "not known: it has no layerchain.json"),
+        Some(parents) => layer_view::parent_rows(&mut summary, parents),
+    }
+    output.result(&summary, &json)
 }

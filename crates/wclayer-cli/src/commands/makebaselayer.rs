@@ -1,21 +1,86 @@
-//! `makebaselayer`: a folder of files as a base layer. Understood, but not yet carried out.
+//! `makebaselayer`: a folder of files as a base layer.
 
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
+use wclayer::LayerPath;
+use wclayer::hcs;
 
-const NEEDS: &str = "\
+use super::host_compute::{self, HostComputeOptions};
+use crate::errors::CliError;
+use crate::layer_view;
+use crate::output::{Output, Summary};
+
+const EXAMPLE: &str = "\
 Example:
   wclayer makebaselayer C:\\layers\\base
 
-Needs Windows with the Host Compute Service (vmcompute.dll). This version of wclayer does not
-contain the Windows part yet: the command ends with an error on every system.";
+Needs Windows with the Host Compute Service (vmcompute.dll) and the privileges SeBackupPrivilege
+and SeRestorePrivilege: run it from an elevated prompt.";
 
-/// Convert a directory containing `Files` into a base layer (not in this version)
+/// Convert a directory containing `Files` into a base layer
+///
+/// Registry hives in `Files\Windows\System32\config` that are valid are kept, those that are
+/// missing or have no byte become empty hives. A folder that is not suitable is left as it is.
 #[derive(Debug, Args)]
-#[command(after_long_help = NEEDS)]
+#[command(after_long_help = EXAMPLE)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    host: HostComputeOptions,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Folder to convert
     #[arg(value_name = "PATH")]
-    pub(crate) path: PathBuf,
+    path: PathBuf,
+}
+
+/// The result as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MakeBaseLayerJson {
+    path: String,
+    created_hives: Vec<String>,
+    replaced_hives: Vec<String>,
+    kept_hives: Vec<String>,
+    utility_vm: bool,
+}
+
+/// Makes a base layer of a folder.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    let host = arguments.host.open("makebaselayer", output)?;
+    let folder = host_compute::absolute(&arguments.path)?;
+    let made = hcs::make_base_layer(&host, &folder)?;
+    for hive in &made.replaced_hives {
+        output.warn(&format!(
+            "`{hive}` had no byte, which Windows Server 2025 refuses: it is an empty hive now"
+        ));
+    }
+    let json = MakeBaseLayerJson {
+        path: layer_view::absolute(&folder),
+        created_hives: names(&made.created_hives),
+        replaced_hives: names(&made.replaced_hives),
+        kept_hives: names(&made.kept_hives),
+        utility_vm: made.has_utility_vm,
+    };
+    let mut summary = Summary::new(format!("Made `{}` a base layer", arguments.path.display()));
+    for (label, hives) in [
+        ("hives kept", &json.kept_hives),
+        ("hives created", &json.created_hives),
+        ("hives replaced", &json.replaced_hives),
+    ] {
+        if !hives.is_empty() {
+            summary.row(label, hives.join(", "));
+        }
+    }
+    summary.row("utility VM", if json.utility_vm { "yes" } else { "no" });
+    output.result(&summary, &json)
+}
+
+fn names(hives: &[LayerPath]) -> Vec<String> {
+    hives
+        .iter()
+        .map(|hive| String::from_utf8_lossy(hive.file_name()).into_owned())
+        .collect()
 }

@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod export;
+pub(crate) mod host_compute;
 pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod makebaselayer;
@@ -18,14 +19,14 @@ use crate::output::Output;
 /// Carries a command out.
 pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
     match command {
-        Command::Create(_) => Err(CliError::needs_host_compute("create")),
+        Command::Create(arguments) => create::run(&arguments, output),
         Command::Export(arguments) => export::run(&arguments, output),
         Command::Import(arguments) => import::run(&arguments, output),
         Command::Info(arguments) => info::run(&arguments, output),
-        Command::Makebaselayer(_) => Err(CliError::needs_host_compute("makebaselayer")),
-        Command::Mount(_) => Err(CliError::needs_host_compute("mount")),
+        Command::Makebaselayer(arguments) => makebaselayer::run(&arguments, output),
+        Command::Mount(arguments) => mount::run(&arguments, output),
         Command::Remove(arguments) => remove::run(&arguments, output),
-        Command::Unmount(_) => Err(CliError::needs_host_compute("unmount")),
+        Command::Unmount(arguments) => unmount::run(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

@@ -1,27 +1,78 @@
-//! `mount`: a writable layer as a volume. Understood, but not yet carried out.
+//! `mount`: a writable layer as a volume.
 
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
+use wclayer::hcs;
 
-const NEEDS: &str = "\
-Example:
+use super::host_compute::{self, HostComputeOptions};
+use crate::errors::CliError;
+use crate::layer_view;
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
   wclayer mount -l C:\\layers\\app -l C:\\layers\\base C:\\layers\\scratch C:\\mnt
+  wclayer mount C:\\layers\\scratch
 
-Needs Windows with the Host Compute Service (vmcompute.dll). This version of wclayer does not
-contain the Windows part yet: the command ends with an error on every system.";
+Needs Windows with the Host Compute Service (vmcompute.dll), an administrator, and the privilege
+SeManageVolumePrivilege: run it from an elevated prompt.";
 
-/// Activate a scratch layer, optionally mounted to a target (not in this version)
+/// Activate a scratch layer, optionally mounted to a target
+///
+/// Prints where its files are: TARGET when that is given, else the path of the volume. When a step
+/// fails, those before it are undone.
 #[derive(Debug, Args)]
-#[command(after_long_help = NEEDS)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// Folder of a parent layer of the scratch layer; repeat it for each, nearest parent first
-    #[arg(short, long = "layer", value_name = "PARENT", required = true)]
-    pub(crate) layers: Vec<PathBuf>,
+    ///
+    /// Not needed for a layer that `wclayer create` made, which knows its parents. When only the
+    /// nearest is given, its own parents are found by themselves, if it knows them.
+    #[arg(short, long = "layer", value_name = "PARENT")]
+    layers: Vec<PathBuf>,
+    #[command(flatten)]
+    host: HostComputeOptions,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Folder of the scratch layer
     #[arg(value_name = "SCRATCH")]
-    pub(crate) scratch: PathBuf,
-    /// Folder to mount it on
+    scratch: PathBuf,
+    /// Empty folder to mount it on
     #[arg(value_name = "TARGET")]
-    pub(crate) target: Option<PathBuf>,
+    target: Option<PathBuf>,
+}
+
+/// The result as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MountJson<'a> {
+    path: String,
+    volume: &'a str,
+    target: Option<String>,
+}
+
+/// Mounts a scratch layer.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    let host = arguments.host.open("mount", output)?;
+    let scratch = host_compute::absolute(&arguments.scratch)?;
+    let target = arguments
+        .target
+        .as_deref()
+        .map(host_compute::absolute)
+        .transpose()?;
+    let parents = host_compute::parents(&host, &scratch, &arguments.layers, output)?;
+    let volume = hcs::mount(&host, &scratch, &parents, target.as_deref())?;
+    output.step(format_args!("mounted {volume}"));
+    let target = target.as_deref().map(layer_view::absolute);
+    let json = MountJson {
+        path: layer_view::absolute(&scratch),
+        volume: &volume,
+        target: target.clone(),
+    };
+    // This one line, as the reference prints it.
+    let place = target.as_deref().unwrap_or(&volume);
+    output.result(&format_args!("{place}\n"), &json)
 }

@@ -1,24 +1,65 @@
-//! `unmount`: the end of a mounted writable layer. Understood, but not yet carried out.
+//! `unmount`: the end of a mounted writable layer.
 
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
+use wclayer::hcs;
 
-const NEEDS: &str = "\
-Example:
+use super::host_compute::{self, HostComputeOptions};
+use crate::errors::CliError;
+use crate::layer_view;
+use crate::output::{Output, Summary};
+
+const EXAMPLES: &str = "\
+Examples:
   wclayer unmount C:\\layers\\scratch C:\\mnt
+  wclayer unmount C:\\layers\\scratch
 
-Needs Windows with the Host Compute Service (vmcompute.dll). This version of wclayer does not
-contain the Windows part yet: the command ends with an error on every system.";
+Needs Windows with the Host Compute Service (vmcompute.dll), an administrator, and the privilege
+SeManageVolumePrivilege: run it from an elevated prompt.";
 
-/// Deactivate a scratch layer, optionally unmounting it (not in this version)
+/// Deactivate a scratch layer, optionally unmounting it
+///
+/// A step that fails does not keep the later ones from being done; the first failure is reported.
 #[derive(Debug, Args)]
-#[command(after_long_help = NEEDS)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    host: HostComputeOptions,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Folder of the scratch layer
     #[arg(value_name = "SCRATCH")]
-    pub(crate) scratch: PathBuf,
+    scratch: PathBuf,
     /// Folder that it is mounted on
     #[arg(value_name = "TARGET")]
-    pub(crate) target: Option<PathBuf>,
+    target: Option<PathBuf>,
+}
+
+/// The result as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UnmountJson {
+    path: String,
+    target: Option<String>,
+}
+
+/// Unmounts a scratch layer.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    let host = arguments.host.open("unmount", output)?;
+    let scratch = host_compute::absolute(&arguments.scratch)?;
+    let target = arguments
+        .target
+        .as_deref()
+        .map(host_compute::absolute)
+        .transpose()?;
+    hcs::unmount(&host, &scratch, target.as_deref())?;
+    let summary = Summary::new(format!("Unmounted `{}`", arguments.scratch.display()));
+    let json = UnmountJson {
+        path: layer_view::absolute(&scratch),
+        target: target.as_deref().map(layer_view::absolute),
+    };
+    output.result(&summary, &json)
 }

@@ -100,3 +100,45 @@ fn colour_is_for_terminals_unless_asked_for() {
     let failed = work.run(&["--color", "always", "info", "nowhere"]);
     assert!(failed.stderr.starts_with("\x1B["), "{}", failed.stderr);
 }
+
+#[test]
+fn a_layer_of_windows_is_recognised_from_outside() {
+    let work = Workplace::new();
+    work.create_folder("base/Files");
+    work.create_folder("base/UtilityVM/Files");
+    work.write("base/layerchain.json", b"null");
+    work.create_folder("bare/Files");
+    work.create_folder("scratch");
+    work.write("scratch/sandbox.vhdx", b"disk");
+    work.create_folder("half");
+    work.write(".half.wclayer-importing", b"");
+    let info = |path: &str| work.run(&["info", "--json", path]).succeeds().json();
+    let base = info("base");
+    assert_eq!(
+        members(&base),
+        ["complete", "format", "kind", "parents", "path", "utilityVm"]
+    );
+    assert_eq!(base["format"], "windows");
+    assert_eq!(base["kind"], "base");
+    assert_eq!(base["complete"], true);
+    assert_eq!(base["utilityVm"], true);
+    assert_eq!(base["parents"], serde_json::json!([]));
+    let bare = info("bare");
+    assert_eq!(bare["kind"], "unknown");
+    assert_eq!(bare["parents"], serde_json::json!(null));
+    assert_eq!(info("scratch")["kind"], "scratch");
+    assert_eq!(info("half")["complete"], false);
+    let run = work.run(&["info", "half"]).succeeds();
+    assert!(
+        run.text().contains("import was interrupted"),
+        "{}",
+        run.text()
+    );
+
+    let parent = serde_json::json!([work.path("base")]);
+    work.write("bare/layerchain.json", parent.to_string().as_bytes());
+    assert_eq!(info("bare")["kind"], "layer");
+    assert_eq!(info("bare")["parents"], parent);
+    work.write("bare/tombstones.txt", b"");
+    work.run(&["info", "bare"]).fails("is not a portable layer");
+}

@@ -92,3 +92,18 @@ fn links_are_not_followed() {
     assert_eq!(work.list("precious"), ["file"]);
     assert_eq!(work.list("."), ["link", "precious"]);
 }
+
+#[cfg(not(windows))]
+#[test]
+fn a_layer_of_windows_needs_windows_and_stays() {
+    let work = Workplace::new();
+    work.create_folder("base/Files");
+    work.create_folder("scratch");
+    work.write("scratch/sandbox.vhdx", b"disk");
+    for path in ["base", "scratch"] {
+        work.run(&["remove", "--force", path])
+            .fails("`remove` needs Windows with the Host Compute Service");
+    }
+    assert_eq!(work.list("."), ["base", "scratch"]);
+    assert_eq!(work.list("scratch"), ["sandbox.vhdx"]);
+}

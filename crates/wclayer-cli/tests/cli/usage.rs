@@ -35,9 +35,11 @@ fn wrong_usage_ends_with_2() {
         "info",
         "remove a b",
         "create",
+        "create x",
+        "create -l a --size much x",
+        "create -l a --api winapi x",
         "create x y",
         "create -l",
-        "mount x",
         "mount -l a x y z",
         "unmount",
         "unmount a b c",
@@ -128,11 +130,6 @@ fn commands_of_windows_say_what_they_need() {
     ] {
         let run = work.run(&line.split(' ').collect::<Vec<_>>());
         let run = run.fails("needs Windows with the Host Compute Service (vmcompute.dll)");
-        assert!(
-            run.stderr.contains("does not contain the Windows part"),
-            "{}",
-            run.stderr
-        );
         assert_eq!(run.text(), "");
     }
     for command in ["create", "mount", "unmount", "makebaselayer"] {
