@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn only_what_a_descriptor_has_is_set() {
-        let descriptor: SecurityDescriptor = "O:BAD:PAI(A;;FA;;;SY)".parse().unwrap();
+        let descriptor = SecurityDescriptor::from_sddl("O:BAD:PAI(A;;FA;;;SY)").unwrap();
         let bytes = descriptor.to_bytes().unwrap();
         let (what, buffer) = security_request(&bytes);
         assert_eq!(

@@ -1,7 +1,6 @@
 //! Destinations: links where a folder or a lock should be, folders that cannot be written.
 
 use std::fs;
-use std::path::Path;
 
 use wclayer::ErrorKind;
 use wclayer::portable::{self, PortableLayer};
@@ -172,7 +171,7 @@ fn a_folder_that_cannot_be_written_is_reported() {
             matches!(error.kind(), ErrorKind::Io | ErrorKind::NotFound),
             "{place}: {error:?}"
         );
-        assert!(!Path::new(place).exists());
+        assert!(!std::path::Path::new(place).exists());
     }
 }
 
