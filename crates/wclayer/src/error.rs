@@ -12,6 +12,7 @@ use crate::hcs::{HcsError, ServiceError};
 use crate::path::{LayerPath, PathError};
 use crate::portable::{PortableError, RuleError};
 use crate::tar::TarError;
+use crate::transport::TransportError;
 use crate::volume::PrivilegeError;
 
 /// The result of every fallible operation of this crate.
@@ -59,6 +60,9 @@ pub enum Error {
     /// A layer of the Host Compute Service cannot be made, read or deleted.
     #[error(transparent)]
     Hcs(#[from] HcsError),
+    /// A transport folder cannot be read or made.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     /// A path given by the caller is not a path of a layer.
     #[error("`{path}` is not a path of a layer")]
     Path {
@@ -142,6 +146,7 @@ impl Error {
             Self::Rule(_) | Self::DigestMismatch { .. } => ErrorKind::InvalidLayer,
             Self::Portable(error) => error.kind(),
             Self::Hcs(error) => error.kind(),
+            Self::Transport(error) => error.kind(),
             Self::Path { .. } | Self::NoCurrentFile | Self::AfterError => ErrorKind::InvalidInput,
             Self::Exists { .. } => ErrorKind::Exists,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -164,6 +169,7 @@ impl Error {
             Self::Rule(error) => Some(error.rule.hint()),
             Self::Portable(error) => error.hint(),
             Self::Hcs(error) => error.hint(),
+            Self::Transport(error) => error.hint(),
             Self::Tar(error) => error.hint(),
             Self::DigestMismatch { .. } => {
                 Some("The file is damaged or is another layer: fetch it again.".to_owned())

@@ -16,9 +16,14 @@
 
 mod added;
 mod entry_file;
+mod error;
 mod files;
+mod reader;
+pub mod tombstones;
 
 pub use added::Added;
 pub(crate) use added::AddedPaths;
 pub(crate) use entry_file::EntryFile;
+pub use error::{EntryProblem, TombstoneProblem, TransportError};
 pub use files::TransportFiles;
+pub use reader::TransportReader;

@@ -157,7 +157,7 @@ impl Place {
         Ok((self.folder, self.name, stat))
     }
 
-    fn is_free(self) -> io::Result<(OwnedFd, Vec<u8>)> {
+    fn free(self) -> io::Result<(OwnedFd, Vec<u8>)> {
         match self.found {
             Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
             None => Ok((self.folder, self.name)),
@@ -245,7 +245,7 @@ impl Root for HostRoot {
     }
 
     fn create(&self, path: &LayerPath, kind: Kind) -> io::Result<HostFile> {
-        let (folder, name) = self.locate(path)?.is_free()?;
+        let (folder, name) = self.locate(path)?.free()?;
         let file = match kind {
             Kind::File => HostFile::create(&folder, &name)?,
             Kind::Directory => {
@@ -266,7 +266,7 @@ impl Root for HostRoot {
             FileType::Directory => return Err(io::ErrorKind::IsADirectory.into()),
             _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file")),
         }
-        let (folder, name) = self.locate(new)?.is_free()?;
+        let (folder, name) = self.locate(new)?.free()?;
         let (old, new) = (&from_name[..], &name[..]);
         rustix::fs::linkat(&from_folder, old, &folder, new, AtFlags::empty())?;
         self.names.add(&folder, &name)

@@ -1,0 +1,457 @@
+//! [`TransportReader`]: a transport folder as a source of the hub.
+//!
+//! Directories are read name by name, in the order of their bytes. Below `Files`, a file gives its
+//! attributes and its backup stream; what is outside is read as it lies on the disk, its creation
+//! and access times being the time of its last write. `Files` and `Hives` have the times of
+//! `Hives/System_Delta`, since those of the directories are chance. Further names of a file become
+//! links. The removals of a directory follow it; those whose directory is not in the folder come
+//! last, so that none is dropped.
+//!
+//! As the reference does, `Files/$Recycle.Bin` is left out, and a folder without `tombstones.txt`
+//! is refused: without it, nobody can tell a layer that removes nothing from half a copy.
+//!
+//! Beyond the reference: what `Files.$wcidirs$` says of `Files` is used where it exists, a file
+//! whose attributes say that it is a directory is refused, and so are links of the disk itself.
+//!
+//! Source: hcsshim `internal/wclayer/legacy.go`, `legacyLayerReader`; `pkg/ociwclayer/export.go`
+//! for links.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::vec;
+
+use ntmeta::backup_stream::{BackupStreamReader, StreamAttributes, StreamId};
+use ntmeta::{FileAttributes, FileBasicInfo};
+
+use super::error::{EntryProblem, TransportError};
+use super::tombstones;
+use crate::error::{Error, Result, entry_error};
+use crate::hcs::HcsError;
+use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry, LinkTracker};
+use crate::layout;
+use crate::path::LayerPath;
+use crate::volume::{Access, File, Listed, Root, Scope};
+
+/// The longest `tombstones.txt` that is read, in bytes.
+const MAX_TOMBSTONES: u64 = 64 << 20;
+const RECYCLE_BIN: &[u8] = b"Files/$Recycle.Bin";
+
+/// Reads the entries of a transport folder.
+pub struct TransportReader<R: Root> {
+    root: R,
+    /// The removals of each directory, in the order of the file.
+    removals: HashMap<LayerPath, Vec<LayerPath>>,
+    /// The directories with removals, in the order of the file.
+    removal_order: VecDeque<LayerPath>,
+    /// The directories that are being read, each with the names that are still to come.
+    open: Vec<(Option<LayerPath>, vec::IntoIter<Listed>)>,
+    /// What comes before the next name.
+    next: VecDeque<Entry>,
+    links: LinkTracker,
+    hive_times: Option<FileBasicInfo>,
+    utility_vm: Scope,
+    current: Option<Stream<R::File>>,
+}
+
+/// Where the current backup stream comes from.
+enum Stream<F> {
+    /// It is the data of the file.
+    Data(F),
+    /// It is that of the file.
+    Backup(F, Scope),
+}
+
+impl<R: Root> TransportReader<R> {
+    /// Starts to read a folder. Security descriptors outside `Files` are not read, as in the
+    /// reference: they are those of the folder's disk.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] when it is no transport folder; [`Error::Io`].
+    pub fn new(root: R) -> Result<Self> {
+        let tombstones = read_tombstones(&root)?;
+        let mut removals: HashMap<_, Vec<_>> = HashMap::new();
+        let mut removal_order = VecDeque::new();
+        for path in tombstones {
+            let directory = path.parent().unwrap_or_else(|| path.clone());
+            let of_directory = removals.entry(directory.clone()).or_default();
+            if of_directory.is_empty() {
+                removal_order.push_back(directory);
+            }
+            of_directory.push(path);
+        }
+        let hive = path(format!("{}/System_Delta", layout::HIVES).as_bytes())?;
+        let hive_times = root.look(&hive);
+        let hive_times = hive_times.map_err(entry_error("open", root.path(), &hive))?;
+        let names = list(&root, None)?;
+        Ok(Self {
+            root,
+            removals,
+            removal_order,
+            open: vec![(None, names.into_iter())],
+            next: VecDeque::new(),
+            links: LinkTracker::new(),
+            hive_times: hive_times.map(|stat| stat.basic_info),
+            utility_vm: Scope::WithoutSecurity,
+            current: None,
+        })
+    }
+
+    /// Reads security descriptors of the utility VM as well: right for a folder that
+    /// [`TransportWriter`](super::TransportWriter) made.
+    pub fn with_utility_vm_security(mut self) -> Self {
+        self.utility_vm = Scope::WithSecurity;
+        self
+    }
+
+    /// Returns the next name that is an entry.
+    fn next_name(&mut self) -> Result<Option<(LayerPath, Listed)>> {
+        while let Some((directory, names)) = self.open.last_mut() {
+            let Some(listed) = names.next() else {
+                self.open.pop();
+                continue;
+            };
+            let found = match directory {
+                Some(directory) => directory.join(&listed.name),
+                None => LayerPath::parse(&listed.name),
+            };
+            let found = found.map_err(|source| Error::Path {
+                path: ntmeta::wide::display(&listed.name).into_owned(),
+                source,
+            })?;
+            let describes = describes_directory(&listed.name);
+            if describes && listed.is_plain_directory() {
+                return Err(EntryProblem::Reserved.of(&found));
+            }
+            let is_tombstones = directory.is_none() && is(&found, layout::TOMBSTONES);
+            let is_recycle_bin = found.as_bytes().eq_ignore_ascii_case(RECYCLE_BIN);
+            if !(describes || is_tombstones || is_recycle_bin && listed.is_plain_directory()) {
+                return Ok(Some((found, listed)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn entry(&mut self, path: LayerPath, listed: &Listed) -> Result<Entry> {
+        let is_live = !is(&path, layout::FILES) && !is_below(&path, layout::FILES);
+        let in_utility_vm = is_below(&path, layout::UTILITY_VM);
+        if !in_utility_vm && listed.attributes.contains(FileAttributes::REPARSE_POINT) {
+            return Err(EntryProblem::ReparsePoint.of(&path));
+        }
+        let entry = if listed.attributes.contains(FileAttributes::DIRECTORY) {
+            let directory = if is_live {
+                self.live(&path)?
+            } else {
+                self.directory(&path)?
+            };
+            self.go_into(&path, listed, &directory)?;
+            directory
+        } else if is_live {
+            self.live(&path)?
+        } else {
+            self.file(&path)?
+        };
+        Ok(entry)
+    }
+
+    /// Starts a directory's names and puts its removals before them.
+    fn go_into(&mut self, path: &LayerPath, listed: &Listed, entry: &Entry) -> Result<()> {
+        if listed.is_plain_directory() {
+            let names = list(&self.root, Some(path))?;
+            let becomes_reparse_point = match entry {
+                Entry::File(file) => file
+                    .basic_info
+                    .attributes
+                    .contains(FileAttributes::REPARSE_POINT),
+                _ => false,
+            };
+            if becomes_reparse_point && !names.is_empty() {
+                return Err(EntryProblem::NotEmpty.of(path));
+            }
+            self.open.push((Some(path.clone()), names.into_iter()));
+        }
+        if let Some(removals) = self.removals.remove(path) {
+            self.next.extend(removals.into_iter().map(Entry::Removal));
+        }
+        Ok(())
+    }
+
+    /// Starts what lies on the disk as it is.
+    fn live(&mut self, path: &LayerPath) -> Result<Entry> {
+        let (file, stat) = self.open(path)?;
+        let mut info = stat.basic_info;
+        if is(path, layout::HIVES) {
+            info = self.with_hive_times(info);
+        }
+        info.creation_time = info.last_write_time;
+        info.last_access_time = info.last_write_time;
+        if let Some(link) = self.link(path, &info, &stat) {
+            return Ok(link);
+        }
+        let in_utility_vm = is(path, layout::UTILITY_VM) || is_below(path, layout::UTILITY_VM);
+        let scope = match in_utility_vm {
+            true => self.utility_vm,
+            false => Scope::WithoutSecurity,
+        };
+        self.current = Some(Stream::Backup(file, scope));
+        Ok(Entry::File(FileEntry {
+            path: path.clone(),
+            basic_info: info,
+            size: stat.size,
+            metadata_first: false,
+        }))
+    }
+
+    /// Starts a directory of `Files`, or that directory itself.
+    fn directory(&mut self, path: &LayerPath) -> Result<Entry> {
+        let is_files = is(path, layout::FILES);
+        let described_by = [path.as_bytes(), layout::DIRECTORY_SUFFIX.as_bytes()].concat();
+        let described_by = self::path(&described_by)?;
+        let described = self.root.look(&described_by);
+        let described = described.map_err(entry_error("open", self.root.path(), &described_by))?;
+        if described.is_none() && !is_files {
+            return Err(EntryProblem::NoDirectoryFile.of(path));
+        }
+        if described.is_none() {
+            let entry = self.live(path)?;
+            return Ok(match entry {
+                Entry::File(file) => Entry::File(FileEntry {
+                    basic_info: self.files_info(file.basic_info),
+                    ..file
+                }),
+                other => other,
+            });
+        }
+        let (mut file, stat) = self.open(&described_by)?;
+        let attributes = read_attributes(&mut file, self.root.path(), &described_by)?;
+        if !attributes.contains(FileAttributes::DIRECTORY) {
+            return Err(EntryProblem::Kind.of(&described_by));
+        }
+        let mut info = FileBasicInfo {
+            attributes,
+            ..stat.basic_info
+        };
+        if is_files {
+            info = self.files_info(info);
+        }
+        self.current = Some(Stream::Data(file));
+        Ok(Entry::File(FileEntry {
+            path: path.clone(),
+            basic_info: info,
+            size: 0,
+            metadata_first: false,
+        }))
+    }
+
+    /// Starts a file of `Files`.
+    fn file(&mut self, path: &LayerPath) -> Result<Entry> {
+        let (mut file, stat) = self.open(path)?;
+        let attributes = read_attributes(&mut file, self.root.path(), path)?;
+        if attributes.contains(FileAttributes::DIRECTORY) {
+            return Err(EntryProblem::Kind.of(path));
+        }
+        let info = FileBasicInfo {
+            attributes,
+            ..stat.basic_info
+        };
+        if let Some(link) = self.link(path, &info, &stat) {
+            return Ok(link);
+        }
+        let (size, metadata_first) = data_size(&mut file, stat.size, path)?;
+        // From the start once more: a file cannot be wound back.
+        let (mut file, _) = self.open(path)?;
+        read_attributes(&mut file, self.root.path(), path)?;
+        self.current = Some(Stream::Data(file));
+        Ok(Entry::File(FileEntry {
+            path: path.clone(),
+            basic_info: info,
+            size,
+            metadata_first,
+        }))
+    }
+
+    fn link(
+        &mut self,
+        path: &LayerPath,
+        info: &FileBasicInfo,
+        stat: &crate::volume::Stat,
+    ) -> Option<Entry> {
+        let target = self.links.first_name(path, info, stat.id, stat.links)?;
+        Some(Entry::Link(LinkEntry {
+            path: path.clone(),
+            target,
+            basic_info: Some(*info),
+        }))
+    }
+
+    fn open(&self, path: &LayerPath) -> Result<(R::File, crate::volume::Stat)> {
+        let file = self.root.open(Some(path), Access::Read);
+        let file = file.map_err(entry_error("open", self.root.path(), path))?;
+        let stat = file.stat();
+        let stat = stat.map_err(entry_error("open", self.root.path(), path))?;
+        Ok((file, stat))
+    }
+
+    fn files_info(&self, info: FileBasicInfo) -> FileBasicInfo {
+        let info = self.with_hive_times(info);
+        FileBasicInfo {
+            creation_time: info.last_write_time,
+            last_access_time: info.last_write_time,
+            ..info
+        }
+    }
+
+    fn with_hive_times(&self, info: FileBasicInfo) -> FileBasicInfo {
+        let times = self.hive_times.unwrap_or(info);
+        FileBasicInfo {
+            attributes: info.attributes,
+            ..times
+        }
+    }
+}
+
+impl<R: Root> LayerReader for TransportReader<R> {
+    fn next_entry(&mut self) -> Result<Option<Entry>> {
+        self.current = None;
+        if let Some(entry) = self.next.pop_front() {
+            return Ok(Some(entry));
+        }
+        if let Some((path, listed)) = self.next_name()? {
+            return self.entry(path, &listed).map(Some);
+        }
+        while let Some(directory) = self.removal_order.pop_front() {
+            let removals = self.removals.remove(&directory).unwrap_or_default();
+            self.next.extend(removals.into_iter().map(Entry::Removal));
+        }
+        Ok(self.next.pop_front())
+    }
+
+    fn read_stream(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let read = match &mut self.current {
+            None => Ok(0),
+            Some(Stream::Data(file)) => file.read(buffer),
+            Some(Stream::Backup(file, scope)) => file.backup_read(buffer, *scope),
+        };
+        read.map_err(Error::Input)
+    }
+}
+
+fn read_tombstones<R: Root>(root: &R) -> Result<Vec<LayerPath>> {
+    let not_a_folder = |missing| TransportError::NotATransportFolder {
+        path: root.path().to_owned(),
+        missing,
+    };
+    let name = path(layout::TOMBSTONES.as_bytes())?;
+    let mut file = match root.open(Some(&name), Access::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(not_a_folder(layout::TOMBSTONES).into());
+        }
+        opened => opened.map_err(entry_error("open", root.path(), &name))?,
+    };
+    let files = path(layout::FILES.as_bytes())?;
+    let found = root.look(&files);
+    if found
+        .map_err(entry_error("open", root.path(), &files))?
+        .is_none()
+    {
+        return Err(not_a_folder(layout::FILES).into());
+    }
+    let mut text = Vec::new();
+    io::Read::read_to_end(
+        &mut io::Read::take(Reading(&mut file), MAX_TOMBSTONES + 1),
+        &mut text,
+    )
+    .map_err(entry_error("read", root.path(), &name))?;
+    if text.len() as u64 > MAX_TOMBSTONES {
+        let too_long = io::Error::new(io::ErrorKind::InvalidData, "too long");
+        return Err(entry_error("read", root.path(), &name)(too_long));
+    }
+    tombstones::parse(&text)
+}
+
+fn list<R: Root>(root: &R, directory: Option<&LayerPath>) -> Result<Vec<Listed>> {
+    root.list(directory).map_err(|source| {
+        let within = directory.map_or_else(String::new, ToString::to_string);
+        Error::Io {
+            action: "list",
+            path: root.path().join(within),
+            source,
+        }
+    })
+}
+
+fn read_attributes<F: File>(
+    file: &mut F,
+    folder: &std::path::Path,
+    path: &LayerPath,
+) -> Result<FileAttributes> {
+    let mut word = [0; 4];
+    match io::Read::read_exact(&mut Reading(file), &mut word) {
+        Ok(()) => Ok(FileAttributes::from_bits_retain(u32::from_le_bytes(word))),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(EntryProblem::Short.of(path))
+        }
+        Err(error) => Err(entry_error("read", folder, path)(error)),
+    }
+}
+
+/// Returns the length of the unnamed data in the backup stream of a file of `length` bytes, and
+/// whether nothing comes after that data.
+fn data_size<F: File>(file: &mut F, length: u64, path: &LayerPath) -> Result<(u64, bool)> {
+    let mut streams = BackupStreamReader::new(io::BufReader::new(Reading(file)));
+    let mut size = 0;
+    let invalid = |error: ntmeta::BackupStreamError| HcsError::Stream {
+        entry: path.clone(),
+        source: error.into(),
+    };
+    while let Some(header) = streams.next_header().map_err(invalid)? {
+        match header.id {
+            StreamId::DATA if !header.attributes.contains(StreamAttributes::SPARSE) => {
+                let end = streams.offset().saturating_add(header.size);
+                return Ok((header.size, end.saturating_add(4) >= length));
+            }
+            StreamId::DATA => size = size.max(header.size),
+            StreamId::SPARSE_BLOCK => {
+                let start = u64::try_from(header.sparse_offset.unwrap_or(0)).unwrap_or(0);
+                size = size.max(start.saturating_add(header.size));
+            }
+            _ => {}
+        }
+    }
+    Ok((size, false))
+}
+
+/// A file's data as `Read`.
+struct Reading<'a, F>(&'a mut F);
+
+impl<F: File> io::Read for Reading<'_, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+fn path(name: &[u8]) -> Result<LayerPath> {
+    LayerPath::parse(name).map_err(|source| Error::Path {
+        path: ntmeta::wide::display(name).into_owned(),
+        source,
+    })
+}
+
+/// Returns whether a name is that of a file which describes a directory.
+fn describes_directory(name: &[u8]) -> bool {
+    let suffix = layout::DIRECTORY_SUFFIX.as_bytes();
+    name.len() >= suffix.len() && name[name.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
+}
+
+/// Returns whether a path is this well-known one.
+fn is(path: &LayerPath, name: &str) -> bool {
+    path.as_bytes().eq_ignore_ascii_case(name.as_bytes())
+}
+
+/// Returns whether a path lies below this well-known one.
+fn is_below(path: &LayerPath, directory: &str) -> bool {
+    let (path, directory) = (path.as_bytes(), directory.as_bytes());
+    path.len() > directory.len()
+        && path[directory.len()] == b'/'
+        && path[..directory.len()].eq_ignore_ascii_case(directory)
+}
