@@ -126,3 +126,59 @@ impl<W: LayerWriter> LayerWriter for Counting<W> {
         Ok((self.writer.finish()?, self.counted))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ntmeta::FileBasicInfo;
+    use ntmeta::backup_stream::StreamHeader;
+
+    use super::*;
+    use crate::tar::TarLayerWriter;
+
+    fn file(name: &str, attributes: u32, size: u64) -> FileEntry {
+        FileEntry {
+            path: name.parse().expect(name),
+            basic_info: FileBasicInfo {
+                attributes: FileAttributes::from_bits_retain(attributes),
+                ..FileBasicInfo::default()
+            },
+            size,
+            metadata_first: true,
+        }
+    }
+
+    #[test]
+    fn entries_are_counted_by_what_they_are_and_streams_with_their_file() {
+        let mut counting = Counting::new(TarLayerWriter::new(Vec::new()));
+        let mut stream = Vec::new();
+        StreamHeader::new(StreamId::DATA, 3).encode(&mut stream);
+        stream.extend_from_slice(b"abc");
+        let name: Vec<u16> = "s".encode_utf16().collect();
+        StreamHeader::alternate_data(&name, 2).encode(&mut stream);
+        stream.extend_from_slice(b"de");
+        let path = |name: &str| name.parse::<LayerPath>().expect(name);
+
+        counting.add(&file("Files", 0x10, 0)).expect("Files");
+        counting.add(&file("Files/a", 0x20, 3)).expect("Files/a");
+        for piece in stream.chunks(7) {
+            counting.write(piece).expect("Files/a");
+        }
+        let link = LinkEntry {
+            path: path("Files/l"),
+            target: path("Files/a"),
+            basic_info: None,
+        };
+        counting.add_link(&link).expect("Files/l");
+        counting.remove(&path("Files/gone")).expect("Files/gone");
+        let (_, counted) = counting.finish().expect("complete");
+        let entries = EntryCounts {
+            directories: 1,
+            files: 1,
+            links: 1,
+            removals: 1,
+            streams: 1,
+            ..EntryCounts::default()
+        };
+        assert_eq!((counted.entries, counted.content_size), (entries, 5));
+    }
+}

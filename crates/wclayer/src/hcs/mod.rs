@@ -1,7 +1,7 @@
 //! Layers of the Host Compute Service: how Windows itself makes, reads and runs them.
 //!
 //! The algorithms are here, on every system; Windows is seen only through two traits:
-//! [`LayerService`] (the calls of `vmcompute.dll`) and [`Volume`](crate::volume::Volume) (the
+//! [`LayerService`] (the calls of `vmcompute.dll`) and [`Volume`] (the
 //! disks). [`HostCompute`] joins the two. On Windows `crate::windows` makes one.
 //!
 //! ```text

@@ -70,6 +70,7 @@ impl<R: Root> TransportFiles<R> {
     /// [`end_entry`](Self::end_entry) can be used after an error; this holds for all of them.
     pub fn add(&mut self, file: &FileEntry) -> Result<()> {
         self.end_entry()?;
+        check_name(&file.path)?;
         self.make_missing(&file.path, &file.basic_info)?;
         self.made.remove(&file.path);
         self.start(file)
@@ -111,8 +112,8 @@ impl<R: Root> TransportFiles<R> {
     /// As for [`add`](Self::add).
     pub fn add_link(&mut self, path: &LayerPath, info: &FileBasicInfo) -> Result<()> {
         self.end_entry()?;
-        self.make_missing(path, info)?;
         check_name(path)?;
+        self.make_missing(path, info)?;
         if self.added.is_replaced(path, false)? {
             self.delete(path)?;
         }

@@ -20,6 +20,8 @@ mod error;
 mod files;
 mod reader;
 pub mod tombstones;
+#[cfg(all(test, unix))]
+mod files_tests;
 
 pub use added::Added;
 pub(crate) use added::AddedPaths;
