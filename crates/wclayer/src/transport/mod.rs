@@ -18,10 +18,10 @@ mod added;
 mod entry_file;
 mod error;
 mod files;
-mod reader;
-pub mod tombstones;
 #[cfg(all(test, unix))]
 mod files_tests;
+mod reader;
+pub mod tombstones;
 
 pub use added::Added;
 pub(crate) use added::AddedPaths;
