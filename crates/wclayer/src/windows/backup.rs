@@ -88,10 +88,10 @@ impl Stream {
     /// # Errors
     ///
     /// `UnexpectedEof` for a stream that ended in the middle.
-    pub(super) fn finish(self, file: &File) -> io::Result<()> {
+    pub(super) fn finish(self) -> io::Result<()> {
         match self {
             Self::Writing(_, decoder) => decoder.finish().map_err(stream_error),
-            Self::NativeWriting(writer) => writer.finish(file),
+            Self::NativeWriting(writer) => writer.finish(),
             Self::Unused | Self::Reading(_) | Self::NativeReading(_) => Ok(()),
         }
     }

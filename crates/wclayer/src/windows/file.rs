@@ -79,7 +79,7 @@ impl LayerFile for NtFile {
 
     fn close(self) -> io::Result<()> {
         let Self { stream, handle } = self;
-        let ended = stream.finish(&handle);
+        let ended = stream.finish();
         // SAFETY: the handle is open, and nobody else has it.
         let closed = unsafe { CloseHandle(handle.into_raw_handle()) };
         ended?;

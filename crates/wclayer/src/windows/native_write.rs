@@ -11,7 +11,8 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::windows::io::AsRawHandle;
 
 use ntmeta::{
-    BackupStreamDecoder, SecurityDescriptor, StreamAttributes, StreamEvent, StreamHeader, StreamId,
+    BackupStreamDecoder, FileBasicInfo, SecurityDescriptor, StreamAttributes, StreamEvent,
+    StreamHeader, StreamId,
 };
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_NON_DIRECTORY_FILE, FILE_OVERWRITE_IF, NtSetEaFile, NtSetSecurityObject,
@@ -28,6 +29,7 @@ use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Ioctl::{FSCTL_SET_REPARSE_POINT, FSCTL_SET_SPARSE};
 
 use super::backup::stream_error;
+use super::file::{basic_info, set_basic_info};
 use super::native_read::has_none;
 use super::nt::{self, Buffer, How, Status, u32_at};
 use crate::volume::Scope;
@@ -68,8 +70,22 @@ impl NativeWriter {
         }
     }
 
-    /// Takes the next bytes.
+    /// Takes the next bytes. The times of the file stay as they are, as `BackupWrite` leaves those
+    /// that were set before.
     pub(super) fn write(&mut self, file: &File, bytes: &[u8]) -> io::Result<()> {
+        let times = basic_info(file)?;
+        self.apply(file, bytes)?;
+        let attributes = basic_info(file)?.attributes;
+        set_basic_info(
+            file,
+            &FileBasicInfo {
+                attributes,
+                ..times
+            },
+        )
+    }
+
+    fn apply(&mut self, file: &File, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         while let Some(event) = self.decoder.decode(&mut rest).map_err(stream_error)? {
             match event {
@@ -93,7 +109,7 @@ impl NativeWriter {
     }
 
     /// Checks that the stream is complete.
-    pub(super) fn finish(self, _file: &File) -> io::Result<()> {
+    pub(super) fn finish(self) -> io::Result<()> {
         self.decoder.finish().map_err(stream_error)
     }
 
@@ -194,7 +210,11 @@ fn make_sparse(file: &File) -> io::Result<()> {
 fn apply(file: &File, id: StreamId, bytes: &[u8]) -> io::Result<()> {
     let done = match id {
         StreamId::SECURITY_DATA => return set_security(file, bytes),
-        StreamId::EA_DATA => set_extended_attributes(file, bytes),
+        // The handle has the right to it: "denied" is how Wine says that it cannot.
+        StreamId::EA_DATA => match set_extended_attributes(file, bytes) {
+            Err(Status(STATUS_ACCESS_DENIED)) => Ok(()),
+            result => result,
+        },
         _ => {
             let mut request = Buffer::new(bytes.len());
             request.bytes_mut().copy_from_slice(bytes);

@@ -7,6 +7,7 @@
 #![cfg(windows)]
 
 mod files;
+mod layers;
 mod machine;
 
 use std::io;
@@ -23,7 +24,7 @@ type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 struct Folder {
     root: NtRoot,
     path: PathBuf,
-    _privileges: Privileges,
+    privileges: Privileges,
 }
 
 impl Folder {
@@ -34,7 +35,7 @@ impl Folder {
         Ok(Self {
             root: volume.open_root(&path, &privileges)?,
             path,
-            _privileges: privileges,
+            privileges,
         })
     }
 }
