@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use ntmeta::FileTime;
 use ntmeta::security::Guid;
 use wclayer::hcs::{
     FilterExport, FilterImport, Function, LayerService, ParentLayer, ServiceError, WindowsError,
@@ -432,10 +433,12 @@ impl LayerService for FakeService {
             state
                 .disk
                 .put(id, b"SystemTemplateBase.vhdx", b"base disk")?;
-            state
-                .disk
-                .put(id, b"SystemTemplate.vhdx", b"disk")
-                .map(drop)
+            state.disk.put(id, b"SystemTemplate.vhdx", b"disk")?;
+            // A change that shows, and the same each time, so that exports can be compared.
+            let info = &mut state.disk.get_mut(id).info;
+            info.last_write_time = FileTime::from_ticks(0x01D8_0000_0000_0000);
+            info.change_time = info.last_write_time;
+            Ok(())
         })
     }
 

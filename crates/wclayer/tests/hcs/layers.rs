@@ -35,8 +35,16 @@ pub(crate) fn base() -> Vec<u8> {
         tar.directory("Files/Windows", &secured(directory(7), 7))?;
         tar.file("Files/Windows/a.dll", &secured(file(8), 1), &[7; 3000])?;
         tar.hard_link("Files/Windows/b.dll", "Files/Windows/a.dll", &file(8))?;
-        tar.file("Files/Windows/changed.txt", &secured(file(9), 2), b"of the base")?;
-        tar.file("Files/Windows/gone.txt", &secured(meta(0x21, 10), 3), b"gone")?;
+        tar.file(
+            "Files/Windows/changed.txt",
+            &secured(file(9), 2),
+            b"of the base",
+        )?;
+        tar.file(
+            "Files/Windows/gone.txt",
+            &secured(meta(0x21, 10), 3),
+            b"gone",
+        )?;
         tar.symlink("Files/link.txt", r"Windows\changed.txt", &meta(0x420, 11))?;
         tar.directory("UtilityVM", &directory(20))?;
         tar.directory("UtilityVM/Files", &directory(21))?;
@@ -45,7 +53,11 @@ pub(crate) fn base() -> Vec<u8> {
         tar.directory("UtilityVM/Files/Windows", &directory(24))?;
         tar.file("UtilityVM/Files/Windows/kept.sys", &file(25), b"kept")?;
         tar.file("UtilityVM/Files/Windows/old.sys", &file(26), b"old")?;
-        tar.symlink("UtilityVM/Files/Windows/point", r"C:\Windows", &meta(0x410, 27))
+        tar.symlink(
+            "UtilityVM/Files/Windows/point",
+            r"C:\Windows",
+            &meta(0x410, 27),
+        )
     })
 }
 
@@ -53,7 +65,11 @@ pub(crate) fn base() -> Vec<u8> {
 fn files(tar: &mut Tar) -> std::io::Result<()> {
     tar.directory("Files", &secured(directory(100), 8))?;
     tar.directory("Files/Empty", &directory(101))?;
-    tar.file("Files/read only.txt", &secured(meta(0x21, 102), 4), b"read only")?;
+    tar.file(
+        "Files/read only.txt",
+        &secured(meta(0x21, 102), 4),
+        b"read only",
+    )?;
     let with_attributes = Meta {
         extended_attributes: vec![
             ("FIRST".to_owned(), b"one".to_vec()),
@@ -63,7 +79,12 @@ fn files(tar: &mut Tar) -> std::io::Result<()> {
     };
     tar.file("Files/attributes.bin", &with_attributes, b"")?;
     tar.file("Files/streams.txt", &secured(file(104), 5), b"data")?;
-    tar.stream("Files/streams.txt", "Zone.Identifier", &file(104), b"[ZoneTransfer]")?;
+    tar.stream(
+        "Files/streams.txt",
+        "Zone.Identifier",
+        &file(104),
+        b"[ZoneTransfer]",
+    )?;
     tar.stream("Files/streams.txt", "second", &file(104), &[1; 5000])?;
     let sparse = Meta {
         records: vec![("WCLAYER.sparse".to_owned(), b"65536+65536".to_vec())],
@@ -75,8 +96,16 @@ fn files(tar: &mut Tar) -> std::io::Result<()> {
     tar.junction("Files/point", r"C:\Windows", &secured(meta(0x410, 106), 9))?;
     tar.symlink("Files/soft.txt", r"streams.txt", &meta(0x420, 107))?;
     tar.directory("Files/Windows", &secured(directory(108), 10))?;
-    tar.file("Files/Windows/changed.txt", &file(109), b"of the layer above")?;
-    tar.file("Files/Windows/new.dll", &secured(file(110), 2), &[8; 100_000])
+    tar.file(
+        "Files/Windows/changed.txt",
+        &file(109),
+        b"of the layer above",
+    )?;
+    tar.file(
+        "Files/Windows/new.dll",
+        &secured(file(110), 2),
+        &[8; 100_000],
+    )
 }
 
 fn hives(tar: &mut Tar) -> std::io::Result<()> {
@@ -92,9 +121,17 @@ fn utility_vm(tar: &mut Tar) -> std::io::Result<()> {
     tar.directory("UtilityVM", &directory(130))?;
     tar.directory("UtilityVM/Files", &directory(131))?;
     boot_directories(tar, 132)?;
-    tar.file(&format!("{BOOT}/BCD"), &file(133), b"boot of the layer above")?;
+    tar.file(
+        &format!("{BOOT}/BCD"),
+        &file(133),
+        b"boot of the layer above",
+    )?;
     tar.directory("UtilityVM/Files/Windows", &directory(134))?;
-    tar.file("UtilityVM/Files/Windows/new.sys", &secured(file(135), 3), b"new")
+    tar.file(
+        "UtilityVM/Files/Windows/new.sys",
+        &secured(file(135), 3),
+        b"new",
+    )
 }
 
 /// A layer above the base without hard links and opaque directories.
@@ -113,7 +150,11 @@ pub(crate) fn app_without_links() -> Vec<u8> {
 pub(crate) fn app() -> Vec<u8> {
     tar(|tar| {
         files(tar)?;
-        tar.hard_link("Files/Windows/alias of base.dll", "Files/Windows/a.dll", &file(8))?;
+        tar.hard_link(
+            "Files/Windows/alias of base.dll",
+            "Files/Windows/a.dll",
+            &file(8),
+        )?;
         tar.hard_link("Files/Windows/zz early.txt", "Files/later.txt", &file(111))?;
         tar.hard_link("Files/zz new.dll", "Files/Windows/new.dll", &file(110))?;
         tar.file("Files/later.txt", &file(111), b"after its link")?;

@@ -2,5 +2,12 @@
 
 mod base_layer;
 mod base_reader;
+mod calls;
 mod diagnose;
+mod failures;
+mod layers;
+mod reparse_points;
+mod round_trip;
+mod rules;
 mod scratch_layers;
+mod support;

@@ -3,22 +3,34 @@
 use wclayer::hcs;
 
 use crate::layers;
-use crate::support::{APP, BASE, Machine, directory, file, meta, messages, tar};
+use crate::support::{APP, BASE, Machine, directory, file, messages, meta, tar};
 
 const OUTSIDE: &str = "/c/outside";
 
 fn machine_with_base() -> Machine {
     let machine = Machine::without_filter();
-    machine.windows.file(format!("{OUTSIDE}/precious.txt"), b"precious");
-    machine.windows.file(format!("{OUTSIDE}/Files/precious.txt"), b"precious");
+    machine
+        .windows
+        .file(format!("{OUTSIDE}/precious.txt"), b"precious");
+    machine
+        .windows
+        .file(format!("{OUTSIDE}/Files/precious.txt"), b"precious");
     machine.import(&layers::base(), BASE, &[]).unwrap();
     machine
 }
 
 fn assert_untouched(machine: &Machine, when: &str) {
     assert_eq!(machine.windows.traversals(), 0, "{when}");
-    assert_eq!(machine.windows.list(OUTSIDE), ["Files", "precious.txt"], "{when}");
-    assert_eq!(machine.windows.list(format!("{OUTSIDE}/Files")), ["precious.txt"], "{when}");
+    assert_eq!(
+        machine.windows.list(OUTSIDE),
+        ["Files", "precious.txt"],
+        "{when}"
+    );
+    assert_eq!(
+        machine.windows.list(format!("{OUTSIDE}/Files")),
+        ["precious.txt"],
+        "{when}"
+    );
     let data = machine.windows.data(format!("{OUTSIDE}/precious.txt"));
     assert_eq!(data.unwrap(), b"precious", "{when}");
 }
@@ -45,10 +57,16 @@ fn reparse_points_in_a_parent_are_never_followed() {
         plant(&machine, &format!("{BASE}/{planted}"));
         let result = machine.import(&layers::app(), APP, &[BASE]);
         // A cloned reparse point may be replaced by what the layer has there; none is looked into.
-        let text = result.as_ref().map_or_else(|error| messages(error), |_| "success".to_owned());
+        let text = result
+            .as_ref()
+            .map_or_else(|error| messages(error), |_| "success".to_owned());
         assert_untouched(&machine, &format!("{planted}: {text}"));
         machine.assert_nothing_left(&format!("{planted}: {text}"));
-        assert_eq!(machine.windows.exists(APP), result.is_ok(), "{planted}: {text}");
+        assert_eq!(
+            machine.windows.exists(APP),
+            result.is_ok(),
+            "{planted}: {text}"
+        );
     }
 }
 
@@ -58,8 +76,14 @@ fn nothing_is_written_through_a_reparse_point_of_the_layer_itself() {
         ("Files/point", "Files/point/through.txt"),
         ("Files/Windows", "Files/Windows/through.txt"),
         ("Files/point", "Files/POINT/deeper/through.txt"),
-        ("UtilityVM/Files/Windows/point", "UtilityVM/Files/Windows/point/through.txt"),
-        ("UtilityVM/Files/Windows/new", "UtilityVM/Files/Windows/new/through.txt"),
+        (
+            "UtilityVM/Files/Windows/point",
+            "UtilityVM/Files/Windows/point/through.txt",
+        ),
+        (
+            "UtilityVM/Files/Windows/new",
+            "UtilityVM/Files/Windows/new/through.txt",
+        ),
     ] {
         let tar = tar(|tar| {
             tar.directory("Files", &directory(0))?;
@@ -76,7 +100,10 @@ fn nothing_is_written_through_a_reparse_point_of_the_layer_itself() {
             let error = machine.import(&tar, APP, parents).expect_err(child);
             let text = messages(&error);
             assert_untouched(&machine, &text);
-            assert!(text.to_lowercase().contains(&point.to_lowercase()), "{text}");
+            assert!(
+                text.to_lowercase().contains(&point.to_lowercase()),
+                "{text}"
+            );
             assert!(!machine.windows.exists(APP), "{text}");
             machine.assert_nothing_left(&text);
         }
@@ -92,19 +119,30 @@ fn reparse_points_of_a_parent_may_be_removed_and_replaced_but_hold_nothing() {
         tar.file("Files/Settings/own.txt", &file(2), b"own")
     });
     machine.import(&replaced, APP, &[BASE]).unwrap();
-    assert_eq!(machine.windows.list(format!("{APP}/Files/Settings")), ["own.txt"]);
+    assert_eq!(
+        machine.windows.list(format!("{APP}/Files/Settings")),
+        ["own.txt"]
+    );
     let removed = tar(|tar| {
         tar.directory("Files", &directory(0))?;
         tar.whiteout("Files/Settings")
     });
-    machine.import(&removed, "/c/layers/removed", &[BASE]).unwrap();
+    machine
+        .import(&removed, "/c/layers/removed", &[BASE])
+        .unwrap();
     assert!(!machine.windows.exists("/c/layers/removed/Files/Settings"));
     let through = tar(|tar| {
         tar.directory("Files", &directory(0))?;
         tar.file("Files/Settings/through.txt", &file(1), b"through")
     });
-    let error = machine.import(&through, "/c/layers/through", &[BASE]).unwrap_err();
-    assert!(messages(&error).contains("Files/Settings"), "{}", messages(&error));
+    let error = machine
+        .import(&through, "/c/layers/through", &[BASE])
+        .unwrap_err();
+    assert!(
+        messages(&error).contains("Files/Settings"),
+        "{}",
+        messages(&error)
+    );
     let below = tar(|tar| {
         tar.directory("Files", &directory(0))?;
         tar.whiteout("Files/Settings/precious.txt")
@@ -115,9 +153,14 @@ fn reparse_points_of_a_parent_may_be_removed_and_replaced_but_hold_nothing() {
 
 #[test]
 fn links_never_lead_through_a_reparse_point() {
-    for target in ["Files/Settings/precious.txt", "UtilityVM/Files/Windows/point/precious.txt"] {
+    for target in [
+        "Files/Settings/precious.txt",
+        "UtilityVM/Files/Windows/point/precious.txt",
+    ] {
         let machine = machine_with_base();
-        let link = target.replace("Settings/precious.txt", "link").replace("point/precious.txt", "link");
+        let link = target
+            .replace("Settings/precious.txt", "link")
+            .replace("point/precious.txt", "link");
         let tar = tar(|tar| {
             tar.directory("Files", &directory(0))?;
             tar.directory("UtilityVM", &directory(0))?;
@@ -134,7 +177,14 @@ fn links_never_lead_through_a_reparse_point() {
 /// As `assert_untouched`; Windows may have been asked and have refused.
 fn assert_untouched_but_for_attempts(machine: &Machine) {
     assert_eq!(machine.windows.list(OUTSIDE), ["Files", "precious.txt"]);
-    assert_eq!(machine.windows.look(format!("{OUTSIDE}/precious.txt")).unwrap().links, 1);
+    assert_eq!(
+        machine
+            .windows
+            .look(format!("{OUTSIDE}/precious.txt"))
+            .unwrap()
+            .links,
+        1
+    );
 }
 
 #[test]
@@ -159,5 +209,9 @@ fn export_carries_reparse_points_and_looks_into_none() {
     assert_untouched(&machine, "after the export");
     let entries = crate::support::meanings(&exported);
     assert!(entries.contains_key("Files/Windows"));
-    assert!(!entries.keys().any(|path| path.starts_with("Files/Windows/")));
+    assert!(
+        !entries
+            .keys()
+            .any(|path| path.starts_with("Files/Windows/"))
+    );
 }

@@ -33,7 +33,11 @@ impl Machine {
     /// Makes a machine whose DLL cannot import or export entry by entry.
     pub(crate) fn without_filter() -> Self {
         let windows = FakeWindows::new();
-        Self::with(windows.without(Function::ImportLayerBegin).without(Function::ExportLayerBegin))
+        Self::with(
+            windows
+                .without(Function::ImportLayerBegin)
+                .without(Function::ExportLayerBegin),
+        )
     }
 
     pub(crate) fn with(windows: FakeWindows) -> Self {
@@ -79,8 +83,16 @@ impl Machine {
         assert_eq!(windows.open_handles(), [""; 0], "open handles {when}");
         assert_eq!(windows.contexts(), [""; 0], "contexts {when}");
         assert_eq!(windows.enabled_privileges(), [], "privileges {when}");
-        assert_eq!(windows.temporary_folders(), [""; 0].map(Into::<std::path::PathBuf>::into), "{when}");
-        assert_eq!(windows.traversals(), 0, "a reparse point was followed {when}");
+        assert_eq!(
+            windows.temporary_folders(),
+            [""; 0].map(Into::<std::path::PathBuf>::into),
+            "{when}"
+        );
+        assert_eq!(
+            windows.traversals(),
+            0,
+            "a reparse point was followed {when}"
+        );
     }
 
     /// Returns all that is on the disk.
@@ -177,7 +189,11 @@ pub(crate) fn meanings(tar: &[u8]) -> BTreeMap<String, Meaning> {
             Entry::Removal(_) => Meaning::Removal,
             Entry::Opaque(_) => Meaning::Opaque,
         };
-        assert_eq!(meanings.insert(path.clone(), meaning), None, "{path} comes twice");
+        assert_eq!(
+            meanings.insert(path.clone(), meaning),
+            None,
+            "{path} comes twice"
+        );
     }
     meanings
 }
@@ -207,5 +223,9 @@ pub(crate) fn messages(error: &dyn std::error::Error) -> String {
 
 /// Returns what is below a folder of a machine, by path.
 pub(crate) fn below(windows: &FakeWindows, folder: impl AsRef<Path>) -> Vec<String> {
-    windows.snapshot(folder).into_keys().filter(|path| !path.is_empty()).collect()
+    windows
+        .snapshot(folder)
+        .into_keys()
+        .filter(|path| !path.is_empty())
+        .collect()
 }

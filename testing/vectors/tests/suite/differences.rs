@@ -45,6 +45,18 @@ pub(crate) enum Difference {
     OddName,
     CutSparseOffset,
     LayerRule,
+    KeptTombstone,
+    NoByteOrderMark,
+    NoSystemHive,
+    UndescribedDirectory,
+    FileWithDirectoryBit,
+    TransportName,
+    MissingDirectory,
+    EarlyLink,
+    UtilityVmStream,
+    UtilityVmSlash,
+    BootFileCase,
+    Duplicate,
 }
 
 impl Difference {
@@ -90,6 +102,54 @@ impl Difference {
             Self::LayerRule => (
                 "a layer that cannot be on Windows → refused by the portable layer",
                 "the reference lets Windows fail, or writes through a link",
+            ),
+            Self::KeptTombstone => (
+                "a tombstone whose directory is missing or spelled in another case → kept",
+                "it removes a file of the parent; the reference drops it",
+            ),
+            Self::NoByteOrderMark => (
+                "`tombstones.txt` without a byte-order mark → read",
+                "the version line says what it is; the reference fails",
+            ),
+            Self::NoSystemHive => (
+                "a transport folder without `Hives\\System_Delta` → read, with its own times",
+                "`ImportLayer` does not insist on hives; the reference fails",
+            ),
+            Self::UndescribedDirectory => (
+                "a directory without `.$wcidirs$` → read, with its own times",
+                "the directory is there; the reference fails",
+            ),
+            Self::FileWithDirectoryBit => (
+                "a file whose attribute word says directory → refused",
+                "one of the two is wrong; the reference loses the data or fails at it",
+            ),
+            Self::TransportName => (
+                "an entry with a name that the transport folder needs itself → refused",
+                "the reference writes it and deletes it, or confuses it with a description",
+            ),
+            Self::MissingDirectory => (
+                "an entry whose directory the layer lacks → made, or as the parent has it",
+                "real layers are so; the reference fails or leaves the directory to chance",
+            ),
+            Self::EarlyLink => (
+                "a hard link before its target → linked in the end",
+                "the order says nothing; the reference fails",
+            ),
+            Self::UtilityVmStream => (
+                "`UtilityVM` with a descriptor or attributes → accepted",
+                "every directory may have them; the reference fails",
+            ),
+            Self::UtilityVmSlash => (
+                "`UtilityVM/` → `UtilityVM`",
+                "it is the same directory; the reference does not start the utility VM",
+            ),
+            Self::BootFileCase => (
+                "a boot file spelled in another case → kept as well (`bcd.bak`)",
+                "Windows changes it like any other; the reference loses the original",
+            ),
+            Self::Duplicate => (
+                "two entries of one name and kind → the last wins",
+                "tar says so; the reference fails",
             ),
             Self::SpecialType => (
                 "a device, FIFO or unknown type → refused",

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::Path;
 use std::process::ExitCode;
-
-use serde::Deserialize;
-use vectors::files;
 
 use crate::case::{Case, Outcome};
 use crate::differences::Difference;
@@ -64,7 +60,7 @@ impl Report {
     }
 
     /// Prints all counts; the result of the whole run.
-    pub(crate) fn print(&self, order: &[&str], waiting: &[(&str, usize)]) -> ExitCode {
+    pub(crate) fn print(&self, order: &[&str]) -> ExitCode {
         if !self.differences.is_empty() {
             println!("differences on purpose (cases, rule: reason):");
             for (difference, count) in &self.differences {
@@ -84,9 +80,6 @@ impl Report {
             let cases = counts.passed() + failed;
             println!("{kind:16}{cases:7}{matched:9}{differ:19}{unjudged:12}{failed:8}");
         }
-        for (what, count) in waiting {
-            println!("{what:16}{count:7}  not run yet");
-        }
         let passed: u32 = self.kinds.values().map(|counts| counts.passed()).sum();
         let failed: u32 = self.kinds.values().map(|counts| counts.failed).sum();
         println!("\n{passed} passed, {failed} failed");
@@ -96,23 +89,4 @@ impl Report {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Counts the vectors whose subject does not exist in this project yet.
-pub(crate) fn waiting(root: &Path) -> Vec<(&'static str, usize)> {
-    #[derive(Deserialize)]
-    struct Legacy {
-        legacy_writer: Option<serde::de::IgnoredAny>,
-    }
-    let list = |folder: &str| files::json_files(&root.join(folder)).unwrap_or_default();
-    let legacy = list("import")
-        .iter()
-        .filter_map(|(_, path)| files::load::<Legacy>(path).ok())
-        .filter(|case| case.legacy_writer.is_some())
-        .count();
-    vec![
-        ("legacy_writer", legacy),
-        ("transport_export", list("transport_export").len()),
-        ("base_export", list("base_export").len()),
-    ]
 }
