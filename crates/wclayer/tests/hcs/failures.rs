@@ -119,6 +119,41 @@ fn filter_import_leaves_nothing_behind() {
     assert!(calls > 50, "{calls}");
 }
 
+#[test]
+fn where_the_service_leaves_a_failed_layer_it_is_deleted_by_handle() {
+    let tar = layers::app();
+    with_every_failure(
+        "the import above a lazy service",
+        || {
+            let machine = with_base(Machine::without_filter());
+            machine.windows.let_destroy_leave_the_layer();
+            machine
+        },
+        |machine| machine.import(&tar, APP, &[BASE]),
+        assert_unchanged,
+    );
+}
+
+#[test]
+fn an_empty_folder_that_was_there_before_is_empty_again() {
+    let tar = layers::base();
+    with_every_failure(
+        "the import to an empty folder",
+        || {
+            let machine = Machine::new();
+            machine.windows.folder(BASE);
+            machine
+        },
+        |machine| machine.import(&tar, BASE, &[]),
+        |machine, _, result, when| {
+            if result.is_err() {
+                assert!(machine.windows.exists(BASE), "the folder is gone {when}");
+                assert_eq!(machine.windows.list(BASE), [""; 0], "{when}");
+            }
+        },
+    );
+}
+
 fn with_app(machine: Machine) -> Machine {
     let machine = with_base(machine);
     machine.import(&layers::app(), APP, &[BASE]).unwrap();

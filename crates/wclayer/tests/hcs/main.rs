@@ -1,5 +1,7 @@
 //! Layers of the Host Compute Service, on a Windows in memory.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests as in tests
+
 mod base_layer;
 mod base_reader;
 mod calls;
