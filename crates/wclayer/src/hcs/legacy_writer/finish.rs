@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::parents::{Parents, walk};
-use super::{LegacyWriter, Part};
+use super::{LeftOut, LegacyWriter, Part};
 use crate::error::{Result, entry_error};
 use crate::hcs::base_writer::check_target;
 use crate::hcs::utility_image::process_utility_vm;
 use crate::hcs::writer::WriterSummary;
 use crate::hcs::{HcsRule, is_absent};
+use crate::layout;
 use crate::path::LayerPath;
 use crate::transport::{Added, TransportFiles};
 use crate::volume::{Root, Volume, delete_tree};
@@ -153,7 +154,11 @@ fn warnings<V: Volume>(writer: &LegacyWriter<'_, V>) -> Vec<String> {
     let made = made.map(|directory| {
         format!("the directory `{directory}` is missing in the layer: it was made")
     });
-    inherited.chain(made).collect()
+    let left_out = (writer.left_out != LeftOut::Nothing).then(|| {
+        let name = layout::TOMBSTONES;
+        format!("the file `{name}` of the layer was left out: Windows keeps that name for itself")
+    });
+    inherited.chain(made).chain(left_out).collect()
 }
 
 /// Deletes what the import put at a path; nothing is fine.

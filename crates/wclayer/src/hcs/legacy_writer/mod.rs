@@ -50,9 +50,20 @@ pub(super) struct LegacyWriter<'a, V: Volume> {
     opaque: BTreeSet<LayerPath>,
     times: DirectoryTimes,
     inherited: BTreeSet<LayerPath>,
+    left_out: LeftOut,
     transport: TransportFiles<V::Root>,
     /// Behind `transport`: what is dropped first is closed first.
     temporary: TemporaryFolder<'a, V>,
+}
+
+/// Whether the entry `tombstones.txt` came, which the transport folder has no place for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LeftOut {
+    Nothing,
+    /// It is the current entry.
+    Current,
+    /// It is an earlier one.
+    Earlier,
 }
 
 /// The part of a layer that an entry belongs to.
@@ -98,12 +109,16 @@ impl<'a, V: Volume> LegacyWriter<'a, V> {
             opaque: BTreeSet::new(),
             times: DirectoryTimes::default(),
             inherited: BTreeSet::new(),
+            left_out: LeftOut::Nothing,
             transport: TransportFiles::new(temporary.open()?),
             temporary,
         })
     }
 
     fn end_entry(&mut self) -> Result<()> {
+        if self.left_out == LeftOut::Current {
+            self.left_out = LeftOut::Earlier;
+        }
         // Both are ended, whatever becomes of the first.
         let utility_vm = self.utility_vm.end_entry();
         self.transport.end_entry().and(utility_vm)
@@ -157,6 +172,11 @@ impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
     fn add(&mut self, file: &FileEntry) -> Result<()> {
         self.end_entry()?;
         let path = &file.path;
+        if layout::is(path, layout::TOMBSTONES) {
+            // As in the reference: what it says would be taken for the layer's removals.
+            self.left_out = LeftOut::Current;
+            return Ok(());
+        }
         let is_directory = file
             .basic_info
             .attributes
@@ -185,6 +205,9 @@ impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
     }
 
     fn write(&mut self, backup_stream: &[u8]) -> Result<()> {
+        if self.left_out == LeftOut::Current {
+            return Ok(());
+        }
         match self.utility_vm.write(backup_stream) {
             Some(written) => written,
             None => self.transport.write(backup_stream),
@@ -241,6 +264,11 @@ impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
 
     fn finish(mut self) -> Result<WriterSummary> {
         self.end_entry()?;
+        let files = layout::path(layout::FILES);
+        if !self.transport.contains(&files) {
+            // `ImportLayer` takes no folder without it.
+            self.inherit(&files, &files)?;
+        }
         finish::finish(self)
     }
 }
