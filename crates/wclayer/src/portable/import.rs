@@ -270,7 +270,12 @@ impl Import<'_> {
         if self.progress.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        self.staging.commit()
+        self.staging.commit(Some(&[
+            TAR_FILE,
+            INDEX_FILE,
+            DESCRIPTOR_FILE,
+            layout::LAYER_CHAIN,
+        ]))
     }
 
     fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {

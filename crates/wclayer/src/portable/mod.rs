@@ -31,6 +31,7 @@ pub use import::{ImportOptions, import};
 pub use index::{Index, IndexedEntry, IndexedKind, IndexedStream, Lookup};
 pub use layer::{PortableLayer, PortableLayerReader};
 pub use remove::remove;
+pub(crate) use staging::Staging;
 pub use writer::PortableLayerWriter;
 
 /// The layer tar, verbatim.

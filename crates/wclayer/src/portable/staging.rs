@@ -12,12 +12,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::descriptor;
+use super::descriptor::is_layer as is_portable;
 use super::error::PortableError;
 use super::lock::Lock;
-use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
 use crate::error::{Error, Result, io_error};
-use crate::layout;
 
 /// How many random letters follow the prefix of a hidden folder.
 const RANDOM_NAME: usize = 6;
@@ -93,7 +91,7 @@ fn parts(path: &Path) -> Result<(PathBuf, PathBuf, OsString)> {
 }
 
 /// A folder under construction.
-pub(super) struct Staging {
+pub(crate) struct Staging {
     // Declared before the place: dropped first, while the place is still locked.
     folder: TempDir,
     place: Place,
@@ -102,7 +100,7 @@ pub(super) struct Staging {
 
 impl Staging {
     /// Locks `destination` and makes a sibling folder; the folders above are made as needed.
-    pub(super) fn create(destination: &Path, replace: bool) -> Result<Self> {
+    pub(crate) fn create(destination: &Path, replace: bool) -> Result<Self> {
         let (_, above, _) = parts(destination)?;
         fs::create_dir_all(&above).map_err(io_error("create", &above))?;
         let place = Place::lock(destination)?;
@@ -116,7 +114,7 @@ impl Staging {
     }
 
     /// Returns the folder to build in.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
@@ -125,21 +123,25 @@ impl Staging {
         self.place.path()
     }
 
-    /// Flushes the folder and puts it in place; returns the destination.
-    pub(super) fn commit(self) -> Result<PathBuf> {
+    /// Flushes the files of these names, or all of the disk when there are too many to name, and
+    /// puts the folder in place; returns the destination.
+    pub(crate) fn commit(self, files: Option<&[&str]>) -> Result<PathBuf> {
         let Self {
             folder,
             place,
             replace,
         } = self;
         let destination = place.path();
-        for name in [TAR_FILE, INDEX_FILE, DESCRIPTOR_FILE, layout::LAYER_CHAIN] {
+        for name in files.unwrap_or_default() {
             let path = folder.path().join(name);
             let file = File::options()
                 .write(true)
                 .open(&path)
                 .map_err(io_error("open", &path))?;
             flush(&file).map_err(io_error("flush", &path))?;
+        }
+        if files.is_none() {
+            flush_disk(folder.path())?;
         }
         sync_folder(folder.path())?;
         if replace && destination.exists() {
@@ -170,7 +172,7 @@ fn check_destination(destination: &Path, replace: bool) -> Result<()> {
     if metadata.is_dir() && is_empty(destination) {
         return Ok(());
     }
-    let is_layer = metadata.is_dir() && descriptor::is_layer(destination);
+    let is_layer = metadata.is_dir() && is_any_layer(destination);
     if is_layer && replace {
         return Ok(());
     }
@@ -178,6 +180,11 @@ fn check_destination(destination: &Path, replace: bool) -> Result<()> {
         path: destination.to_owned(),
         is_layer,
     })
+}
+
+/// Returns whether a folder is a layer of a kind that is built in this way.
+fn is_any_layer(folder: &Path) -> bool {
+    is_portable(folder) || crate::transport::is_layer(folder)
 }
 
 fn is_empty(folder: &Path) -> bool {
@@ -200,7 +207,7 @@ fn remove_left_overs(place: &Path, folder: &Path, prefix: &OsString) {
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             let replaced = entry.path().join(REPLACED);
             let is_free = fs::symlink_metadata(place).is_err();
-            if is_folder && is_free && descriptor::is_layer(&replaced) {
+            if is_folder && is_free && is_any_layer(&replaced) {
                 let _ = rename(&replaced, place);
             }
             // What cannot be removed is in nobody's way.
@@ -215,7 +222,7 @@ fn put_in_place(folder: &Path, destination: &Path) -> Result<()> {
     let _ = fs::remove_dir(destination);
     rename(folder, destination).map_err(|source| {
         if fs::symlink_metadata(destination).is_ok() {
-            let is_layer = descriptor::is_layer(destination);
+            let is_layer = is_any_layer(destination);
             Error::Exists {
                 path: destination.to_owned(),
                 is_layer,
@@ -275,6 +282,21 @@ pub(super) fn sync_folder(folder: &Path) -> Result<()> {
         let handle = File::open(folder).map_err(io_error("open", folder))?;
         flush(&handle).map_err(io_error("flush", folder))?;
     }
+    Ok(())
+}
+
+/// Flushes everything on the disk of a folder.
+fn flush_disk(folder: &Path) -> Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let handle = File::open(folder).map_err(io_error("open", folder))?;
+        rustix::fs::syncfs(&handle).map_err(|error| io_error("flush", folder)(error.into()))?;
+    }
+    #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+    rustix::fs::sync();
+    // Windows flushes a disk for administrators only.
+    #[cfg(windows)]
+    let _ = folder;
     Ok(())
 }
 

@@ -20,12 +20,19 @@ mod error;
 mod files;
 #[cfg(all(test, unix))]
 mod files_tests;
+mod folder;
+mod live;
+mod parents;
 mod reader;
 pub mod tombstones;
+mod writer;
 
 pub use added::Added;
 pub(crate) use added::AddedPaths;
 pub(crate) use entry_file::EntryFile;
 pub use error::{EntryProblem, TombstoneProblem, TransportError};
 pub use files::TransportFiles;
+pub use folder::{FolderSummary, count, is_layer, open};
+pub use parents::{ParentFiles, ParentLookup, open_parents};
 pub use reader::TransportReader;
+pub use writer::{TransportOptions, TransportSummary, TransportWriter};

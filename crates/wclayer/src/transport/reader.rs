@@ -104,6 +104,43 @@ impl<R: Root> TransportReader<R> {
         self
     }
 
+    /// Opens what is at a path, whatever comes next; a file that has several names is no link here.
+    pub(super) fn entry_at(&mut self, path: &LayerPath) -> Result<Option<Entry>> {
+        self.current = None;
+        self.links = LinkTracker::new();
+        let found = match self.root.look(path) {
+            // Something in the way is as good as nothing there.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => None,
+            found => found.map_err(entry_error("open", self.root.path(), path))?,
+        };
+        match found {
+            None => Ok(None),
+            Some(stat) => {
+                let listed = Listed {
+                    name: path.file_name().to_owned(),
+                    attributes: stat.basic_info.attributes,
+                };
+                self.described(path, &listed).map(Some)
+            }
+        }
+    }
+
+    /// Lists what the folder has in a directory.
+    pub(super) fn children(&self, directory: &LayerPath) -> Result<Vec<LayerPath>> {
+        let names = list(&self.root, Some(directory))?.into_iter();
+        names
+            .filter(|listed| !describes_directory(&listed.name))
+            .map(|listed| self::path(&[directory.as_bytes(), b"/", &listed.name].concat()))
+            .collect()
+    }
+
+    /// Returns whether the folder removes exactly this path.
+    pub(super) fn removes(&self, path: &LayerPath) -> bool {
+        let directory = path.parent();
+        let removals = directory.and_then(|directory| self.removals.get(&directory));
+        removals.is_some_and(|removals| removals.contains(path))
+    }
+
     /// Returns the next name that is an entry.
     fn next_name(&mut self) -> Result<Option<(LayerPath, Listed)>> {
         while let Some((directory, names)) = self.open.last_mut() {
@@ -123,7 +160,7 @@ impl<R: Root> TransportReader<R> {
             if describes && listed.is_plain_directory() {
                 return Err(EntryProblem::Reserved.of(&found));
             }
-            let is_tombstones = directory.is_none() && is(&found, layout::TOMBSTONES);
+            let is_tombstones = directory.is_none() && layout::is(&found, layout::TOMBSTONES);
             let is_recycle_bin = found.as_bytes().eq_ignore_ascii_case(RECYCLE_BIN);
             if !(describes || is_tombstones || is_recycle_bin && listed.is_plain_directory()) {
                 return Ok(Some((found, listed)));
@@ -132,26 +169,28 @@ impl<R: Root> TransportReader<R> {
         Ok(None)
     }
 
-    fn entry(&mut self, path: LayerPath, listed: &Listed) -> Result<Entry> {
-        let is_live = !is(&path, layout::FILES) && !is_below(&path, layout::FILES);
-        let in_utility_vm = is_below(&path, layout::UTILITY_VM);
-        if !in_utility_vm && listed.attributes.contains(FileAttributes::REPARSE_POINT) {
-            return Err(EntryProblem::ReparsePoint.of(&path));
+    fn entry(&mut self, path: &LayerPath, listed: &Listed) -> Result<Entry> {
+        let entry = self.described(path, listed)?;
+        if listed.attributes.contains(FileAttributes::DIRECTORY) {
+            self.go_into(path, listed, &entry)?;
         }
-        let entry = if listed.attributes.contains(FileAttributes::DIRECTORY) {
-            let directory = if is_live {
-                self.live(&path)?
-            } else {
-                self.directory(&path)?
-            };
-            self.go_into(&path, listed, &directory)?;
-            directory
-        } else if is_live {
-            self.live(&path)?
-        } else {
-            self.file(&path)?
-        };
         Ok(entry)
+    }
+
+    /// Starts the entry that describes what is at a path.
+    fn described(&mut self, path: &LayerPath, listed: &Listed) -> Result<Entry> {
+        let is_live = !layout::is(path, layout::FILES) && !layout::is_below(path, layout::FILES);
+        let in_utility_vm = layout::is_below(path, layout::UTILITY_VM);
+        if !in_utility_vm && listed.attributes.contains(FileAttributes::REPARSE_POINT) {
+            return Err(EntryProblem::ReparsePoint.of(path));
+        }
+        if is_live {
+            self.live(path)
+        } else if listed.attributes.contains(FileAttributes::DIRECTORY) {
+            self.directory(path)
+        } else {
+            self.file(path)
+        }
     }
 
     /// Starts a directory's names and puts its removals before them.
@@ -180,7 +219,7 @@ impl<R: Root> TransportReader<R> {
     fn live(&mut self, path: &LayerPath) -> Result<Entry> {
         let (file, stat) = self.open(path)?;
         let mut info = stat.basic_info;
-        if is(path, layout::HIVES) {
+        if layout::is(path, layout::HIVES) {
             info = self.with_hive_times(info);
         }
         info.creation_time = info.last_write_time;
@@ -188,7 +227,8 @@ impl<R: Root> TransportReader<R> {
         if let Some(link) = self.link(path, &info, &stat) {
             return Ok(link);
         }
-        let in_utility_vm = is(path, layout::UTILITY_VM) || is_below(path, layout::UTILITY_VM);
+        let in_utility_vm =
+            layout::is(path, layout::UTILITY_VM) || layout::is_below(path, layout::UTILITY_VM);
         let scope = match in_utility_vm {
             true => self.utility_vm,
             false => Scope::WithoutSecurity,
@@ -204,7 +244,7 @@ impl<R: Root> TransportReader<R> {
 
     /// Starts a directory of `Files`, or that directory itself.
     fn directory(&mut self, path: &LayerPath) -> Result<Entry> {
-        let is_files = is(path, layout::FILES);
+        let is_files = layout::is(path, layout::FILES);
         let described_by = [path.as_bytes(), layout::DIRECTORY_SUFFIX.as_bytes()].concat();
         let described_by = self::path(&described_by)?;
         let described = self.root.look(&described_by);
@@ -317,7 +357,7 @@ impl<R: Root> LayerReader for TransportReader<R> {
             return Ok(Some(entry));
         }
         if let Some((path, listed)) = self.next_name()? {
-            return self.entry(path, &listed).map(Some);
+            return self.entry(&path, &listed).map(Some);
         }
         while let Some(directory) = self.removal_order.pop_front() {
             let removals = self.removals.remove(&directory).unwrap_or_default();
@@ -441,17 +481,4 @@ fn path(name: &[u8]) -> Result<LayerPath> {
 fn describes_directory(name: &[u8]) -> bool {
     let suffix = layout::DIRECTORY_SUFFIX.as_bytes();
     name.len() >= suffix.len() && name[name.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
-}
-
-/// Returns whether a path is this well-known one.
-fn is(path: &LayerPath, name: &str) -> bool {
-    path.as_bytes().eq_ignore_ascii_case(name.as_bytes())
-}
-
-/// Returns whether a path lies below this well-known one.
-fn is_below(path: &LayerPath, directory: &str) -> bool {
-    let (path, directory) = (path.as_bytes(), directory.as_bytes());
-    path.len() > directory.len()
-        && path[directory.len()] == b'/'
-        && path[..directory.len()].eq_ignore_ascii_case(directory)
 }

@@ -118,7 +118,7 @@ mod tests {
             ("Version 1.0\n\\a\\..\\..\\x\n", 2, "`..`"),
             ("Version 1.0\n\\\\server\\x\n", 2, "absolute"),
             ("Version 1.0\n\\C:\\x\n", 2, "drive"),
-            ("Version 1.0\n\\a:b\n", 2, "`:`"),
+            ("Version 1.0\n\\ab:c\n", 2, "`:`"),
             ("Version 1.0\n\\\n", 2, "empty"),
         ] {
             let error = parse(text.as_bytes()).expect_err(text).to_string();

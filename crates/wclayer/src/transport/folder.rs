@@ -1,0 +1,89 @@
+//! Transport folders on the disks of a machine: recognised, opened, counted.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use ntmeta::FileAttributes;
+
+use super::reader::TransportReader;
+use crate::error::{Error, Result, io_error};
+use crate::hub::{Entry, LayerReader, Progress};
+use crate::layout;
+use crate::portable::EntryCounts;
+use crate::volume::{Privileges, Volume};
+
+/// What is in a transport folder; alternate data streams are not looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FolderSummary {
+    /// Number of entries of each kind.
+    pub entries: EntryCounts,
+    /// Sum of the lengths of all unnamed data streams in bytes, holes included.
+    pub content_size: u64,
+}
+
+/// Returns whether a folder is a transport folder: it has `Files` and a `tombstones.txt` that
+/// starts as such. A symbolic link to one is none.
+pub fn is_layer(folder: &Path) -> bool {
+    let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    let tombstones = folder.join(layout::TOMBSTONES);
+    if !is_folder(folder)
+        || !is_folder(&folder.join(layout::FILES))
+        || !fs::symlink_metadata(&tombstones).is_ok_and(|found| found.is_file())
+    {
+        return false;
+    }
+    // The byte-order mark and the version.
+    let mut start = Vec::new();
+    let read = File::open(tombstones).and_then(|file| file.take(14).read_to_end(&mut start));
+    read.is_ok() && super::tombstones::parse(&start).is_ok()
+}
+
+/// Opens a transport folder as a source, with the security of its utility VM.
+///
+/// # Errors
+///
+/// [`TransportError`](super::TransportError) when it is none; [`Error::Io`].
+pub fn open<V: Volume>(
+    volume: &V,
+    folder: &Path,
+    privileges: &Privileges,
+) -> Result<TransportReader<V::Root>> {
+    let root = volume.open_root(folder, privileges);
+    let root = root.map_err(io_error("open", folder))?;
+    Ok(TransportReader::new(root)?.with_utility_vm_security())
+}
+
+/// Reads what a source holds, without its content.
+///
+/// # Errors
+///
+/// When the source cannot be read, or [`Error::Cancelled`].
+pub fn count<R: LayerReader>(source: &mut R, progress: &dyn Progress) -> Result<FolderSummary> {
+    let mut found = FolderSummary::default();
+    let counts = &mut found.entries;
+    while let Some(entry) = source.next_entry()? {
+        if progress.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        progress.entry();
+        let counter = match &entry {
+            Entry::Link(_) => &mut counts.links,
+            Entry::Removal(_) => &mut counts.removals,
+            Entry::Opaque(_) => &mut counts.opaque,
+            Entry::File(file) => {
+                found.content_size = found.content_size.saturating_add(file.size);
+                let attributes = file.basic_info.attributes;
+                if attributes.contains(FileAttributes::REPARSE_POINT) {
+                    &mut counts.reparse_points
+                } else if attributes.contains(FileAttributes::DIRECTORY) {
+                    &mut counts.directories
+                } else {
+                    &mut counts.files
+                }
+            }
+        };
+        *counter += 1;
+    }
+    Ok(found)
+}

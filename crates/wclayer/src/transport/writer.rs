@@ -1,0 +1,450 @@
+//! [`TransportWriter`]: a transport folder as a sink of the hub.
+//!
+//! ```text
+//! Files, Hives ─► TransportFiles          UtilityVM ─► files as they are to be
+//! links, removals, opaque directories ─► kept until the end, when all of the layer is known
+//! ```
+//!
+//! In the end links become hard links, and `tombstones.txt` is written. A removal is dropped
+//! where the layer itself brings a file, and becomes the removal of what is inside where it
+//! brings a directory: Windows applies removals last. A hard link to a file that only a parent has
+//! becomes a copy of it. The folder is built beside its place and put there whole.
+//!
+//! Source: hcsshim `internal/wclayer/legacy.go`, `legacyLayerWriter`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use ntmeta::backup_stream::{StreamHeader, StreamId};
+use ntmeta::{FileAttributes, FileBasicInfo, hive};
+
+use super::error::TransportError;
+use super::live::LiveFiles;
+use super::parents::{ParentFiles, ParentLookup, open_parents};
+use super::{Added, TransportFiles, tombstones};
+use crate::chain::ParentChain;
+use crate::error::{Result, entry_error, io_error};
+use crate::hcs::HcsRule;
+use crate::hub::{Entry, FileEntry, LayerWriter, LinkEntry};
+use crate::layout;
+use crate::path::LayerPath;
+use crate::portable::Staging;
+use crate::volume::{Access, File, Privileges, Root, Volume};
+
+/// How a transport folder is to be made.
+#[derive(Debug, Clone, Default)]
+pub struct TransportOptions {
+    /// The parent layers: portable layers or transport folders.
+    pub parents: ParentChain,
+    /// Whether the empty delta hives are added that the layer does not have.
+    pub hives: bool,
+    /// Whether a layer that is there is replaced.
+    pub replace: bool,
+}
+
+/// What was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransportSummary {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What was done beyond what the source says, as sentences.
+    pub warnings: Vec<String>,
+}
+
+/// Writes a transport folder entry by entry.
+///
+/// Dropped without [`finish`](LayerWriter::finish), it leaves nothing behind.
+pub struct TransportWriter<V: Volume> {
+    // Declared before the folder they are in: closed first.
+    files: TransportFiles<V::Root>,
+    live: LiveFiles<V::Root>,
+    pending: Pending,
+    parents: Vec<Box<dyn ParentFiles>>,
+    hives: bool,
+    in_utility_vm: bool,
+    staging: Staging,
+}
+
+/// What waits for the end.
+#[derive(Default)]
+struct Pending {
+    links: Vec<LinkEntry>,
+    removals: Vec<LayerPath>,
+    opaque: Vec<LayerPath>,
+    /// `Files` and `Hives`, whose own times count.
+    directories: Vec<(LayerPath, FileBasicInfo)>,
+    warnings: Vec<String>,
+}
+
+impl<V: Volume> TransportWriter<V>
+where
+    V::Root: 'static,
+{
+    /// Prepares a folder at a place where nothing is yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`](crate::Error::Exists); [`TransportError::Parent`]; an error of the system.
+    pub fn create(
+        volume: &V,
+        destination: &Path,
+        options: &TransportOptions,
+        privileges: &Privileges,
+    ) -> Result<Self> {
+        let parents = open_parents(volume, &options.parents, privileges)?;
+        let staging = Staging::create(destination, options.replace)?;
+        let open = || {
+            let root = volume.open_root(staging.path(), privileges);
+            root.map_err(io_error("open", staging.path()))
+        };
+        Ok(Self {
+            files: TransportFiles::new(open()?),
+            live: LiveFiles::new(open()?),
+            pending: Pending::default(),
+            parents,
+            hives: options.hives,
+            in_utility_vm: false,
+            staging,
+        })
+    }
+
+    fn start(&mut self, file: &FileEntry) -> Result<()> {
+        self.files.end_entry()?;
+        self.live.end_entry()?;
+        self.in_utility_vm = is_live(&file.path);
+        if self.in_utility_vm {
+            return self.live.add(file);
+        }
+        if is_top_level(&file.path) {
+            let at = (file.path.clone(), file.basic_info);
+            self.pending.directories.push(at);
+        }
+        self.files.add(file)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        match self.in_utility_vm {
+            true => self.live.write(bytes),
+            false => self.files.write(bytes),
+        }
+    }
+
+    fn added(&self, path: &LayerPath) -> Option<Added> {
+        match is_live(path) {
+            true => self.live.added(path),
+            false => self.files.added(path),
+        }
+    }
+
+    /// Makes the links: to files of the layer as soon as these are there, then copies of what
+    /// only a parent has.
+    fn make_links(&mut self) -> Result<()> {
+        let links = std::mem::take(&mut self.pending.links);
+        let names: HashMap<_, _> = links
+            .iter()
+            .map(|link| (&link.path, &link.target))
+            .collect();
+        let mut copies: HashMap<LayerPath, LayerPath> = HashMap::new();
+        for link in &links {
+            // A link may name a link, also one that comes later.
+            let mut target = &link.target;
+            for _ in 0..links.len() {
+                match names.get(target) {
+                    Some(next) => target = next,
+                    None => break,
+                }
+            }
+            match self.added(target) {
+                Some(Added::File) if !names.contains_key(target) => {
+                    self.link(target, &link.path)?
+                }
+                Some(_) => {
+                    let target = target.clone();
+                    return Err(HcsRule::LinkToDirectory { target }.broken_by(&link.path));
+                }
+                None => match copies.get(target) {
+                    Some(copy) => self.link(copy, &link.path)?,
+                    None => {
+                        self.copy_from_parent(&link.path, target)?;
+                        copies.insert(target.clone(), link.path.clone());
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn link(&self, existing: &LayerPath, new: &LayerPath) -> Result<()> {
+        let root = self.files.root();
+        let made = root.link(root, existing, new);
+        made.map_err(entry_error("link", root.path(), new))
+    }
+
+    fn copy_from_parent(&mut self, path: &LayerPath, target: &LayerPath) -> Result<()> {
+        let fails = |why| TransportError::LinkTarget {
+            entry: path.clone(),
+            target: target.clone(),
+            why,
+        };
+        let mut parents = std::mem::take(&mut self.parents);
+        let mut found = None;
+        for parent in &mut parents {
+            match parent.look_up(target)? {
+                ParentLookup::Unknown => {}
+                ParentLookup::Hidden => break,
+                ParentLookup::Directory => {
+                    let target = target.clone();
+                    return Err(HcsRule::LinkToDirectory { target }.broken_by(path));
+                }
+                ParentLookup::File => {
+                    found = Some(parent);
+                    break;
+                }
+            }
+        }
+        let Some(parent) = found else {
+            return Err(fails("and no parent that was given has it").into());
+        };
+        let mut source = parent.open(target)?;
+        let Some(Entry::File(file)) = source.next_entry()? else {
+            return Err(fails("which has it no more").into());
+        };
+        self.start(&FileEntry {
+            path: path.clone(),
+            ..file
+        })?;
+        let mut piece = vec![0; 256 * 1024];
+        loop {
+            match source.read_stream(&mut piece)? {
+                0 => break,
+                read => self.put(&piece[..read])?,
+            }
+        }
+        drop(source);
+        self.parents = parents;
+        self.files.end_entry()?;
+        self.live.end_entry()?;
+        self.pending.warnings.push(format!(
+            "`{path}` is a copy of the parents' `{target}`, which it should be a link to"
+        ));
+        Ok(())
+    }
+
+    /// Returns what `tombstones.txt` is to say.
+    fn removals(&mut self) -> Result<BTreeSet<LayerPath>> {
+        let mut removals = BTreeSet::new();
+        let mut opaque = std::mem::take(&mut self.pending.opaque);
+        for path in std::mem::take(&mut self.pending.removals) {
+            match self.added(&path) {
+                None => {
+                    removals.insert(path);
+                }
+                Some(Added::Directory) => opaque.push(path),
+                // What replaces it hides it.
+                Some(_) => {}
+            }
+        }
+        let mut parents = std::mem::take(&mut self.parents);
+        let mut known = BTreeSet::new();
+        while let Some(directory) = opaque.pop() {
+            if !known.insert(directory.clone()) {
+                continue;
+            }
+            for child in contents(&mut parents, &directory)? {
+                match self.added(&child) {
+                    None => {
+                        removals.insert(child);
+                    }
+                    Some(Added::Directory) => opaque.push(child),
+                    Some(_) => {}
+                }
+            }
+        }
+        self.parents = parents;
+        Ok(removals)
+    }
+
+    fn add_hives(&mut self) -> Result<()> {
+        let files = self.pending.directories.first();
+        let times = files.map(|(_, info)| *info).unwrap_or_default();
+        for name in layout::HIVE_DELTAS {
+            let path = layout::path(layout::HIVES);
+            let path = path.join(name.as_bytes()).unwrap_or(path);
+            if self.files.contains(&path) {
+                continue;
+            }
+            let content = hive::empty_delta(name);
+            let mut stream = Vec::new();
+            StreamHeader::new(StreamId::DATA, content.len() as u64).encode(&mut stream);
+            stream.extend(&content);
+            self.start(&FileEntry {
+                path,
+                basic_info: FileBasicInfo {
+                    attributes: FileAttributes::ARCHIVE,
+                    ..times
+                },
+                size: content.len() as u64,
+                metadata_first: true,
+            })?;
+            self.put(&stream)?;
+            self.files.end_entry()?;
+        }
+        Ok(())
+    }
+
+    fn write_tombstones(&mut self) -> Result<()> {
+        let text = tombstones::format(&self.removals()?)?;
+        let (root, name) = (self.files.root(), layout::path(layout::TOMBSTONES));
+        let made = root.create(&name, crate::volume::Kind::File);
+        made.and_then(|mut file| {
+            file.write_all(&text)?;
+            file.close()
+        })
+        .map_err(entry_error("write", root.path(), &name))
+    }
+
+    fn set_directory_times(&self) -> Result<()> {
+        let root = self.files.root();
+        for (path, info) in &self.pending.directories {
+            let opened = root.open(Some(path), Access::Info);
+            opened
+                .and_then(|directory| {
+                    directory.set_basic_info(info)?;
+                    directory.close()
+                })
+                .map_err(entry_error("set the times of", root.path(), path))?;
+        }
+        Ok(())
+    }
+}
+
+impl<V: Volume> LayerWriter for TransportWriter<V>
+where
+    V::Root: 'static,
+{
+    type Output = TransportSummary;
+
+    fn add(&mut self, file: &FileEntry) -> Result<()> {
+        self.pending.links.retain(|link| link.path != file.path);
+        self.start(file)
+    }
+
+    fn write(&mut self, backup_stream: &[u8]) -> Result<()> {
+        self.put(backup_stream)
+    }
+
+    fn add_link(&mut self, link: &LinkEntry) -> Result<()> {
+        let (path, target) = (&link.path, &link.target);
+        let within =
+            |directory| layout::is_below(path, directory) && layout::is_below(target, directory);
+        if !within(layout::FILES) && !within(layout::UTILITY_VM_FILES) {
+            let target = target.clone();
+            return Err(HcsRule::LinkOutside { target }.broken_by(path));
+        }
+        self.files.end_entry()?;
+        self.live.end_entry()?;
+        let info = link.basic_info.unwrap_or_default();
+        match is_live(path) {
+            true => self.live.add_link(path, &info)?,
+            false => self.files.add_link(path, &info)?,
+        }
+        self.pending.links.retain(|other| other.path != *path);
+        self.pending.links.push(link.clone());
+        Ok(())
+    }
+
+    fn remove(&mut self, path: &LayerPath) -> Result<()> {
+        self.check_removal(path)?;
+        self.pending.removals.push(path.clone());
+        Ok(())
+    }
+
+    fn remove_contents(&mut self, directory: &LayerPath) -> Result<()> {
+        self.check_removal(directory)?;
+        self.pending.opaque.push(directory.clone());
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<TransportSummary> {
+        self.files.end_entry()?;
+        self.live.end_entry()?;
+        let files = layout::path(layout::FILES);
+        if !self.files.contains(&files) {
+            self.start(&FileEntry {
+                path: files,
+                basic_info: FileBasicInfo {
+                    attributes: FileAttributes::DIRECTORY,
+                    ..FileBasicInfo::default()
+                },
+                size: 0,
+                metadata_first: true,
+            })?;
+        }
+        self.make_links()?;
+        if self.hives {
+            self.add_hives()?;
+        }
+        self.files.finish()?;
+        self.write_tombstones()?;
+        self.live.finish()?;
+        self.set_directory_times()?;
+        let mut warnings = std::mem::take(&mut self.pending.warnings);
+        let made = self.files.made().chain(self.live.made());
+        warnings.extend(made.map(|path| {
+            format!("the directory `{path}` was made, because the layer has something in it")
+        }));
+        let Self {
+            files,
+            live,
+            staging,
+            ..
+        } = self;
+        // Windows does not rename a folder with anything in it open.
+        drop((files, live));
+        let path = staging.commit(None)?;
+        Ok(TransportSummary { path, warnings })
+    }
+}
+
+impl<V: Volume> TransportWriter<V> {
+    fn check_removal(&mut self, path: &LayerPath) -> Result<()> {
+        self.files.end_entry()?;
+        self.live.end_entry()?;
+        if self.parents.is_empty() {
+            let entry = path.clone();
+            return Err(TransportError::NothingToRemove { entry }.into());
+        }
+        if !layout::is_below(path, layout::FILES) && !layout::is(path, layout::FILES) {
+            return Err(HcsRule::RemovalOutside.broken_by(path));
+        }
+        Ok(())
+    }
+}
+
+/// Lists what the parents together have in a directory, without what one of them removes.
+fn contents(parents: &mut [Box<dyn ParentFiles>], directory: &LayerPath) -> Result<Vec<LayerPath>> {
+    let mut found: Vec<LayerPath> = Vec::new();
+    for at in 0..parents.len() {
+        for child in parents[at].children(directory)? {
+            let mut is_hidden = found.contains(&child);
+            for nearer in &mut parents[..at] {
+                is_hidden = is_hidden || nearer.look_up(&child)? != ParentLookup::Unknown;
+            }
+            if !is_hidden {
+                found.push(child);
+            }
+        }
+        if parents[at].hides_contents(directory)? {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn is_live(path: &LayerPath) -> bool {
+    layout::is(path, layout::UTILITY_VM) || layout::is_below(path, layout::UTILITY_VM)
+}
+
+fn is_top_level(path: &LayerPath) -> bool {
+    layout::is(path, layout::FILES) || layout::is(path, layout::HIVES)
+}
