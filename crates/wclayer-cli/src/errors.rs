@@ -21,6 +21,7 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Layer(#[from] wclayer::Error),
     /// The command works on Windows only.
+    #[cfg(not(windows))]
     #[error("`{command}` needs Windows with the Host Compute Service (vmcompute.dll)")]
     NeedsHostCompute {
         /// The command's name.
@@ -45,6 +46,7 @@ impl CliError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Layer(error) => error.kind(),
+            #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => ErrorKind::Unsupported,
             Self::OutputIsTerminal | Self::InputIsTerminal => ErrorKind::InvalidInput,
             Self::Stdout(_) | Self::Signals(_) => ErrorKind::Io,
@@ -55,6 +57,7 @@ impl CliError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Layer(error) => return error.hint(),
+            #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => {
                 "`import`, `export`, `info` and `remove` work on every system, with portable layers."
             }
