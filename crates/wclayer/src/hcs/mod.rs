@@ -27,6 +27,7 @@ mod filter_writer;
 mod import;
 #[cfg(any(windows, test))]
 pub(crate) mod layer_data;
+mod legacy_reader;
 mod legacy_writer;
 mod lifecycle;
 mod marker;
@@ -53,6 +54,7 @@ pub use error::{HResult, HcsError, HcsRule, ServiceError, WindowsError};
 pub use export::export;
 pub use filter_reader::FilterReader;
 pub use import::{ImportOptions, ImportSummary, import, import_layer};
+pub use legacy_reader::LegacyReader;
 pub use lifecycle::{
     base_images, create_scratch, exists, expand, grant_vm_access, mount, mount_path, name_to_guid,
     remove, unmount,

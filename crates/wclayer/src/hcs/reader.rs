@@ -1,14 +1,16 @@
-//! Which reader reads a layer: the choice between [`BaseReader`] and [`FilterReader`].
+//! Which reader reads a layer: the choice between [`BaseReader`], [`LegacyReader`] and
+//! [`FilterReader`].
 //!
-//! Without parents the live files are read. With parents the service says entry by entry what the
-//! layer changes (`ExportLayerBegin`); hard links come as files of their own.
+//! Without parents the live files are read. With parents the service says what the layer changes:
+//! through a transport folder (`ExportLayer`), which shows hard links, else entry by entry
+//! (`ExportLayerBegin`), which shows them as files of their own.
 //!
 //! Source: hcsshim `internal/wclayer/exportlayer.go`.
 
 use std::path::Path;
 
-use super::service::parent_layers;
-use super::{BaseReader, FilterReader, HostCompute};
+use super::service::{Function, parent_layers};
+use super::{BaseReader, FilterReader, HostCompute, LegacyReader};
 use crate::chain::ParentChain;
 use crate::error::Result;
 use crate::hub::{Entry, LayerReader};
@@ -19,15 +21,20 @@ use crate::volume::{Privileges, Volume};
 pub enum ReaderKind {
     /// The live files of a layer without parents.
     Base,
+    /// A transport folder that the service writes.
+    Legacy,
     /// Entry by entry from the service.
     Filter,
 }
 
 impl ReaderKind {
     /// Returns the kind that a layer is read with.
-    pub fn choose(parents: &ParentChain) -> Self {
+    pub fn choose<V: Volume>(host: &HostCompute<V>, parents: &ParentChain) -> Self {
+        let has = |function| host.service.has(function);
         if parents.is_empty() {
             Self::Base
+        } else if has(Function::ExportLayer) || !has(Function::ExportLayerBegin) {
+            Self::Legacy
         } else {
             Self::Filter
         }
@@ -38,6 +45,8 @@ impl ReaderKind {
 pub enum HcsLayerReader<'a, V: Volume> {
     /// [`ReaderKind::Base`].
     Base(Box<BaseReader<V::Root>>),
+    /// [`ReaderKind::Legacy`].
+    Legacy(Box<LegacyReader<'a, V>>),
     /// [`ReaderKind::Filter`].
     Filter(FilterReader<'a>),
 }
@@ -54,7 +63,7 @@ pub fn new_layer_reader<'a, V: Volume>(
     parents: &ParentChain,
     privileges: &'a Privileges,
 ) -> Result<HcsLayerReader<'a, V>> {
-    let kind = ReaderKind::choose(parents);
+    let kind = ReaderKind::choose(host, parents);
     HcsLayerReader::open(kind, host, layer, parents, privileges)
 }
 
@@ -75,6 +84,9 @@ impl<'a, V: Volume> HcsLayerReader<'a, V> {
             ReaderKind::Base => {
                 Self::Base(Box::new(BaseReader::open(&host.volume, layer, privileges)?))
             }
+            ReaderKind::Legacy => Self::Legacy(Box::new(LegacyReader::open(
+                host, layer, parents, privileges,
+            )?)),
             ReaderKind::Filter => {
                 let parents = parent_layers(&*host.service, parents)?;
                 Self::Filter(FilterReader::new(
@@ -93,6 +105,7 @@ impl<'a, V: Volume> HcsLayerReader<'a, V> {
     pub fn close(self) -> Result<()> {
         match self {
             Self::Base(_) => Ok(()),
+            Self::Legacy(reader) => reader.close(),
             Self::Filter(reader) => reader.close(),
         }
     }
@@ -102,6 +115,7 @@ impl<V: Volume> LayerReader for HcsLayerReader<'_, V> {
     fn next_entry(&mut self) -> Result<Option<Entry>> {
         match self {
             Self::Base(reader) => reader.next_entry(),
+            Self::Legacy(reader) => reader.next_entry(),
             Self::Filter(reader) => reader.next_entry(),
         }
     }
@@ -109,6 +123,7 @@ impl<V: Volume> LayerReader for HcsLayerReader<'_, V> {
     fn read_stream(&mut self, buffer: &mut [u8]) -> Result<usize> {
         match self {
             Self::Base(reader) => reader.read_stream(buffer),
+            Self::Legacy(reader) => reader.read_stream(buffer),
             Self::Filter(reader) => reader.read_stream(buffer),
         }
     }

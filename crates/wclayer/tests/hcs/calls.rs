@@ -135,7 +135,6 @@ fn the_writer_is_chosen_as_the_reference_does_and_by_what_the_source_can_hold() 
 }
 
 #[test]
-#[ignore = "until the legacy reader is there"]
 fn export_activates_prepares_and_unprepares_the_layer_first() {
     let machine = Machine::without_filter();
     machine.import(&layers::base(), BASE, &[]).unwrap();

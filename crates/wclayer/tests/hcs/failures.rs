@@ -161,7 +161,6 @@ fn with_app(machine: Machine) -> Machine {
 }
 
 #[test]
-#[ignore = "until the legacy reader is there"]
 fn exports_leave_nothing_behind() {
     let without_export = || {
         let windows = fakewindows::FakeWindows::new();
