@@ -359,6 +359,12 @@ pub(crate) fn export(
             disk.name(folder, name, encoded)?;
         }
     }
+    for (object, copy) in links {
+        // What was put into a directory has changed its times.
+        if disk.get(object).is_directory() {
+            disk.get_mut(copy).info = disk.get(object).info;
+        }
+    }
     disk.put(transport, b"tombstones.txt", tombstones.as_bytes())?;
     Ok(())
 }

@@ -107,7 +107,6 @@ fn above_the_base(
 }
 
 #[test]
-#[ignore = "until the legacy reader is there"]
 fn the_legacy_writer_and_reader_bring_back_files_as_they_were() {
     let machine = Machine::without_filter();
     let [(expected, links), (actual, actual_links)] =
