@@ -87,11 +87,11 @@ fn files(tar: &mut Tar) -> std::io::Result<()> {
     )?;
     tar.stream("Files/streams.txt", "second", &file(104), &[1; 5000])?;
     let sparse = Meta {
-        records: vec![("WCLAYER.sparse".to_owned(), b"65536+65536".to_vec())],
+        records: vec![("WCLAYER.sparse".to_owned(), b"8192+8192".to_vec())],
         ..meta(0x220, 105)
     };
-    let mut content = vec![0; 0x40000];
-    content[0x10000..0x20000].fill(9);
+    let mut content = vec![0; 0x6000];
+    content[0x2000..0x4000].fill(9);
     tar.file("Files/sparse.bin", &sparse, &content)?;
     tar.junction("Files/point", r"C:\Windows", &secured(meta(0x410, 106), 9))?;
     tar.symlink("Files/soft.txt", r"streams.txt", &meta(0x420, 107))?;
@@ -104,7 +104,7 @@ fn files(tar: &mut Tar) -> std::io::Result<()> {
     tar.file(
         "Files/Windows/new.dll",
         &secured(file(110), 2),
-        &[8; 100_000],
+        &[8; 70_000],
     )
 }
 

@@ -239,10 +239,10 @@ fn assert_parts(path: &str, object: &Object, parts: &Parts) {
     } else {
         assert_eq!(
             object.ranges.as_deref(),
-            Some(&[(0x10000, 0x10000)][..]),
+            Some(&[(0x2000, 0x2000)][..]),
             "ranges of {path}"
         );
-        assert_eq!(object.data.len(), 0x40000, "size of {path}");
+        assert_eq!(object.data.len(), 0x6000, "size of {path}");
     }
     let streams: Vec<u8> = object
         .streams
