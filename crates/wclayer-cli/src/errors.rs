@@ -27,6 +27,9 @@ pub(crate) enum CliError {
         /// The command's name.
         command: &'static str,
     },
+    /// A layer of Windows is never replaced.
+    #[error("--force replaces portable layers only")]
+    CannotReplace,
     /// A tar would go to a terminal.
     #[error("a layer tar is not written to a terminal")]
     OutputIsTerminal,
@@ -48,7 +51,9 @@ impl CliError {
             Self::Layer(error) => error.kind(),
             #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => ErrorKind::Unsupported,
-            Self::OutputIsTerminal | Self::InputIsTerminal => ErrorKind::InvalidInput,
+            Self::CannotReplace | Self::OutputIsTerminal | Self::InputIsTerminal => {
+                ErrorKind::InvalidInput
+            }
             Self::Stdout(_) | Self::Signals(_) => ErrorKind::Io,
         }
     }
@@ -61,6 +66,7 @@ impl CliError {
             Self::NeedsHostCompute { .. } => {
                 "`import`, `export`, `info` and `remove` work on every system, with portable layers."
             }
+            Self::CannotReplace => "Delete the layer that is there with `wclayer remove`.",
             Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
             Self::Stdout(_) | Self::Signals(_) => return None,

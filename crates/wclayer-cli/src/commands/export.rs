@@ -9,9 +9,12 @@ use clap::Args;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 use wclayer::compression::{Compression, CompressionSpec};
-use wclayer::portable::{ExportSummary, PortableLayer};
+use wclayer::hcs;
+use wclayer::portable::{self, ExportSummary, PortableLayer};
 use wclayer::{DiffId, Digest, ParentChain, Progress};
 
+use super::export_windows;
+use super::host_compute::{Disks, HostComputeOptions};
 use crate::errors::{CliError, on_path};
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -27,8 +30,10 @@ Examples:
 
 /// Export a layer to a tar file
 ///
-/// Gives back the very tar that was imported; its DiffID is verified on the way. FILE appears
-/// whole or not at all: a failed or stopped export leaves the file that was there, or none.
+/// A portable layer gives back the very tar that was imported; its DiffID is verified on the way. A
+/// layer of Windows is read from its files, which needs an elevated prompt (SeBackupPrivilege,
+/// SeRestorePrivilege, SeManageVolumePrivilege). FILE appears whole or not at all: a failed or
+/// stopped export leaves the file that was there, or none.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -36,10 +41,10 @@ pub(crate) struct Arguments {
     ///
     /// Not needed, since the layer knows its parents; when given, they must be the same.
     #[arg(short, long = "layer", value_name = "PARENT")]
-    layers: Vec<PathBuf>,
+    pub(super) layers: Vec<PathBuf>,
     /// Output layer tar [default: stdout]
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
     /// Compress the output with gzip
     #[arg(short = 'z', long, conflicts_with = "compress")]
     gzip: bool,
@@ -51,7 +56,20 @@ pub(crate) struct Arguments {
     pub(crate) json: bool,
     /// Folder of the layer
     #[arg(value_name = "PATH")]
-    path: PathBuf,
+    pub(super) path: PathBuf,
+    #[command(flatten)]
+    pub(super) host: HostComputeOptions,
+}
+
+impl Arguments {
+    /// Returns how the tar is to be compressed.
+    pub(super) fn compression(&self) -> CompressionSpec {
+        match (self.compress, self.gzip) {
+            (Some(compression), _) => compression,
+            (None, true) => Compression::Gzip.into(),
+            (None, false) => Compression::None.into(),
+        }
+    }
 }
 
 /// The result as JSON.
@@ -71,15 +89,19 @@ struct ExportJson {
 
 /// Exports a layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    let disks = Disks::new();
+    match !portable::is_layer(&arguments.path) && hcs::is_layer(&disks, &arguments.path)? {
+        true => export_windows::run(arguments, output),
+        false => run_portable(arguments, output),
+    }
+}
+
+fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let layer = PortableLayer::open(&arguments.path)?;
     layer.check_parents(&ParentChain::from_nearest_first(&arguments.layers))?;
     let cancelled = signals::watch()?;
     let target = Target::open(arguments.output.as_deref())?;
-    let compression = match (arguments.compress, arguments.gzip) {
-        (Some(compression), _) => compression,
-        (None, true) => Compression::Gzip.into(),
-        (None, false) => Compression::None.into(),
-    };
+    let compression = arguments.compression();
     let tar_size = layer.descriptor().tar_size;
     output.step(format_args!(
         "reading {}, {} of tar",
@@ -103,7 +125,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
 }
 
 /// Where the tar goes.
-enum Target {
+pub(super) enum Target {
     /// Straight into standard output.
     Stdout(File),
     /// Straight into something that is no file: a device, a named pipe.
@@ -113,7 +135,7 @@ enum Target {
 }
 
 impl Target {
-    fn open(output: Option<&Path>) -> Result<Self, CliError> {
+    pub(super) fn open(output: Option<&Path>) -> Result<Self, CliError> {
         let Some(path) = output else {
             if io::stdout().is_terminal() {
                 return Err(CliError::OutputIsTerminal);
@@ -135,14 +157,14 @@ impl Target {
         Ok(Self::Replace { new, path })
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match self {
             Self::Stdout(_) => "standard output".to_owned(),
             Self::Special(_, path) | Self::Replace { path, .. } => layer_view::absolute(path),
         }
     }
 
-    fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &File {
         match self {
             Self::Stdout(file) | Self::Special(file, _) => file,
             Self::Replace { new, .. } => new.as_file(),
@@ -150,7 +172,7 @@ impl Target {
     }
 
     /// Puts a complete file in its place. Dropped without this, it disappears.
-    fn commit(self) -> Result<(), CliError> {
+    pub(super) fn commit(self) -> Result<(), CliError> {
         let Self::Replace { new, path } = self else {
             return Ok(());
         };
@@ -202,7 +224,7 @@ fn unbuffered_stdout() -> io::Result<File> {
     own.map(File::from)
 }
 
-fn show(
+pub(super) fn show(
     arguments: &Arguments,
     exported: &ExportSummary,
     taken: Duration,

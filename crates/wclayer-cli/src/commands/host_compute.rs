@@ -42,6 +42,11 @@ pub(crate) struct HostComputeOptions {
 }
 
 impl HostComputeOptions {
+    /// Returns whether this machine has the service.
+    pub(crate) fn is_available(&self) -> bool {
+        connect(self.api, "import").is_ok()
+    }
+
     /// Opens the service for `command`.
     pub(crate) fn open(
         &self,

@@ -10,6 +10,8 @@ use serde::Serialize;
 use wclayer::portable::{self, ImportOptions, PortableLayer};
 use wclayer::{DiffId, ParentChain};
 
+use super::host_compute::HostComputeOptions;
+use super::import_windows;
 use crate::errors::{CliError, on_path};
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
@@ -25,9 +27,11 @@ Examples:
 
 /// Import a layer from a tar file
 ///
-/// The tar may be plain or compressed with gzip or zstd, which is found out by itself. It is kept
-/// verbatim, so that `export` gives the same DiffID. The layer appears at PATH whole or not at
-/// all: a failed or stopped import leaves nothing behind.
+/// The tar may be plain or compressed with gzip or zstd, which is found out by itself. A portable
+/// layer keeps it verbatim, so that `export` gives the same DiffID. The layer appears at PATH whole
+/// or not at all: a failed or stopped import leaves nothing behind.
+///
+/// A layer of Windows needs an elevated prompt (SeBackupPrivilege, SeRestorePrivilege).
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -35,32 +39,36 @@ pub(crate) struct Arguments {
     ///
     /// When only the nearest is given, its own parents are found by themselves.
     #[arg(short, long = "layer", value_name = "PARENT")]
-    layers: Vec<PathBuf>,
+    pub(super) layers: Vec<PathBuf>,
     /// Input layer tar [default: stdin]
     #[arg(short, long, value_name = "FILE")]
-    input: Option<PathBuf>,
-    /// How the layer is stored
-    #[arg(long, value_name = "FORMAT", default_value = "portable")]
-    format: Format,
+    pub(super) input: Option<PathBuf>,
+    /// How the layer is stored [default: windows where the Host Compute Service is, else portable]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    #[command(flatten)]
+    pub(super) host: HostComputeOptions,
     /// What the uncompressed tar must hash to, as `sha256:` and 64 digits
     #[arg(long, value_name = "DIGEST")]
-    diff_id: Option<DiffId>,
+    pub(super) diff_id: Option<DiffId>,
     /// Replace the layer that is at PATH; anything but a layer is never replaced
     #[arg(long)]
-    force: bool,
+    pub(super) force: bool,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
     /// Folder of the layer to make
     #[arg(value_name = "PATH")]
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 /// The ways to store a layer.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// A folder with the tar, an index and a descriptor, for any system
     Portable,
+    /// A folder that Windows runs containers from; needs the Host Compute Service
+    Windows,
 }
 
 /// The result as JSON.
@@ -74,6 +82,28 @@ struct ImportJson<'a> {
 
 /// Imports a layer and shows what it is.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    match arguments
+        .format
+        .unwrap_or_else(|| default_format(arguments))
+    {
+        Format::Portable => run_portable(arguments, output),
+        Format::Windows => import_windows::run(arguments, output),
+    }
+}
+
+/// Chooses the format of the nearest parent, else what the machine is made for.
+fn default_format(arguments: &Arguments) -> Format {
+    let on_portable = arguments
+        .layers
+        .first()
+        .is_some_and(|parent| portable::is_layer(parent));
+    match !on_portable && arguments.host.is_available() {
+        true => Format::Windows,
+        false => Format::Portable,
+    }
+}
+
+fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let source = Source::open(arguments.input.as_deref())?;
     let options = ImportOptions {
         parents: ParentChain::from_nearest_first(&arguments.layers),
@@ -81,25 +111,26 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         replace: arguments.force,
     };
     tell_plan(arguments, &source, output);
+    for parent in &arguments.layers {
+        output.step(format_args!("on top of {}", layer_view::absolute(parent)));
+    }
     let progress = Bar::start(output, source.size, signals::watch()?);
     let started = Instant::now();
-    let layer = match arguments.format {
-        Format::Portable => portable::import(source.bytes, &arguments.path, &options, &progress)?,
-    };
+    let layer = portable::import(source.bytes, &arguments.path, &options, &progress)?;
     let taken = started.elapsed();
     drop(progress);
     show(arguments, &layer, taken, output)
 }
 
 /// Where the tar comes from.
-struct Source {
-    bytes: Box<dyn Read + Send>,
+pub(super) struct Source {
+    pub(super) bytes: Box<dyn Read + Send>,
     /// In bytes, where it is known.
-    size: Option<u64>,
+    pub(super) size: Option<u64>,
 }
 
 impl Source {
-    fn open(input: Option<&Path>) -> Result<Self, CliError> {
+    pub(super) fn open(input: Option<&Path>) -> Result<Self, CliError> {
         let Some(path) = input else {
             let stdin = io::stdin();
             if stdin.is_terminal() {
@@ -120,7 +151,7 @@ impl Source {
     }
 }
 
-fn tell_plan(arguments: &Arguments, source: &Source, output: &Output) {
+pub(super) fn tell_plan(arguments: &Arguments, source: &Source, output: &Output) {
     let name = arguments
         .input
         .as_deref()
@@ -128,9 +159,6 @@ fn tell_plan(arguments: &Arguments, source: &Source, output: &Output) {
     match source.size {
         Some(size) => output.step(format_args!("reading {name}, {}", units::size(size))),
         None => output.step(format_args!("reading {name}")),
-    }
-    for parent in &arguments.layers {
-        output.step(format_args!("on top of {}", layer_view::absolute(parent)));
     }
 }
 

@@ -3,8 +3,10 @@
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod export;
+mod export_windows;
 pub(crate) mod host_compute;
 pub(crate) mod import;
+mod import_windows;
 pub(crate) mod info;
 pub(crate) mod makebaselayer;
 pub(crate) mod man;

@@ -6,8 +6,8 @@
 //! hub → TarLayerWriter → bytes
 //! ```
 //!
-//! [`BlobReader`] stands before all that for a layer as it is distributed: decompressed, hashed and
-//! verified while its entries are read.
+//! [`BlobReader`] and [`BlobWriter`] stand outside of all that for a layer as it is distributed:
+//! compressed, hashed and verified while its entries pass.
 //!
 //! Each step is useful alone: [`MemberReader`] knows tars and nothing of layers, [`TarEntries`]
 //! says what members mean and where they lie, [`TarLayerReader`] and [`TarLayerWriter`] join the
@@ -19,6 +19,7 @@
 //! other reader ignores: `docs/vendor-records.md`.
 
 mod blob;
+mod blob_writer;
 mod entries;
 mod error;
 mod header;
@@ -32,6 +33,7 @@ mod spool;
 mod writer;
 
 pub use blob::{BlobReader, LayerBlob};
+pub use blob_writer::BlobWriter;
 pub use entries::{FileMember, StreamMember, TarEntries, TarEntry, TarEntryKind};
 pub(crate) use error::place;
 pub use error::{TarError, TarProblem};

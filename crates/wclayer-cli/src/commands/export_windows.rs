@@ -1,0 +1,48 @@
+//! `export` of a layer of Windows: its files as a layer tar.
+
+use std::time::Instant;
+
+use wclayer::Progress;
+use wclayer::hcs;
+use wclayer::portable::ExportSummary;
+use wclayer::tar::BlobWriter;
+
+use super::export::{Arguments, Target, show};
+use super::host_compute;
+use crate::errors::CliError;
+use crate::layer_view;
+use crate::output::Output;
+use crate::progress::Bar;
+use crate::signals;
+
+/// Exports a layer with the Host Compute Service.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    let host = arguments.host.open("export of a Windows layer", output)?;
+    let layer = host_compute::absolute(&arguments.path)?;
+    let parents = host_compute::parents(&host, &layer, &arguments.layers, output)?;
+    let cancelled = signals::watch()?;
+    let target = Target::open(arguments.output.as_deref())?;
+    output.step(format_args!("reading {}", layer_view::absolute(&layer)));
+    output.step(format_args!(
+        "writing {}, compression {}",
+        target.name(),
+        arguments.compression().method
+    ));
+    let progress = Bar::start(output, None, cancelled);
+    let started = Instant::now();
+    let writer = BlobWriter::new(target.file(), arguments.compression())?;
+    let blob = hcs::export(&host, &layer, &parents, writer, &progress)?;
+    if progress.is_cancelled() {
+        return Err(wclayer::Error::Cancelled.into());
+    }
+    drop(progress);
+    target.commit()?;
+    let exported = ExportSummary {
+        diff_id: blob.diff_id,
+        tar_size: blob.tar_size,
+        digest: blob.digest,
+        size: blob.size,
+        compression: blob.compression,
+    };
+    show(arguments, &exported, started.elapsed(), output)
+}

@@ -1,0 +1,156 @@
+//! `import --format windows`: a layer tar into a layer that Windows runs containers from.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use wclayer::hcs::{self, Contents, Function, HcsError, HostCompute, ImportOptions, ImportSummary};
+use wclayer::hub::EntriesOnly;
+use wclayer::portable::EntryCounts;
+use wclayer::tar::{BlobReader, LayerBlob};
+use wclayer::volume::Volume;
+use wclayer::{DiffId, Digest, ParentChain, Progress};
+
+use super::host_compute;
+use super::import::{self, Arguments, Source};
+use crate::errors::{CliError, on_path};
+use crate::layer_view;
+use crate::output::{Output, Summary};
+use crate::progress::Bar;
+use crate::signals;
+use crate::units;
+
+/// The result as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImportJson<'a> {
+    path: String,
+    format: &'static str,
+    diff_id: DiffId,
+    tar_size: u64,
+    content_size: u64,
+    source: SourceJson,
+    entries: &'a EntryCounts,
+    parents: Vec<String>,
+    warnings: Vec<&'a str>,
+    elapsed_seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SourceJson {
+    digest: Digest,
+    size: u64,
+    media_type: &'static str,
+}
+
+/// Imports a layer with the Host Compute Service and shows what it is.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    if arguments.force {
+        return Err(CliError::CannotReplace);
+    }
+    let host = arguments.host.open("import --format windows", output)?;
+    let source = Source::open(arguments.input.as_deref())?;
+    import::tell_plan(arguments, &source, output);
+    let path = host_compute::absolute(&arguments.path)?;
+    let parents = match arguments.layers.is_empty() {
+        // What an old layer at the path says does not count.
+        true => ParentChain::none(),
+        false => host_compute::parents(&host, &path, &arguments.layers, output)?,
+    };
+    let options = ImportOptions {
+        contents: contents(&host, arguments.input.as_deref(), &parents, output)?,
+        parents,
+    };
+    let progress = Bar::start(output, source.size, signals::watch()?);
+    let started = Instant::now();
+    let mut reader = BlobReader::new(source.bytes, arguments.diff_id, &progress);
+    let entries_only = EntriesOnly(&progress);
+    let imported = hcs::import(&host, &mut reader, &path, &options, &entries_only);
+    let imported = imported.map_err(|error| match error {
+        error if progress.is_cancelled() && !is_left_behind(&error) => wclayer::Error::Cancelled,
+        error => error,
+    });
+    let (imported, taken) = (imported?, started.elapsed());
+    let blob = reader.blob().cloned().ok_or(wclayer::Error::WorkerLost)?;
+    drop(reader);
+    drop(progress);
+    show(arguments, &options.parents, &imported, &blob, taken, output)
+}
+
+/// Returns whether something is left of a layer that was given up, which the caller has to know.
+fn is_left_behind(error: &wclayer::Error) -> bool {
+    match error {
+        wclayer::Error::Layer { source, .. } => is_left_behind(source),
+        error => matches!(error, wclayer::Error::Hcs(HcsError::LeftBehind { .. })),
+    }
+}
+
+/// Finds out whether the filter writer can take the layer, where that matters: it cannot make hard
+/// links, and what has been written cannot be taken back. A pipe is not read twice.
+fn contents<V: Volume>(
+    host: &HostCompute<V>,
+    input: Option<&Path>,
+    parents: &ParentChain,
+    output: &Output,
+) -> Result<Contents, CliError> {
+    if parents.is_empty() || !host.service.has(Function::ImportLayerBegin) {
+        return Ok(Contents::Anything);
+    }
+    let Some(input) = input.filter(|input| input.is_file()) else {
+        output.step(format_args!("the input is a pipe: using the legacy writer"));
+        return Ok(Contents::Anything);
+    };
+    let file = File::open(input).map_err(on_path("open", input))?;
+    let contents = Contents::of(&mut BlobReader::new(file, None, &()))?;
+    output.step(match contents {
+        Contents::FilesAndRemovals => format_args!("no hard links: using the filter writer"),
+        Contents::Anything => format_args!("hard links: using the legacy writer"),
+    });
+    Ok(contents)
+}
+
+fn show(
+    arguments: &Arguments,
+    parents: &ParentChain,
+    imported: &ImportSummary,
+    blob: &LayerBlob,
+    taken: Duration,
+    output: &Output,
+) -> Result<(), CliError> {
+    let mut summary = Summary::new(format!("Imported `{}`", arguments.path.display()));
+    summary.row("format", "windows");
+    summary.row("DiffID", blob.diff_id);
+    summary.row("source", blob.digest);
+    summary.row("media type", blob.compression.media_type());
+    summary.row("source size", units::size(blob.size));
+    summary.row("tar size", units::size(blob.tar_size));
+    summary.row("content", units::size(imported.content_size));
+    layer_view::parent_rows(&mut summary, parents);
+    layer_view::entry_rows(&mut summary, &imported.entries);
+    summary.row("time", units::time_and_rate(blob.tar_size, taken));
+    let warnings = blob.warnings.iter().chain(&imported.warnings);
+    let warnings: Vec<&str> = warnings.map(String::as_str).collect();
+    let json = ImportJson {
+        path: layer_view::absolute(&arguments.path),
+        format: "windows",
+        diff_id: blob.diff_id,
+        tar_size: blob.tar_size,
+        content_size: imported.content_size,
+        source: SourceJson {
+            digest: blob.digest,
+            size: blob.size,
+            media_type: blob.compression.media_type(),
+        },
+        entries: &imported.entries,
+        parents: layer_view::paths(parents),
+        warnings: warnings.clone(),
+        elapsed_seconds: units::seconds(taken),
+    };
+    output.result(&summary, &json)?;
+    warnings
+        .into_iter()
+        .for_each(|warning| output.warn(warning));
+    Ok(())
+}
