@@ -2,7 +2,7 @@
 //! a scratch layer, or none of these.
 //!
 //! Windows leaves no descriptor in a layer's folder. A scratch layer has its disk, every other layer
-//! has `Files`; whether there are parents is known from `layerchain.json`, else from the disks that
+//! has `Files` and something else that Windows or an engine puts beside it; whether there are parents is known from `layerchain.json`, else from the disks that
 //! only a base layer gets. A transport folder has `Files` too, and is no layer yet.
 //!
 //! Source: FORMATS §6; hcsshim `internal/wclayer`.
@@ -22,6 +22,14 @@ use crate::volume::Volume;
 const SCRATCH_DISK: &str = "sandbox.vhdx";
 /// A disk that Windows makes for every base layer, and for no other.
 const BASE_DISK: &str = "blank-base.vhdx";
+
+/// What every layer has beside `Files`: one of these at least.
+const EVIDENCE: [&str; 4] = [
+    layout::HIVES,
+    layout::LAYER_CHAIN,
+    BASE_DISK,
+    layout::UTILITY_VM_FILES,
+];
 
 /// What a folder of Windows is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +100,16 @@ pub fn is_layer<V: Volume>(volume: &V, folder: &Path) -> Result<bool> {
     let described_files = format!("{}{}", layout::FILES, layout::DIRECTORY_SUFFIX);
     let is_transport = exists(volume, &folder.join(layout::TOMBSTONES))?
         || exists(volume, &folder.join(described_files))?;
-    Ok(!is_transport && is_directory(volume, &folder.join(layout::FILES))?)
+    if is_transport || !is_directory(volume, &folder.join(layout::FILES))? {
+        return Ok(false);
+    }
+    // A folder named `Files` is not evidence enough to delete what it lies in.
+    for evidence in EVIDENCE {
+        if exists(volume, &folder.join(evidence))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn exists<V: Volume>(volume: &V, path: &Path) -> Result<bool> {
