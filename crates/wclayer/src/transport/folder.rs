@@ -7,11 +7,12 @@ use std::path::Path;
 use ntmeta::FileAttributes;
 
 use super::reader::TransportReader;
+use super::writer::{TransportOptions, TransportSummary, TransportWriter};
 use crate::error::{Error, Result, io_error};
-use crate::hub::{Entry, LayerReader, Progress};
+use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress};
 use crate::layout;
 use crate::portable::EntryCounts;
-use crate::volume::{Privileges, Volume};
+use crate::volume::{Privilege, Privileges, Volume};
 
 /// What is in a transport folder; alternate data streams are not looked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -86,4 +87,58 @@ pub fn count<R: LayerReader>(source: &mut R, progress: &dyn Progress) -> Result<
         *counter += 1;
     }
     Ok(found)
+}
+
+/// Makes a transport folder of a source.
+///
+/// # Errors
+///
+/// [`Error::Layer`] around the reason: what the source says, what
+/// [`TransportWriter`](super::TransportWriter) refuses; [`Error::Cancelled`]. Nothing is left then.
+pub fn import<V: Volume, R: LayerReader + ?Sized>(
+    volume: &V,
+    source: &mut R,
+    destination: &Path,
+    options: &TransportOptions,
+    progress: &dyn Progress,
+) -> Result<TransportSummary>
+where
+    V::Root: 'static,
+{
+    let copied = volume
+        .enable(&[Privilege::Backup, Privilege::Restore])
+        .map_err(Error::from)
+        .and_then(|privileges| {
+            let writer = TransportWriter::create(volume, destination, options, &privileges)?;
+            hub::copy(source, writer, progress)
+        });
+    copied.map_err(|error| match error {
+        _ if progress.is_cancelled() => Error::Cancelled,
+        Error::Cancelled => error,
+        error => error.of_layer("import", destination),
+    })
+}
+
+/// Copies a transport folder into a sink.
+///
+/// # Errors
+///
+/// [`Error::Layer`] around the reason; [`Error::Cancelled`].
+pub fn export<V: Volume, W: LayerWriter>(
+    volume: &V,
+    folder: &Path,
+    writer: W,
+    progress: &dyn Progress,
+) -> Result<W::Output> {
+    let copied = volume
+        .enable(&[Privilege::Backup, Privilege::Restore])
+        .map_err(Error::from)
+        .and_then(|privileges| {
+            let mut reader = open(volume, folder, &privileges)?;
+            hub::copy(&mut reader, writer, progress)
+        });
+    copied.map_err(|error| match error {
+        Error::Cancelled => error,
+        error => error.of_layer("export", folder),
+    })
 }

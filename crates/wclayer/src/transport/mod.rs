@@ -32,7 +32,7 @@ pub(crate) use added::AddedPaths;
 pub(crate) use entry_file::EntryFile;
 pub use error::{EntryProblem, TombstoneProblem, TransportError};
 pub use files::TransportFiles;
-pub use folder::{FolderSummary, count, is_layer, open};
+pub use folder::{FolderSummary, count, export, import, is_layer, open};
 pub use parents::{ParentFiles, ParentLookup, open_parents};
 pub use reader::TransportReader;
 pub use writer::{TransportOptions, TransportSummary, TransportWriter};

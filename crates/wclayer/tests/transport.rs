@@ -1,0 +1,532 @@
+//! Transport folders on the disks of this machine: tar → folder → tar, hostile folders, and
+//! imports that fail.
+#![cfg(unix)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Cursor;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use common::{DIRECTORY, Layers, chain, directory, names_in, plain, snapshot, tar};
+use layergen::{Meta, TarBuilder};
+use wclayer::hub::{self, Entry, LayerReader};
+use wclayer::ntmeta::{BackupStreamReader, StreamHeader, StreamId};
+use wclayer::tar::{TarLayerReader, TarLayerWriter};
+use wclayer::transport::{self, TransportOptions, TransportSummary};
+use wclayer::volume::host::HostVolume;
+use wclayer::{Error, ErrorKind, LayerPath, ParentChain};
+
+/// The entries of a source, each with the streams of its backup stream.
+fn entries(source: &mut dyn LayerReader) -> Vec<(Entry, Vec<(StreamHeader, Vec<u8>)>)> {
+    let mut all = Vec::new();
+    while let Some(entry) = source.next_entry().expect("a readable layer") {
+        let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+        loop {
+            match source.read_stream(&mut piece).expect("a readable layer") {
+                0 => break,
+                read => bytes.extend_from_slice(&piece[..read]),
+            }
+        }
+        let mut reader = BackupStreamReader::new(&bytes[..]);
+        let mut streams = Vec::new();
+        while let Some(header) = reader.next_header().expect("a backup stream") {
+            let mut body = Vec::new();
+            std::io::Read::read_to_end(&mut reader, &mut body).expect("memory");
+            streams.push((header, body));
+        }
+        all.push((entry, streams));
+    }
+    all
+}
+
+/// The entries of a tar by path, as a transport folder can keep them: outside `Files` times are the
+/// time of the last write, `Files` and `Hives` have those of `System_Delta`, and security is kept
+/// in `Files` and the utility VM only; of a link, only what it links is kept.
+fn kept(tar: &[u8]) -> BTreeMap<String, String> {
+    let all = entries(&mut TarLayerReader::new(tar));
+    let hive = all.iter().find_map(|(entry, _)| match entry {
+        Entry::File(file) if file.path == path("Hives/System_Delta") => Some(file.basic_info),
+        _ => None,
+    });
+    let mut kept = BTreeMap::new();
+    let mut links: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (entry, mut streams) in all {
+        let name = entry.path().to_string();
+        match entry {
+            Entry::File(mut file) => {
+                let info = &mut file.basic_info;
+                let attributes = info.attributes;
+                if let (Some(times), "Files" | "Hives") = (hive, &name[..]) {
+                    *info = times;
+                    info.attributes = attributes;
+                }
+                if !name.starts_with("Files/") {
+                    info.creation_time = info.last_write_time;
+                    info.last_access_time = info.last_write_time;
+                }
+                if name.starts_with("Hives") {
+                    streams.retain(|(header, _)| header.id != StreamId::SECURITY_DATA);
+                }
+                links.entry(name.clone()).or_default();
+                kept.insert(
+                    name,
+                    format!("{:?} {} {streams:?}", file.basic_info, file.size),
+                );
+            }
+            Entry::Link(link) => links.entry(link.target.to_string()).or_default().push(name),
+            Entry::Removal(_) => _ = kept.insert(name, "removed".to_owned()),
+            Entry::Opaque(_) => panic!("{name}: expanded, there is none"),
+        }
+    }
+    // Which of the names carries the file is the order's choice.
+    for (target, mut names) in links {
+        if !names.is_empty() {
+            let content = kept.remove(&target).expect("the target is an entry");
+            names.push(target);
+            names.sort();
+            kept.insert(names.join(" = "), content);
+        }
+    }
+    kept
+}
+
+fn path(text: &str) -> LayerPath {
+    text.parse().expect(text)
+}
+
+fn import(
+    layers: &Layers,
+    name: &str,
+    tar: &[u8],
+    parents: &[&str],
+) -> Result<TransportSummary, Error> {
+    let options = TransportOptions {
+        parents: ParentChain::from_nearest_first(parents.iter().map(|name| layers.path(name))),
+        ..TransportOptions::default()
+    };
+    import_with(&layers.path(name), tar, &options)
+}
+
+fn import_with(
+    folder: &Path,
+    tar: &[u8],
+    options: &TransportOptions,
+) -> Result<TransportSummary, Error> {
+    let mut source = TarLayerReader::new(tar);
+    transport::import(&HostVolume::new(), &mut source, folder, options, &())
+}
+
+fn export(folder: &Path) -> Result<Vec<u8>, Error> {
+    transport::export(
+        &HostVolume::new(),
+        folder,
+        TarLayerWriter::new(Vec::new()),
+        &(),
+    )
+}
+
+fn build(build: impl FnOnce(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>) -> Vec<u8> {
+    tar(build).into_inner()
+}
+
+fn sample(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/sample");
+    let blob = fs::File::open(folder.join(name)).expect(name);
+    let mut tar = Vec::new();
+    let mut decoder = wclayer::compression::Decoder::new(blob).expect(name);
+    std::io::Read::read_to_end(&mut decoder, &mut tar).expect(name);
+    tar
+}
+
+#[test]
+fn a_base_layer_comes_back_with_all_that_the_folder_can_hold() {
+    let layers = Layers::new();
+    let tar = sample("base.tar.gz");
+    let summary = import(&layers, "base", &tar, &[]).expect("a layer");
+    assert_eq!(summary.warnings, [] as [&str; 0]);
+    let back = export(&layers.path("base")).expect("a folder");
+    assert_eq!(kept(&back), kept(&tar));
+    // What the folder gives, it takes, and gives it again, byte for byte.
+    import(&layers, "again", &back, &[]).expect("a layer");
+    assert_eq!(export(&layers.path("again")).expect("a folder"), back);
+}
+
+/// The parent of the sample's upper layer as a portable layer and as a transport folder.
+#[test]
+fn removals_come_back_on_top_of_either_kind_of_parent() {
+    let layers = Layers::new();
+    let base = sample("base.tar.gz");
+    layers
+        .import("portable", Cursor::new(base.clone()), &[])
+        .expect("a layer");
+    import(&layers, "folder", &base, &[]).expect("a layer");
+    let app = sample("app.tar.gz");
+    let mut tombstones = Vec::new();
+    for parent in ["portable", "folder"] {
+        let name = format!("app on {parent}");
+        import(&layers, &name, &app, &[parent]).expect(parent);
+        let back = export(&layers.path(&name)).expect(parent);
+        import(&layers, &format!("{name} again"), &back, &[parent]).expect(parent);
+        let again = export(&layers.path(&format!("{name} again"))).expect(parent);
+        assert_eq!(again, back, "{parent}");
+        tombstones.push(fs::read(layers.path(&name).join("tombstones.txt")).expect(parent));
+    }
+    assert_eq!(tombstones[0], tombstones[1]);
+    assert!(tombstones[0].len() > 16, "the sample removes something");
+}
+
+#[test]
+fn opaque_directories_become_removals_of_what_the_parents_show() {
+    let layers = Layers::new();
+    let lowest = build(|tar| {
+        tar.directory("Files/d", &directory())?;
+        tar.file("Files/d/old", &plain(), b"1")?;
+        tar.file("Files/d/gone", &plain(), b"1")?;
+        tar.file("Files/d/same", &plain(), b"1")?;
+        tar.directory("Files/d/sub", &directory())?;
+        tar.file("Files/d/sub/old", &plain(), b"1")
+    });
+    let middle = build(|tar| {
+        tar.directory("Files/d", &directory())?;
+        tar.whiteout("Files/d/gone")?;
+        tar.file("Files/d/New", &plain(), b"2")
+    });
+    let upper = build(|tar| {
+        tar.directory("Files/d", &directory())?;
+        tar.opaque("Files/d")?;
+        tar.file("Files/d/SAME", &plain(), b"3")?;
+        tar.directory("Files/d/sub", &directory())?;
+        tar.file("Files/d/sub/mine", &plain(), b"3")
+    });
+    import(&layers, "lowest", &lowest, &[]).expect("a layer");
+    import(&layers, "middle", &middle, &["lowest"]).expect("a layer");
+    import(&layers, "upper", &upper, &["middle", "lowest"]).expect("a layer");
+    let text = fs::read_to_string(layers.path("upper/tombstones.txt")).expect("written");
+    assert_eq!(
+        text,
+        "\u{feff}Version 1.0\r\n\\d\\New\r\n\\d\\old\r\n\\d\\sub\\old\r\n"
+    );
+}
+
+#[test]
+fn links_before_their_target_and_to_links_are_hard_links() {
+    let layers = Layers::new();
+    let tar = build(|tar| {
+        tar.hard_link("Files/a", "Files/c", &plain())?;
+        tar.hard_link("Files/b", "Files/a", &plain())?;
+        tar.file("Files/c", &plain(), b"content")
+    });
+    import(&layers, "layer", &tar, &[]).expect("a layer");
+    use std::os::unix::fs::MetadataExt;
+    let inode = |name: &str| {
+        fs::metadata(layers.path("layer/Files").join(name))
+            .expect(name)
+            .ino()
+    };
+    assert_eq!((inode("a"), inode("b")), (inode("c"), inode("c")));
+    let back = export(&layers.path("layer")).expect("a folder");
+    let all = entries(&mut TarLayerReader::new(&back[..]));
+    let targets: Vec<_> = all
+        .iter()
+        .filter_map(|(entry, _)| match entry {
+            Entry::Link(link) => Some((link.path.to_string(), link.target.to_string())),
+            _ => None,
+        })
+        .collect();
+    let link = |name: &str| (name.to_owned(), "Files/a".to_owned());
+    assert_eq!(targets, [link("Files/b"), link("Files/c")]);
+}
+
+#[test]
+fn a_link_to_a_file_of_a_parent_is_a_copy_and_said_to_be_one() {
+    let layers = Layers::new();
+    let base = build(|tar| tar.file("Files/shared", &plain(), b"of the parent"));
+    layers
+        .import("portable", Cursor::new(base.clone()), &[])
+        .expect("a layer");
+    import(&layers, "folder", &base, &[]).expect("a layer");
+    let upper = build(|tar| {
+        tar.hard_link("Files/one", "Files/shared", &plain())?;
+        tar.hard_link("Files/two", "Files/SHARED", &plain())
+    });
+    for parent in ["portable", "folder"] {
+        let name = format!("on {parent}");
+        let summary = import(&layers, &name, &upper, &[parent]).expect(parent);
+        assert_eq!(summary.warnings.len(), 1, "{:?}", summary.warnings);
+        let back = export(&layers.path(&name)).expect(parent);
+        let back = kept(&back);
+        assert!(back["Files/one = Files/two"].contains("13"), "{back:?}");
+    }
+    let error = import(&layers, "alone", &upper, &[]).expect_err("no parent");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{:?}", chain(&error));
+    assert!(!layers.path("alone").exists());
+}
+
+#[test]
+fn hives_are_added_where_the_layer_has_none() {
+    let layers = Layers::new();
+    let tar = build(|tar| {
+        tar.directory("Hives", &directory())?;
+        tar.file("Hives/SYSTEM_DELTA", &plain(), b"its own")
+    });
+    let options = TransportOptions {
+        hives: true,
+        ..TransportOptions::default()
+    };
+    import_with(&layers.path("layer"), &tar, &options).expect("a layer");
+    let hives = layers.path("layer/Hives");
+    let expected = [
+        "DefaultUser_Delta",
+        "SYSTEM_DELTA",
+        "Sam_Delta",
+        "Security_Delta",
+        "Software_Delta",
+    ];
+    assert_eq!(names_in(&hives), expected);
+    assert_eq!(
+        fs::read(hives.join("SYSTEM_DELTA")).expect("read"),
+        b"its own"
+    );
+    let sam = fs::read(hives.join("Sam_Delta")).expect("read");
+    assert_eq!(wclayer::ntmeta::hive::check(&sam, sam.len() as u64), Ok(()));
+}
+
+/// What is refused leaves nothing behind.
+#[test]
+fn a_layer_that_is_refused_leaves_nothing() {
+    type Build = fn(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>;
+    let cases: [(&str, Build); 7] = [
+        ("removal without parents", |tar| tar.whiteout("Files/x")),
+        ("reserved name", |tar| {
+            tar.file("Files/d.$wcidirs$", &plain(), b"")
+        }),
+        ("below a file", |tar| {
+            tar.file("Files/f", &plain(), b"")?;
+            tar.file("Files/f/x", &plain(), b"")
+        }),
+        ("link to nothing", |tar| {
+            tar.hard_link("Files/l", "Files/none", &plain())
+        }),
+        ("link to itself", |tar| {
+            tar.hard_link("Files/l", "Files/l", &plain())
+        }),
+        ("link to a directory", |tar| {
+            tar.directory("Files/d", &directory())?;
+            tar.hard_link("Files/l", "Files/d", &plain())
+        }),
+        ("link out of Files", |tar| {
+            tar.directory("Hives", &directory())?;
+            tar.file("Hives/x", &plain(), b"")?;
+            tar.hard_link("Files/l", "Hives/x", &plain())
+        }),
+    ];
+    for (what, case) in cases {
+        let layers = Layers::new();
+        import(&layers, "layer", &build(case), &[]).expect_err(what);
+        assert_eq!(layers.names(), [""; 0], "{what}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_there_is_replaced_only_on_request_and_only_when_it_is_a_layer() {
+    let layers = Layers::new();
+    let (old, new) = (
+        build(|tar| tar.file("Files/old", &plain(), b"")),
+        build(|tar| tar.file("Files/new", &plain(), b"")),
+    );
+    import(&layers, "layer", &old, &[]).expect("a layer");
+    let error = import(&layers, "layer", &new, &[]).expect_err("it is there");
+    assert_eq!(error.kind(), ErrorKind::Exists);
+    let replace = TransportOptions {
+        replace: true,
+        ..TransportOptions::default()
+    };
+    import_with(&layers.path("layer"), &new, &replace).expect("replaced");
+    assert!(layers.path("layer/Files/new").exists());
+    assert!(!layers.path("layer/Files/old").exists());
+    fs::create_dir(layers.path("other")).expect("a folder");
+    fs::write(layers.path("other/precious"), "x").expect("a file");
+    import_with(&layers.path("other"), &new, &replace).expect_err("no layer");
+    assert_eq!(names_in(&layers.path("other")), ["precious"]);
+}
+
+/// Makes a folder, lets `change` spoil it, and returns why it cannot be read.
+#[track_caller]
+fn spoilt(change: impl FnOnce(&Path)) -> String {
+    let layers = Layers::new();
+    let tar = build(|tar| {
+        tar.directory("Files/d", &directory())?;
+        tar.file("Files/d/f", &plain(), b"content")
+    });
+    import(&layers, "layer", &tar, &[]).expect("a layer");
+    fs::write(layers.path("outside"), "secret").expect("a file");
+    change(&layers.path("layer"));
+    let before = snapshot(&layers.path("layer"));
+    let error = export(&layers.path("layer")).expect_err("spoilt");
+    assert_eq!(snapshot(&layers.path("layer")), before);
+    chain(&error).join(": ")
+}
+
+#[test]
+fn hostile_folders_are_refused() {
+    let replace = |path: &Path, content: &[u8]| {
+        fs::remove_file(path).expect("it is there");
+        fs::write(path, content).expect("a file");
+    };
+    for (part, change) in [
+        (
+            "tombstones.txt",
+            Box::new(|layer: &Path| {
+                fs::remove_file(layer.join("tombstones.txt")).expect("it is there");
+            }) as Box<dyn Fn(&Path)>,
+        ),
+        (
+            "line 2",
+            Box::new(move |layer| {
+                replace(&layer.join("tombstones.txt"), b"Version 1.0\n\\..\\..\\x\n");
+            }),
+        ),
+        (
+            "shorter",
+            Box::new(move |layer| replace(&layer.join("Files/d/f"), b"abc")),
+        ),
+        (
+            "kind",
+            Box::new(move |layer| replace(&layer.join("Files/d/f"), &DIRECTORY.to_le_bytes())),
+        ),
+        (
+            "kind",
+            Box::new(move |layer| replace(&layer.join("Files/d.$wcidirs$"), &[0; 4])),
+        ),
+        (
+            "$wcidirs$",
+            Box::new(|layer| {
+                fs::remove_file(layer.join("Files/d.$wcidirs$")).expect("it is there");
+            }),
+        ),
+        (
+            "backup stream",
+            Box::new(move |layer| {
+                replace(&layer.join("Files/d/f"), &[0x20, 0, 0, 0, 1, 0]);
+            }),
+        ),
+        (
+            "reparse point",
+            Box::new(|layer| {
+                symlink("../../outside", layer.join("Files/link")).expect("a link");
+            }),
+        ),
+        (
+            "reparse point",
+            Box::new(|layer| {
+                fs::rename(layer.join("Files/d"), layer.join("../moved")).expect("moved");
+                symlink("../../moved", layer.join("Files/d")).expect("a link");
+            }),
+        ),
+        (
+            "symbolic link",
+            Box::new(|layer| {
+                fs::remove_file(layer.join("tombstones.txt")).expect("it is there");
+                symlink("../outside", layer.join("tombstones.txt")).expect("a link");
+            }),
+        ),
+        (
+            "a:b",
+            Box::new(|layer| fs::write(layer.join("Files/a:b"), "").expect("a file")),
+        ),
+        (
+            "a\\b",
+            Box::new(|layer| fs::write(layer.join("Files/a\\b"), "").expect("a file")),
+        ),
+        (
+            "name of a file that describes",
+            Box::new(|layer| {
+                fs::create_dir(layer.join("Files/x.$WCIDIRS$")).expect("a folder");
+            }),
+        ),
+        (
+            "not empty",
+            Box::new(move |layer| {
+                replace(&layer.join("Files/d.$wcidirs$"), &0x410_u32.to_le_bytes());
+            }),
+        ),
+    ] {
+        let error = spoilt(change);
+        assert!(error.contains(part), "{part}: {error}");
+        assert!(!error.contains("secret"));
+    }
+}
+
+#[test]
+fn the_recycle_bin_is_left_out_and_no_removal_is() {
+    let layers = Layers::new();
+    import(&layers, "layer", &build(|_| Ok(())), &[]).expect("a layer");
+    fs::create_dir(layers.path("layer/Files/$RECYCLE.bin")).expect("a folder");
+    let text = "\u{feff}Version 1.0\n\\no\\where\n\n\\here\n\\NO\\other\n";
+    fs::write(layers.path("layer/tombstones.txt"), text).expect("a file");
+    let back = export(&layers.path("layer")).expect("a folder");
+    let all = entries(&mut TarLayerReader::new(&back[..]));
+    let names: Vec<_> = all
+        .iter()
+        .map(|(entry, _)| entry.path().to_string())
+        .collect();
+    assert_eq!(
+        names,
+        ["Files", "Files/here", "Files/no/where", "Files/NO/other"]
+    );
+}
+
+#[test]
+fn a_utility_vm_lies_in_the_folder_as_it_is_to_be() {
+    let layers = Layers::new();
+    let secured = Meta {
+        security_descriptor: Some(layergen::security_descriptor(
+            &layergen::sid(5, &[18]),
+            &layergen::sid(5, &[18]),
+            &[],
+            0,
+        )),
+        ..plain()
+    };
+    let tar = build(|tar| {
+        tar.directory("UtilityVM", &directory())?;
+        tar.directory("UtilityVM/Files", &directory())?;
+        tar.file("UtilityVM/Files/a", &secured, b"live")?;
+        tar.hard_link("UtilityVM/Files/b", "UtilityVM/Files/a", &plain())
+    });
+    import(&layers, "layer", &tar, &[]).expect("a layer");
+    assert_eq!(
+        fs::read(layers.path("layer/UtilityVM/Files/b")).expect("read"),
+        b"live"
+    );
+    let back = export(&layers.path("layer")).expect("a folder");
+    assert_eq!(kept(&back), kept(&tar));
+}
+
+#[test]
+fn what_a_folder_holds_is_counted() {
+    let layers = Layers::new();
+    import(&layers, "layer", &sample("base.tar.gz"), &[]).expect("a layer");
+    let portable = layers
+        .import("portable", Cursor::new(sample("base.tar.gz")), &[])
+        .expect("a layer");
+    let volume = HostVolume::new();
+    let privileges = wclayer::volume::Volume::enable(&volume, &[]).expect("none");
+    let mut reader =
+        transport::open(&volume, &layers.path("layer"), &privileges).expect("it is one");
+    let found = transport::count(&mut reader, &()).expect("readable");
+    let mut expected = portable.descriptor().entries;
+    expected.streams = 0;
+    assert_eq!(found.entries, expected);
+    assert!(transport::is_layer(&layers.path("layer")));
+    assert!(!transport::is_layer(&layers.path("portable")));
+    symlink(layers.path("layer"), layers.path("link")).expect("a link");
+    assert!(!transport::is_layer(&layers.path("link")));
+    // The hub joins the folder to any sink.
+    let mut reader =
+        transport::open(&volume, &layers.path("layer"), &privileges).expect("it is one");
+    hub::copy(&mut reader, TarLayerWriter::new(std::io::sink()), &()).expect("copied");
+}
