@@ -24,7 +24,7 @@ use super::diagnose::explain;
 use super::marker;
 use super::parents::store_parents;
 use super::writer::{Contents, WriterSummary, new_layer_writer};
-use super::{HcsError, HostCompute, check_complete, parent_layers};
+use super::{HcsError, HostCompute, parent_layers};
 use crate::chain::ParentChain;
 use crate::error::{Error, Result, io_error};
 use crate::hub::{LayerReader, Progress, copy};
@@ -127,9 +127,7 @@ impl<V: Volume> Import<'_, V> {
         source: &mut R,
         progress: &dyn Progress,
     ) -> Result<ImportSummary> {
-        for parent in self.parents.iter_nearest_first() {
-            check_complete(self.host, parent)?;
-        }
+        marker::check_chain(self.host, &self.parents)?;
         let existed = self.prepare()?;
         let made = self.make(source, progress);
         made.map_err(|error| {

@@ -49,6 +49,7 @@ pub fn create_scratch<V: Volume>(
         if parents.is_empty() {
             return Err(HcsError::NoParents.into());
         }
+        marker::check_chain(host, parents)?;
         let privileges = host.volume.enable(&SCRATCH)?;
         let descriptors = parent_layers(&*host.service, parents)?;
         let existed = host
@@ -118,6 +119,7 @@ pub fn mount<V: Volume>(
         if parents.is_empty() {
             return Err(HcsError::NoParents.into());
         }
+        marker::check_chain(host, parents)?;
         let _privileges = host.volume.enable(&[Privilege::ManageVolume])?;
         let descriptors = parent_layers(&*host.service, parents)?;
         host.service.activate_layer(scratch)?;

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{HcsError, HostCompute};
+use crate::chain::ParentChain;
 use crate::error::{Result, io_error};
 use crate::volume::Volume;
 
@@ -28,6 +29,12 @@ pub fn check_complete<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<
         .into());
     }
     Ok(())
+}
+
+/// Checks that no layer of a chain is a half one.
+pub(super) fn check_chain<V: Volume>(host: &HostCompute<V>, parents: &ParentChain) -> Result<()> {
+    let mut parents = parents.iter_nearest_first();
+    parents.try_for_each(|parent| check_complete(host, parent))
 }
 
 /// Returns whether a layer is marked.

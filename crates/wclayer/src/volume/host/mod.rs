@@ -4,7 +4,7 @@
 //! and no symbolic link is followed. One that stands at the name itself is listed as a reparse
 //! point without a Windows meaning: it can be looked at and deleted, not read. A name is looked
 //! for as it is spelt first, then without case in the listing of its directory, which is
-//! remembered ([`names`]): while a volume is in use, nobody else may change what is below its
+//! remembered (`names`): while a volume is in use, nobody else may change what is below its
 //! roots, else names that differ in case only may be missed.
 //!
 //! What such a system cannot keep of a Windows file goes into extended attributes:
