@@ -108,6 +108,9 @@ fn a_layer_of_windows_is_recognised_from_outside() {
     work.create_folder("base/UtilityVM/Files");
     work.write("base/layerchain.json", b"null");
     work.create_folder("bare/Files");
+    work.create_folder("bare/Hives");
+    work.create_folder("no-layer/Files");
+    work.run(&["info", "no-layer"]).fails("is not a portable layer");
     work.create_folder("scratch");
     work.write("scratch/sandbox.vhdx", b"disk");
     work.create_folder("half");

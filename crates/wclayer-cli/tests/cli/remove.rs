@@ -98,12 +98,16 @@ fn links_are_not_followed() {
 fn a_layer_of_windows_needs_windows_and_stays() {
     let work = Workplace::new();
     work.create_folder("base/Files");
+    work.write("base/layerchain.json", b"null");
+    work.create_folder("no-layer/Files");
+    work.run(&["remove", "--force", "no-layer"])
+        .fails("is not a portable layer");
     work.create_folder("scratch");
     work.write("scratch/sandbox.vhdx", b"disk");
     for path in ["base", "scratch"] {
         work.run(&["remove", "--force", path])
             .fails("`remove` needs Windows with the Host Compute Service");
     }
-    assert_eq!(work.list("."), ["base", "scratch"]);
+    assert_eq!(work.list("."), ["base", "no-layer", "scratch"]);
     assert_eq!(work.list("scratch"), ["sandbox.vhdx"]);
 }
