@@ -28,8 +28,11 @@ pub(crate) enum CliError {
         command: &'static str,
     },
     /// A layer of Windows is never replaced.
-    #[error("--force replaces portable layers only")]
+    #[error("--force replaces portable layers and transport folders only")]
     CannotReplace,
+    /// Only transport folders can be given empty hives.
+    #[error("--hives goes with --format transport only")]
+    HivesElsewhere,
     /// A tar would go to a terminal.
     #[error("a layer tar is not written to a terminal")]
     OutputIsTerminal,
@@ -51,9 +54,10 @@ impl CliError {
             Self::Layer(error) => error.kind(),
             #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => ErrorKind::Unsupported,
-            Self::CannotReplace | Self::OutputIsTerminal | Self::InputIsTerminal => {
-                ErrorKind::InvalidInput
-            }
+            Self::CannotReplace
+            | Self::HivesElsewhere
+            | Self::OutputIsTerminal
+            | Self::InputIsTerminal => ErrorKind::InvalidInput,
             Self::Stdout(_) | Self::Signals(_) => ErrorKind::Io,
         }
     }
@@ -67,6 +71,7 @@ impl CliError {
                 "`import`, `export`, `info` and `remove` work on every system, with portable layers."
             }
             Self::CannotReplace => "Delete the layer that is there with `wclayer remove`.",
+            Self::HivesElsewhere => "Leave it out: other formats need no empty hives.",
             Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
             Self::Stdout(_) | Self::Signals(_) => return None,

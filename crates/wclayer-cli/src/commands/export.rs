@@ -11,10 +11,11 @@ use tempfile::NamedTempFile;
 use wclayer::compression::{Compression, CompressionSpec};
 use wclayer::hcs;
 use wclayer::portable::{self, ExportSummary, PortableLayer};
+use wclayer::transport;
 use wclayer::{DiffId, Digest, ParentChain, Progress};
 
-use super::export_windows;
 use super::host_compute::{Disks, HostComputeOptions};
+use super::{export_transport, export_windows};
 use crate::errors::{CliError, on_path};
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -31,7 +32,7 @@ Examples:
 /// Export a layer to a tar file
 ///
 /// A portable layer gives back the very tar that was imported; its DiffID is verified on the way. A
-/// layer of Windows is read from its files, which needs an elevated prompt (SeBackupPrivilege,
+/// transport folder becomes a tar of the same entries, on any system. A layer of Windows is read from its files, which needs an elevated prompt (SeBackupPrivilege,
 /// SeRestorePrivilege, SeManageVolumePrivilege). FILE appears whole or not at all: a failed or
 /// stopped export leaves the file that was there, or none.
 #[derive(Debug, Args)]
@@ -89,10 +90,16 @@ struct ExportJson {
 
 /// Exports a layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let disks = Disks::new();
-    match !portable::is_layer(&arguments.path) && hcs::is_layer(&disks, &arguments.path)? {
-        true => export_windows::run(arguments, output),
-        false => run_portable(arguments, output),
+    let path = &arguments.path;
+    if portable::is_layer(path) {
+        run_portable(arguments, output)
+    } else if hcs::is_layer(&Disks::new(), path)? {
+        export_windows::run(arguments, output)
+    } else if transport::is_layer(path) {
+        export_transport::run(arguments, output)
+    } else {
+        // Which says what is missing.
+        run_portable(arguments, output)
     }
 }
 

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use wclayer::portable::{self, ImportOptions, PortableLayer};
+use wclayer::transport;
 use wclayer::{DiffId, ParentChain};
 
 use super::host_compute::HostComputeOptions;
-use super::import_windows;
+use super::{import_transport, import_windows};
 use crate::errors::{CliError, on_path};
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
@@ -46,6 +47,10 @@ pub(crate) struct Arguments {
     /// How the layer is stored [default: windows where the Host Compute Service is, else portable]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
+    /// With --format transport, add empty delta hives where the layer has none: HcsImportLayer
+    /// wants all five
+    #[arg(long)]
+    pub(super) hives: bool,
     #[command(flatten)]
     pub(super) host: HostComputeOptions,
     /// What the uncompressed tar must hash to, as `sha256:` and 64 digits
@@ -67,6 +72,8 @@ pub(crate) struct Arguments {
 enum Format {
     /// A folder with the tar, an index and a descriptor, for any system
     Portable,
+    /// A folder that ImportLayer and HcsImportLayer take in, made on any system
+    Transport,
     /// A folder that Windows runs containers from; needs the Host Compute Service
     Windows,
 }
@@ -82,17 +89,25 @@ struct ImportJson<'a> {
 
 /// Imports a layer and shows what it is.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    match arguments
+    let format = arguments
         .format
-        .unwrap_or_else(|| default_format(arguments))
-    {
+        .unwrap_or_else(|| default_format(arguments));
+    if arguments.hives && format != Format::Transport {
+        return Err(CliError::HivesElsewhere);
+    }
+    match format {
         Format::Portable => run_portable(arguments, output),
+        Format::Transport => import_transport::run(arguments, output),
         Format::Windows => import_windows::run(arguments, output),
     }
 }
 
 /// Chooses the format of the nearest parent, else what the machine is made for.
 fn default_format(arguments: &Arguments) -> Format {
+    let nearest = arguments.layers.first();
+    if nearest.is_some_and(|parent| transport::is_layer(parent)) {
+        return Format::Transport;
+    }
     let on_portable = arguments
         .layers
         .first()

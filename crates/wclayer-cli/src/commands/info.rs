@@ -6,8 +6,10 @@ use clap::Args;
 use serde::Serialize;
 use wclayer::hcs::{self, WindowsLayer, WindowsLayerKind};
 use wclayer::portable::{self, PortableLayer};
+use wclayer::transport;
 
 use super::host_compute::Disks;
+use super::info_transport;
 use crate::errors::CliError;
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
@@ -19,7 +21,8 @@ Example:
 /// Show what a layer is: DiffID, source, sizes, parents, entries
 ///
 /// Of a portable layer the descriptor is read: the content is verified by `export`. A layer of
-/// Windows is looked at from outside: what it is, whether it is complete, its parents.
+/// Windows is looked at from outside: what it is, whether it is complete, its parents. The entries
+/// of a transport folder are counted.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct Arguments {
@@ -49,6 +52,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         && let Some(layer) = hcs::recognise(&Disks::new(), &arguments.path)?
     {
         return show_windows_layer(arguments, &layer, output);
+    }
+    if !portable::is_layer(&arguments.path) && transport::is_layer(&arguments.path) {
+        return info_transport::run(&arguments.path, output);
     }
     show_portable_layer(arguments, output)
 }

@@ -3,11 +3,14 @@
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod export;
+mod export_transport;
 mod export_windows;
 pub(crate) mod host_compute;
 pub(crate) mod import;
+mod import_transport;
 mod import_windows;
 pub(crate) mod info;
+mod info_transport;
 pub(crate) mod makebaselayer;
 pub(crate) mod man;
 pub(crate) mod mount;

@@ -24,7 +24,7 @@ SeBackupPrivilege and SeRestorePrivilege: run it from an elevated prompt.";
 
 /// Permanently remove a layer directory in its entirety
 ///
-/// A portable layer or a layer of Windows is removed, also one that is damaged or incomplete; any
+/// A portable layer, a transport folder or a layer of Windows is removed, also one that is damaged or incomplete; any
 /// other folder is refused, and so is a symbolic link.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]

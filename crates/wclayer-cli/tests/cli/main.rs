@@ -12,4 +12,5 @@ mod remove;
 #[cfg(unix)]
 mod signals;
 mod support;
+mod transport;
 mod usage;

@@ -1,10 +1,11 @@
-//! [`remove`]: deletes a portable layer.
+//! [`remove`]: deletes a portable layer or a transport folder.
 //!
-//! The folder is renamed first, then its descriptor goes, then the rest: whenever this is
+//! The folder is renamed first, then what makes it a layer goes, then the rest: whenever this is
 //! interrupted, there is a whole layer or none. What an interrupted removal left is deleted by the
 //! next removal or import at the same path.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::DESCRIPTOR_FILE;
@@ -12,8 +13,10 @@ use super::descriptor;
 use super::error::PortableError;
 use super::staging::{Place, rename, sync_folder};
 use crate::error::{Result, io_error};
+use crate::layout;
+use crate::transport;
 
-/// Deletes the portable layer in a folder, also one that is damaged or of a later version, and
+/// Deletes the portable layer or the transport folder at a path, also one that is damaged or of a later version, and
 /// returns how many bytes that freed.
 ///
 /// Layers on top of it are not looked for: they cannot be used once it is gone. No link is
@@ -47,10 +50,17 @@ fn remove_layer(given: &Path) -> Result<u64> {
     Ok(size)
 }
 
-/// Deletes the descriptor first: without it, nothing takes the rest for a layer.
+/// Deletes first what makes the folder a layer: without it, nothing takes the rest for one.
 fn delete(layer: &Path) -> Result<()> {
-    let descriptor = layer.join(DESCRIPTOR_FILE);
-    fs::remove_file(&descriptor).map_err(io_error("delete", &descriptor))?;
+    for name in [DESCRIPTOR_FILE, layout::TOMBSTONES] {
+        let file = layer.join(name);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("delete", &file)(error));
+            }
+            _ => {}
+        }
+    }
     fs::remove_dir_all(layer).map_err(io_error("delete", layer))
 }
 
@@ -70,18 +80,25 @@ fn check_is_layer(path: &Path) -> Result<()> {
         Ok(_) => return Err(not_a_layer().into()),
         Err(error) => return Err(io_error("open", path)(error)),
     }
-    if descriptor::is_layer(path) {
+    if descriptor::is_layer(path) || transport::is_layer(path) {
         Ok(())
     } else {
         Err(not_a_layer().into())
     }
 }
 
-/// Sums up the files that lie in the folder itself, as all of a portable layer do.
+/// Sums up the sizes of all files in the folder, nothing followed.
 fn size_of_files(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return 0;
-    };
-    let sizes = entries.flatten().filter_map(|entry| entry.metadata().ok());
-    sizes.map(|metadata| metadata.len()).sum()
+    let mut size = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(entries) = folders.pop().map(fs::read_dir) {
+        for entry in entries.into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(found) if found.is_dir() => folders.push(entry.path()),
+                Ok(found) if found.is_file() => size += found.len(),
+                _ => {}
+            }
+        }
+    }
+    size
 }

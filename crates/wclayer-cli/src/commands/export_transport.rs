@@ -1,0 +1,48 @@
+//! `export` of a transport folder as a layer tar.
+
+use std::time::Instant;
+
+use wclayer::Progress;
+use wclayer::portable::ExportSummary;
+use wclayer::tar::BlobWriter;
+use wclayer::transport;
+
+use super::export::{Arguments, Target, show};
+use super::host_compute::Disks;
+use crate::errors::CliError;
+use crate::layer_view;
+use crate::output::Output;
+use crate::progress::Bar;
+use crate::signals;
+
+/// Exports a transport folder; its parents are not needed.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    let cancelled = signals::watch()?;
+    let target = Target::open(arguments.output.as_deref())?;
+    output.step(format_args!(
+        "reading the transport folder {}",
+        layer_view::absolute(&arguments.path)
+    ));
+    output.step(format_args!(
+        "writing {}, compression {}",
+        target.name(),
+        arguments.compression().method
+    ));
+    let progress = Bar::start(output, None, cancelled);
+    let started = Instant::now();
+    let writer = BlobWriter::new(target.file(), arguments.compression())?;
+    let blob = transport::export(&Disks::new(), &arguments.path, writer, &progress)?;
+    if progress.is_cancelled() {
+        return Err(wclayer::Error::Cancelled.into());
+    }
+    drop(progress);
+    target.commit()?;
+    let exported = ExportSummary {
+        diff_id: blob.diff_id,
+        tar_size: blob.tar_size,
+        digest: blob.digest,
+        size: blob.size,
+        compression: blob.compression,
+    };
+    show(arguments, &exported, started.elapsed(), output)
+}
