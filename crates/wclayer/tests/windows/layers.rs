@@ -72,23 +72,15 @@ fn everything(_: &Entry) -> bool {
 
 /// What plain files can hold, on a disk without reparse points and alternate streams.
 fn plain(entry: &Entry) -> bool {
-    const WITH_STREAMS: [&str; 2] = [
+    const OTHERS: [&str; 6] = [
+        "Files/Program Files/Sample/current.txt",
         "Files/Program Files/Sample/setup.exe",
+        "Files/Program Files/Sample/system.ini",
+        "Files/Users/All Users",
+        "Files/Users/Default User",
         "Files/Users/Public/Downloads",
     ];
-    let reparse_point = match entry {
-        Entry::File(file) => file
-            .basic_info
-            .attributes
-            .contains(FileAttributes::REPARSE_POINT),
-        _ => false,
-    };
-    let path = entry.path().to_string();
-    let link = ["current.txt", "system.ini", "All Users", "Default User"];
-    !reparse_point
-        && !WITH_STREAMS.contains(&path.as_str())
-        && !(link.iter().any(|name| path.ends_with(&format!("/{name}")))
-            && path != "Files/Windows/System32/sample.ini")
+    !OTHERS.contains(&entry.path().to_string().as_str())
 }
 
 /// What the filter writer can do.
