@@ -19,8 +19,11 @@ use wclayer::transport::{self, TransportOptions, TransportSummary};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Error, ErrorKind, LayerPath, ParentChain};
 
+/// The streams of a backup stream, with their bodies.
+type Streams = Vec<(StreamHeader, Vec<u8>)>;
+
 /// The entries of a source, each with the streams of its backup stream.
-fn entries(source: &mut dyn LayerReader) -> Vec<(Entry, Vec<(StreamHeader, Vec<u8>)>)> {
+fn entries(source: &mut dyn LayerReader) -> Vec<(Entry, Streams)> {
     let mut all = Vec::new();
     while let Some(entry) = source.next_entry().expect("a readable layer") {
         let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
