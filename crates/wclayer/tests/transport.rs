@@ -301,7 +301,13 @@ fn hives_are_added_where_the_layer_has_none() {
 #[test]
 fn a_layer_that_is_refused_leaves_nothing() {
     type Build = fn(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>;
-    let cases: [(&str, Build); 7] = [
+    let cases: [(&str, Build); 9] = [
+        ("a directory with data", |tar| {
+            tar.file("Files/f", &directory(), b"data")
+        }),
+        ("a file where a directory must be", |tar| {
+            tar.file("Hives", &plain(), b"")
+        }),
         ("removal without parents", |tar| tar.whiteout("Files/x")),
         ("reserved name", |tar| {
             tar.file("Files/d.$wcidirs$", &plain(), b"")

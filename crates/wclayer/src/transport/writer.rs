@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use ntmeta::backup_stream::{StreamHeader, StreamId};
 use ntmeta::{FileAttributes, FileBasicInfo, hive};
 
-use super::error::TransportError;
+use super::error::{EntryProblem, TransportError};
 use super::live::LiveFiles;
 use super::parents::{ParentFiles, ParentLookup, open_parents};
 use super::{Added, TransportFiles, tombstones};
@@ -111,6 +111,14 @@ where
     fn start(&mut self, file: &FileEntry) -> Result<()> {
         self.files.end_entry()?;
         self.live.end_entry()?;
+        let is_directory = file
+            .basic_info
+            .attributes
+            .contains(FileAttributes::DIRECTORY);
+        // What could not be read again: a directory with data, a file where a directory must be.
+        if is_directory && file.size > 0 || !is_directory && is_top_level(&file.path) {
+            return Err(EntryProblem::Kind.of(&file.path));
+        }
         self.in_utility_vm = is_live(&file.path);
         if self.in_utility_vm {
             return self.live.add(file);
