@@ -7,6 +7,7 @@
 The corpus is not kept in the repository: it follows from what is. Existing files stay.
 """
 
+import base64
 import gzip
 import hashlib
 import json
@@ -64,6 +65,17 @@ def main(arguments):
         add("compression", path.read_bytes())
     for path in sorted(vectors.glob("*/*.backup")):
         add_backup_stream(path.read_bytes())
+    for path in sorted(vectors.glob("transport_export/*.json")):
+        for item in json.loads(path.read_text("utf-8"))["folder"]:
+            content = base64.b64decode((item.get("content") or {}).get("b64", ""))
+            if item["path"] == "tombstones.txt":
+                add("tombstones", content)
+                add("transport", b"\x00" + content)
+            elif content:
+                add("transport", b"\x0f" + content)
+                add("transport", b"\xf0" + content)
+            if content.startswith(b"regf"):
+                add("hive", content)
     for case in cases(vectors / "backupstream.json"):
         add_backup_stream(bytes.fromhex(case.get("bytes_hex") or ""))
     for name, target in [("reparse", "reparse"), ("ea", "ea"), ("sddl", "security_descriptor")]:

@@ -1,0 +1,24 @@
+//! `tombstones.txt`: any text is refused or gives paths below `Files`, which come back from the
+//! list that is written of them.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wclayer::LayerPath;
+use wclayer::transport::tombstones;
+
+fuzz_target!(|data: &[u8]| {
+    let whole = [b"\xef\xbb\xbfVersion 1.0\n", data].concat();
+    let _ = tombstones::parse(data);
+    let Ok(paths) = tombstones::parse(&whole) else {
+        return;
+    };
+    let files: LayerPath = "Files".parse().expect("a path");
+    for path in &paths {
+        assert!(path.is_below(&files), "{path}");
+    }
+    // A carriage return inside a line is read, and not written.
+    if let Ok(written) = tombstones::format(&paths) {
+        assert_eq!(tombstones::parse(&written).expect("our own list"), paths);
+    }
+});
