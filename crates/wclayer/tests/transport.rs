@@ -46,8 +46,8 @@ fn entries(source: &mut dyn LayerReader) -> Vec<(Entry, Streams)> {
 }
 
 /// The entries of a tar by path, as a transport folder can keep them: outside `Files` times are the
-/// time of the last write, `Files` and `Hives` have those of `System_Delta`, and security is kept
-/// in `Files` and the utility VM only; of a link, only what it links is kept.
+/// time of the last write, `Hives` has those of `System_Delta`, and security is kept in `Files` and
+/// the utility VM only; of a link, only what it links is kept.
 fn kept(tar: &[u8]) -> BTreeMap<String, String> {
     let all = entries(&mut TarLayerReader::new(tar));
     let hive = all.iter().find_map(|(entry, _)| match entry {
@@ -62,11 +62,11 @@ fn kept(tar: &[u8]) -> BTreeMap<String, String> {
             Entry::File(mut file) => {
                 let info = &mut file.basic_info;
                 let attributes = info.attributes;
-                if let (Some(times), "Files" | "Hives") = (hive, &name[..]) {
+                if let (Some(times), "Hives") = (hive, &name[..]) {
                     *info = times;
                     info.attributes = attributes;
                 }
-                if !name.starts_with("Files/") {
+                if !name.starts_with("Files") {
                     info.creation_time = info.last_write_time;
                     info.last_access_time = info.last_write_time;
                 }

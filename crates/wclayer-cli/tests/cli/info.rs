@@ -110,7 +110,8 @@ fn a_layer_of_windows_is_recognised_from_outside() {
     work.create_folder("bare/Files");
     work.create_folder("bare/Hives");
     work.create_folder("no-layer/Files");
-    work.run(&["info", "no-layer"]).fails("is not a portable layer");
+    work.run(&["info", "no-layer"])
+        .fails("is not a portable layer");
     work.create_folder("scratch");
     work.write("scratch/sandbox.vhdx", b"disk");
     work.create_folder("half");

@@ -2,10 +2,11 @@
 //!
 //! Directories are read name by name, in the order of their bytes. Below `Files`, a file gives its
 //! attributes and its backup stream; what is outside is read as it lies on the disk, its creation
-//! and access times being the time of its last write. `Files` and `Hives` have the times of
-//! `Hives/System_Delta`, since those of the directories are chance. Further names of a file become
-//! links. The removals of a directory follow it; those whose directory is not in the folder come
-//! last, so that none is dropped.
+//! and access times being the time of its last write. `Hives` has the times of
+//! `Hives/System_Delta`, since those of the directory are chance, and so has `Files` where no
+//! `Files.$wcidirs$` tells its own. Further names of a file become links. The removals of a
+//! directory follow it; those whose directory is not in the folder come last, so that none is
+//! dropped.
 //!
 //! As the reference does, `Files/$Recycle.Bin` is left out, and a folder without `tombstones.txt`
 //! is refused: without it, nobody can tell a layer that removes nothing from half a copy.
@@ -267,13 +268,10 @@ impl<R: Root> TransportReader<R> {
         if !attributes.contains(FileAttributes::DIRECTORY) {
             return Err(EntryProblem::Kind.of(&described_by));
         }
-        let mut info = FileBasicInfo {
+        let info = FileBasicInfo {
             attributes,
             ..stat.basic_info
         };
-        if is_files {
-            info = self.files_info(info);
-        }
         self.current = Some(Stream::Data(file));
         Ok(Entry::File(FileEntry {
             path: path.clone(),
