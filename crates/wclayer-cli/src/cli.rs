@@ -34,8 +34,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.";
 /// Windows Container layer utility
 ///
 /// wclayer manipulates the storage layers of Windows containers, on any system. It imports layers
-/// from OCI layer tar files and exports them again, bit for bit. An imported layer is a folder
-/// with the tar, an index of it and the list of its parents: a portable layer.
+/// from OCI layer tar files and exports them again. A portable layer is a folder with the tar, an
+/// index of it and the list of its parents, given back bit for bit; on Windows with the Host Compute
+/// Service, layers that containers run from are made, mounted and removed as well.
 #[derive(Debug, Parser)]
 #[command(name = "wclayer", version, after_long_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Arguments {
