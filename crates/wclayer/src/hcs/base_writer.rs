@@ -65,6 +65,11 @@ impl<'a, V: Volume> BaseWriter<'a, V> {
         };
         let path = current.file.path().clone();
         let is_reparse_point = current.file.close(None)?;
+        // Windows writes to the other places, and follows what it finds there.
+        let may_be_one = |top| layout::is_below(&path, top);
+        if is_reparse_point && !may_be_one(layout::FILES) && !may_be_one(layout::UTILITY_VM_FILES) {
+            return Err(HcsRule::ReparsePointInWay { path: path.clone() }.broken_by(&path));
+        }
         if current.is_directory && is_reparse_point {
             self.added.become_reparse_point(&path)?;
         }

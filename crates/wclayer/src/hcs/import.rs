@@ -24,12 +24,13 @@ use super::diagnose::explain;
 use super::marker;
 use super::parents::store_parents;
 use super::writer::{Contents, WriterSummary, new_layer_writer};
-use super::{HcsError, HostCompute, parent_layers};
+use super::{HcsError, HostCompute, is_absent, parent_layers};
 use crate::chain::ParentChain;
-use crate::error::{Error, Result, io_error};
+use crate::error::{Error, Result, entry_error, io_error};
 use crate::hub::{LayerReader, Progress, copy};
+use crate::layout;
 use crate::portable::EntryCounts;
-use crate::volume::{Privilege, Privileges, Root, Volume, delete_contents};
+use crate::volume::{Privilege, Privileges, Root, Volume, delete_contents, delete_tree};
 
 /// What writing a layer needs. Audit lists (SACLs) need no third: a file that is opened with backup
 /// intent may be given them by virtue of these two.
@@ -195,6 +196,7 @@ impl<V: Volume> Import<'_, V> {
         )?;
         let writer = Counting::new(KeepBootFiles::new(writer, self.open()?));
         let (WriterSummary { warnings }, counted) = copy(source, writer, progress)?;
+        self.delete_foreign_chain()?;
         store_parents(volume, &self.layer, &self.parents)?;
         marker::clear(volume, &self.layer)?;
         Ok(ImportSummary {
@@ -202,6 +204,18 @@ impl<V: Volume> Import<'_, V> {
             content_size: counted.content_size,
             warnings,
         })
+    }
+
+    /// Deletes a `layerchain.json` that the layer itself brought: whatever it is, a further name of
+    /// a file among it, nothing is to be written through it.
+    fn delete_foreign_chain(&self) -> Result<()> {
+        let path = layout::path(layout::LAYER_CHAIN);
+        match delete_tree(&self.open()?, &path) {
+            Err(error) if !is_absent(&error) => {
+                Err(entry_error("delete", &self.layer, &path)(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Deletes what a failed import made; the mark stays until that is done.

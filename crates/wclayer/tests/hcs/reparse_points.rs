@@ -111,6 +111,48 @@ fn nothing_is_written_through_a_reparse_point_of_the_layer_itself() {
 }
 
 #[test]
+fn the_chain_is_not_written_through_what_the_layer_brought_in_its_place() {
+    let linked = tar(|tar| {
+        tar.directory("Files", &directory(0))?;
+        tar.file("Files/kept.txt", &file(1), b"kept")?;
+        tar.hard_link("layerchain.json", "Files/kept.txt", &file(1))
+    });
+    let machine = machine_with_base();
+    machine.import(&linked, APP, &[]).expect("a base layer");
+    let data = |name: &str| machine.windows.data(format!("{APP}/{name}"));
+    assert_eq!(data("Files/kept.txt").as_deref(), Some(&b"kept"[..]));
+    assert_eq!(data("layerchain.json").as_deref(), Some(&b"null"[..]));
+}
+
+#[test]
+fn nothing_that_windows_writes_to_is_a_reparse_point() {
+    for (point, is_directory) in [
+        ("layerchain.json", false),
+        ("Hives", true),
+        ("blank-base.vhdx", false),
+        ("UtilityVM/SystemTemplateBase.vhdx", false),
+    ] {
+        let tar = tar(|tar| {
+            tar.directory("Files", &directory(0))?;
+            if point.starts_with("UtilityVM") {
+                tar.directory("UtilityVM", &directory(0))?;
+            }
+            match is_directory {
+                true => tar.junction(point, r"C:\outside", &meta(0x410, 1)),
+                false => tar.symlink(point, r"C:\outside\precious.txt", &meta(0x420, 1)),
+            }
+        });
+        let machine = machine_with_base();
+        let error = machine.import(&tar, APP, &[]).expect_err(point);
+        let text = messages(&error);
+        assert!(text.contains(point), "{text}");
+        assert_untouched(&machine, &text);
+        assert!(!machine.windows.exists(APP), "{text}");
+        machine.assert_nothing_left(&text);
+    }
+}
+
+#[test]
 fn reparse_points_of_a_parent_may_be_removed_and_replaced_but_hold_nothing() {
     let machine = machine_with_base();
     let replaced = tar(|tar| {
