@@ -108,7 +108,12 @@ impl Volume for HostVolume {
 
     fn read_small(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
-        let file = fs::File::open(path)?;
+        // A FIFO is not waited for.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a file"));
+        }
         file.take(limit.saturating_add(1))
             .read_to_end(&mut content)?;
         if content.len() as u64 > limit {

@@ -342,3 +342,15 @@ fn what_is_neither_file_nor_directory_is_only_looked_at() {
     assert!(root.open(Some(&path("pipe")), Access::Read).is_err());
     root.delete(&path("PIPE")).expect("deleted");
 }
+
+#[test]
+fn a_small_file_is_a_file_and_a_fifo_is_not_waited_for() {
+    let (folder, _) = folder();
+    let fifo = folder.path().join("layerchain.json");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("mkfifo starts").success());
+    for path in [&fifo, folder.path()] {
+        let error = HostVolume::new().read_small(path, 10).expect_err("no file");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+}
