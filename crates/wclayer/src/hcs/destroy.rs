@@ -3,7 +3,7 @@
 //! `DestroyLayer` may report success and leave files. What it leaves, ordinary calls cannot delete,
 //! because the descriptors that a layer restored deny it; opened with the backup privileges, by
 //! handle, it goes. A reparse point is deleted, never followed. Both ways can be started again after
-//! they were interrupted. The mark of an interrupted import goes last.
+//! they were interrupted: the folder is marked as half a layer, and the mark goes last.
 //!
 //! Source: hcsshim `internal/wclayer/destroylayer.go`, `internal/safefile`.
 
@@ -31,6 +31,9 @@ pub fn destroy<V: Volume>(
     privileges: &Privileges,
 ) -> Result<()> {
     if !is_gone(&host.volume, layer)? {
+        // So that what is left of it, should this be interrupted, is known to be half a layer. On a
+        // full disk there may be no room for that, and all the more reason to delete.
+        let _ = marker::set(&host.volume, layer);
         // Whether it worked shows below.
         let _ = host.service.destroy_layer(layer);
         delete_by_handle(&host.volume, layer, privileges)?;
@@ -47,10 +50,14 @@ pub(super) fn destroy_with_service<V: Volume>(host: &HostCompute<V>, layer: &Pat
     host.service.destroy_layer(layer)?;
     match is_gone(&host.volume, layer)? {
         true => marker::clear(&host.volume, layer),
-        false => Err(HcsError::StillThere {
-            layer: layer.to_owned(),
+        false => {
+            // Nobody knows what is missing.
+            let _ = marker::set(&host.volume, layer);
+            Err(HcsError::StillThere {
+                layer: layer.to_owned(),
+            }
+            .into())
         }
-        .into()),
     }
 }
 

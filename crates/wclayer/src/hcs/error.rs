@@ -154,8 +154,8 @@ pub enum HcsError {
     /// A scratch layer on top of nothing.
     #[error("a scratch layer needs at least one parent layer")]
     NoParents,
-    /// An import to this folder was killed before it was complete.
-    #[error("the layer `{}` is incomplete: its import was interrupted", path.display())]
+    /// An import to this folder, or its removal, was killed before it was complete.
+    #[error("the layer `{}` is incomplete: its import or removal was interrupted", path.display())]
     Incomplete {
         /// The folder.
         path: PathBuf,

@@ -222,7 +222,7 @@ pub fn remove<V: Volume>(host: &HostCompute<V>, layer: &Path, force: bool) -> Re
             true => destroy(host, layer, &privileges)?,
             false => destroy_with_service(host, layer)?,
         }
-        marker::clear(&host.volume, layer)
+        Ok(())
     };
     on_layer(host, "remove", layer, remove())
 }

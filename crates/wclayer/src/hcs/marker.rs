@@ -1,6 +1,7 @@
-//! The mark of an import under way: a file beside the layer's folder.
+//! The mark of an import or a removal under way: a file beside the layer's folder.
 //!
-//! An import that is killed cannot clean up. The mark it leaves tells that the folder is half a
+//! An import that is killed cannot clean up, and a removal that is killed leaves what may not look
+//! like a layer any more. The mark it leaves tells that the folder is half a
 //! layer: nobody uses it, and the next import to the place deletes it first. The mark lies beside
 //! the folder, because what is in the folder belongs to the layer and to Windows.
 
@@ -14,7 +15,8 @@ use crate::error::{Result, io_error};
 use crate::volume::Volume;
 
 /// What people who find the file read in it.
-const TEXT: &[u8] = b"wclayer is importing the layer of this name, or was interrupted.\n";
+const TEXT: &[u8] =
+    b"wclayer is importing or deleting the layer of this name, or was interrupted.\n";
 
 /// Checks that a layer is no half one, left by an import that was killed.
 ///
@@ -50,7 +52,11 @@ pub(super) fn is_set<V: Volume>(volume: &V, layer: &Path) -> Result<bool> {
 pub(super) fn set<V: Volume>(volume: &V, layer: &Path) -> Result<()> {
     let mark = place(layer)?;
     let written = volume.write_small(&mark, TEXT);
-    written.map_err(io_error("write", &mark))
+    written.map_err(|error| {
+        // On a full disk, an empty file is left.
+        let _ = volume.delete(&mark);
+        io_error("write", &mark)(error)
+    })
 }
 
 /// Takes the mark away, if there is one.

@@ -262,6 +262,7 @@ fn a_removal_that_was_killed_anywhere_can_be_started_again() {
     for number in 1.. {
         let windows = machine();
         windows.file("/c/layers/app/Files/d/e/f", b"deep");
+        windows.file("/c/layers/app/layerchain.json", b"null");
         windows.let_destroy_leave_the_layer();
         windows.die_at(number);
         let result = hcs::remove(&windows.host_compute(), Path::new(APP), true);
@@ -271,6 +272,8 @@ fn a_removal_that_was_killed_anywhere_can_be_started_again() {
             return;
         }
         if windows.exists(APP) {
+            let is_layer = hcs::is_layer(&windows.host_compute().volume, Path::new(APP));
+            assert!(is_layer.expect("looked at"), "{number}");
             hcs::remove(&windows.host_compute(), Path::new(APP), true).expect("removed");
         }
         assert!(!windows.exists(APP), "{number}");
