@@ -42,7 +42,7 @@ check_with_clippy() {
 
 run_tests() {
     # Console events do not reach a program that was started without a console, as all are here.
-    RUSTFLAGS=-Dwarnings cargo test --quiet "${options[@]}" \
+    cargo test --quiet "${options[@]}" \
         --package ntmeta --package wclayer --package wclayer-cli --lib --bins --tests -- \
         --skip signals::an_idle_import_stops_at_ctrl_c \
         --skip signals::an_idle_import_stops_at_sigterm \
@@ -60,7 +60,7 @@ install_stand_in() {
 run_layers() {
     local log="$build/standin-$1.jsonl" found=0
     rm -f "$log"
-    WCLAYER_STANDIN_LOG="$log" RUSTFLAGS=-Dwarnings cargo test --quiet "${options[@]}" \
+    WCLAYER_STANDIN_LOG="$log" cargo test --quiet "${options[@]}" \
         --package wclayer --test windows
     grep -q '"call":"ImportLayer"' "$log"
     grep -q '"call":"ProcessBaseImage"' "$log"
@@ -86,6 +86,6 @@ say "layers with the filter calls"
 install_stand_in --features filter
 run_layers with-filter
 say "the program"
-RUSTFLAGS=-Dwarnings cargo build --quiet "${options[@]}" --package wclayer-cli
+cargo build --quiet "${options[@]}" --package wclayer-cli
 testing/wine/commands.sh "$debug/wclayer.exe"
 rm -f "$system32/vmcompute.dll"
