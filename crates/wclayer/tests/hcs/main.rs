@@ -1,5 +1,7 @@
 //! Layers of the Host Compute Service, on a Windows in memory.
 
+// The fake names layers by the paths of Unix. Windows has its own tests: `tests/windows`.
+#![cfg(not(windows))]
 #![allow(clippy::unwrap_used)] // in the helpers of tests as in tests
 
 mod base_layer;
