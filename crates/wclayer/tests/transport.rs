@@ -244,6 +244,44 @@ fn links_before_their_target_and_to_links_are_hard_links() {
 }
 
 #[test]
+fn links_in_a_circle_have_no_target() {
+    let layers = Layers::new();
+    let tar = build(|tar| {
+        tar.hard_link("Files/a", "Files/b", &plain())?;
+        tar.hard_link("Files/b", "Files/a", &plain())
+    });
+    let error = import(&layers, "layer", &tar, &[]).expect_err("a circle");
+    let rule = std::error::Error::source(&error).expect("a reason");
+    assert!(rule.to_string().contains("neither in this layer"), "{rule}");
+    assert_eq!(layers.names(), [""; 0]);
+}
+
+#[test]
+fn long_chains_of_links_and_what_a_parent_removes_are_known_by_name() {
+    const MANY: usize = 2_000;
+    let layers = Layers::new();
+    let parent =
+        build(|tar| (0..MANY).try_for_each(|number| tar.whiteout(&format!("Files/d/{number}"))));
+    let base = build(|tar| {
+        (0..MANY).try_for_each(|number| tar.file(&format!("Files/d/{number}"), &plain(), b""))
+    });
+    import(&layers, "base", &base, &[]).expect("a base layer");
+    import(&layers, "parent", &parent, &["base"]).expect("a parent");
+    let tar = build(|tar| {
+        tar.opaque("Files/d")?;
+        tar.file("Files/0", &plain(), b"")?;
+        (1..MANY).try_for_each(|number| {
+            let target = format!("Files/{}", number - 1);
+            tar.hard_link(&format!("Files/{number}"), &target, &plain())
+        })?;
+        (0..MANY).try_for_each(|number| tar.file(&format!("Files/e{number}"), &plain(), b""))
+    });
+    import(&layers, "layer", &tar, &["parent", "base"]).expect("a layer");
+    let tombstones = fs::read(layers.path("layer/tombstones.txt")).expect("written");
+    assert!(!tombstones.contains(&b'\\'), "the parent removes all of it");
+}
+
+#[test]
 fn a_link_to_a_file_of_a_parent_is_a_copy_and_said_to_be_one() {
     let layers = Layers::new();
     let base = build(|tar| tar.file("Files/shared", &plain(), b"of the parent"));

@@ -61,6 +61,7 @@ pub use lifecycle::{
 };
 pub use marker::check_complete;
 pub use parents::{resolve_parents, stored_parents};
+pub(crate) use pending_links::PendingLinks;
 pub use reader::{HcsLayerReader, ReaderKind, new_layer_reader};
 pub use recognise::{WindowsLayer, WindowsLayerKind, is_layer, recognise};
 pub use service::{

@@ -8,25 +8,25 @@ use crate::path::LayerPath;
 
 /// Links that wait, one a name; the last one of a name counts.
 #[derive(Debug, Default)]
-pub(super) struct PendingLinks {
+pub(crate) struct PendingLinks {
     targets: HashMap<LayerPath, LayerPath>,
 }
 
 impl PendingLinks {
     /// Takes note of a link.
-    pub(super) fn insert(&mut self, path: &LayerPath, target: &LayerPath) {
+    pub(crate) fn insert(&mut self, path: &LayerPath, target: &LayerPath) {
         // The spelling of the last one counts as well.
         self.targets.remove(path);
         self.targets.insert(path.clone(), target.clone());
     }
 
     /// Forgets a link whose name another entry took.
-    pub(super) fn remove(&mut self, path: &LayerPath) {
+    pub(crate) fn remove(&mut self, path: &LayerPath) {
         self.targets.remove(path);
     }
 
     /// Returns whether a name is a link that waits.
-    pub(super) fn contains(&self, path: &LayerPath) -> bool {
+    pub(crate) fn contains(&self, path: &LayerPath) -> bool {
         self.targets.contains_key(path)
     }
 
@@ -36,7 +36,7 @@ impl PendingLinks {
     /// # Errors
     ///
     /// [`HcsRule::LinkTargetMissing`] for links that only lead to each other.
-    pub(super) fn in_order(&self) -> Result<Vec<(&LayerPath, &LayerPath)>> {
+    pub(crate) fn in_order(&self) -> Result<Vec<(&LayerPath, &LayerPath)>> {
         let mut names: Vec<_> = self.targets.keys().collect();
         names.sort();
         let mut done = HashSet::new();

@@ -1,6 +1,6 @@
 //! [`LiveFiles`]: entries of the utility VM, which lie in a transport folder as they are to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use ntmeta::{FileAttributes, FileBasicInfo};
@@ -19,7 +19,7 @@ pub(super) struct LiveFiles<R: Root> {
     current: Option<(EntryFile<R::File>, FileBasicInfo)>,
     /// What the directories are to be, once everything is in them; parents come first.
     directories: BTreeMap<LayerPath, FileBasicInfo>,
-    made: Vec<LayerPath>,
+    made: BTreeSet<LayerPath>,
 }
 
 impl<R: Root> LiveFiles<R> {
@@ -29,7 +29,7 @@ impl<R: Root> LiveFiles<R> {
             added: AddedPaths::default(),
             current: None,
             directories: BTreeMap::new(),
-            made: Vec::new(),
+            made: BTreeSet::new(),
         }
     }
 
@@ -37,7 +37,7 @@ impl<R: Root> LiveFiles<R> {
     pub(super) fn add(&mut self, entry: &FileEntry) -> Result<()> {
         self.end_entry()?;
         self.make_missing(&entry.path, &entry.basic_info)?;
-        self.made.retain(|made| *made != entry.path);
+        self.made.remove(&entry.path);
         self.start(&entry.path, &entry.basic_info)
     }
 
@@ -101,7 +101,7 @@ impl<R: Root> LiveFiles<R> {
             };
             self.start(&directory, &info)?;
             self.end_entry()?;
-            self.made.push(directory);
+            self.made.insert(directory);
         }
         Ok(())
     }

@@ -17,7 +17,8 @@
 //! Source: hcsshim `internal/wclayer/legacy.go`, `legacyLayerReader`; `pkg/ociwclayer/export.go`
 //! for links.
 
-use std::collections::{HashMap, VecDeque};
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::vec;
 
@@ -42,6 +43,8 @@ pub struct TransportReader<R: Root> {
     root: R,
     /// The removals of each directory, in the order of the file.
     removals: HashMap<LayerPath, Vec<LayerPath>>,
+    /// All removals, once somebody asks for one of them.
+    removed: OnceCell<HashSet<LayerPath>>,
     /// The directories with removals, in the order of the file.
     removal_order: VecDeque<LayerPath>,
     /// The directories that are being read, each with the names that are still to come.
@@ -51,7 +54,8 @@ pub struct TransportReader<R: Root> {
     links: LinkTracker,
     hive_times: Option<FileBasicInfo>,
     utility_vm: Scope,
-    current: Option<Stream<R::File>>,
+    /// The entry that has a backup stream, and where that comes from.
+    current: Option<(LayerPath, Stream<R::File>)>,
 }
 
 /// Where the current backup stream comes from.
@@ -88,6 +92,7 @@ impl<R: Root> TransportReader<R> {
         Ok(Self {
             root,
             removals,
+            removed: OnceCell::new(),
             removal_order,
             open: vec![(None, names.into_iter())],
             next: VecDeque::new(),
@@ -137,9 +142,8 @@ impl<R: Root> TransportReader<R> {
 
     /// Returns whether the folder removes exactly this path.
     pub(super) fn removes(&self, path: &LayerPath) -> bool {
-        let directory = path.parent();
-        let removals = directory.and_then(|directory| self.removals.get(&directory));
-        removals.is_some_and(|removals| removals.contains(path))
+        let all = || self.removals.values().flatten().cloned().collect();
+        self.removed.get_or_init(all).contains(path)
     }
 
     /// Returns the next name that is an entry.
@@ -234,7 +238,7 @@ impl<R: Root> TransportReader<R> {
             true => self.utility_vm,
             false => Scope::WithoutSecurity,
         };
-        self.current = Some(Stream::Backup(file, scope));
+        self.current = Some((path.clone(), Stream::Backup(file, scope)));
         Ok(Entry::File(FileEntry {
             path: path.clone(),
             basic_info: info,
@@ -272,7 +276,7 @@ impl<R: Root> TransportReader<R> {
             attributes,
             ..stat.basic_info
         };
-        self.current = Some(Stream::Data(file));
+        self.current = Some((path.clone(), Stream::Data(file)));
         Ok(Entry::File(FileEntry {
             path: path.clone(),
             basic_info: info,
@@ -299,7 +303,7 @@ impl<R: Root> TransportReader<R> {
         // From the start once more: a file cannot be wound back.
         let (mut file, _) = self.open(path)?;
         read_attributes(&mut file, self.root.path(), path)?;
-        self.current = Some(Stream::Data(file));
+        self.current = Some((path.clone(), Stream::Data(file)));
         Ok(Entry::File(FileEntry {
             path: path.clone(),
             basic_info: info,
@@ -365,12 +369,14 @@ impl<R: Root> LayerReader for TransportReader<R> {
     }
 
     fn read_stream(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let read = match &mut self.current {
-            None => Ok(0),
-            Some(Stream::Data(file)) => file.read(buffer),
-            Some(Stream::Backup(file, scope)) => file.backup_read(buffer, *scope),
+        let Some((path, stream)) = &mut self.current else {
+            return Ok(0);
         };
-        read.map_err(Error::Input)
+        let read = match stream {
+            Stream::Data(file) => file.read(buffer),
+            Stream::Backup(file, scope) => file.backup_read(buffer, *scope),
+        };
+        read.map_err(entry_error("read", self.root.path(), path))
     }
 }
 

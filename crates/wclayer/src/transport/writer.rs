@@ -12,7 +12,7 @@
 //!
 //! Source: hcsshim `internal/wclayer/legacy.go`, `legacyLayerWriter`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use ntmeta::backup_stream::{StreamHeader, StreamId};
@@ -24,7 +24,7 @@ use super::parents::{ParentFiles, ParentLookup, open_parents};
 use super::{Added, TransportFiles, tombstones};
 use crate::chain::ParentChain;
 use crate::error::{Result, entry_error, io_error};
-use crate::hcs::HcsRule;
+use crate::hcs::{HcsRule, PendingLinks};
 use crate::hub::{Entry, FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
 use crate::path::LayerPath;
@@ -68,7 +68,7 @@ pub struct TransportWriter<V: Volume> {
 /// What waits for the end.
 #[derive(Default)]
 struct Pending {
-    links: Vec<LinkEntry>,
+    links: PendingLinks,
     removals: Vec<LayerPath>,
     opaque: Vec<LayerPath>,
     /// `Files` and `Hives`, whose own times count.
@@ -148,33 +148,19 @@ where
     /// only a parent has.
     fn make_links(&mut self) -> Result<()> {
         let links = std::mem::take(&mut self.pending.links);
-        let names: HashMap<_, _> = links
-            .iter()
-            .map(|link| (&link.path, &link.target))
-            .collect();
-        let mut copies: HashMap<LayerPath, LayerPath> = HashMap::new();
-        for link in &links {
-            // A link may name a link, also one that comes later.
-            let mut target = &link.target;
-            for _ in 0..links.len() {
-                match names.get(target) {
-                    Some(next) => target = next,
-                    None => break,
-                }
-            }
+        let mut copies: HashMap<&LayerPath, &LayerPath> = HashMap::new();
+        for (path, target) in links.in_order()? {
             match self.added(target) {
-                Some(Added::File) if !names.contains_key(target) => {
-                    self.link(target, &link.path)?
-                }
+                Some(Added::File) => self.link(target, path)?,
                 Some(_) => {
                     let target = target.clone();
-                    return Err(HcsRule::LinkToDirectory { target }.broken_by(&link.path));
+                    return Err(HcsRule::LinkToDirectory { target }.broken_by(path));
                 }
                 None => match copies.get(target) {
-                    Some(copy) => self.link(copy, &link.path)?,
+                    Some(copy) => self.link(copy, path)?,
                     None => {
-                        self.copy_from_parent(&link.path, target)?;
-                        copies.insert(target.clone(), link.path.clone());
+                        self.copy_from_parent(path, target)?;
+                        copies.insert(target, path);
                     }
                 },
             }
@@ -333,7 +319,7 @@ where
     type Output = TransportSummary;
 
     fn add(&mut self, file: &FileEntry) -> Result<()> {
-        self.pending.links.retain(|link| link.path != file.path);
+        self.pending.links.remove(&file.path);
         self.start(file)
     }
 
@@ -356,8 +342,7 @@ where
             true => self.live.add_link(path, &info)?,
             false => self.files.add_link(path, &info)?,
         }
-        self.pending.links.retain(|other| other.path != *path);
-        self.pending.links.push(link.clone());
+        self.pending.links.insert(path, target);
         Ok(())
     }
 
@@ -431,7 +416,7 @@ impl<V: Volume> TransportWriter<V> {
 
 /// Lists what the parents together have in a directory, without what one of them removes.
 fn contents(parents: &mut [Box<dyn ParentFiles>], directory: &LayerPath) -> Result<Vec<LayerPath>> {
-    let mut found: Vec<LayerPath> = Vec::new();
+    let mut found = HashSet::new();
     for at in 0..parents.len() {
         for child in parents[at].children(directory)? {
             let mut is_hidden = found.contains(&child);
@@ -439,14 +424,14 @@ fn contents(parents: &mut [Box<dyn ParentFiles>], directory: &LayerPath) -> Resu
                 is_hidden = is_hidden || nearer.look_up(&child)? != ParentLookup::Unknown;
             }
             if !is_hidden {
-                found.push(child);
+                found.insert(child);
             }
         }
         if parents[at].hides_contents(directory)? {
             break;
         }
     }
-    Ok(found)
+    Ok(found.into_iter().collect())
 }
 
 fn is_live(path: &LayerPath) -> bool {
