@@ -49,7 +49,7 @@ run_tests() {
         signals::an_idle_import_stops_at_sigterm
         signals::the_second_signal_ends_what_cannot_stop
         signals::a_stopped_export_leaves_the_old_file
-        # SQLite under Wine opens no path of more than 260 characters.
+        # Wine answers a path of that length with ERROR_MORE_DATA where Windows does not.
         a_path_may_be_longer_than_windows_likes
         # They expect the answer of a system that is not Windows, and all four times of a file.
         usage::commands_of_windows_say_what_they_need
