@@ -10,7 +10,8 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 use wclayer::compression::{Compression, CompressionSpec};
 use wclayer::hcs;
-use wclayer::portable::{self, ExportSummary, PortableLayer};
+use wclayer::portable::{self, PortableLayer};
+use wclayer::tar::LayerBlob;
 use wclayer::transport;
 use wclayer::{DiffId, Digest, ParentChain, Progress};
 
@@ -233,7 +234,7 @@ fn unbuffered_stdout() -> io::Result<File> {
 
 pub(super) fn show(
     arguments: &Arguments,
-    exported: &ExportSummary,
+    exported: &LayerBlob,
     taken: Duration,
     output: &Output,
 ) -> Result<(), CliError> {

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use wclayer::Progress;
 use wclayer::hcs;
-use wclayer::portable::ExportSummary;
 use wclayer::tar::BlobWriter;
 
 use super::export::{Arguments, Target, show};
@@ -37,12 +36,5 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
     drop(progress);
     target.commit()?;
-    let exported = ExportSummary {
-        diff_id: blob.diff_id,
-        tar_size: blob.tar_size,
-        digest: blob.digest,
-        size: blob.size,
-        compression: blob.compression,
-    };
-    show(arguments, &exported, started.elapsed(), output)
+    show(arguments, &blob, started.elapsed(), output)
 }

@@ -2,48 +2,21 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use serde::Serialize;
-use wclayer::hcs::{self, Contents, Function, HcsError, HostCompute, ImportOptions, ImportSummary};
+use wclayer::hcs::{self, Contents, Function, HcsError, HostCompute, ImportOptions};
 use wclayer::hub::EntriesOnly;
-use wclayer::portable::EntryCounts;
-use wclayer::tar::{BlobReader, LayerBlob};
+use wclayer::tar::BlobReader;
 use wclayer::volume::Volume;
-use wclayer::{DiffId, Digest, ParentChain, Progress};
+use wclayer::{ParentChain, Progress};
 
 use super::host_compute;
 use super::import::{self, Arguments, Source};
+use super::import_result::Imported;
 use crate::errors::{CliError, on_path};
-use crate::layer_view;
-use crate::output::{Output, Summary};
+use crate::output::Output;
 use crate::progress::Bar;
 use crate::signals;
-use crate::units;
-
-/// The result as JSON.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ImportJson<'a> {
-    path: String,
-    format: &'static str,
-    diff_id: DiffId,
-    tar_size: u64,
-    content_size: u64,
-    source: SourceJson,
-    entries: &'a EntryCounts,
-    parents: Vec<String>,
-    warnings: Vec<&'a str>,
-    elapsed_seconds: f64,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SourceJson {
-    digest: Digest,
-    size: u64,
-    media_type: &'static str,
-}
 
 /// Imports a layer with the Host Compute Service and shows what it is.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
@@ -76,7 +49,15 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let blob = reader.blob().cloned().ok_or(wclayer::Error::WorkerLost)?;
     drop(reader);
     drop(progress);
-    show(arguments, &options.parents, &imported, &blob, taken, output)
+    Imported {
+        format: "windows",
+        blob: &blob,
+        parents: &options.parents,
+        entries: imported.entries,
+        content_size: imported.content_size,
+        warnings: &imported.warnings,
+    }
+    .show(arguments, taken, output)
 }
 
 /// Returns whether something is left of a layer that was given up, which the caller has to know.
@@ -109,48 +90,4 @@ fn contents<V: Volume>(
         Contents::Anything => format_args!("hard links: using the legacy writer"),
     });
     Ok(contents)
-}
-
-fn show(
-    arguments: &Arguments,
-    parents: &ParentChain,
-    imported: &ImportSummary,
-    blob: &LayerBlob,
-    taken: Duration,
-    output: &Output,
-) -> Result<(), CliError> {
-    let mut summary = Summary::new(format!("Imported `{}`", arguments.path.display()));
-    summary.row("format", "windows");
-    summary.row("DiffID", blob.diff_id);
-    summary.row("source", blob.digest);
-    summary.row("media type", blob.compression.media_type());
-    summary.row("source size", units::size(blob.size));
-    summary.row("tar size", units::size(blob.tar_size));
-    summary.row("content", units::size(imported.content_size));
-    layer_view::parent_rows(&mut summary, parents);
-    layer_view::entry_rows(&mut summary, &imported.entries);
-    summary.row("time", units::time_and_rate(blob.tar_size, taken));
-    let warnings = blob.warnings.iter().chain(&imported.warnings);
-    let warnings: Vec<&str> = warnings.map(String::as_str).collect();
-    let json = ImportJson {
-        path: layer_view::absolute(&arguments.path),
-        format: "windows",
-        diff_id: blob.diff_id,
-        tar_size: blob.tar_size,
-        content_size: imported.content_size,
-        source: SourceJson {
-            digest: blob.digest,
-            size: blob.size,
-            media_type: blob.compression.media_type(),
-        },
-        entries: &imported.entries,
-        parents: layer_view::paths(parents),
-        warnings: warnings.clone(),
-        elapsed_seconds: units::seconds(taken),
-    };
-    output.result(&summary, &json)?;
-    warnings
-        .into_iter()
-        .for_each(|warning| output.warn(warning));
-    Ok(())
 }

@@ -7,6 +7,7 @@ mod export_transport;
 mod export_windows;
 pub(crate) mod host_compute;
 pub(crate) mod import;
+mod import_result;
 mod import_transport;
 mod import_windows;
 pub(crate) mod info;

@@ -5,26 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::layer::{PortableLayer, verify};
-use crate::compression::{Compression, CompressionSpec, Encoder};
-use crate::digest::{DiffId, Digest, Hashing};
+use crate::compression::{CompressionSpec, Encoder};
+use crate::digest::Hashing;
 use crate::error::{Error, Result};
 use crate::hub::Progress;
 use crate::pipeline::{Counting, ReadAhead};
-
-/// What was exported.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExportSummary {
-    /// SHA-256 of the uncompressed tar, as verified.
-    pub diff_id: DiffId,
-    /// Size of the uncompressed tar in bytes.
-    pub tar_size: u64,
-    /// SHA-256 of what was written.
-    pub digest: Digest,
-    /// Size of what was written in bytes.
-    pub size: u64,
-    /// How it is compressed.
-    pub compression: Compression,
-}
+use crate::tar::LayerBlob;
 
 impl PortableLayer {
     /// Writes the layer's tar, bit for bit as it was imported, compressed as asked.
@@ -41,7 +27,7 @@ impl PortableLayer {
         output: impl Write,
         compression: CompressionSpec,
         progress: &dyn Progress,
-    ) -> Result<ExportSummary> {
+    ) -> Result<LayerBlob> {
         self.export_tar(output, compression, progress)
             .map_err(|error| match error {
                 Error::Cancelled => error,
@@ -54,7 +40,7 @@ impl PortableLayer {
         output: impl Write,
         compression: CompressionSpec,
         progress: &dyn Progress,
-    ) -> Result<ExportSummary> {
+    ) -> Result<LayerBlob> {
         let counter = Arc::new(AtomicU64::new(0));
         let tar = Hashing::new(Counting::new(self.open_tar()?, Arc::clone(&counter)));
         let mut input = ReadAhead::start(move || Ok(tar), counter, None, progress);
@@ -82,12 +68,13 @@ impl PortableLayer {
         let output = encoder.finish().map_err(Error::Output)?;
         let (mut output, digest, size) = output.finish();
         output.flush().map_err(Error::Output)?;
-        Ok(ExportSummary {
+        Ok(LayerBlob {
             diff_id,
             tar_size,
             digest,
             size,
             compression: compression.method,
+            warnings: Vec::new(),
         })
     }
 }

@@ -26,7 +26,6 @@ mod writer;
 
 pub use descriptor::{EntryCounts, FORMAT_VERSION, LayerDescriptor, SourceBlob, is_layer};
 pub use error::{PortableError, Rule, RuleError};
-pub use export::ExportSummary;
 pub use import::{ImportOptions, import};
 pub use index::{Index, IndexedEntry, IndexedKind, IndexedStream, Lookup};
 pub use layer::{PortableLayer, PortableLayerReader};

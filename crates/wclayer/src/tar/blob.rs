@@ -30,14 +30,14 @@ pub struct BlobReader<'a, R: Read> {
     read: Option<LayerBlob>,
 }
 
-/// What a layer tar turned out to be.
+/// What a layer tar turned out to be, read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerBlob {
     /// SHA-256 of the uncompressed tar.
     pub diff_id: DiffId,
     /// Size of the uncompressed tar in bytes.
     pub tar_size: u64,
-    /// SHA-256 of the blob as it was read.
+    /// SHA-256 of the blob as it is distributed.
     pub digest: Digest,
     /// Size of the blob in bytes.
     pub size: u64,
