@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use ntmeta::{FileAttributes, FileBasicInfo};
 use wclayer::compression::Decoder;
-use wclayer::hcs::{Contents, Function, HostCompute, ImportOptions, export, import};
+use wclayer::hcs::{
+    Contents, Function, HcsLayerReader, HostCompute, ImportOptions, ReaderKind, export, import,
+};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
 use wclayer::volume::{Root, Volume};
 use wclayer::windows::{Api, NtVolume, host_compute};
@@ -263,8 +265,11 @@ fn a_layer_of_files_and_removals_comes_out_as_it_went_in() -> Result {
     let expected = entries(&mut Sample::open("app.tar.gz", no_links)?)?;
     assert_eq!(names(&out), names(&expected));
     if host.service.has(Function::ImportLayerBegin) {
-        assert_eq!(out, expected);
-        return Ok(());
+        // The filter has all four times as well.
+        let kind = ReaderKind::Filter;
+        let mut reader = HcsLayerReader::open(kind, &host, &layer, &parents, &folder.privileges)?;
+        assert_eq!(entries(&mut reader)?, expected);
+        reader.close()?;
     }
     // A transport folder keeps times in its files: under Wine not all of them.
     for (before, after) in expected.iter().zip(&out) {
