@@ -14,8 +14,11 @@ use rustix::fs::{FileType, Stat};
 
 use super::{names_in, stat_at};
 
-/// How many directories are remembered.
-const MAX_DIRECTORIES: usize = 64;
+/// How many directories are remembered, however many names they have.
+const MIN_DIRECTORIES: usize = 64;
+/// How many names may be remembered in more directories than these. All of a large layer, so that
+/// no order of its entries makes listings be read again and again.
+const MAX_NAMES: usize = 1 << 19;
 
 /// The listings of the directories used last.
 #[derive(Debug, Default)]
@@ -24,6 +27,8 @@ pub(super) struct Names(Mutex<Remembered>);
 #[derive(Debug, Default)]
 struct Remembered {
     directories: HashMap<Key, Directory>,
+    /// How many names they have together.
+    names: usize,
     uses: u64,
 }
 
@@ -56,7 +61,7 @@ impl Names {
             return Ok(Some((known, stat)));
         }
         // Somebody else has deleted it.
-        remembered.directories.remove(&key);
+        remembered.forget(key);
         let known = remembered.directory(key, folder)?.names.get(&folded);
         match known.cloned() {
             Some(known) => Ok(stat_at(folder, &known)?.map(|stat| (known, stat))),
@@ -74,8 +79,12 @@ impl Names {
     /// Takes note of a new name.
     pub(super) fn add(&self, folder: &OwnedFd, name: &[u8]) -> io::Result<()> {
         let key = key_of(folder)?;
-        if let Some(directory) = self.lock().directories.get_mut(&key) {
+        let mut remembered = self.lock();
+        if let Some(directory) = remembered.directories.get_mut(&key) {
+            let before = directory.names.len();
             directory.insert(name.to_owned());
+            let more = directory.names.len() - before;
+            remembered.names += more;
         }
         Ok(())
     }
@@ -85,13 +94,16 @@ impl Names {
         let key = key_of(folder)?;
         let mut remembered = self.lock();
         if FileType::from_raw_mode(was.st_mode) == FileType::Directory {
-            remembered.directories.remove(&key_of_stat(was));
+            remembered.forget(key_of_stat(was));
         }
-        if let Some(directory) = remembered.directories.get_mut(&key) {
-            directory.names.remove(&fold(name));
-            if directory.is_ambiguous {
-                remembered.directories.remove(&key);
+        match remembered.directories.get_mut(&key) {
+            // Another name may be found now.
+            Some(directory) if directory.is_ambiguous => remembered.forget(key),
+            Some(directory) => {
+                let less = usize::from(directory.names.remove(&fold(name)).is_some());
+                remembered.names -= less;
             }
+            None => {}
         }
         Ok(())
     }
@@ -115,15 +127,26 @@ impl Remembered {
     }
 
     fn remember(&mut self, key: Key, mut directory: Directory) {
-        if self.directories.len() >= MAX_DIRECTORIES {
+        self.forget(key);
+        while self.directories.len() >= MIN_DIRECTORIES
+            && self.names + self.directories.len() > MAX_NAMES
+        {
             let oldest = self.directories.iter().min_by_key(|(_, one)| one.last_used);
-            if let Some(oldest) = oldest.map(|(key, _)| *key) {
-                self.directories.remove(&oldest);
-            }
+            let Some(oldest) = oldest.map(|(key, _)| *key) else {
+                break;
+            };
+            self.forget(oldest);
         }
         self.uses += 1;
         directory.last_used = self.uses;
+        self.names += directory.names.len();
         self.directories.insert(key, directory);
+    }
+
+    fn forget(&mut self, key: Key) {
+        if let Some(directory) = self.directories.remove(&key) {
+            self.names -= directory.names.len();
+        }
     }
 }
 
