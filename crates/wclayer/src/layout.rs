@@ -4,6 +4,7 @@
 //! `pkg/ociwclayer` (directories and the boot files), go-winio `backuptar/tar.go` (PAX keys, which
 //! live in [`crate::tar`]).
 
+use crate::error::{Error, Result};
 use crate::path::LayerPath;
 
 /// The directory of the volume's files.
@@ -18,6 +19,10 @@ pub const WHITEOUT_PREFIX: &[u8] = b".wh.";
 pub const OPAQUE_WHITEOUT: &[u8] = b".wh..wh..opq";
 /// The file in a layer folder that lists the parents' folders, nearest first.
 pub const LAYER_CHAIN: &str = "layerchain.json";
+/// The disk of a scratch layer.
+pub const SCRATCH_DISK: &str = "sandbox.vhdx";
+/// What lies in `Files` and is nobody's content.
+pub const RECYCLE_BIN: &str = "Files/$Recycle.Bin";
 /// The directory of the utility VM's files, a path of two components.
 pub const UTILITY_VM_FILES: &str = "UtilityVM/Files";
 /// In a transport folder, what follows the name of a directory in the name of the file that holds
@@ -59,6 +64,26 @@ pub(crate) fn is_below(path: &LayerPath, directory: &str) -> bool {
     path.len() > directory.len()
         && path[directory.len()] == b'/'
         && path[..directory.len()].eq_ignore_ascii_case(directory)
+}
+
+/// Returns whether a path is this well-known one or lies below it.
+pub(crate) fn is_in(path: &LayerPath, top: &str) -> bool {
+    is(path, top) || is_below(path, top)
+}
+
+/// Returns whether a name is that of a file which describes a directory of a transport folder.
+pub(crate) fn describes_directory(name: &[u8]) -> bool {
+    let suffix = DIRECTORY_SUFFIX.as_bytes();
+    name.len() >= suffix.len() && name[name.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
+}
+
+/// Returns the path of the file that describes a directory of a transport folder.
+pub(crate) fn directory_file(directory: &LayerPath) -> Result<LayerPath> {
+    let name = [directory.as_bytes(), DIRECTORY_SUFFIX.as_bytes()].concat();
+    LayerPath::parse(&name).map_err(|source| Error::Path {
+        path: directory.to_string(),
+        source,
+    })
 }
 
 /// Returns the path of a well-known name.

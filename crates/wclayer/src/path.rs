@@ -172,6 +172,13 @@ impl LayerPath {
         })
     }
 
+    /// Returns the directories above this path, outermost first.
+    pub(crate) fn ancestors(&self) -> Vec<Self> {
+        let mut above: Vec<_> = std::iter::successors(self.parent(), Self::parent).collect();
+        above.reverse();
+        above
+    }
+
     /// Returns the path of `name` (one component or several) inside this directory.
     ///
     /// # Errors

@@ -20,7 +20,6 @@ use ntmeta::hive::{self, HiveError};
 use ntmeta::wide;
 
 use super::HostCompute;
-use super::base_reader::parse;
 use super::diagnose::explain;
 use super::error::HcsError;
 use crate::chain::ParentChain;
@@ -34,7 +33,7 @@ const CONFIG: &str = "Files/Windows/System32/config";
 /// The hives of a base layer.
 const HIVES: [&str; 5] = ["DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM"];
 /// What every utility VM starts with.
-const BOOT_CONFIGURATION: &str = "UtilityVM/Files/EFI/Microsoft/Boot/BCD";
+const BOOT_CONFIGURATION: &str = layout::BOOT_FILES[0].0;
 
 /// What was done to make a base layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,7 +93,7 @@ fn make<V: Volume>(host: &HostCompute<V>, folder: &Path) -> Result<BaseLayerSumm
 
 /// Finds out what is to be done, without changing anything.
 fn check<R: Root>(root: &R) -> Result<BaseLayerSummary> {
-    let files = parse(layout::FILES)?;
+    let files = layout::path(layout::FILES);
     if look(root, &files)?.is_none() {
         return Err(unsuitable(
             root,
@@ -102,8 +101,8 @@ fn check<R: Root>(root: &R) -> Result<BaseLayerSummary> {
             "it has to exist, with the files of the layer",
         ));
     }
-    let config = parse(CONFIG)?;
-    for directory in ancestors(&config) {
+    let config = layout::path(CONFIG);
+    for directory in config.ancestors() {
         match look(root, &directory)? {
             // Then nothing below it exists either.
             None => break,
@@ -112,7 +111,7 @@ fn check<R: Root>(root: &R) -> Result<BaseLayerSummary> {
     }
     let mut summary = BaseLayerSummary::default();
     for name in HIVES {
-        let path = parse(&format!("{CONFIG}/{name}"))?;
+        let path = layout::path(&format!("{CONFIG}/{name}"));
         match check_hive(root, &path)? {
             Found::Nothing => summary.created_hives.push(path),
             Found::ZeroBytes => summary.replaced_hives.push(path),
@@ -163,14 +162,14 @@ fn read_header<R: Root>(root: &R, path: &LayerPath) -> io::Result<Vec<u8>> {
 /// Checks the utility VM, and returns whether there is one; `UtilityVM` without `Files` is none.
 fn check_utility_vm<R: Root>(root: &R) -> Result<bool> {
     for name in [layout::UTILITY_VM, layout::UTILITY_VM_FILES] {
-        let path = parse(name)?;
+        let path = layout::path(name);
         match look(root, &path)? {
             None => return Ok(false),
             Some(stat) => require(root, &path, stat.is_plain_directory(), "a directory")?,
         }
     }
-    let boot_configuration = parse(BOOT_CONFIGURATION)?;
-    for directory in ancestors(&boot_configuration) {
+    let boot_configuration = layout::path(BOOT_CONFIGURATION);
+    for directory in boot_configuration.ancestors() {
         match look(root, &directory)? {
             None => break,
             Some(stat) => require(root, &directory, stat.is_plain_directory(), "a directory")?,
@@ -195,8 +194,8 @@ fn check_utility_vm<R: Root>(root: &R) -> Result<bool> {
 }
 
 fn make_directories<R: Root>(root: &R) -> Result<()> {
-    let config = parse(CONFIG)?;
-    for directory in ancestors(&config).chain([config.clone()]) {
+    let config = layout::path(CONFIG);
+    for directory in config.ancestors().into_iter().chain([config.clone()]) {
         if look(root, &directory)?.is_none() {
             root.create(&directory, Kind::Directory)
                 .and_then(File::close)
@@ -218,13 +217,6 @@ fn write_empty<F: File>(file: io::Result<F>, path: &LayerPath) -> io::Result<()>
 fn look<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> {
     root.look(path)
         .map_err(entry_error("open", root.path(), path))
-}
-
-/// Returns the directories above a path, outermost first.
-fn ancestors(path: &LayerPath) -> impl Iterator<Item = LayerPath> + use<> {
-    let mut above: Vec<_> = std::iter::successors(path.parent(), LayerPath::parent).collect();
-    above.reverse();
-    above.into_iter()
 }
 
 fn is_regular(stat: &Stat) -> bool {

@@ -13,14 +13,11 @@ use std::path::Path;
 use std::vec;
 
 use super::error::HcsRule;
-use crate::error::{Error, Result, entry_error, io_error};
+use crate::error::{Result, entry_error, io_error};
 use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry, LinkTracker};
 use crate::layout;
 use crate::path::LayerPath;
 use crate::volume::{Access, File, Listed, Privileges, Root, Scope, Volume};
-
-/// What lies in `Files` and is nobody's content, in any case of its letters.
-const RECYCLE_BIN: &str = "Files/$Recycle.Bin";
 
 /// Reads the entries of a base layer.
 pub struct BaseReader<R: Root> {
@@ -62,7 +59,7 @@ impl<R: Root> BaseReader<R> {
         let root = volume
             .open_root(layer, privileges)
             .map_err(io_error("open", layer))?;
-        let files = parse(layout::FILES)?;
+        let files = layout::path(layout::FILES);
         require_directory(&root, &files)?;
         let mut start = vec![Start {
             path: files,
@@ -70,7 +67,7 @@ impl<R: Root> BaseReader<R> {
         }];
         if let Some(utility_vm_files) = find_utility_vm(&root)? {
             start.push(Start {
-                path: parse(layout::UTILITY_VM)?,
+                path: layout::path(layout::UTILITY_VM),
                 with_contents: false,
             });
             start.push(Start {
@@ -84,7 +81,7 @@ impl<R: Root> BaseReader<R> {
             open: Vec::new(),
             current: None,
             links: LinkTracker::new(),
-            recycle_bin: parse(RECYCLE_BIN)?,
+            recycle_bin: layout::path(layout::RECYCLE_BIN),
         })
     }
 
@@ -95,17 +92,7 @@ impl<R: Root> BaseReader<R> {
                 self.open.pop();
                 continue;
             };
-            let path = level
-                .directory
-                .join(&listed.name)
-                .map_err(|source| Error::Path {
-                    path: format!(
-                        "{}/{}",
-                        level.directory,
-                        ntmeta::wide::display(&listed.name)
-                    ),
-                    source,
-                })?;
+            let path = listed.path_in(Some(&level.directory))?;
             if listed.is_plain_directory() && path == self.recycle_bin {
                 continue;
             }
@@ -179,7 +166,7 @@ impl<R: Root> LayerReader for BaseReader<R> {
 /// Returns `UtilityVM/Files` when the layer has one; without it, `UtilityVM` is none.
 fn find_utility_vm<R: Root>(root: &R) -> Result<Option<LayerPath>> {
     for name in [layout::UTILITY_VM, layout::UTILITY_VM_FILES] {
-        let path = parse(name)?;
+        let path = layout::path(name);
         let stat = root
             .look(&path)
             .map_err(entry_error("open", root.path(), &path))?;
@@ -188,11 +175,11 @@ fn find_utility_vm<R: Root>(root: &R) -> Result<Option<LayerPath>> {
             Some(_) => require_directory(root, &path)?,
         }
     }
-    parse(layout::UTILITY_VM_FILES).map(Some)
+    Ok(Some(layout::path(layout::UTILITY_VM_FILES)))
 }
 
 /// Checks that a path is a directory in which names can lie.
-pub(super) fn require_directory<R: Root>(root: &R, path: &LayerPath) -> Result<()> {
+fn require_directory<R: Root>(root: &R, path: &LayerPath) -> Result<()> {
     let stat = root
         .open(Some(path), Access::Look)
         .and_then(|file| file.stat())
@@ -204,12 +191,4 @@ pub(super) fn require_directory<R: Root>(root: &R, path: &LayerPath) -> Result<(
         return Err(HcsRule::FileInWay { path: path.clone() }.broken_by(path));
     }
     Ok(())
-}
-
-/// Parses a name of `layout`.
-pub(super) fn parse(name: &str) -> Result<LayerPath> {
-    name.parse().map_err(|source| Error::Path {
-        path: name.to_owned(),
-        source,
-    })
 }

@@ -15,7 +15,7 @@ use super::error::{HResult, HcsError, ServiceError};
 use super::marker;
 use crate::chain::ParentChain;
 use crate::error::Error;
-use crate::layout;
+use crate::layout::{self, SCRATCH_DISK};
 use crate::volume::{Privilege, Volume};
 
 use super::HostCompute;
@@ -257,7 +257,5 @@ impl<V: Volume> Scene<'_, V> {
     }
 }
 
-/// The disk of a scratch layer.
-const SCRATCH_DISK: &str = "sandbox.vhdx";
 const NO_SPACE: &str = "Free some space, also where the system puts temporary files.";
 const ELEVATE: &str = "Run wclayer as an administrator from an elevated prompt.";

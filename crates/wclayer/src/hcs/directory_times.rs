@@ -38,9 +38,7 @@ impl DirectoryTimes {
     /// changes its boot files.
     pub(super) fn reapply_utility_vm<R: Root>(&self, root: &R) -> Result<()> {
         let top = layout::UTILITY_VM;
-        self.reapply_where(root, |path| {
-            layout::is(path, top) || layout::is_below(path, top)
-        })
+        self.reapply_where(root, |path| layout::is_in(path, top))
     }
 
     fn reapply_where<R: Root>(&self, root: &R, wanted: impl Fn(&LayerPath) -> bool) -> Result<()> {

@@ -15,11 +15,9 @@ use super::marker;
 use super::parents::stored_parents;
 use crate::chain::ParentChain;
 use crate::error::{Result, io_error};
-use crate::layout;
+use crate::layout::{self, SCRATCH_DISK};
 use crate::volume::Volume;
 
-/// The disk of a scratch layer.
-const SCRATCH_DISK: &str = "sandbox.vhdx";
 /// A disk that Windows makes for every base layer, and for no other.
 const BASE_DISK: &str = "blank-base.vhdx";
 

@@ -189,7 +189,7 @@ impl<R: Root> TransportFiles<R> {
         let attributes = entry.basic_info.attributes;
         let is_directory = attributes.contains(FileAttributes::DIRECTORY);
         let name = if is_directory {
-            directory_file(path)?
+            layout::directory_file(path)?
         } else {
             path.clone()
         };
@@ -235,21 +235,9 @@ impl<R: Root> TransportFiles<R> {
     }
 }
 
-/// Returns the name of the file that describes a directory.
-fn directory_file(path: &LayerPath) -> Result<LayerPath> {
-    let name = [path.as_bytes(), layout::DIRECTORY_SUFFIX.as_bytes()].concat();
-    LayerPath::parse(&name).map_err(|source| Error::Path {
-        path: path.to_string(),
-        source,
-    })
-}
-
 /// Refuses names that the format needs for itself.
 fn check_name(path: &LayerPath) -> Result<()> {
-    let name = path.file_name();
-    let suffix = layout::DIRECTORY_SUFFIX.as_bytes();
-    let describes_directory = name.len() >= suffix.len()
-        && name[name.len() - suffix.len()..].eq_ignore_ascii_case(suffix);
+    let describes_directory = layout::describes_directory(path.file_name());
     let is_tombstones = path.parent().is_none() && layout::is(path, layout::TOMBSTONES);
     if describes_directory || is_tombstones {
         return Err(HcsRule::ReservedName.broken_by(path));

@@ -36,7 +36,6 @@ use crate::volume::{Access, File, Listed, Root, Scope};
 
 /// The longest `tombstones.txt` that is read, in bytes.
 const MAX_TOMBSTONES: u64 = 64 << 20;
-const RECYCLE_BIN: &[u8] = b"Files/$Recycle.Bin";
 
 /// Reads the entries of a transport folder.
 pub struct TransportReader<R: Root> {
@@ -85,7 +84,7 @@ impl<R: Root> TransportReader<R> {
             }
             of_directory.push(path);
         }
-        let hive = path(format!("{}/System_Delta", layout::HIVES).as_bytes())?;
+        let hive = layout::path(&format!("{}/System_Delta", layout::HIVES));
         let hive_times = root.look(&hive);
         let hive_times = hive_times.map_err(entry_error("open", root.path(), &hive))?;
         let names = list(&root, None)?;
@@ -135,8 +134,8 @@ impl<R: Root> TransportReader<R> {
     pub(super) fn children(&self, directory: &LayerPath) -> Result<Vec<LayerPath>> {
         let names = list(&self.root, Some(directory))?.into_iter();
         names
-            .filter(|listed| !describes_directory(&listed.name))
-            .map(|listed| self::path(&[directory.as_bytes(), b"/", &listed.name].concat()))
+            .filter(|listed| !layout::describes_directory(&listed.name))
+            .map(|listed| listed.path_in(Some(directory)))
             .collect()
     }
 
@@ -153,20 +152,13 @@ impl<R: Root> TransportReader<R> {
                 self.open.pop();
                 continue;
             };
-            let found = match directory {
-                Some(directory) => directory.join(&listed.name),
-                None => LayerPath::parse(&listed.name),
-            };
-            let found = found.map_err(|source| Error::Path {
-                path: ntmeta::wide::display(&listed.name).into_owned(),
-                source,
-            })?;
-            let describes = describes_directory(&listed.name);
+            let found = listed.path_in(directory.as_ref())?;
+            let describes = layout::describes_directory(&listed.name);
             if describes && listed.is_plain_directory() {
                 return Err(EntryProblem::Reserved.of(&found));
             }
             let is_tombstones = directory.is_none() && layout::is(&found, layout::TOMBSTONES);
-            let is_recycle_bin = found.as_bytes().eq_ignore_ascii_case(RECYCLE_BIN);
+            let is_recycle_bin = layout::is(&found, layout::RECYCLE_BIN);
             if !(describes || is_tombstones || is_recycle_bin && listed.is_plain_directory()) {
                 return Ok(Some((found, listed)));
             }
@@ -184,7 +176,7 @@ impl<R: Root> TransportReader<R> {
 
     /// Starts the entry that describes what is at a path.
     fn described(&mut self, path: &LayerPath, listed: &Listed) -> Result<Entry> {
-        let is_live = !layout::is(path, layout::FILES) && !layout::is_below(path, layout::FILES);
+        let is_live = !layout::is_in(path, layout::FILES);
         let in_utility_vm = layout::is_below(path, layout::UTILITY_VM);
         if !in_utility_vm && listed.attributes.contains(FileAttributes::REPARSE_POINT) {
             return Err(EntryProblem::ReparsePoint.of(path));
@@ -232,9 +224,7 @@ impl<R: Root> TransportReader<R> {
         if let Some(link) = self.link(path, &info, &stat) {
             return Ok(link);
         }
-        let in_utility_vm =
-            layout::is(path, layout::UTILITY_VM) || layout::is_below(path, layout::UTILITY_VM);
-        let scope = match in_utility_vm {
+        let scope = match layout::is_in(path, layout::UTILITY_VM) {
             true => self.utility_vm,
             false => Scope::WithoutSecurity,
         };
@@ -250,8 +240,7 @@ impl<R: Root> TransportReader<R> {
     /// Starts a directory of `Files`, or that directory itself.
     fn directory(&mut self, path: &LayerPath) -> Result<Entry> {
         let is_files = layout::is(path, layout::FILES);
-        let described_by = [path.as_bytes(), layout::DIRECTORY_SUFFIX.as_bytes()].concat();
-        let described_by = self::path(&described_by)?;
+        let described_by = layout::directory_file(path)?;
         let described = self.root.look(&described_by);
         let described = described.map_err(entry_error("open", self.root.path(), &described_by))?;
         if described.is_none() && !is_files {
@@ -385,14 +374,14 @@ fn read_tombstones<R: Root>(root: &R) -> Result<Vec<LayerPath>> {
         path: root.path().to_owned(),
         missing,
     };
-    let name = path(layout::TOMBSTONES.as_bytes())?;
+    let name = layout::path(layout::TOMBSTONES);
     let mut file = match root.open(Some(&name), Access::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(not_a_folder(layout::TOMBSTONES).into());
         }
         opened => opened.map_err(entry_error("open", root.path(), &name))?,
     };
-    let files = path(layout::FILES.as_bytes())?;
+    let files = layout::path(layout::FILES);
     let found = root.look(&files);
     if found
         .map_err(entry_error("open", root.path(), &files))?
@@ -472,17 +461,4 @@ impl<F: File> io::Read for Reading<'_, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
-}
-
-fn path(name: &[u8]) -> Result<LayerPath> {
-    LayerPath::parse(name).map_err(|source| Error::Path {
-        path: ntmeta::wide::display(name).into_owned(),
-        source,
-    })
-}
-
-/// Returns whether a name is that of a file which describes a directory.
-fn describes_directory(name: &[u8]) -> bool {
-    let suffix = layout::DIRECTORY_SUFFIX.as_bytes();
-    name.len() >= suffix.len() && name[name.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
 }

@@ -20,8 +20,9 @@ mod privilege;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ntmeta::{FileAttributes, FileBasicInfo, ReparseTag};
+use ntmeta::{FileAttributes, FileBasicInfo, ReparseTag, wide};
 
+use crate::error::{Error, Result};
 use crate::hub::FileId;
 use crate::path::LayerPath;
 
@@ -308,6 +309,25 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// Returns its path, given the directory it is listed in; `None` is the root's folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Path`] when there is none.
+    pub(crate) fn path_in(&self, directory: Option<&LayerPath>) -> Result<LayerPath> {
+        let path = match directory {
+            Some(directory) => directory.join(&self.name),
+            None => LayerPath::parse(&self.name),
+        };
+        path.map_err(|source| {
+            let name = wide::display(&self.name);
+            Error::Path {
+                path: directory.map_or_else(|| name.to_string(), |above| format!("{above}/{name}")),
+                source,
+            }
+        })
+    }
+
     /// Returns whether names can lie below it.
     pub fn is_plain_directory(&self) -> bool {
         self.attributes.contains(FileAttributes::DIRECTORY)
@@ -347,11 +367,8 @@ pub fn delete_contents<R: Root>(root: &R, directory: Option<&LayerPath>) -> io::
             }
             continue;
         };
-        let path = match directory {
-            Some(directory) => directory.join(&listed.name),
-            None => LayerPath::parse(&listed.name),
-        }
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let path = listed.path_in(directory.as_ref());
+        let path = path.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         if listed.is_plain_directory() {
             let names = root.list(Some(&path));
             let names = names.map_err(|error| at(&path, error))?;

@@ -77,8 +77,7 @@ enum Part {
 
 impl Part {
     fn of(path: &LayerPath) -> Self {
-        let top = layout::UTILITY_VM;
-        if layout::is(path, top) || layout::is_below(path, top) {
+        if layout::is_in(path, layout::UTILITY_VM) {
             Self::UtilityVm
         } else {
             Self::Transport
@@ -246,15 +245,14 @@ impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
 
     fn remove_contents(&mut self, directory: &LayerPath) -> Result<()> {
         self.end_entry()?;
-        let is_in = |top| layout::is(directory, top) || layout::is_below(directory, top);
-        if is_in(layout::FILES) {
+        if layout::is_in(directory, layout::FILES) {
             self.inherit_directories(directory)?;
             if !self.transport.contains(directory) {
                 self.inherit(directory, directory)?;
             }
             self.opaque.insert(directory.clone());
             Ok(())
-        } else if is_in(layout::UTILITY_VM_FILES) {
+        } else if layout::is_in(directory, layout::UTILITY_VM_FILES) {
             self.start_utility_vm(directory)?;
             self.utility_vm.remove_contents(&self.layer, directory)
         } else {

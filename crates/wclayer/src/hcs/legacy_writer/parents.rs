@@ -6,7 +6,7 @@ use std::path::Path;
 use ntmeta::ReparseTag;
 
 use crate::chain::ParentChain;
-use crate::error::{Error, Result, entry_error, io_error};
+use crate::error::{Result, entry_error, io_error};
 use crate::hcs::{HcsRule, is_absent};
 use crate::path::LayerPath;
 use crate::volume::{Listed, Privileges, Root, Stat, Volume};
@@ -100,9 +100,7 @@ pub(super) fn look<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> 
 
 /// Returns what is at a path if it lies in plain directories only.
 pub(super) fn walk<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> {
-    let mut above: Vec<_> = std::iter::successors(path.parent(), LayerPath::parent).collect();
-    above.reverse();
-    for directory in above {
+    for directory in path.ancestors() {
         if !look(root, &directory)?.is_some_and(|stat| stat.is_plain_directory()) {
             return Ok(None);
         }
@@ -119,12 +117,6 @@ pub(super) fn plain_directory<R: Root>(root: &R, path: &LayerPath) -> Result<Opt
 pub(super) fn list<R: Root>(root: &R, directory: &LayerPath) -> Result<Vec<(LayerPath, Listed)>> {
     let names = root.list(Some(directory));
     let names = names.map_err(entry_error("list", root.path(), directory))?;
-    let with_path = |listed: Listed| {
-        let path = directory.join(&listed.name).map_err(|source| Error::Path {
-            path: format!("{directory}/{}", String::from_utf8_lossy(&listed.name)),
-            source,
-        })?;
-        Ok((path, listed))
-    };
+    let with_path = |listed: Listed| Ok((listed.path_in(Some(directory))?, listed));
     names.into_iter().map(with_path).collect()
 }

@@ -164,7 +164,7 @@ impl<F: File> UtilityVmWriter<F> {
         if !self.is_started {
             return Err(HcsRule::UtilityVmMissing.broken_by(path));
         }
-        let is_inside = layout::is(path, files) || layout::is_below(path, files);
+        let is_inside = layout::is_in(path, files);
         if !is_inside && !layout::is(path, layout::UTILITY_VM) {
             return Err(HcsRule::OutsideUtilityVmFiles.broken_by(path));
         }
