@@ -29,7 +29,7 @@ SeBackupPrivilege and SeRestorePrivilege: run it from an elevated prompt.";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Delete file by file what Windows leaves of a layer; can be repeated when interrupted
+    /// Delete file by file what Windows leaves of a layer; run it again when it was interrupted
     #[arg(long)]
     force: bool,
     #[command(flatten)]
