@@ -57,6 +57,11 @@ pub fn create_scratch<V: Volume>(
             .attributes(layer)
             .map_err(io_error("open", layer))?
             .is_some();
+        match existed {
+            true => marker::check_complete(host, layer)?,
+            // Left by a removal that was killed at its very end: an import would destroy the layer.
+            false => marker::clear(&host.volume, layer)?,
+        }
         let created = create_steps(host, layer, parents, &descriptors, size);
         created.map_err(|error| {
             // Looked at first: the service may be what makes the folder disappear.

@@ -102,6 +102,20 @@ fn whatever_fails_no_half_scratch_layer_is_left() {
 }
 
 #[test]
+fn the_mark_of_what_was_there_before_does_not_cling_to_a_scratch_layer() {
+    const MARK: &str = "/c/layers/.scratch.wclayer-importing";
+    let windows = machine();
+    windows.file(MARK, b"");
+    let host = windows.host_compute();
+    hcs::create_scratch(&host, Path::new(SCRATCH), &parents(), None).expect("made");
+    assert!(!windows.exists(MARK));
+    windows.file(MARK, b"");
+    hcs::create_scratch(&host, Path::new(SCRATCH), &parents(), None)
+        .expect_err("half a layer is there");
+    assert!(windows.exists(MARK));
+}
+
+#[test]
 fn a_folder_that_existed_before_is_not_deleted_when_create_fails() {
     let windows = machine();
     windows.file("/c/layers/scratch/precious", b"precious");
