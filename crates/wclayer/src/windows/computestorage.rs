@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use ntmeta::security::Guid;
 
 use super::abi::{Hresult, Pcwstr};
-use super::library::{Library, TaskText, argument, imports, on_layer};
+use super::library::{Library, LocalText, argument, imports, on_layer};
 use super::messages::windows_error;
 use super::virtual_disk::{Disk, Lifetime, VirtualDisks, extend_volume};
 use super::volume::open_folder;
@@ -146,7 +146,7 @@ impl Computestorage {
 
     /// Returns the volume of an attached disk, with a backslash behind it.
     fn volume_of(&self, disk: &Disk<'_>, layer: &Path) -> Result<String, ServiceError> {
-        let mut text = TaskText(std::ptr::null_mut());
+        let mut text = LocalText(std::ptr::null_mut());
         call!(
             self,
             mount_path,

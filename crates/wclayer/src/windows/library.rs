@@ -6,7 +6,7 @@ use std::io;
 use std::os::windows::ffi::OsStrExt;
 use std::path::Path;
 
-use windows_sys::Win32::Foundation::HMODULE;
+use windows_sys::Win32::Foundation::{HMODULE, LocalFree};
 use windows_sys::Win32::System::Com::CoTaskMemFree;
 use windows_sys::Win32::System::LibraryLoader::{
     GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW,
@@ -152,20 +152,14 @@ pub(super) fn on_layer(layer: &Path) -> String {
     format!("layer `{}`", layer.display())
 }
 
-/// A text that a call allocated for us (`CoTaskMemAlloc`).
+/// A text that a call of `vmcompute.dll` allocated for us (`CoTaskMemAlloc`).
 pub(super) struct TaskText(pub(super) *mut u16);
 
 impl TaskText {
     /// Returns the units before the NUL.
     pub(super) fn units(&self) -> Vec<u16> {
-        if self.0.is_null() {
-            return Vec::new();
-        }
         // SAFETY: calls that return such a text end it with a NUL.
-        unsafe {
-            let length = (0..).take_while(|at| *self.0.add(*at) != 0).count();
-            std::slice::from_raw_parts(self.0, length).to_vec()
-        }
+        unsafe { units_at(self.0) }
     }
 }
 
@@ -173,5 +167,41 @@ impl Drop for TaskText {
     fn drop(&mut self) {
         // SAFETY: the text is ours to free, and null is allowed.
         unsafe { CoTaskMemFree(self.0.cast::<c_void>()) }
+    }
+}
+
+/// A text that a call of the documented API allocated for us (`LocalAlloc`).
+///
+/// Source: Microsoft, "Host Compute System API", HcsGetLayerVhdMountPath.
+pub(super) struct LocalText(pub(super) *mut u16);
+
+impl LocalText {
+    /// Returns the units before the NUL.
+    pub(super) fn units(&self) -> Vec<u16> {
+        // SAFETY: calls that return such a text end it with a NUL.
+        unsafe { units_at(self.0) }
+    }
+}
+
+impl Drop for LocalText {
+    fn drop(&mut self) {
+        // SAFETY: the text is ours to free, and null is allowed.
+        unsafe { LocalFree(self.0.cast::<c_void>()) };
+    }
+}
+
+/// Returns the units before the NUL; none for null.
+///
+/// # Safety
+///
+/// The text ends with a NUL.
+unsafe fn units_at(text: *const u16) -> Vec<u16> {
+    if text.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: all that is read lies before the NUL.
+    unsafe {
+        let length = (0..).take_while(|at| *text.add(*at) != 0).count();
+        std::slice::from_raw_parts(text, length).to_vec()
     }
 }
