@@ -2,14 +2,14 @@
 //!
 //! Some file systems, and Wine, answer these calls with "not supported"; then the stream is made
 //! and applied by our own calls ([`super::native_read`], [`super::native_write`]). This is decided
-//! by the first call on a file.
+//! by the first call on a file: a later failure is one, as part of the stream has moved by then.
 
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
 use std::os::windows::io::{AsRawHandle, RawHandle};
 
-use ntmeta::{BackupStreamDecoder, BackupStreamError};
+use ntmeta::{BackupStreamDecoder, BackupStreamError, StreamEvent, StreamId};
 use windows_sys::Win32::Foundation::{
     ERROR_CALL_NOT_IMPLEMENTED, ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED,
 };
@@ -25,8 +25,8 @@ pub(super) enum Stream {
     Unused,
     /// Reading, by Windows.
     Reading(Context),
-    /// Writing, by Windows; the decoder checks the bytes before the kernel sees them.
-    Writing(Context, Box<BackupStreamDecoder>),
+    /// Writing, by Windows; the bytes are checked before the kernel sees them.
+    Writing(Context, Box<Check>),
     /// Reading, by us.
     NativeReading(Box<NativeReader>),
     /// Writing, by us.
@@ -46,7 +46,7 @@ impl Stream {
         }
         match self {
             Self::Reading(context) => match context.read(buffer, scope) {
-                Err(error) if is_unsupported(&error) => {
+                Err(error) if !context.moved && is_unsupported(&error) => {
                     let mut reader = Box::new(NativeReader::new(file, scope)?);
                     let count = reader.read(file, buffer)?;
                     *self = Self::NativeReading(reader);
@@ -66,10 +66,10 @@ impl Stream {
             *self = Self::Writing(context, Box::default());
         }
         match self {
-            Self::Writing(context, decoder) => {
-                check_stream(decoder, bytes)?;
+            Self::Writing(context, check) => {
+                check.run(bytes)?;
                 match context.write(bytes, scope) {
-                    Err(error) if is_unsupported(&error) => {
+                    Err(error) if !context.moved && is_unsupported(&error) => {
                         let mut writer = Box::new(NativeWriter::new(scope));
                         writer.write(file, bytes)?;
                         *self = Self::NativeWriting(writer);
@@ -83,6 +83,11 @@ impl Stream {
         }
     }
 
+    /// Returns whether Windows has written an alternate stream.
+    pub(super) fn has_alternate(&self) -> bool {
+        matches!(self, Self::Writing(_, check) if check.has_alternate)
+    }
+
     /// Completes what was written.
     ///
     /// # Errors
@@ -90,18 +95,30 @@ impl Stream {
     /// `UnexpectedEof` for a stream that ended in the middle.
     pub(super) fn finish(self) -> io::Result<()> {
         match self {
-            Self::Writing(_, decoder) => decoder.finish().map_err(stream_error),
+            Self::Writing(_, check) => check.decoder.finish().map_err(stream_error),
             Self::NativeWriting(writer) => writer.finish(),
             Self::Unused | Self::Reading(_) | Self::NativeReading(_) => Ok(()),
         }
     }
 }
 
-/// Runs through the headers of a backup stream that is written.
-fn check_stream(decoder: &mut BackupStreamDecoder, bytes: &[u8]) -> io::Result<()> {
-    let mut rest = bytes;
-    while decoder.decode(&mut rest).map_err(stream_error)?.is_some() {}
-    Ok(())
+/// Looks at the headers of a backup stream that is written.
+#[derive(Default)]
+pub(super) struct Check {
+    decoder: BackupStreamDecoder,
+    has_alternate: bool,
+}
+
+impl Check {
+    fn run(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while let Some(event) = self.decoder.decode(&mut rest).map_err(stream_error)? {
+            if let StreamEvent::Header(header) = event {
+                self.has_alternate |= header.id == StreamId::ALTERNATE_DATA;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Turns the error of a format into one of a file.
@@ -138,6 +155,8 @@ pub(super) struct Context {
     handle: RawHandle,
     call: Call,
     context: *mut c_void,
+    /// Whether a call has worked.
+    moved: bool,
 }
 
 impl Context {
@@ -146,6 +165,7 @@ impl Context {
             handle: file.as_raw_handle(),
             call,
             context: std::ptr::null_mut(),
+            moved: false,
         }
     }
 
@@ -186,6 +206,7 @@ impl Context {
         if done == 0 {
             return Err(io::Error::last_os_error());
         }
+        self.moved = true;
         Ok(moved as usize)
     }
 }

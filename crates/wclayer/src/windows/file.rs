@@ -1,5 +1,6 @@
 //! An opened file: its metadata, its data, its backup stream.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::windows::io::IntoRawHandle;
@@ -21,6 +22,8 @@ pub struct NtFile {
     /// Dropped first: its context belongs to the handle.
     stream: Stream,
     handle: File,
+    /// What was set last.
+    info: Cell<Option<FileBasicInfo>>,
 }
 
 impl NtFile {
@@ -28,6 +31,7 @@ impl NtFile {
         Self {
             stream: Stream::Unused,
             handle,
+            info: Cell::new(None),
         }
     }
 }
@@ -58,7 +62,9 @@ impl LayerFile for NtFile {
     }
 
     fn set_basic_info(&self, info: &FileBasicInfo) -> io::Result<()> {
-        set_basic_info(&self.handle, info)
+        set_basic_info(&self.handle, info)?;
+        self.info.set(Some(*info));
+        Ok(())
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -78,8 +84,19 @@ impl LayerFile for NtFile {
     }
 
     fn close(self) -> io::Result<()> {
-        let Self { stream, handle } = self;
+        let Self {
+            stream,
+            handle,
+            info,
+        } = self;
+        // `BackupWrite` writes an alternate stream through a handle of its own, which changes the
+        // times and the archive bit when the context is released, whatever was set through ours.
+        let again = info.take().filter(|_| stream.has_alternate());
         let ended = stream.finish();
+        let ended = ended.and_then(|()| match again {
+            Some(info) => set_basic_info(&handle, &info),
+            None => Ok(()),
+        });
         // SAFETY: the handle is open, and nobody else has it.
         let closed = unsafe { CloseHandle(handle.into_raw_handle()) };
         ended?;
