@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs the commands of wclayer.exe under Wine against the stand-in: `commands.sh WCLAYER.EXE`, in
-# the environment that run.sh makes.
+# Runs the commands of wclayer.exe under Wine against the stand-in: `commands.sh WCLAYER.EXE
+# with-filter|without-filter`, in the environment that run.sh makes.
 set -euo pipefail
 
-program=$1
+program=$1 filter=$2
 work="$WINEPREFIX/drive_c/wclayer-commands"
 rm -rf "$work"
 mkdir -p "$work"
@@ -18,11 +18,12 @@ fail() {
     exit 1
 }
 
-# Requires that these functions were called since the last time, in this order and no other.
+# Requires that these functions were called since the last time, in this order and no other, but for
+# those that only ask or that come once an entry.
 called() {
     local made
     made=$(sed -E 's/^\{"call":"([A-Za-z]+)".*/\1/' "$WCLAYER_STANDIN_LOG" |
-        grep -v -x -e NameToGuid -e LayerExists | uniq | tr '\n' ' ')
+        grep -v -x -e NameToGuid -e LayerExists -e ImportLayerNext -e ImportLayerWrite | uniq | tr '\n' ' ')
     rm -f "$WCLAYER_STANDIN_LOG"
     [[ ${made% } == "$*" ]] || fail "called were: $made; expected: $*"
 }
@@ -78,5 +79,81 @@ wclayer remove --force 'C:\wclayer-commands\scratch'
 has_not scratch
 wclayer remove 'C:\wclayer-commands\base'
 has_not base
+
+# import and export: a layer of Windows goes through the service and comes back as it was, as far as
+# Wine's disks can hold it; without a format, the service decides. The sample without what Wine has
+# not: symbolic links, junctions, alternate streams, extended attributes.
+python3 - "$work" <<'PYTHON'
+import sys
+import tarfile
+
+
+def copy(source, target, wanted):
+    with tarfile.open(source) as full, tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as part:
+        for member in full:
+            if wanted(member):
+                records = member.pax_headers
+                for key in [key for key in records if key.startswith("MSWINDOWS.xattr.")]:
+                    del records[key]
+                part.addfile(member, full.extractfile(member) if member.isreg() else None)
+
+
+def wine_can(member):
+    return not member.issym() and ":" not in member.name
+
+
+def filter_can(member):
+    return wine_can(member) and not member.islnk() and not member.name.endswith(".wh..wh..opq")
+
+
+folder = sys.argv[1] + "/"
+copy("examples/sample/base.tar.gz", folder + "base.tar", wine_can)
+copy("examples/sample/app.tar.gz", folder + "app.tar", wine_can)
+copy("examples/sample/app.tar.gz", folder + "plain.tar", filter_can)
+PYTHON
+rm -f "$WCLAYER_STANDIN_LOG"
+wclayer import -i 'C:\wclayer-commands\base.tar' 'C:\wclayer-commands\base' >"$work/import.txt"
+called ProcessBaseImage
+grep -q 'format *windows' "$work/import.txt" || fail "the default is another format"
+has base/blank-base.vhdx
+has base/layerchain.json
+wclayer import -v -l 'C:\wclayer-commands\base' -i 'C:\wclayer-commands\app.tar' \
+    'C:\wclayer-commands\app' >"$work/import.txt" 2>"$work/steps.txt"
+called ImportLayer
+grep -q 'using the legacy writer' "$work/steps.txt" || [[ $filter == without-filter ]] ||
+    fail "the writer is not named"
+has app/Files
+has_not .app.wclayer-importing
+wclayer info --json 'C:\wclayer-commands\app' >"$work/info.json"
+grep -q '"format": "windows"' "$work/info.json" || fail "info does not know the layer"
+rm -f "$WCLAYER_STANDIN_LOG"
+wclayer export -o 'C:\wclayer-commands\out.tar' 'C:\wclayer-commands\app'
+called ActivateLayer PrepareLayer UnprepareLayer ExportLayer DeactivateLayer
+tar -tf "$work/out.tar" >"$work/out.txt"
+grep -q 'Files/Program Files/App/app.exe' "$work/out.txt" || fail "a file is missing in the export"
+grep -q '/\.wh\.' "$work/out.txt" || fail "the removals are missing in the export"
+
+# A layer without hard links and opaque whiteouts takes the filter where there is one.
+wclayer import -l 'C:\wclayer-commands\base' -i 'C:\wclayer-commands\plain.tar' \
+    'C:\wclayer-commands\plain'
+if [[ $filter == with-filter ]]; then
+    called ImportLayerBegin ImportLayerEnd
+else
+    called ImportLayer
+fi
+
+# What fails leaves nothing, and says where.
+if WCLAYER_STANDIN_FAIL=ImportLayer:1:0x80070003 wclayer import -l 'C:\wclayer-commands\base' \
+    -i 'C:\wclayer-commands\app.tar' 'C:\wclayer-commands\failed' 2>"$work/error.txt"; then
+    fail "a failed import is a success"
+fi
+grep -qF 'ImportLayer (vmcompute.dll) failed' "$work/error.txt" || fail "the call is not named"
+grep -qF 'HRESULT 0x80070003' "$work/error.txt" || fail "the code is not named"
+has_not failed
+has_not .failed.wclayer-importing
+for layer in plain app base; do
+    wclayer remove "C:\\wclayer-commands\\$layer"
+    has_not "$layer"
+done
 rm -f "$WCLAYER_STANDIN_LOG"
 rm -rf "$work"

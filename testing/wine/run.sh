@@ -51,8 +51,7 @@ run_tests() {
         signals::a_stopped_export_leaves_the_old_file
         # Wine answers a path of that length with ERROR_MORE_DATA where Windows does not.
         a_path_may_be_longer_than_windows_likes
-        # They expect the answer of a system that is not Windows, and all four times of a file.
-        usage::commands_of_windows_say_what_they_need
+        # Wine does not keep all four times of a file.
         transport::a_layer_goes_through_a_transport_folder
     )
     cargo test --quiet "${options[@]}" --package ntmeta --lib
@@ -88,6 +87,7 @@ run_layers() {
 }
 
 prepare_wine
+cargo build --quiet "${options[@]}" --package wclayer-cli
 say "clippy for Windows"
 check_with_clippy
 say "tests under Wine"
@@ -95,10 +95,9 @@ run_tests
 say "layers without the filter calls"
 install_stand_in
 run_layers without-filter
+testing/wine/commands.sh "$debug/wclayer.exe" without-filter
 say "layers with the filter calls"
 install_stand_in --features filter
 run_layers with-filter
-say "the program"
-cargo build --quiet "${options[@]}" --package wclayer-cli
-testing/wine/commands.sh "$debug/wclayer.exe"
+testing/wine/commands.sh "$debug/wclayer.exe" with-filter
 rm -f "$system32/vmcompute.dll"

@@ -120,6 +120,10 @@ fn the_version_is_printed() {
 #[test]
 fn commands_of_windows_say_what_they_need() {
     let work = Workplace::new();
+    let needed = match cfg!(windows) {
+        true => "the Host Compute Service is not on this machine",
+        false => "needs Windows with the Host Compute Service (vmcompute.dll)",
+    };
     for line in [
         "create -l app -l base scratch",
         "mount -l app -l base scratch target",
@@ -129,7 +133,7 @@ fn commands_of_windows_say_what_they_need() {
         "makebaselayer base",
     ] {
         let run = work.run(&line.split(' ').collect::<Vec<_>>());
-        let run = run.fails("needs Windows with the Host Compute Service (vmcompute.dll)");
+        let run = run.fails(needed);
         assert_eq!(run.text(), "");
     }
     for command in ["create", "mount", "unmount", "makebaselayer"] {
