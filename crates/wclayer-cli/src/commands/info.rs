@@ -109,7 +109,7 @@ fn show_windows_layer(
     summary.row("kind", kind);
     let complete = match layer.is_complete {
         true => "yes",
-        false => "no, its import was interrupted",
+        false => "no, its import or removal was interrupted",
     };
     summary.row("complete", complete);
     summary.row(

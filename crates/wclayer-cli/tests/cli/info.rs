@@ -134,7 +134,7 @@ fn a_layer_of_windows_is_recognised_from_outside() {
     assert_eq!(info("half")["complete"], false);
     let run = work.run(&["info", "half"]).succeeds();
     assert!(
-        run.text().contains("import was interrupted"),
+        run.text().contains("import or removal was interrupted"),
         "{}",
         run.text()
     );
