@@ -31,6 +31,7 @@ pub mod error;
 pub mod hcs;
 pub mod hub;
 pub mod layout;
+mod lock;
 pub mod path;
 mod pipeline;
 pub mod portable;

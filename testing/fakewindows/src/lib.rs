@@ -117,6 +117,7 @@ impl FakeWindows {
         state.handles.clear();
         state.contexts.clear();
         state.guards.clear();
+        state.locks.clear();
         was_dead
     }
 
@@ -181,6 +182,11 @@ impl FakeWindows {
     /// Returns the imports and exports entry by entry that were begun and not ended.
     pub fn contexts(&self) -> Vec<String> {
         self.lock().contexts.values().cloned().collect()
+    }
+
+    /// Returns the places that are locked.
+    pub fn locks(&self) -> Vec<PathBuf> {
+        self.lock().locks.iter().cloned().collect()
     }
 
     /// Returns the privileges that are on.

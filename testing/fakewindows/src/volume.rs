@@ -17,6 +17,18 @@ use crate::disk::{Names, ObjectId, ROOT, names};
 use crate::state::State;
 use crate::stream::{Restorer, compose};
 
+/// A lock that is held.
+struct Held {
+    windows: FakeWindows,
+    place: PathBuf,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.windows.lock().locks.remove(&self.place);
+    }
+}
+
 /// The disks of the machine.
 pub struct FakeVolume {
     windows: FakeWindows,
@@ -153,6 +165,18 @@ impl Volume for FakeVolume {
 
     fn free_space(&self, folder: &Path) -> io::Result<u64> {
         self.on("free_space", folder, |state| Ok(state.free_space))
+    }
+
+    fn lock(&self, place: &Path) -> io::Result<Option<Box<dyn Send>>> {
+        let is_new = self.on("lock", place, |state| {
+            Ok(state.locks.insert(place.to_owned()))
+        })?;
+        Ok(is_new.then(|| {
+            Box::new(Held {
+                windows: self.windows.clone(),
+                place: place.to_owned(),
+            }) as Box<dyn Send>
+        }))
     }
 
     fn mount(&self, volume_path: &str, target: &Path) -> io::Result<()> {

@@ -133,6 +133,12 @@ pub enum HcsError {
         /// Why the layer is unfinished.
         source: Box<crate::Error>,
     },
+    /// Another process imports to the same place, or removes what is there.
+    #[error("another import to `{}`, or its removal, is under way", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder that a layer is to be imported to has something in it, or is none.
     #[error("`{}` is there already and no empty folder", path.display())]
     NotEmpty {
@@ -296,7 +302,7 @@ impl HcsError {
                 _ => ErrorKind::Io,
             },
             Self::Privilege(_) | Self::LeftBehind { .. } | Self::StillThere { .. } => ErrorKind::Io,
-            Self::NotEmpty { .. } => ErrorKind::Exists,
+            Self::NotEmpty { .. } | Self::Busy { .. } => ErrorKind::Exists,
             Self::LayerName { .. }
             | Self::ParentName { .. }
             | Self::BaseLayer { .. }
@@ -327,6 +333,7 @@ impl HcsError {
                 "Delete it with `wclayer remove`, or choose another path: a failed import could not \
                  give back what is there."
             }
+            Self::Busy { .. } => "Wait for it to end, or choose another path.",
             Self::Incomplete { .. } => "Import it again, or delete it with `wclayer remove`.",
             Self::Entry {
                 rule: HcsRule::LinkWithFilter | HcsRule::OpaqueWithFilter,

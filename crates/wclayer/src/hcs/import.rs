@@ -7,8 +7,7 @@
 //! The folder is marked before anything is written to it and unmarked when the layer is complete
 //! ([`super::check_complete`]). An import that fails destroys what it made and looks that it is
 //! gone; one that is killed leaves the mark, and the next import to the place destroys what is
-//! there first. Two imports to one place at one time are not told from that: the caller sees to it
-//! that there is one.
+//! there first. A lock tells these from an import that is under way.
 //!
 //! Source: hcsshim `pkg/ociwclayer/import.go`.
 
@@ -129,6 +128,7 @@ impl<V: Volume> Import<'_, V> {
         progress: &dyn Progress,
     ) -> Result<ImportSummary> {
         marker::check_chain(self.host, &self.parents)?;
+        let _lock = self.lock()?;
         let existed = self.prepare()?;
         let made = self.make(source, progress);
         made.map_err(|error| {
@@ -140,6 +140,16 @@ impl<V: Volume> Import<'_, V> {
         })
     }
 
+    /// Makes the place this process's own.
+    fn lock(&self) -> Result<Box<dyn Send>> {
+        let volume = &self.host.volume;
+        if let Some(above) = self.layer.parent() {
+            let made = volume.create_folder(above);
+            made.map_err(io_error("create", above))?;
+        }
+        marker::lock(volume, &self.layer)
+    }
+
     /// Checks and marks the place; returns whether an empty folder is there.
     fn prepare(&self) -> Result<bool> {
         let volume = &self.host.volume;
@@ -147,10 +157,6 @@ impl<V: Volume> Import<'_, V> {
             destroy(self.host, &self.layer, &self.privileges)?;
         }
         let existed = self.is_empty_folder()?;
-        if let Some(above) = self.layer.parent() {
-            let made = volume.create_folder(above);
-            made.map_err(io_error("create", above))?;
-        }
         marker::set(volume, &self.layer)?;
         Ok(existed)
     }

@@ -223,6 +223,7 @@ pub fn remove<V: Volume>(host: &HostCompute<V>, layer: &Path, force: bool) -> Re
             let missing = std::io::ErrorKind::NotFound.into();
             return Err(io_error("open", layer)(missing));
         }
+        let _lock = marker::lock(&host.volume, layer)?;
         match force {
             true => destroy(host, layer, &privileges)?,
             false => destroy_with_service(host, layer)?,

@@ -39,6 +39,18 @@ pub(super) fn check_chain<V: Volume>(host: &HostCompute<V>, parents: &ParentChai
     parents.try_for_each(|parent| check_complete(host, parent))
 }
 
+/// Takes the lock of a layer's place, whose folder above exists: a mark that is found then is that
+/// of a process that was killed.
+pub(super) fn lock<V: Volume>(volume: &V, layer: &Path) -> Result<Box<dyn Send>> {
+    let lock = volume.lock(layer).map_err(io_error("lock", layer))?;
+    lock.ok_or_else(|| {
+        HcsError::Busy {
+            path: layer.to_owned(),
+        }
+        .into()
+    })
+}
+
 /// Returns whether a layer is marked.
 pub(super) fn is_set<V: Volume>(volume: &V, layer: &Path) -> Result<bool> {
     let Ok(mark) = place(layer) else {

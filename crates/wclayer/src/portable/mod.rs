@@ -19,7 +19,6 @@ mod export;
 mod import;
 mod index;
 mod layer;
-mod lock;
 mod remove;
 mod staging;
 mod writer;

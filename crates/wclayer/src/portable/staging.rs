@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use super::descriptor::is_layer as is_portable;
 use super::error::PortableError;
-use super::lock::Lock;
 use crate::error::{Error, Result, io_error};
+use crate::lock::Lock;
 
 /// How many random letters follow the prefix of a hidden folder.
 const RANDOM_NAME: usize = 6;
@@ -37,7 +37,8 @@ impl Place {
     /// left beside it.
     pub(super) fn lock(path: &Path) -> Result<Self> {
         let (path, folder, name) = parts(path)?;
-        let lock = Lock::take(&path, &hidden(&name, ".lock"))?;
+        let lock = Lock::take(&path).map_err(io_error("lock", &path))?;
+        let lock = lock.ok_or_else(|| PortableError::Busy { path: path.clone() })?;
         let prefix = hidden(&name, ".wclayer-");
         remove_left_overs(&path, &folder, &prefix);
         Ok(Self {

@@ -100,6 +100,14 @@ pub trait Volume: Send + Sync {
     /// As the system says.
     fn free_space(&self, folder: &Path) -> io::Result<u64>;
 
+    /// Takes the lock of the place of a layer, whose folder need not exist: only one process can
+    /// work there. `None` when another one does. The lock ends with the value, or the process.
+    ///
+    /// # Errors
+    ///
+    /// As the system says, also when the folder above does not exist.
+    fn lock(&self, place: &Path) -> io::Result<Option<Box<dyn Send>>>;
+
     /// Makes a volume (`\\?\Volume{…}`, with or without a backslash behind it) appear at an empty
     /// folder.
     ///

@@ -15,6 +15,7 @@ use super::library::wide;
 use super::nt::SHARE_ALL;
 use super::privileges;
 use super::root::NtRoot;
+use crate::lock::Lock;
 use crate::path::LayerPath;
 use crate::volume::{Privilege, PrivilegeError, Privileges, Root, Volume};
 
@@ -107,6 +108,11 @@ impl Volume for NtVolume {
             )
         };
         succeeded(done).map(|()| free)
+    }
+
+    fn lock(&self, place: &Path) -> io::Result<Option<Box<dyn Send>>> {
+        let lock = Lock::take(&std::path::absolute(place)?)?;
+        Ok(lock.map(|lock| Box::new(lock) as Box<dyn Send>))
     }
 
     fn mount(&self, volume_path: &str, target: &Path) -> io::Result<()> {

@@ -7,6 +7,7 @@ use layergen::TarBuilder;
 use wclayer::hcs::{self, Contents, ImportOptions};
 use wclayer::tar::TarLayerReader;
 use wclayer::volume::Privilege;
+use wclayer::volume::Volume;
 use wclayer::{Error, ErrorKind, Progress};
 
 use crate::layers;
@@ -242,6 +243,24 @@ impl Progress for Patience {
             });
         before.is_err()
     }
+}
+
+#[test]
+fn a_place_at_which_another_process_works_is_left_alone() {
+    let machine = Machine::new();
+    machine.import(&layers::base(), BASE, &[]).unwrap();
+    let lock = machine.host.volume.lock(BASE.as_ref()).unwrap();
+    assert!(lock.is_some());
+    let before = machine.disk();
+    let imported = machine.import(&layers::base(), BASE, &[]).unwrap_err();
+    let removed = hcs::remove(&machine.host, BASE.as_ref(), true).unwrap_err();
+    for error in [imported, removed] {
+        assert_eq!(error.kind(), ErrorKind::Exists, "{error}");
+    }
+    assert!(machine.disk() == before, "the disk changed");
+    drop(lock);
+    hcs::remove(&machine.host, BASE.as_ref(), true).unwrap();
+    machine.assert_nothing_left("after the removal");
 }
 
 #[test]

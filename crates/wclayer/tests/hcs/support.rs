@@ -83,6 +83,7 @@ impl Machine {
         assert_eq!(windows.open_handles(), [""; 0], "open handles {when}");
         assert_eq!(windows.contexts(), [""; 0], "contexts {when}");
         assert_eq!(windows.enabled_privileges(), [], "privileges {when}");
+        assert_eq!(windows.locks().len(), 0, "locks {when}");
         assert_eq!(
             windows.temporary_folders(),
             [""; 0].map(Into::<std::path::PathBuf>::into),

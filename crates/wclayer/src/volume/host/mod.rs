@@ -41,6 +41,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use self::names::Names;
 use super::{Access, Kind, Listed, Privilege, PrivilegeError, Privileges, Root, Stat, Volume};
+use crate::lock::Lock;
 use crate::path::LayerPath;
 
 pub use self::file::HostFile;
@@ -129,6 +130,11 @@ impl Volume for HostVolume {
     fn free_space(&self, folder: &Path) -> io::Result<u64> {
         let disk = rustix::fs::statvfs(folder)?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    fn lock(&self, place: &Path) -> io::Result<Option<Box<dyn Send>>> {
+        let lock = Lock::take(&std::path::absolute(place)?)?;
+        Ok(lock.map(|lock| Box::new(lock) as Box<dyn Send>))
     }
 
     fn mount(&self, _: &str, _: &Path) -> io::Result<()> {

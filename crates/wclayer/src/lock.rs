@@ -3,32 +3,31 @@
 //! The system keeps the lock, so that it ends with the process that holds it, however that ends. A
 //! file that is left all the same locks nothing.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::error::PortableError;
-use crate::error::{Result, io_error};
-
 /// A file that only one process can lock, deleted with the lock.
-pub(super) struct Lock {
+pub(crate) struct Lock {
     path: PathBuf,
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock `name` beside `place`, or fails at once.
-    pub(super) fn take(place: &Path, name: &OsStr) -> Result<Self> {
-        let path = place.with_file_name(name);
-        match open_locked(&path).map_err(io_error("lock", &path))? {
-            Some(file) => Ok(Self { path, _file: file }),
-            None => Err(PortableError::Busy {
-                path: place.to_owned(),
-            }
-            .into()),
-        }
+    /// Takes the lock of a place, which is absolute; `None` when another process has it.
+    pub(crate) fn take(place: &Path) -> io::Result<Option<Self>> {
+        let path = path_of(place).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(open_locked(&path)?.map(|file| Self { path, _file: file }))
     }
+}
+
+/// Returns the file that is the lock of a place: hidden, beside it, with its name.
+pub(crate) fn path_of(place: &Path) -> Option<PathBuf> {
+    let mut name = OsString::from(".");
+    name.push(place.file_name()?);
+    name.push(".lock");
+    Some(place.with_file_name(name))
 }
 
 impl Drop for Lock {
