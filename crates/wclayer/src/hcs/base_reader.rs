@@ -49,7 +49,7 @@ impl<R: Root> BaseReader<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when it cannot be opened or has no `Files`; an [`HcsRule`] when one of the
+    /// [`Error::Io`](crate::Error::Io) when it cannot be opened or has no `Files`; an [`HcsRule`] when one of the
     /// layer's own directories is a file or a reparse point.
     pub fn open<V: Volume<Root = R>>(
         volume: &V,
