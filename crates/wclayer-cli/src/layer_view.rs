@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use serde::Serialize;
-use wclayer::portable::{EntryCounts, PortableLayer, SourceBlob};
+use wclayer::hub::EntryCounts;
+use wclayer::portable::{PortableLayer, SourceBlob};
 use wclayer::{DiffId, ParentChain};
 
 use crate::output::Summary;

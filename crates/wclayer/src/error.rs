@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::hcs::{HcsError, ServiceError};
+use crate::index::IndexError;
 use crate::path::{LayerPath, PathError};
 use crate::portable::{PortableError, RuleError};
 use crate::tar::TarError;
@@ -54,6 +55,9 @@ pub enum Error {
     /// A layer breaks a rule of layers.
     #[error(transparent)]
     Rule(#[from] RuleError),
+    /// The index of a layer cannot be used.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// A folder is not a readable portable layer.
     #[error(transparent)]
     Portable(#[from] PortableError),
@@ -144,6 +148,7 @@ impl Error {
             Self::Io { source, .. } | Self::Input(source) | Self::Output(source) => io_kind(source),
             Self::Tar(error) => error.kind(),
             Self::Rule(_) | Self::DigestMismatch { .. } => ErrorKind::InvalidLayer,
+            Self::Index(error) => error.kind(),
             Self::Portable(error) => error.kind(),
             Self::Hcs(error) => error.kind(),
             Self::Transport(error) => error.kind(),
@@ -167,6 +172,7 @@ impl Error {
                 path.display()
             )),
             Self::Rule(error) => Some(error.rule.hint()),
+            Self::Index(error) => error.hint(),
             Self::Portable(error) => error.hint(),
             Self::Hcs(error) => error.hint(),
             Self::Transport(error) => error.hint(),

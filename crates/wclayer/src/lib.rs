@@ -30,6 +30,7 @@ pub mod digest;
 pub mod error;
 pub mod hcs;
 pub mod hub;
+pub mod index;
 pub mod layout;
 mod lock;
 pub mod path;

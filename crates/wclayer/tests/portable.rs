@@ -116,7 +116,7 @@ fn the_index_finds_paths_directories_and_the_bytes_of_every_stream() {
         streams[1].name.as_ref().map(ToString::to_string).as_deref(),
         Some("Zone.Identifier")
     );
-    let names = |entries: Vec<portable::IndexedEntry>| {
+    let names = |entries: Vec<wclayer::index::IndexedEntry>| {
         entries
             .iter()
             .map(|entry| entry.path.to_string())

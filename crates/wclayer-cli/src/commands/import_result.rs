@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use wclayer::portable::{EntryCounts, SourceBlob};
+use wclayer::hub::EntryCounts;
+use wclayer::portable::SourceBlob;
 use wclayer::tar::LayerBlob;
 use wclayer::{DiffId, ParentChain};
 

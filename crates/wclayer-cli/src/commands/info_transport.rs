@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use wclayer::Progress;
-use wclayer::portable::EntryCounts;
+use wclayer::hub::EntryCounts;
 use wclayer::transport::{self, FolderSummary};
 use wclayer::volume::{Privilege, Volume};
 

@@ -5,9 +5,9 @@ use ntmeta::backup_stream::{BackupStreamDecoder, StreamEvent, StreamId};
 
 use super::HcsError;
 use crate::error::Result;
+use crate::hub::EntryCounts;
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::path::LayerPath;
-use crate::portable::EntryCounts;
 
 /// What passed through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -26,9 +26,9 @@ use super::writer::{Contents, WriterSummary, new_layer_writer};
 use super::{HcsError, HostCompute, is_absent, parent_layers};
 use crate::chain::ParentChain;
 use crate::error::{Error, Result, entry_error, io_error};
+use crate::hub::EntryCounts;
 use crate::hub::{LayerReader, Progress, copy};
 use crate::layout;
-use crate::portable::EntryCounts;
 use crate::volume::{Privilege, Privileges, Root, Volume, delete_contents, delete_tree};
 
 /// What writing a layer needs. Audit lists (SACLs) need no third: a file that is opened with backup

@@ -12,9 +12,11 @@
 //! ```
 
 mod copy;
+mod counts;
 mod link_tracker;
 
 pub use copy::{EntriesOnly, Progress, copy};
+pub use counts::EntryCounts;
 pub use link_tracker::{FileId, LinkTracker};
 
 use ntmeta::FileBasicInfo;

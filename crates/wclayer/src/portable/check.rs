@@ -4,8 +4,8 @@
 //! memory does not grow with the layer, since the index answers every question.
 
 use super::error::{Rule, RuleError};
-use super::index::{Index, IndexedEntry, IndexedKind, Lookup};
 use crate::error::Result;
+use crate::index::{Index, IndexedEntry, IndexedKind, Lookup};
 use crate::path::LayerPath;
 
 /// How many links one may follow the other before a file.

@@ -41,22 +41,6 @@ pub enum PortableError {
         /// Its version.
         version: u32,
     },
-    /// The index is damaged or cannot be used.
-    #[error("the index `{}` cannot be used", path.display())]
-    Index {
-        /// The database file.
-        path: PathBuf,
-        /// What SQLite said.
-        source: rusqlite::Error,
-    },
-    /// The index holds what no import writes there.
-    #[error("the index `{}` is damaged: {what}", path.display())]
-    IndexContent {
-        /// The database file.
-        path: PathBuf,
-        /// What is wrong.
-        what: &'static str,
-    },
     /// The parents given for a layer are not those that it has.
     #[error("the parents of `{}` are {expected}, not {given}", layer.display())]
     ParentMismatch {
@@ -92,10 +76,7 @@ impl PortableError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotALayer { .. } => ErrorKind::NotFound,
-            Self::Index { source, .. } if cannot_write(source) => ErrorKind::Io,
-            Self::Json { .. } | Self::Index { .. } | Self::IndexContent { .. } => {
-                ErrorKind::InvalidLayer
-            }
+            Self::Json { .. } => ErrorKind::InvalidLayer,
             Self::Version { .. } => ErrorKind::Unsupported,
             Self::ParentMismatch { .. }
             | Self::Destination { .. }
@@ -116,12 +97,7 @@ impl PortableError {
                  parents are then found by themselves."
             }
             Self::Version { .. } => "Use the program version that wrote it, or import it again.",
-            Self::Index { source, .. } if cannot_write(source) => {
-                "The disk is full, or fails: free some space."
-            }
-            Self::Json { .. } | Self::Index { .. } | Self::IndexContent { .. } => {
-                "The folder was changed or damaged: import the layer again."
-            }
+            Self::Json { .. } => "The folder was changed or damaged: import the layer again.",
             Self::Link { .. } => "Name the folder itself.",
             Self::Chain { .. } => {
                 "Each parent has an absolute path, comes once, and is not the layer itself."
@@ -131,20 +107,6 @@ impl PortableError {
         };
         Some(hint.to_owned())
     }
-}
-
-/// Whether SQLite failed to write an index, rather than to understand one.
-fn cannot_write(error: &rusqlite::Error) -> bool {
-    use rusqlite::{ErrorCode, ffi};
-    let Some(error) = error.sqlite_error() else {
-        return false;
-    };
-    let write_errors = [
-        ffi::SQLITE_IOERR_WRITE,
-        ffi::SQLITE_IOERR_FSYNC,
-        ffi::SQLITE_IOERR_TRUNCATE,
-    ];
-    error.code == ErrorCode::DiskFull || write_errors.contains(&error.extended_code)
 }
 
 /// An entry that breaks a rule of layers.

@@ -7,26 +7,25 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::check::check;
-use super::descriptor::{EntryCounts, FORMAT, FORMAT_VERSION, LayerDescriptor, SourceBlob};
+use super::descriptor::{FORMAT, FORMAT_VERSION, LayerDescriptor, SourceBlob};
 use super::error::PortableError;
-use super::index::{Index, IndexBuilder};
 use super::layer::{PortableLayer, canonical, list, verify};
 use super::staging::Staging;
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
 use crate::chain::ParentChain;
 use crate::compression::{Compression, Decoder};
-use crate::digest::{DiffId, Hasher, Hashing};
+use crate::digest::{DiffId, Hashing};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
+use crate::index::{Index, Scanned, scan};
 use crate::layout;
-use crate::pipeline::{Counting, ReadAhead, TarSink, skip_to_end};
-use crate::tar::{ArchiveEnd, TarEntries, TarEntry, TarEntryKind};
+use crate::pipeline::{Counting, ReadAhead, TarSink};
 
 /// How a layer is to be imported.
 #[derive(Debug, Clone, Default)]
@@ -136,14 +135,6 @@ pub(super) struct Import<'a> {
     pub(super) progress: &'a dyn Progress,
 }
 
-/// What the pass over the tar found out.
-#[derive(Default)]
-struct Found {
-    counts: EntryCounts,
-    content_size: u64,
-    warnings: Vec<String>,
-}
-
 impl Import<'_> {
     fn run<R: Read + Send + 'static>(self, source: R, counter: Arc<AtomicU64>) -> Result<PathBuf> {
         let tar_path = self.staging.path().join(TAR_FILE);
@@ -214,35 +205,14 @@ impl Import<'_> {
     fn index<R: Read + Send + 'static>(
         &self,
         input: &mut ReadAhead<'_, R>,
-    ) -> Result<(Found, Index)> {
-        let mut builder = IndexBuilder::create(&self.staging.path().join(INDEX_FILE))?;
-        let mut found = Found::default();
-        let mut entries = TarEntries::new(&mut *input);
-        while let Some(entry) = entries.next_entry()? {
-            found.count(&entry);
-            self.progress.entry();
-            builder.add_entry(&entry)?;
-            if has_content(&entry) {
-                let sha256 = hash_content(&mut entries)?;
-                builder.add_content(&entry, &sha256)?;
-            }
-        }
-        if entries.end() == Some(ArchiveEnd::MissingEndBlocks) {
-            found.warnings.push("the tar has no end blocks".to_owned());
-        }
-        let behind = skip_to_end(entries.into_inner())?;
-        if behind > 0 {
-            found.warnings.push(format!(
-                "{behind} bytes that are not zero follow the tar's end"
-            ));
-        }
-        Ok((found, builder.finish()?))
+    ) -> Result<(Scanned, Index)> {
+        scan(input, &self.staging.path().join(INDEX_FILE), self.progress)
     }
 
     /// Checks the layer, writes its two small files and puts it in place.
     fn complete(
         self,
-        found: Found,
+        found: Scanned,
         index: Index,
         diff_id: DiffId,
         tar_size: u64,
@@ -286,45 +256,5 @@ impl Import<'_> {
         })?;
         text.push(b'\n');
         fs::write(&path, text).map_err(io_error("write", &path))
-    }
-}
-
-impl Found {
-    fn count(&mut self, entry: &TarEntry) {
-        let counts = &mut self.counts;
-        let counter = match &entry.kind {
-            TarEntryKind::File(file) if file.reparse.is_some() => &mut counts.reparse_points,
-            TarEntryKind::File(file) if file.is_directory() => &mut counts.directories,
-            TarEntryKind::File(_) => &mut counts.files,
-            TarEntryKind::Stream(_) => &mut counts.streams,
-            TarEntryKind::Link(_) => &mut counts.links,
-            TarEntryKind::Whiteout(_) => &mut counts.removals,
-            TarEntryKind::Opaque(_) => &mut counts.opaque,
-        };
-        *counter += 1;
-        if has_content(entry) {
-            self.content_size = self.content_size.saturating_add(entry.size);
-        }
-    }
-}
-
-fn has_content(entry: &TarEntry) -> bool {
-    match &entry.kind {
-        TarEntryKind::File(file) => file.has_data,
-        TarEntryKind::Stream(_) => true,
-        _ => false,
-    }
-}
-
-fn hash_content<R: io::BufRead>(entries: &mut TarEntries<R>) -> Result<crate::Digest> {
-    let mut hasher = Hasher::new();
-    loop {
-        let bytes = entries.fill_content()?;
-        if bytes.is_empty() {
-            return Ok(hasher.finish());
-        }
-        hasher.update(bytes);
-        let len = bytes.len();
-        entries.consume_content(len);
     }
 }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::descriptor::{FORMAT, FORMAT_VERSION, LayerDescriptor};
 use super::error::PortableError;
-use super::index::Index;
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
 use crate::chain::ParentChain;
 use crate::digest::Hashing;
 use crate::error::{Error, Result, io_error};
 use crate::hub::{Entry, LayerReader};
+use crate::index::Index;
 use crate::layout;
 use crate::tar::TarLayerReader;
 
@@ -89,7 +89,7 @@ impl PortableLayer {
     ///
     /// # Errors
     ///
-    /// [`PortableError`] when it is damaged.
+    /// [`IndexError`](crate::index::IndexError) when it is damaged.
     pub fn index(&self) -> Result<Index> {
         Index::open(&self.path.join(INDEX_FILE))
     }

@@ -17,16 +17,14 @@ mod descriptor;
 mod error;
 mod export;
 mod import;
-mod index;
 mod layer;
 mod remove;
 mod staging;
 mod writer;
 
-pub use descriptor::{EntryCounts, FORMAT_VERSION, LayerDescriptor, SourceBlob, is_layer};
+pub use descriptor::{FORMAT_VERSION, LayerDescriptor, SourceBlob, is_layer};
 pub use error::{PortableError, Rule, RuleError};
 pub use import::{ImportOptions, import};
-pub use index::{Index, IndexedEntry, IndexedKind, IndexedStream, Lookup};
 pub use layer::{PortableLayer, PortableLayerReader};
 pub use remove::remove;
 pub(crate) use staging::Staging;

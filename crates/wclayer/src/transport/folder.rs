@@ -9,9 +9,9 @@ use ntmeta::FileAttributes;
 use super::reader::TransportReader;
 use super::writer::{TransportOptions, TransportSummary, TransportWriter};
 use crate::error::{Error, Result, io_error};
+use crate::hub::EntryCounts;
 use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress};
 use crate::layout;
-use crate::portable::EntryCounts;
 use crate::volume::{Privilege, Privileges, Volume};
 
 /// What is in a transport folder; alternate data streams are not looked for.

@@ -13,8 +13,9 @@ use super::reader::TransportReader;
 use crate::chain::ParentChain;
 use crate::error::{Result, io_error};
 use crate::hub::{Entry, LayerReader};
+use crate::index::{Index, IndexedKind, Lookup};
 use crate::path::LayerPath;
-use crate::portable::{self, Index, IndexedKind, Lookup, PortableLayer};
+use crate::portable::{self, PortableLayer};
 use crate::tar::TarLayerReader;
 use crate::volume::{Privileges, Root, Volume};
 

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use super::error::IndexError;
 use crate::error::Error;
 use crate::path::LayerPath;
-use crate::portable::PortableError;
 
 /// The tables. Times are FILETIME ticks and attributes `FILE_ATTRIBUTE_*` bits, both with the bits
 /// of the unsigned number in SQLite's signed one; offsets and sizes are bytes.
@@ -53,6 +53,9 @@ CREATE INDEX entry_path ON entry (path_key, id, kind);
 CREATE INDEX entry_parent ON entry (parent_key);
 ";
 
+/// `PRAGMA user_version`: changing what a table or a column means is a new version, of the index and
+/// of the portable layer around it.
+pub(super) const VERSION: u32 = 1;
 /// `PRAGMA application_id`: `WCLP`.
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"WCLP");
 
@@ -100,7 +103,7 @@ pub(super) fn of_any_length(path: &Path) -> Cow<'_, Path> {
 /// Says which index an SQLite error is about.
 pub(super) fn index_error(path: &Path) -> impl Fn(rusqlite::Error) -> Error {
     move |source| {
-        PortableError::Index {
+        IndexError::Database {
             path: path.to_owned(),
             source,
         }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
-use super::schema::{self, APPLICATION_ID, INDEXES, TABLES, index_error, path_key};
+use super::error::IndexError;
+use super::schema::{self, APPLICATION_ID, INDEXES, TABLES, VERSION, index_error, path_key};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
-use crate::portable::{FORMAT_VERSION, PortableError};
 use crate::tar::SparseMap;
 
-/// The index of a portable layer, read-only.
+/// The index of a layer tar, read-only.
 #[derive(Debug)]
 pub struct Index {
     connection: Connection,
@@ -138,7 +138,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`PortableError::Index`] when it is no database; [`PortableError::Version`] when it is not
+    /// [`IndexError::Database`] when it is no database; [`IndexError::Version`] when it is not
     /// of the version that this crate reads.
     pub fn open(path: &Path) -> Result<Self> {
         let error = index_error(path);
@@ -149,11 +149,10 @@ impl Index {
         let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let application = pragma("application_id").map_err(&error)?;
         let version = pragma("user_version").map_err(&error)?;
-        if application != i64::from(APPLICATION_ID) || version != i64::from(FORMAT_VERSION) {
-            return Err(PortableError::Version {
+        if application != i64::from(APPLICATION_ID) || version != i64::from(VERSION) {
+            return Err(IndexError::Version {
                 path: path.to_owned(),
-                format: "wclayer.portable index".to_owned(),
-                version: u32::try_from(version).unwrap_or(0),
+                version,
             }
             .into());
         }
@@ -168,7 +167,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`PortableError`] when the index is damaged.
+    /// [`IndexError`] when the index is damaged.
     pub fn find(&self, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
         let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? ORDER BY id");
         let mut found = self.entries_of(&query, path_key(path))?;
@@ -180,7 +179,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`PortableError`] when the index is damaged.
+    /// [`IndexError`] when the index is damaged.
     pub fn find_added(&self, path: &LayerPath) -> Result<Option<IndexedEntry>> {
         let error = index_error(&self.path);
         let query = format!(
@@ -198,7 +197,7 @@ impl Index {
     }
 
     /// Returns whether the layer removes a path, or everything in it.
-    pub(in crate::portable) fn removes(&self, path: &LayerPath) -> Result<bool> {
+    pub(crate) fn removes(&self, path: &LayerPath) -> Result<bool> {
         let error = index_error(&self.path);
         let query = format!(
             "SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? AND kind > 2 ORDER BY id"
@@ -217,7 +216,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`PortableError`] when the index is damaged.
+    /// [`IndexError`] when the index is damaged.
     pub fn look_up(&self, path: &LayerPath) -> Result<Lookup> {
         let mut here = self.find(path)?;
         if let Some(at) = here.iter().rposition(IndexedEntry::is_added) {
@@ -248,7 +247,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`PortableError`] when the index is damaged.
+    /// [`IndexError`] when the index is damaged.
     pub fn children(&self, directory: Option<&LayerPath>) -> Result<Vec<IndexedEntry>> {
         let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE parent_key = ? ORDER BY id");
         let mut found = self.entries_of(&query, directory.map_or(0, path_key))?;
@@ -260,7 +259,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`PortableError`] when the index is damaged; what `visit` returns.
+    /// [`IndexError`] when the index is damaged; what `visit` returns.
     pub fn for_each(&self, visit: impl FnMut(IndexedEntry) -> Result<()>) -> Result<()> {
         self.visit(
             &format!("SELECT {ENTRY_COLUMNS} FROM entry ORDER BY id"),
@@ -272,7 +271,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`PortableError`] when the index is damaged.
+    /// [`IndexError`] when the index is damaged.
     pub fn streams(&self, entry: &IndexedEntry) -> Result<Vec<IndexedStream>> {
         let error = index_error(&self.path);
         let mut statement = self
@@ -295,7 +294,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`PortableError`] when the index is damaged or has no such descriptor.
+    /// [`IndexError`] when the index is damaged or has no such descriptor.
     pub fn security(&self, id: u64) -> Result<Vec<u8>> {
         self.connection
             .prepare_cached("SELECT descriptor FROM security WHERE id = ?")
@@ -305,7 +304,7 @@ impl Index {
     }
 
     /// Calls `visit` for the first entry (removals left out) of each directory.
-    pub(in crate::portable) fn for_each_directory(
+    pub(crate) fn for_each_directory(
         &self,
         visit: impl FnMut(IndexedEntry) -> Result<()>,
     ) -> Result<()> {
@@ -317,7 +316,7 @@ impl Index {
     }
 
     /// Calls `visit` for every hard link.
-    pub(in crate::portable) fn for_each_link(
+    pub(crate) fn for_each_link(
         &self,
         visit: impl FnMut(IndexedEntry) -> Result<()>,
     ) -> Result<()> {
@@ -328,7 +327,7 @@ impl Index {
     }
 
     /// Calls `visit` for the entries of every key under which more than one thing was added.
-    pub(in crate::portable) fn for_each_repeated(
+    pub(crate) fn for_each_repeated(
         &self,
         visit: impl FnMut(IndexedEntry) -> Result<()>,
     ) -> Result<()> {
@@ -367,7 +366,7 @@ impl Index {
     }
 
     fn damaged(&self, what: &'static str) -> crate::error::Error {
-        PortableError::IndexContent {
+        IndexError::Content {
             path: self.path.clone(),
             what,
         }
@@ -392,7 +391,7 @@ fn check_schema(connection: &Connection, path: &Path) -> Result<()> {
         return Ok(());
     }
     let what = "its tables are not those of an index";
-    Err(PortableError::IndexContent {
+    Err(IndexError::Content {
         path: path.to_owned(),
         what,
     }

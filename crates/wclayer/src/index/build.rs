@@ -7,11 +7,10 @@ use ntmeta::{FileAttributes, FileBasicInfo, ea};
 use rusqlite::{Connection, params};
 
 use super::read::{Index, IndexedKind};
-use super::schema::{self, index_error, parent_key, path_key};
+use super::schema::{self, VERSION, index_error, parent_key, path_key};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::LayerPath;
-use crate::portable::FORMAT_VERSION;
 use crate::tar::{FileMember, SparseMap, StreamMember, TarEntry, TarEntryKind};
 
 /// How many descriptors are remembered for sharing. Real layers have some dozens; a layer with a
@@ -19,7 +18,7 @@ use crate::tar::{FileMember, SparseMap, StreamMember, TarEntry, TarEntryKind};
 const MAX_SHARED_DESCRIPTORS: usize = 4096;
 
 /// Writes an index, entry by entry in the order of the tar.
-pub(in crate::portable) struct IndexBuilder {
+pub(crate) struct IndexBuilder {
     connection: Connection,
     path: PathBuf,
     /// Ids of descriptors by their digest.
@@ -32,7 +31,7 @@ pub(in crate::portable) struct IndexBuilder {
 impl IndexBuilder {
     /// Creates the database, which must not exist. Nothing in it survives a crash: the folder it
     /// lies in is thrown away then.
-    pub(in crate::portable) fn create(path: &Path) -> Result<Self> {
+    pub(crate) fn create(path: &Path) -> Result<Self> {
         let error = index_error(path);
         let connection = Connection::open(schema::of_any_length(path)).map_err(&error)?;
         connection
@@ -43,7 +42,7 @@ impl IndexBuilder {
                  PRAGMA locking_mode = EXCLUSIVE;
                  PRAGMA cache_size = -8192;
                  PRAGMA application_id = {};
-                 PRAGMA user_version = {FORMAT_VERSION};
+                 PRAGMA user_version = {VERSION};
                  {}
                  BEGIN;",
                 schema::APPLICATION_ID,
@@ -62,7 +61,7 @@ impl IndexBuilder {
 
     /// Adds an entry; a stream is added to the entry before it by
     /// [`add_content`](Self::add_content).
-    pub(in crate::portable) fn add_entry(&mut self, entry: &TarEntry) -> Result<()> {
+    pub(crate) fn add_entry(&mut self, entry: &TarEntry) -> Result<()> {
         let added = match &entry.kind {
             TarEntryKind::File(file) => return self.add_file(entry.offset, file),
             TarEntryKind::Stream(_) => return Ok(()),
@@ -82,11 +81,7 @@ impl IndexBuilder {
     }
 
     /// Adds the content of a file or a stream, which belongs to the file added last.
-    pub(in crate::portable) fn add_content(
-        &mut self,
-        entry: &TarEntry,
-        sha256: &Digest,
-    ) -> Result<()> {
+    pub(crate) fn add_content(&mut self, entry: &TarEntry, sha256: &Digest) -> Result<()> {
         let (name, sparse) = match &entry.kind {
             TarEntryKind::File(file) => (None, &file.sparse),
             TarEntryKind::Stream(StreamMember { name, sparse }) => (Some(name.as_bytes()), sparse),
@@ -113,7 +108,7 @@ impl IndexBuilder {
     }
 
     /// Completes the database and opens it for reading.
-    pub(in crate::portable) fn finish(self) -> Result<Index> {
+    pub(crate) fn finish(self) -> Result<Index> {
         let error = index_error(&self.path);
         self.connection.execute_batch("COMMIT;").map_err(&error)?;
         self.connection

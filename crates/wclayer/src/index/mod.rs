@@ -1,13 +1,17 @@
-//! The index of a portable layer: what is in the tar, and where.
+//! The index of a layer tar: what is in it, and where.
 //!
 //! An SQLite database with one row an entry, one a stream, and each security descriptor once.
-//! [`IndexBuilder`] writes it while a layer is imported, without keeping anything per entry in
+//! [`IndexBuilder`] writes it while a tar passes by, without keeping anything per entry in
 //! memory; [`Index`] answers questions about one path or one directory by key, without reading the
 //! rest. Paths are found by a 64-bit key of their upper-cased form, and compared in full after.
 
 mod build;
+mod error;
 mod read;
+mod scan;
 mod schema;
 
-pub(super) use build::IndexBuilder;
+pub(crate) use build::IndexBuilder;
+pub use error::IndexError;
 pub use read::{Index, IndexedEntry, IndexedKind, IndexedStream, Lookup};
+pub(crate) use scan::{Scanned, scan};

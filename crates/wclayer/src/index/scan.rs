@@ -1,0 +1,92 @@
+//! [`scan`]: one pass over a layer tar that makes its index.
+
+use std::io::BufRead;
+use std::path::Path;
+
+use super::{Index, IndexBuilder};
+use crate::digest::{Digest, Hasher};
+use crate::error::Result;
+use crate::hub::{EntryCounts, Progress};
+use crate::pipeline::skip_to_end;
+use crate::tar::{ArchiveEnd, TarEntries, TarEntry, TarEntryKind};
+
+/// What a pass over a tar found out, beside its index.
+#[derive(Debug, Default)]
+pub(crate) struct Scanned {
+    /// How many entries of which kind there are.
+    pub(crate) counts: EntryCounts,
+    /// Sum of the sizes of all data streams in bytes, holes included.
+    pub(crate) content_size: u64,
+    /// What is unusual about the tar, though legal.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Reads a whole tar, to the end of its input, and writes its index to a file that must not exist.
+pub(crate) fn scan(
+    input: &mut impl BufRead,
+    index: &Path,
+    progress: &dyn Progress,
+) -> Result<(Scanned, Index)> {
+    let mut builder = IndexBuilder::create(index)?;
+    let mut found = Scanned::default();
+    let mut entries = TarEntries::new(&mut *input);
+    while let Some(entry) = entries.next_entry()? {
+        found.count(&entry);
+        progress.entry();
+        builder.add_entry(&entry)?;
+        if has_content(&entry) {
+            let sha256 = hash_content(&mut entries)?;
+            builder.add_content(&entry, &sha256)?;
+        }
+    }
+    if entries.end() == Some(ArchiveEnd::MissingEndBlocks) {
+        found.warnings.push("the tar has no end blocks".to_owned());
+    }
+    let behind = skip_to_end(entries.into_inner())?;
+    if behind > 0 {
+        found.warnings.push(format!(
+            "{behind} bytes that are not zero follow the tar's end"
+        ));
+    }
+    Ok((found, builder.finish()?))
+}
+
+impl Scanned {
+    fn count(&mut self, entry: &TarEntry) {
+        let counts = &mut self.counts;
+        let counter = match &entry.kind {
+            TarEntryKind::File(file) if file.reparse.is_some() => &mut counts.reparse_points,
+            TarEntryKind::File(file) if file.is_directory() => &mut counts.directories,
+            TarEntryKind::File(_) => &mut counts.files,
+            TarEntryKind::Stream(_) => &mut counts.streams,
+            TarEntryKind::Link(_) => &mut counts.links,
+            TarEntryKind::Whiteout(_) => &mut counts.removals,
+            TarEntryKind::Opaque(_) => &mut counts.opaque,
+        };
+        *counter += 1;
+        if has_content(entry) {
+            self.content_size = self.content_size.saturating_add(entry.size);
+        }
+    }
+}
+
+fn has_content(entry: &TarEntry) -> bool {
+    match &entry.kind {
+        TarEntryKind::File(file) => file.has_data,
+        TarEntryKind::Stream(_) => true,
+        _ => false,
+    }
+}
+
+fn hash_content<R: BufRead>(entries: &mut TarEntries<R>) -> Result<Digest> {
+    let mut hasher = Hasher::new();
+    loop {
+        let bytes = entries.fill_content()?;
+        if bytes.is_empty() {
+            return Ok(hasher.finish());
+        }
+        hasher.update(bytes);
+        let len = bytes.len();
+        entries.consume_content(len);
+    }
+}
