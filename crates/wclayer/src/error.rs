@@ -75,6 +75,28 @@ pub enum Error {
         /// The rule it breaks.
         source: PathError,
     },
+    /// A file has no such data stream.
+    #[error("`{path}` has no {}", stream_name(stream.as_deref()))]
+    NoStream {
+        /// The file.
+        path: String,
+        /// The alternate stream; `None` for the unnamed data.
+        stream: Option<String>,
+    },
+    /// Nothing is at a path of a layer or of the chain that it is on top of.
+    #[error("`{path}` is not in {}", place.display())]
+    NotInLayer {
+        /// The path.
+        path: String,
+        /// Where the layer is.
+        place: PathBuf,
+    },
+    /// A file or folder is no layer of any kind that can be read.
+    #[error("`{}` is no layer", place.display())]
+    NoLayer {
+        /// The file or folder.
+        place: PathBuf,
+    },
     /// The content is not what its digest says.
     #[error("the {what} is {actual}, but {expected} was expected")]
     DigestMismatch {
@@ -153,6 +175,9 @@ impl Error {
             Self::Hcs(error) => error.kind(),
             Self::Transport(error) => error.kind(),
             Self::Path { .. } | Self::NoCurrentFile | Self::AfterError => ErrorKind::InvalidInput,
+            Self::NoStream { .. } | Self::NotInLayer { .. } | Self::NoLayer { .. } => {
+                ErrorKind::NotFound
+            }
             Self::Exists { .. } => ErrorKind::Exists,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::WorkerLost => ErrorKind::Io,
@@ -171,6 +196,12 @@ impl Error {
                 "`{}` is no layer and is never replaced: choose another path.",
                 path.display()
             )),
+            Self::NotInLayer { .. } => Some("`wclayer ls` shows what is there.".to_owned()),
+            Self::NoLayer { .. } => Some(
+                "A layer is a folder made by `wclayer import`, a transport folder, or a layer tar \
+                 (plain, gzip or zstd)."
+                    .to_owned(),
+            ),
             Self::Rule(error) => Some(error.rule.hint()),
             Self::Index(error) => error.hint(),
             Self::Portable(error) => error.hint(),
@@ -235,5 +266,12 @@ fn io_hint(error: &io::Error) -> Option<String> {
             Some("The user that runs wclayer may not do this: check the permissions.".to_owned())
         }
         _ => None,
+    }
+}
+
+fn stream_name(stream: Option<&str>) -> String {
+    match stream {
+        Some(name) => format!("alternate data stream `{name}`"),
+        None => "data".to_owned(),
     }
 }

@@ -341,6 +341,12 @@ impl StreamName {
     pub fn to_utf16(&self) -> Vec<u16> {
         wide::from_wtf8(&self.wtf8)
     }
+
+    /// Returns whether both name the same stream of a file, by the NTFS comparison.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let folded = |name: &Self| name.to_utf16().into_iter().map(upcase::upcase_unit);
+        folded(self).eq(folded(other))
+    }
 }
 
 impl fmt::Display for StreamName {

@@ -11,9 +11,8 @@ use common::{Layers, REPARSE, chain, directory, names_in, plain, root_cause, tar
 use layergen::{Meta, TarBuilder};
 use wclayer::compression::{Compression, CompressionSpec, Decoder};
 use wclayer::hub::copy;
-use wclayer::portable::{
-    self, ImportOptions, IndexedKind, Lookup, PortableLayer, PortableLayerWriter,
-};
+use wclayer::index::{IndexedKind, Lookup};
+use wclayer::portable::{self, ImportOptions, PortableLayer, PortableLayerWriter};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
 use wclayer::{Digest, Entry, ErrorKind, LayerPath, LayerReader as _, ParentChain, Progress};
 

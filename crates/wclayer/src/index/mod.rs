@@ -3,15 +3,20 @@
 //! An SQLite database with one row an entry, one a stream, and each security descriptor once.
 //! [`IndexBuilder`] writes it while a tar passes by, without keeping anything per entry in
 //! memory; [`Index`] answers questions about one path or one directory by key, without reading the
-//! rest. Paths are found by a 64-bit key of their upper-cased form, and compared in full after.
+//! rest. [`IndexedLayer`] joins an index with its tar into a layer of a chain. Paths are found by a 64-bit key of their upper-cased form, and compared in full after.
 
+mod backup_stream;
 mod build;
+mod content;
 mod error;
+mod layer;
 mod read;
 mod scan;
 mod schema;
 
 pub(crate) use build::IndexBuilder;
+pub(crate) use content::TarContent;
 pub use error::IndexError;
+pub(crate) use layer::IndexedLayer;
 pub use read::{Index, IndexedEntry, IndexedKind, IndexedStream, Lookup};
 pub(crate) use scan::{Scanned, scan};

@@ -290,6 +290,48 @@ impl Index {
         Ok(streams)
     }
 
+    /// Returns the length of an entry's unnamed stream and of all its streams together, in bytes.
+    pub(super) fn sizes(&self, id: u64) -> Result<(u64, u64)> {
+        let error = index_error(&self.path);
+        let query = "SELECT name IS NULL, size FROM stream WHERE entry = ?";
+        let mut statement = self.connection.prepare_cached(query).map_err(&error)?;
+        let mut rows = statement.query([id as i64]).map_err(&error)?;
+        let (mut unnamed, mut all) = (0, 0_u64);
+        while let Some(row) = rows.next().map_err(&error)? {
+            let size = row.get::<_, i64>(1).map_err(&error)? as u64;
+            if row.get(0).map_err(&error)? {
+                unnamed = size;
+            }
+            all = all.saturating_add(size);
+        }
+        Ok((unnamed, all))
+    }
+
+    /// Returns the entry of that number.
+    pub(super) fn entry(&self, id: u64) -> Result<Option<IndexedEntry>> {
+        let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE id = ?");
+        Ok(self.entries_of(&query, id as i64)?.pop())
+    }
+
+    /// Calls `visit` for the first entry in each directory that has no entry itself, and says
+    /// whether something is added in there, rather than only removed.
+    pub(super) fn for_each_orphan(
+        &self,
+        mut visit: impl FnMut(IndexedEntry, bool) -> Result<()>,
+    ) -> Result<()> {
+        let columns = ENTRY_COLUMNS;
+        let query = format!(
+            "SELECT {columns} FROM entry WHERE id IN
+             (SELECT MIN(id) FROM entry WHERE parent_key <> 0 AND parent_key NOT IN
+              (SELECT path_key FROM entry WHERE kind <= 2) GROUP BY parent_key, kind > 2)
+             ORDER BY id"
+        );
+        self.visit(&query, |entry| {
+            let adds = entry.is_added();
+            visit(entry, adds)
+        })
+    }
+
     /// Returns a security descriptor by its id.
     ///
     /// # Errors

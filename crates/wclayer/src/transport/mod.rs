@@ -15,6 +15,7 @@
 //! Source: hcsshim `internal/wclayer/legacy.go`.
 
 mod added;
+mod chain_layer;
 mod entry_file;
 mod error;
 mod files;
@@ -29,6 +30,7 @@ mod writer;
 
 pub use added::Added;
 pub(crate) use added::AddedPaths;
+pub(crate) use chain_layer::{chain_layer, stored_parents};
 pub(crate) use entry_file::EntryFile;
 pub use error::{EntryProblem, TombstoneProblem, TransportError};
 pub use files::TransportFiles;

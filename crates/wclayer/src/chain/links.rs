@@ -1,0 +1,211 @@
+//! Links inside a view: hard links across layers, and where reparse points lead.
+//!
+//! A hard link names a file as it was when its layer was made: of that layer itself, else of the
+//! layers below it, whatever is on top of these later (hcsshim `internal/wclayer/legacy.go`,
+//! `AddLink`). So the identity of a file is the layer that it lies in and its [`ItemId`] there.
+
+use std::collections::{BTreeSet, HashMap};
+
+use ntmeta::{ReparsePoint, wide};
+
+use super::layer::{Item, ItemId, ItemKind};
+use super::view::{Node, View};
+use crate::error::Result;
+use crate::layout;
+use crate::path::LayerPath;
+
+/// How many links one may follow the other before a file.
+const MAX_LINK_STEPS: usize = 64;
+
+/// Follows a hard link to its file; returns the file's layer, the file, and for a link the target
+/// that it names. What cannot be followed is returned as it is.
+pub(super) fn follow(
+    view: &View,
+    layer: usize,
+    item: Item,
+) -> Result<(usize, Item, Option<LayerPath>)> {
+    let ItemKind::Link(named) = &item.kind else {
+        return Ok((layer, item, None));
+    };
+    let named = named.clone();
+    let mut target = named.clone();
+    let mut place = layer;
+    for _ in 0..MAX_LINK_STEPS {
+        let found = match view.layer(place).slot(&target)?.added {
+            Some(found) => Some((place, found)),
+            None => {
+                let merged = view.merged(&target, place + 1..view.depth())?;
+                merged.and_then(|merged| merged.item)
+            }
+        };
+        match found {
+            Some((at, found)) => match &found.kind {
+                ItemKind::File => return Ok((at, found, Some(named))),
+                ItemKind::Directory => break,
+                ItemKind::Link(next) => (place, target) = (at, next.clone()),
+            },
+            None => break,
+        }
+    }
+    Ok((layer, item, Some(named)))
+}
+
+/// Returns all names of a file in the view.
+pub(super) fn names(view: &View, node: &Node) -> Result<Vec<LayerPath>> {
+    let own = vec![node.path.clone()];
+    let Some(item) = node
+        .item
+        .as_ref()
+        .filter(|item| item.kind == ItemKind::File)
+    else {
+        return Ok(own);
+    };
+    let identity = (node.layer, item.id);
+    let mut names: BTreeSet<LayerPath> = own.into_iter().collect();
+    add_name(view, &item.path, identity, &mut names)?;
+    for layer in 0..view.seen() {
+        view.layer(layer).for_each_linked(&mut |linked| {
+            let path = linked.path.clone();
+            let (at, file, _) = follow(view, layer, linked)?;
+            match (at, file.id) == identity {
+                true => add_name(view, &path, identity, &mut names),
+                false => Ok(()),
+            }
+        })?;
+    }
+    Ok(names.into_iter().collect())
+}
+
+/// Returns the files that hard links of the layers in sight name, none of them with a name yet.
+pub(super) fn linked_files(view: &View) -> Result<HashMap<(usize, ItemId), Option<LayerPath>>> {
+    let mut files = HashMap::new();
+    for layer in 0..view.seen() {
+        view.layer(layer).for_each_linked(&mut |linked| {
+            let (at, file, _) = follow(view, layer, linked)?;
+            if file.kind == ItemKind::File {
+                files.insert((at, file.id), None);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(files)
+}
+
+/// Returns whether a file of a layer out of sight can be named from what is in sight: its own path
+/// leads to it there, and nothing in sight takes that path.
+pub(super) fn can_name_below(view: &View, layer: usize, file: &Item) -> Result<bool> {
+    if view
+        .find(&file.path)?
+        .is_some_and(|node| node.item.is_some())
+    {
+        return Ok(false);
+    }
+    let below = view.merged(&file.path, view.seen()..view.depth())?;
+    let found = below.and_then(|below| below.item);
+    Ok(found.is_some_and(|(at, item)| (at, item.id) == (layer, file.id)))
+}
+
+/// Adds a path when it still names the file in the view.
+fn add_name(
+    view: &View,
+    path: &LayerPath,
+    identity: (usize, ItemId),
+    names: &mut BTreeSet<LayerPath>,
+) -> Result<()> {
+    if let Some(node) = view.find(path)?
+        && let Some(item) = &node.item
+        && item.kind == ItemKind::File
+        && (node.layer, item.id) == identity
+    {
+        names.insert(node.path);
+    }
+    Ok(())
+}
+
+/// Where a reparse point leads.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// To this path of the layer.
+    Inside(LayerPath),
+    /// Elsewhere: another volume, a network, above the volume.
+    Outside(String),
+    /// Nowhere: it is not a link.
+    None,
+}
+
+/// Finds out where a symbolic link or junction at `path` leads. `C:` is the volume that the link
+/// lies on: `Files`, or `UtilityVM\Files` for the files of the utility VM.
+pub(super) fn target(path: &LayerPath, point: &ReparsePoint) -> Target {
+    let Some(text) = point.target() else {
+        return Target::None;
+    };
+    let outside = || Target::Outside(wide::display(&text).into_owned());
+    let Some(volume) = volume_of(path) else {
+        return outside();
+    };
+    let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\');
+    let (base, rest) = match &text[..] {
+        [b'C' | b'c', b':', rest @ ..] if rest.first().is_none_or(is_separator) => {
+            (Some(volume.clone()), rest)
+        }
+        [_, b':', ..] => return outside(),
+        [first, second, ..] if is_separator(first) && is_separator(second) => return outside(),
+        [first, rest @ ..] if is_separator(first) => (Some(volume.clone()), rest),
+        rest => (path.parent(), rest),
+    };
+    let mut place = base;
+    for component in rest.split(is_separator) {
+        place = match (component, place) {
+            (b"" | b".", place) => place,
+            (b"..", Some(place)) if place != volume => place.parent(),
+            (name, Some(place)) if name != b".." => place.join(name).ok(),
+            _ => None,
+        };
+        if place.is_none() {
+            return outside();
+        }
+    }
+    place.map_or_else(outside, Target::Inside)
+}
+
+/// Returns the directory of the volume that a path lies on.
+fn volume_of(path: &LayerPath) -> Option<LayerPath> {
+    [layout::FILES, layout::UTILITY_VM_FILES]
+        .into_iter()
+        .find(|volume| layout::is_below(path, volume))
+        .map(layout::path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target_of(link: &str, text: &str, is_junction: bool) -> Target {
+        let point = ReparsePoint::from_target(text.as_bytes(), is_junction).expect(text);
+        target(&link.parse().expect(link), &point)
+    }
+
+    #[test]
+    fn targets_stay_on_the_volume_or_are_outside() {
+        for (link, text, expected) in [
+            ("Files/a/l", r"x\y", Some("Files/a/x/y")),
+            ("Files/a/l", r"..\x", Some("Files/x")),
+            ("Files/a/l", r"..\..\x", None),
+            ("Files/a/l", r"\x", Some("Files/x")),
+            ("Files/a/l", r"C:\x\y", Some("Files/x/y")),
+            ("Files/a/l", r"c:\", Some("Files")),
+            ("Files/a/l", r"D:\x", None),
+            ("Files/a/l", r"\\server\share", None),
+            ("UtilityVM/Files/l", r"C:\x", Some("UtilityVM/Files/x")),
+            ("Hives/l", "x", None),
+        ] {
+            let expected = match expected {
+                Some(path) => Target::Inside(path.parse().expect(path)),
+                None => Target::Outside(text.to_owned()),
+            };
+            assert_eq!(target_of(link, text, false), expected, "{link} -> {text}");
+        }
+        let junction = target_of("Files/j", r"C:\x", true);
+        assert_eq!(junction, Target::Inside("Files/x".parse().expect("path")));
+    }
+}

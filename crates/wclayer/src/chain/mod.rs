@@ -1,0 +1,28 @@
+//! A layer and the layers below it: their order, and the merged view of them.
+//!
+//! ```text
+//! portable folder ─┐
+//! transport folder ┼─ ChainLayer ─→ View ─→ nodes: listing, metadata, content
+//! layer tar       ─┘                    └─→ ViewReader → hub
+//! ```
+//!
+//! [`ParentChain`] is the one order of parents that this project knows. [`open`](open::open) finds
+//! out what kind of thing each layer is and makes a [`View`]: the files that a container on top of
+//! the chain would see. Every kind of layer answers the few questions of [`ChainLayer`]; the rules
+//! by which layers hide one another are in [`View`] alone.
+
+mod layer;
+mod links;
+mod merge;
+mod open;
+mod parent_chain;
+mod reader;
+mod view;
+
+pub use layer::{
+    BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, Removed, Slot, StreamDetails,
+};
+pub use open::{Access, OpenOptions, open};
+pub use parent_chain::ParentChain;
+pub use reader::ViewReader;
+pub use view::{Node, NodeKind, Resolved, View, Walk};

@@ -1,0 +1,181 @@
+//! [`open`]: finds out what kind of thing each layer of a chain is, and makes a view of them.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::layer::ChainLayer;
+use super::parent_chain::ParentChain;
+use super::view::View;
+use crate::compression::{Compression, Decoder};
+use crate::error::{Error, Result, io_error};
+use crate::hub::Progress;
+use crate::index::{Index, IndexedLayer, TarContent, scan};
+use crate::pipeline::{Counting, ReadAhead, TarSink};
+use crate::portable::{self, PortableLayer};
+use crate::transport;
+
+/// How a chain is to be opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// The layer's parents. When there are none, those that the layer itself names; when only the
+    /// nearest is given, those that it names complete the chain.
+    pub parents: ParentChain,
+    /// Whether only the layer itself is to be seen, with what it removes of others. Its parents
+    /// are opened only when they are given, for the hard links that lead there.
+    pub this_layer: bool,
+    /// What is to be done with the view.
+    pub access: Access,
+}
+
+/// What a view is for: it decides how compressed tars are opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Names and metadata, and the content of a few files. A compressed tar is read through once;
+    /// for the content of a file it is decompressed again, up to the end of that.
+    #[default]
+    Listing,
+    /// The content of most files. A compressed tar is decompressed into a temporary file, once.
+    Content,
+}
+
+/// Opens a layer with its parents: a portable layer, a transport folder, or a layer tar (plain,
+/// gzip or zstd) that is read in place.
+///
+/// `progress` is told of the bytes of tars that are read through, and can cancel that.
+///
+/// # Errors
+///
+/// [`Error::NoLayer`] for what is none of these; what reading a layer says; [`Error::Cancelled`].
+pub fn open(
+    layer: impl AsRef<Path>,
+    options: &OpenOptions,
+    progress: &dyn Progress,
+) -> Result<View> {
+    let layer = layer.as_ref();
+    let mut chain = vec![layer.to_owned()];
+    chain.extend(options.parents.iter_nearest_first().map(Path::to_owned));
+    if portable::is_layer(layer) {
+        PortableLayer::open(layer)?.check_parents(&options.parents)?;
+    }
+    if let ([_] | [_, _], false) = (&chain[..], options.this_layer)
+        && let Some(last) = chain.last()
+    {
+        let stored = stored_parents(last)?;
+        chain.extend(stored.iter_nearest_first().map(Path::to_owned));
+    }
+    let layers = chain
+        .iter()
+        .map(|place| open_layer(place, options.access, progress));
+    let view = View::new(layers.collect::<Result<_>>()?);
+    Ok(match options.this_layer {
+        true => view.only_nearest(1),
+        false => view,
+    })
+}
+
+/// Returns the parents that a layer names itself.
+fn stored_parents(layer: &Path) -> Result<ParentChain> {
+    if portable::is_layer(layer) {
+        return Ok(PortableLayer::open(layer)?.parents().clone());
+    }
+    match layer.is_dir() {
+        true => transport::stored_parents(layer),
+        false => Ok(ParentChain::none()),
+    }
+}
+
+fn open_layer(
+    place: &Path,
+    access: Access,
+    progress: &dyn Progress,
+) -> Result<Box<dyn ChainLayer>> {
+    if portable::is_layer(place) {
+        let layer = PortableLayer::open(place)?;
+        let content = TarContent::Plain(Arc::new(layer.open_tar()?));
+        let layer = IndexedLayer::new(place, layer.index()?, content, None)?;
+        return Ok(Box::new(layer));
+    }
+    if transport::is_layer(place) {
+        return transport::chain_layer(place);
+    }
+    match std::fs::metadata(place) {
+        Ok(found) if found.is_file() => Ok(Box::new(open_tar(place, access, progress)?)),
+        Ok(_) => Err(Error::NoLayer {
+            place: place.to_owned(),
+        }),
+        Err(error) => Err(io_error("open", place)(error)),
+    }
+}
+
+/// Reads a tar through and indexes it in a temporary folder.
+fn open_tar(place: &Path, access: Access, progress: &dyn Progress) -> Result<IndexedLayer> {
+    let of_layer = |error: Error| match error {
+        Error::Cancelled => error,
+        error => error.of_layer("read", place),
+    };
+    let file = File::open(place).map_err(io_error("open", place))?;
+    let folder = tempfile::Builder::new().prefix("wclayer-view-").tempdir();
+    let temporary = std::env::temp_dir();
+    let folder = folder.map_err(io_error("create a folder in", &temporary))?;
+    let index_path = folder.path().join(portable::INDEX_FILE);
+    let spool_path = folder.path().join(portable::TAR_FILE);
+    let is_compressed = compression_of(place)? != Compression::None;
+    let spooled = is_compressed && access == Access::Content;
+    let read = match spooled {
+        false => index_tar(file, &index_path, None, progress),
+        true => File::create_new(&spool_path)
+            .map_err(io_error("create", &spool_path))
+            .and_then(|spool| {
+                let sink = TarSink::start(spool);
+                let read = index_tar(file, &index_path, Some(&sink), progress);
+                let written = sink.finish()?.map_err(io_error("write", &spool_path));
+                // A full disk shows on the reading side as well; the writing side knows why.
+                written.and(read)
+            }),
+    };
+    let index = match read {
+        _ if progress.is_cancelled() => return Err(Error::Cancelled),
+        read => read.map_err(of_layer)?,
+    };
+    let content = match (is_compressed, spooled) {
+        (false, _) => TarContent::Plain(Arc::new(open_file(place)?)),
+        (true, true) => TarContent::Plain(Arc::new(open_file(&spool_path)?)),
+        (true, false) => TarContent::Compressed(place.to_owned()),
+    };
+    IndexedLayer::new(place, index, content, Some(folder))
+}
+
+fn index_tar(
+    file: File,
+    index: &Path,
+    spool: Option<&TarSink>,
+    progress: &dyn Progress,
+) -> Result<Index> {
+    let counter = Arc::new(AtomicU64::new(0));
+    let counting = Counting::new(file, Arc::clone(&counter));
+    let open = move || Decoder::new(counting);
+    let mut input = ReadAhead::start(open, counter, spool, progress);
+    let scanned = scan(&mut input, index, progress);
+    match scanned {
+        Ok((_, index)) => input.finish().map(|_| index),
+        Err(error) => {
+            input.abandon();
+            Err(error)
+        }
+    }
+}
+
+fn open_file(path: &Path) -> Result<File> {
+    File::open(path).map_err(io_error("open", path))
+}
+
+fn compression_of(place: &Path) -> Result<Compression> {
+    let mut start = Vec::new();
+    let file = File::open(place).map_err(io_error("open", place))?;
+    let read = file.take(4).read_to_end(&mut start);
+    read.map_err(io_error("read", place))?;
+    Ok(Compression::sniff(&start))
+}

@@ -1,0 +1,485 @@
+//! [`View`]: the layers of a chain as the one file system that they make together.
+//!
+//! A path is found from the top down: in each directory only those layers are asked that say
+//! something of it, and what they say is merged by the rules in `merge`. Nothing is kept but the
+//! open layers, so that a view costs no memory for what is not looked at.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use ntmeta::{FileAttributes, FileBasicInfo, ReparsePoint};
+
+use super::layer::{BackupStream, ChainLayer, Details, Item, Removed, Slot};
+use super::links;
+use super::merge::{Merged, merge};
+use super::reader::ViewReader;
+use crate::error::{Error, Result};
+use crate::path::{LayerPath, StreamName};
+
+/// How many symbolic links and junctions one path may lead over, as on Windows.
+const MAX_REPARSE_STEPS: usize = 63;
+
+/// A merged, read-only view over layers, nearest first.
+///
+/// ```no_run
+/// use wclayer::chain::{self, OpenOptions};
+///
+/// let view = chain::open("layers/app", &OpenOptions::default(), &())?;
+/// if let Some(node) = view.find(&"Files/Windows".parse()?)? {
+///     for child in view.children(Some(&node))? {
+///         println!("{}", child.path);
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct View {
+    layers: Vec<Box<dyn ChainLayer>>,
+    /// How many of the layers are seen; those below only serve hard links.
+    seen: usize,
+    keeps_removals: bool,
+}
+
+/// What is at a path of a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Where it is, in the layers' spelling.
+    pub path: LayerPath,
+    /// What it is.
+    pub kind: NodeKind,
+    /// The file or directory, or, for a hard link, the file that it names; of a link whose target
+    /// is missing, the link itself. `None` for a directory that no layer has an entry for, and for
+    /// a removal.
+    pub item: Option<Item>,
+    /// The number of the layer that has the item, 0 for the nearest.
+    pub layer: usize,
+    /// The target of a hard link, as its entry names it.
+    pub link: Option<LayerPath>,
+    /// What is hidden here of the layers below the view; only where these are left out.
+    pub removed: Option<Removed>,
+    /// The layers that say something of what is in the directory, nearest first.
+    pub(super) contributors: Vec<usize>,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A file, which may be a reparse point or a hard link.
+    File,
+    /// A directory, which may be a reparse point.
+    Directory,
+    /// A path of the layers below the view that is gone.
+    Removal,
+}
+
+/// Where a path leads to over symbolic links and junctions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolved {
+    /// To this.
+    Found(Box<Node>),
+    /// To nothing: the last path that was looked for.
+    Missing(LayerPath),
+    /// Out of the layer: the reparse point and its target.
+    Outside {
+        /// The reparse point.
+        link: LayerPath,
+        /// Its target, as text.
+        target: String,
+    },
+    /// In a circle, or over too many links.
+    Loop,
+}
+
+impl Node {
+    /// Returns its times and attributes; `None` for implied directories and removals.
+    pub fn basic_info(&self) -> Option<&FileBasicInfo> {
+        self.item.as_ref().map(|item| &item.basic_info)
+    }
+
+    /// Returns whether it is a directory that names can lie in.
+    pub fn is_plain_directory(&self) -> bool {
+        self.kind == NodeKind::Directory && !self.is_reparse_point()
+    }
+
+    /// Returns whether it is a reparse point.
+    pub fn is_reparse_point(&self) -> bool {
+        self.item.as_ref().is_some_and(|item| item.is_reparse_point)
+    }
+
+    /// Returns its attributes; those of implied directories are just that.
+    pub fn attributes(&self) -> FileAttributes {
+        match (&self.item, self.kind) {
+            (Some(item), _) => item.attributes(),
+            (None, NodeKind::Directory) => FileAttributes::DIRECTORY,
+            (None, _) => FileAttributes::empty(),
+        }
+    }
+
+    /// Returns the length of the unnamed data stream in bytes.
+    pub fn size(&self) -> u64 {
+        self.item.as_ref().map_or(0, |item| item.size)
+    }
+}
+
+impl View {
+    /// Makes the view of a whole chain, nearest layer first. What is removed is just not there.
+    pub fn new(layers: Vec<Box<dyn ChainLayer>>) -> Self {
+        Self {
+            seen: layers.len(),
+            layers,
+            keeps_removals: false,
+        }
+    }
+
+    /// Leaves all but the nearest `count` layers out of sight, and shows what these remove of the
+    /// others. Hard links still lead to files of any layer.
+    pub fn only_nearest(mut self, count: usize) -> Self {
+        self.seen = count.min(self.layers.len());
+        self.keeps_removals = true;
+        self
+    }
+
+    /// Returns where the layers are, nearest first, also those out of sight.
+    pub fn places(&self) -> impl Iterator<Item = &Path> {
+        self.layers.iter().map(|layer| layer.place())
+    }
+
+    /// Returns the number of layers that are seen.
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// Returns the number of layers, also of those out of sight.
+    pub fn depth(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Finds what is at a path.
+    ///
+    /// # Errors
+    ///
+    /// When a layer cannot be read; so for all methods.
+    pub fn find(&self, path: &LayerPath) -> Result<Option<Node>> {
+        let merged = self.merged(path, 0..self.seen)?;
+        match merged {
+            Some(merged) => self.node(merged),
+            None => Ok(None),
+        }
+    }
+
+    /// Lists what is in a directory, at the top for `None`, sorted as NTFS sorts names.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find).
+    pub fn children(&self, directory: Option<&Node>) -> Result<Vec<Node>> {
+        let all: Vec<usize>;
+        let contributors = match directory {
+            Some(node) => &node.contributors,
+            None => {
+                all = (0..self.seen).collect();
+                &all
+            }
+        };
+        let mut names: BTreeMap<Vec<u16>, Vec<(usize, Slot)>> = BTreeMap::new();
+        for &layer in contributors {
+            for slot in self.layers[layer].slots(directory.map(|node| &node.path))? {
+                let name = folded_name(&slot.path);
+                names.entry(name).or_default().push((layer, slot));
+            }
+        }
+        let mut children = Vec::with_capacity(names.len());
+        for mut merged in names.into_values().filter_map(merge) {
+            if let Some(node) = directory {
+                merged.path = in_directory(node, &merged.path)?;
+            }
+            children.extend(self.node(merged)?);
+        }
+        Ok(children)
+    }
+
+    /// Walks through all that lies below a directory (below the top for `None`), each directory
+    /// before what is in it, names sorted as NTFS sorts them.
+    pub fn walk(&self, directory: Option<&Node>) -> Walk<'_> {
+        Walk {
+            view: self,
+            open: Vec::new(),
+            start: Some(directory.cloned()),
+            wanted: Vec::new(),
+        }
+    }
+
+    /// Walks through what some paths name, with all that is below, and the directories above
+    /// these; through everything when there are no such paths.
+    pub fn walk_to(&self, paths: &[LayerPath]) -> Walk<'_> {
+        Walk {
+            wanted: paths.to_vec(),
+            ..self.walk(None)
+        }
+    }
+
+    /// Returns the metadata that a listing does not need.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find).
+    pub fn details(&self, node: &Node) -> Result<Details> {
+        match &node.item {
+            Some(item) => self.layers[node.layer].details(item),
+            None => Ok(Details::default()),
+        }
+    }
+
+    /// Opens the content of a file: the unnamed stream, or an alternate one. Holes are zeros.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find); [`Error::NoStream`] when there is no such stream.
+    pub fn content(
+        &self,
+        node: &Node,
+        stream: Option<&StreamName>,
+    ) -> Result<Box<dyn Read + Send>> {
+        match &node.item {
+            Some(item) => self.layers[node.layer].content(item, stream),
+            None => Err(Error::NoStream {
+                path: node.path.to_string(),
+                stream: stream.map(ToString::to_string),
+            }),
+        }
+    }
+
+    /// Opens the whole backup stream of a file or directory.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find).
+    pub fn backup_stream(&self, node: &Node) -> Result<BackupStream> {
+        match &node.item {
+            Some(item) => self.layers[node.layer].backup_stream(item),
+            None => Ok(BackupStream::empty()),
+        }
+    }
+
+    /// Returns all names that a file has in the view, its own among them, sorted.
+    ///
+    /// The links of all layers are read for that.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find).
+    pub fn names(&self, node: &Node) -> Result<Vec<LayerPath>> {
+        links::names(self, node)
+    }
+
+    /// Follows the symbolic links and junctions on the way to a path, and at its end.
+    ///
+    /// Relative targets and those on a drive, which is the layer's `Files`, are followed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find).
+    pub fn resolve(&self, path: &LayerPath) -> Result<Resolved> {
+        let mut path = path.clone();
+        for _ in 0..=MAX_REPARSE_STEPS {
+            let Some((link, rest)) = self.first_link(&path)? else {
+                return Ok(match self.find(&path)? {
+                    Some(node) => Resolved::Found(Box::new(node)),
+                    None => Resolved::Missing(path),
+                });
+            };
+            match self.target(&link)? {
+                links::Target::Inside(target) if rest.is_empty() => path = target,
+                links::Target::Inside(target) => match target.join(&rest) {
+                    Ok(next) => path = next,
+                    Err(_) => return Ok(Resolved::Missing(target)),
+                },
+                links::Target::Outside(target) => {
+                    return Ok(Resolved::Outside {
+                        link: link.path,
+                        target,
+                    });
+                }
+                links::Target::None => {
+                    return Ok(match rest.is_empty() {
+                        true => Resolved::Found(Box::new(link)),
+                        false => Resolved::Missing(path),
+                    });
+                }
+            }
+        }
+        Ok(Resolved::Loop)
+    }
+
+    /// Reads the view as a layer, sorted by path: what `paths` name with all that is below, and
+    /// the directories above these; everything when there are no `paths`.
+    pub fn reader(&self, paths: &[LayerPath]) -> ViewReader<'_> {
+        ViewReader::new(self, paths)
+    }
+
+    /// Returns the first reparse point on the way to a path, and what of the path is left after it.
+    fn first_link(&self, path: &LayerPath) -> Result<Option<(Node, Vec<u8>)>> {
+        let mut way = path.ancestors();
+        way.push(path.clone());
+        for step in way {
+            let Some(node) = self.find(&step)? else {
+                return Ok(None);
+            };
+            if node.is_reparse_point() {
+                let rest = &path.as_bytes()[step.as_bytes().len()..];
+                return Ok(Some((
+                    node,
+                    rest.strip_prefix(b"/").unwrap_or(rest).to_vec(),
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns where a reparse point leads to.
+    fn target(&self, link: &Node) -> Result<links::Target> {
+        let Some(buffer) = self.details(link)?.reparse else {
+            return Ok(links::Target::None);
+        };
+        Ok(match ReparsePoint::decode(&buffer) {
+            Ok(point) => links::target(&link.path, &point),
+            Err(_) => links::Target::None,
+        })
+    }
+
+    /// Merges what some of the layers say of a path, from the top down.
+    pub(super) fn merged(
+        &self,
+        path: &LayerPath,
+        layers: std::ops::Range<usize>,
+    ) -> Result<Option<Merged>> {
+        let mut contributors: Vec<usize> = layers.collect();
+        for directory in path.ancestors() {
+            match self.merged_of(&directory, &contributors)? {
+                Some(merged) => contributors = merged.contributors,
+                None => return Ok(None),
+            }
+        }
+        self.merged_of(path, &contributors)
+    }
+
+    fn merged_of(&self, path: &LayerPath, layers: &[usize]) -> Result<Option<Merged>> {
+        let mut slots = Vec::new();
+        for &layer in layers {
+            let slot = self.layers[layer].slot(path)?;
+            if slot.added.is_some() || slot.removed.is_some() || slot.has_below {
+                slots.push((layer, slot));
+            }
+        }
+        Ok(merge(slots))
+    }
+
+    /// Makes a node of what layers have at a path; `None` for what is not to be seen.
+    fn node(&self, merged: Merged) -> Result<Option<Node>> {
+        let (layer, item, link) = match merged.item {
+            None => (0, None, None),
+            Some((layer, item)) => {
+                let (layer, item, link) = links::follow(self, layer, item)?;
+                (layer, Some(item), link)
+            }
+        };
+        let kind = match &item {
+            Some(item) if item.kind == super::ItemKind::Directory => NodeKind::Directory,
+            Some(_) => NodeKind::File,
+            None if merged.exists => NodeKind::Directory,
+            None if !self.keeps_removals => return Ok(None),
+            None if merged.contributors.is_empty() && merged.removed == Some(Removed::Path) => {
+                NodeKind::Removal
+            }
+            None => NodeKind::Directory,
+        };
+        let layer = match item {
+            Some(_) => layer,
+            None => merged.contributors.first().copied().unwrap_or(0),
+        };
+        Ok(Some(Node {
+            path: merged.path,
+            kind,
+            item,
+            layer,
+            link,
+            removed: merged.removed.filter(|_| self.keeps_removals),
+            contributors: merged.contributors,
+        }))
+    }
+
+    pub(super) fn layer(&self, number: usize) -> &dyn ChainLayer {
+        &*self.layers[number]
+    }
+}
+
+/// Walks through a view; made by [`View::walk`].
+pub struct Walk<'a> {
+    view: &'a View,
+    /// For each open directory, what is still to come.
+    open: Vec<std::vec::IntoIter<Node>>,
+    /// Where to begin, before the first step.
+    start: Option<Option<Node>>,
+    /// What is to be seen; everything when empty.
+    wanted: Vec<LayerPath>,
+}
+
+impl Walk<'_> {
+    fn is_wanted(&self, path: &LayerPath) -> bool {
+        let is_near =
+            |wanted: &LayerPath| path == wanted || path.is_below(wanted) || wanted.is_below(path);
+        self.wanted.is_empty() || self.wanted.iter().any(is_near)
+    }
+
+    fn step(&mut self) -> Result<Option<Node>> {
+        if let Some(start) = self.start.take() {
+            let children = self.view.children(start.as_ref())?;
+            self.open.push(children.into_iter());
+        }
+        while let Some(last) = self.open.last_mut() {
+            let Some(node) = last.next() else {
+                self.open.pop();
+                continue;
+            };
+            if !self.is_wanted(&node.path) {
+                continue;
+            }
+            if node.is_plain_directory() {
+                let children = self.view.children(Some(&node))?;
+                self.open.push(children.into_iter());
+            }
+            return Ok(Some(node));
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Result<Node>;
+
+    fn next(&mut self) -> Option<Result<Node>> {
+        let step = self.step();
+        if step.is_err() {
+            // What comes after an error is not to be trusted.
+            self.open.clear();
+        }
+        step.transpose()
+    }
+}
+
+fn folded_name(path: &LayerPath) -> Vec<u16> {
+    let units: Vec<u16> = path.folded_units().collect();
+    let start = units.iter().rposition(|unit| *unit == u16::from(b'/'));
+    units[start.map_or(0, |at| at + 1)..].to_vec()
+}
+
+/// Spells the directory of a path as the view does.
+fn in_directory(directory: &Node, path: &LayerPath) -> Result<LayerPath> {
+    directory
+        .path
+        .join(path.file_name())
+        .map_err(|source| Error::Path {
+            path: path.to_string(),
+            source,
+        })
+}

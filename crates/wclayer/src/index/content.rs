@@ -1,0 +1,163 @@
+//! Content by its place in a layer tar: read directly, or found by decompressing up to there.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::compression::Decoder;
+use crate::error::{Result, io_error};
+use crate::tar::{SparseMap, SparseRange};
+
+/// A layer tar whose bytes can be read from any place.
+#[derive(Debug, Clone)]
+pub(crate) enum TarContent {
+    /// An uncompressed tar.
+    Plain(Arc<File>),
+    /// A compressed tar, decompressed up to the place each time.
+    Compressed(PathBuf),
+}
+
+/// The content of one stream as it lies in a tar.
+pub(super) struct StreamContent {
+    input: Input,
+    /// Where in the tar the next stored byte is.
+    offset: u64,
+    /// The stored ranges that are still to come, as parts of the content, the nearest last.
+    ranges: Vec<SparseRange>,
+    /// How far the content has been read.
+    position: u64,
+    size: u64,
+}
+
+enum Input {
+    Plain(Arc<File>),
+    Compressed {
+        decoder: Box<Decoder<BufReader<File>>>,
+        position: u64,
+    },
+}
+
+impl TarContent {
+    /// Opens a stream of `size` bytes that starts at `offset`; of a sparse one, `stored` says what
+    /// the tar has.
+    pub(super) fn stream(
+        &self,
+        offset: u64,
+        size: u64,
+        stored: Option<&SparseMap>,
+    ) -> Result<StreamContent> {
+        let input = match self {
+            Self::Plain(file) => Input::Plain(Arc::clone(file)),
+            Self::Compressed(path) => {
+                let file = File::open(path).map_err(io_error("open", path))?;
+                let decoder = Decoder::new(BufReader::with_capacity(256 * 1024, file));
+                Input::Compressed {
+                    decoder: Box::new(decoder.map_err(io_error("read", path))?),
+                    position: 0,
+                }
+            }
+        };
+        let whole = || {
+            vec![SparseRange {
+                offset: 0,
+                len: size,
+            }]
+        };
+        let mut ranges = stored.map_or_else(whole, |stored| stored.ranges.clone());
+        ranges.retain(|range| range.len > 0);
+        ranges.reverse();
+        Ok(StreamContent {
+            input,
+            offset,
+            ranges,
+            position: 0,
+            size,
+        })
+    }
+}
+
+impl StreamContent {
+    /// Goes forward to a place in the content.
+    pub(super) fn skip_to(&mut self, position: u64) {
+        while let Some(range) = self.ranges.last().copied() {
+            let end = range.offset + range.len;
+            if position < end {
+                let from = self.position.max(range.offset);
+                self.offset = self.offset.saturating_add(position.saturating_sub(from));
+                break;
+            }
+            let left = end - self.position.max(range.offset);
+            self.offset = self.offset.saturating_add(left);
+            self.ranges.pop();
+            self.position = self.position.max(end);
+        }
+        self.position = self.position.max(position.min(self.size));
+    }
+}
+
+impl Read for StreamContent {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.size - self.position).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let next = self.ranges.last().copied();
+        let start = next.map_or(self.size, |range| range.offset);
+        let hole = start.saturating_sub(self.position);
+        if hole > 0 {
+            let count = wanted.min(usize::try_from(hole).unwrap_or(usize::MAX));
+            buffer[..count].fill(0);
+            self.position += count as u64;
+            return Ok(count);
+        }
+        let Some(range) = next else {
+            return Ok(0);
+        };
+        let stored = range.offset + range.len - self.position;
+        let count = wanted.min(usize::try_from(stored).unwrap_or(usize::MAX));
+        let read = self.input.read_at(self.offset, &mut buffer[..count])?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.offset = self.offset.saturating_add(read as u64);
+        self.position += read as u64;
+        if self.position == range.offset + range.len {
+            self.ranges.pop();
+        }
+        Ok(read)
+    }
+}
+
+impl Input {
+    /// Reads at a place that is never before the last one.
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => read_file_at(file, offset, buffer),
+            Self::Compressed { decoder, position } => {
+                let skipped = io::copy(
+                    &mut decoder.by_ref().take(offset.saturating_sub(*position)),
+                    &mut io::sink(),
+                )?;
+                *position += skipped;
+                if *position < offset {
+                    return Ok(0);
+                }
+                let read = decoder.read(buffer)?;
+                *position += read as u64;
+                Ok(read)
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn read_file_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_file_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}

@@ -1,0 +1,242 @@
+//! [`IndexedLayer`]: a layer tar with its index, as a layer of a chain.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::backup_stream::BackupStreamParts;
+use super::content::TarContent;
+use super::{Index, IndexedEntry, IndexedKind, IndexedStream};
+use crate::chain::{
+    BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, Removed, Slot, StreamDetails,
+};
+use crate::error::{Error, Result};
+use crate::path::{LayerPath, StreamName};
+use crate::tar::SparseMap;
+
+/// A layer tar that is read in place, through its index.
+///
+/// In memory are only the directories without an entry of their own.
+pub(crate) struct IndexedLayer {
+    // Before the folder that it lies in, which Windows does not remove otherwise.
+    index: Index,
+    content: TarContent,
+    place: PathBuf,
+    implied: ImpliedDirectories,
+    /// Where the index lies, when it was made for this view alone.
+    _folder: Option<TempDir>,
+}
+
+/// The directories that have no entry, though something is said of paths below them.
+#[derive(Default)]
+struct ImpliedDirectories {
+    /// Whether something is added below, by directory.
+    adds: HashMap<LayerPath, bool>,
+    /// The same directories by the one that they lie in.
+    children: HashMap<Option<LayerPath>, Vec<LayerPath>>,
+}
+
+impl IndexedLayer {
+    /// Joins an index with its tar. `folder` is removed in the end.
+    pub(crate) fn new(
+        place: &Path,
+        index: Index,
+        content: TarContent,
+        folder: Option<TempDir>,
+    ) -> Result<Self> {
+        Ok(Self {
+            implied: ImpliedDirectories::find(&index)?,
+            index,
+            content,
+            place: place.to_owned(),
+            _folder: folder,
+        })
+    }
+
+    fn slot_of(&self, path: &LayerPath, entries: Vec<IndexedEntry>) -> Result<Slot> {
+        let implied = self.implied.adds.get(path);
+        let mut slot = Slot {
+            path: path.clone(),
+            added: None,
+            removed: None,
+            has_below: implied.is_some(),
+            has_added_below: implied.copied().unwrap_or(false),
+        };
+        let mut last = None;
+        for entry in entries {
+            match entry.kind {
+                IndexedKind::Removal => slot.removed = Some(Removed::Path),
+                IndexedKind::Opaque => {
+                    slot.removed.get_or_insert(Removed::Contents);
+                }
+                _ => last = Some(entry),
+            }
+        }
+        if let Some(entry) = last {
+            slot.path = entry.path.clone();
+            slot.added = Some(self.item(entry)?);
+        }
+        Ok(slot)
+    }
+
+    fn item(&self, entry: IndexedEntry) -> Result<Item> {
+        let (size, total_size) = match entry.kind {
+            IndexedKind::Link => (0, 0),
+            _ => self.index.sizes(entry.id)?,
+        };
+        Ok(Item {
+            is_reparse_point: entry.is_reparse_point(),
+            basic_info: entry.basic_info.unwrap_or_default(),
+            kind: match (entry.kind, entry.target) {
+                (IndexedKind::Link, Some(target)) => ItemKind::Link(target),
+                (IndexedKind::Directory, _) => ItemKind::Directory,
+                _ => ItemKind::File,
+            },
+            path: entry.path,
+            size,
+            total_size,
+            id: item_id(entry.id),
+        })
+    }
+
+    fn entry(&self, item: &Item) -> Result<(IndexedEntry, Vec<IndexedStream>)> {
+        let entry = self.index.entry(entry_id(&item.id))?;
+        let entry = entry.ok_or_else(|| Error::NotInLayer {
+            path: item.path.to_string(),
+            place: self.place.clone(),
+        })?;
+        let streams = self.index.streams(&entry)?;
+        Ok((entry, streams))
+    }
+}
+
+fn item_id(entry: u64) -> ItemId {
+    u128::from(entry).to_le_bytes()
+}
+
+fn entry_id(id: &ItemId) -> u64 {
+    u128::from_le_bytes(*id) as u64
+}
+
+impl ChainLayer for IndexedLayer {
+    fn place(&self) -> &Path {
+        &self.place
+    }
+
+    fn slot(&self, path: &LayerPath) -> Result<Slot> {
+        self.slot_of(path, self.index.find(path)?)
+    }
+
+    fn slots(&self, directory: Option<&LayerPath>) -> Result<Vec<Slot>> {
+        let mut names: HashMap<LayerPath, Vec<IndexedEntry>> = HashMap::new();
+        for entry in self.index.children(directory)? {
+            names.entry(entry.path.clone()).or_default().push(entry);
+        }
+        let implied = self.implied.children.get(&directory.cloned());
+        for path in implied.into_iter().flatten() {
+            names.entry(path.clone()).or_default();
+        }
+        names
+            .into_iter()
+            .map(|(path, entries)| self.slot_of(&path, entries))
+            .collect()
+    }
+
+    fn details(&self, item: &Item) -> Result<Details> {
+        let (entry, streams) = self.entry(item)?;
+        let security = entry.security.map(|id| self.index.security(id));
+        Ok(Details {
+            security: security.transpose()?,
+            ea: entry.ea,
+            reparse: entry.reparse,
+            other_streams: entry.other_streams,
+            streams: streams.into_iter().map(stream_details).collect(),
+        })
+    }
+
+    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Read + Send>> {
+        let (_, streams) = self.entry(item)?;
+        let is_same = |name: &StreamName| stream.is_some_and(|stream| stream.is_same(name));
+        let found = streams.iter().find(|found| match &found.name {
+            None => stream.is_none(),
+            Some(name) => is_same(name),
+        });
+        let found = found.ok_or_else(|| Error::NoStream {
+            path: item.path.to_string(),
+            stream: stream.map(ToString::to_string),
+        })?;
+        let content = self
+            .content
+            .stream(found.offset, found.size, found.stored.as_ref())?;
+        Ok(Box::new(content))
+    }
+
+    fn backup_stream(&self, item: &Item) -> Result<BackupStream> {
+        let (entry, streams) = self.entry(item)?;
+        let security = entry.security.map(|id| self.index.security(id));
+        let parts = BackupStreamParts::new(
+            self.content.clone(),
+            security.transpose()?.as_deref(),
+            &entry,
+            streams,
+        );
+        Ok(BackupStream {
+            reader: Box::new(parts),
+            metadata_first: true,
+        })
+    }
+
+    fn for_each_linked(&self, visit: &mut dyn FnMut(Item) -> Result<()>) -> Result<()> {
+        self.index.for_each_link(|entry| visit(self.item(entry)?))
+    }
+}
+
+fn stream_details(stream: IndexedStream) -> StreamDetails {
+    StreamDetails {
+        allocated: stream
+            .sparse
+            .as_ref()
+            .map_or(stream.size, SparseMap::allocated),
+        is_sparse: stream.sparse.is_some(),
+        name: stream.name,
+        size: stream.size,
+        sha256: Some(stream.sha256),
+    }
+}
+
+impl ImpliedDirectories {
+    fn find(index: &Index) -> Result<Self> {
+        let mut found = Self::default();
+        index.for_each_orphan(|entry, adds| {
+            let mut directory = entry.path.parent();
+            while let Some(path) = directory {
+                // What is above an entry has been found through that entry.
+                if index.find_added(&path)?.is_some() || !found.put(&path, adds) {
+                    break;
+                }
+                directory = path.parent();
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Takes note of a directory; returns whether that is news.
+    fn put(&mut self, path: &LayerPath, adds: bool) -> bool {
+        match self.adds.get_mut(path) {
+            Some(known) if *known || !adds => false,
+            Some(known) => {
+                *known = true;
+                true
+            }
+            None => {
+                self.adds.insert(path.clone(), adds);
+                let siblings = self.children.entry(path.parent()).or_default();
+                siblings.push(path.clone());
+                true
+            }
+        }
+    }
+}
