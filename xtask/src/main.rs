@@ -2,13 +2,14 @@
 //!
 //! `cargo xtask bench` measures import and export beside the tools people would use instead;
 //! `cargo xtask peers` lets other programs read what we write. Both build the release binary
-//! `wclayer` first and run it as a user does.
+//! `wclayer` first and run it as a user does. `cargo xtask rules` writes `docs/rules.md`.
 
 mod bench;
 mod build;
 mod measure;
 mod oci;
 mod peers;
+mod rules;
 mod table;
 
 use std::process::ExitCode;
@@ -24,12 +25,15 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 enum Task {
     Bench(bench::Options),
     Peers(peers::Options),
+    /// Write docs/rules.md from the table of rules
+    Rules,
 }
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Bench(options) => bench::run(&options),
         Task::Peers(options) => peers::run(&options),
+        Task::Rules => rules::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,7 +17,7 @@ use clap::{
 };
 
 use crate::commands::{
-    completions, create, export, import, info, makebaselayer, man, mount, remove, unmount,
+    completions, create, export, import, info, makebaselayer, man, mount, remove, unmount, validate,
 };
 use crate::errors::{FAILED, WRONG_USAGE};
 use crate::output;
@@ -73,6 +73,7 @@ pub(crate) enum Command {
     Mount(mount::Arguments),
     Remove(remove::Arguments),
     Unmount(unmount::Arguments),
+    Validate(validate::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -89,6 +90,7 @@ impl Command {
             Self::Mount(arguments) => arguments.json,
             Self::Remove(arguments) => arguments.json,
             Self::Unmount(arguments) => arguments.json,
+            Self::Validate(arguments) => arguments.json,
             _ => false,
         }
     }

@@ -42,6 +42,9 @@ pub(crate) enum CliError {
     /// The result could not be printed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
+    /// All has been printed already; only the exit code is left.
+    #[error("failed")]
+    Told,
     /// Ctrl-C cannot be watched for.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
@@ -58,6 +61,7 @@ impl CliError {
             | Self::HivesElsewhere
             | Self::OutputIsTerminal
             | Self::InputIsTerminal => ErrorKind::InvalidInput,
+            Self::Told => ErrorKind::InvalidLayer,
             Self::Stdout(_) | Self::Signals(_) => ErrorKind::Io,
         }
     }
@@ -74,7 +78,7 @@ impl CliError {
             Self::HivesElsewhere => "Leave it out: other formats need no empty hives.",
             Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
-            Self::Stdout(_) | Self::Signals(_) => return None,
+            Self::Told | Self::Stdout(_) | Self::Signals(_) => return None,
         };
         Some(hint.to_owned())
     }
@@ -104,7 +108,7 @@ pub(crate) fn on_path(action: &'static str, path: &Path) -> impl FnOnce(io::Erro
 
 /// Prints an error, as JSON too where that was asked for, and returns the exit code.
 pub(crate) fn report(error: &CliError, output: &Output) -> ExitCode {
-    if !error.is_closed_pipe() {
+    if !matches!(error, CliError::Told) && !error.is_closed_pipe() {
         let causes: Vec<String> = causes(error).map(ToString::to_string).collect();
         let hint = error.hint();
         output::print_error(&error.to_string(), &causes, hint.as_deref());

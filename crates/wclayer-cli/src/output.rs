@@ -95,6 +95,11 @@ impl Output {
         finish(write!(anstream::stdout(), "{summary}"))
     }
 
+    /// Prints what belongs to an error, below it.
+    pub(crate) fn below_error(&self, text: &str) {
+        let _ = anstream::stderr().write_all(text.as_bytes());
+    }
+
     /// Prints a summary on stderr, where stdout belongs to something else.
     pub(crate) fn aside(&self, summary: &Summary) {
         if !self.quiet {

@@ -9,6 +9,7 @@
 //! - [`portable`]: a layer as a folder on any host: the tar verbatim, an index beside it;
 //! - [`hcs`]: layers of the Host Compute Service of Windows;
 //! - [`transport`]: the folders in which Windows takes layers in and gives them out;
+//! - [`validate`]: why a layer will not import, or misbehave;
 //! - [`volume`]: the disks that folders of layers lie on;
 //! - [`path`], [`chain`], [`digest`], [`compression`], [`layout`]: the parts all of these share.
 //!
@@ -38,6 +39,7 @@ mod pipeline;
 pub mod portable;
 pub mod tar;
 pub mod transport;
+pub mod validate;
 pub mod volume;
 #[cfg(windows)]
 pub mod windows;

@@ -9,11 +9,11 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use wclayer::portable::{self, ImportOptions, PortableLayer};
 use wclayer::transport;
-use wclayer::{DiffId, ParentChain};
+use wclayer::{DiffId, ErrorKind, ParentChain};
 
 use super::host_compute::HostComputeOptions;
-use super::{import_transport, import_windows};
-use crate::errors::{CliError, on_path};
+use super::{import_transport, import_windows, validate};
+use crate::errors::{self, CliError, on_path};
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
 use crate::progress::Bar;
@@ -30,7 +30,8 @@ Examples:
 ///
 /// The tar may be plain or compressed with gzip or zstd, which is found out by itself. A portable
 /// layer keeps it verbatim, so that `export` gives the same DiffID. The layer appears at PATH whole
-/// or not at all: a failed or stopped import leaves nothing behind.
+/// or not at all: a failed or stopped import leaves nothing behind. When it is the layer in a file
+/// that is wrong, all that `validate` finds wrong with it is shown as well.
 ///
 /// A layer of Windows needs an elevated prompt (SeBackupPrivilege, SeRestorePrivilege).
 #[derive(Debug, Args)]
@@ -95,11 +96,25 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     if arguments.hives && format != Format::Transport {
         return Err(CliError::HivesElsewhere);
     }
-    match format {
+    let imported = match format {
         Format::Portable => run_portable(arguments, output),
         Format::Transport => import_transport::run(arguments, output),
         Format::Windows => import_windows::run(arguments, output),
-    }
+    };
+    imported.or_else(|error| match &arguments.input {
+        Some(input) if is_fault_of(&error, input) => {
+            errors::report(&error, output);
+            validate::tell_errors(input, &arguments.layers, output);
+            Err(CliError::Told)
+        }
+        _ => Err(error),
+    })
+}
+
+/// Whether it is the layer in a file, which can be read again, that made an import fail.
+fn is_fault_of(error: &CliError, input: &Path) -> bool {
+    matches!(error, CliError::Layer(error) if error.kind() == ErrorKind::InvalidLayer)
+        && input.is_file()
 }
 
 /// Chooses the format of the nearest parent, else what the machine is made for.

@@ -17,6 +17,7 @@ pub(crate) mod man;
 pub(crate) mod mount;
 pub(crate) mod remove;
 pub(crate) mod unmount;
+pub(crate) mod validate;
 
 use crate::cli::Command;
 use crate::errors::CliError;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Mount(arguments) => mount::run(&arguments, output),
         Command::Remove(arguments) => remove::run(&arguments, output),
         Command::Unmount(arguments) => unmount::run(&arguments, output),
+        Command::Validate(arguments) => validate::run(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

@@ -77,7 +77,7 @@ pub fn open(
 }
 
 /// Returns the parents that a layer names itself.
-fn stored_parents(layer: &Path) -> Result<ParentChain> {
+pub(crate) fn stored_parents(layer: &Path) -> Result<ParentChain> {
     if portable::is_layer(layer) {
         return Ok(PortableLayer::open(layer)?.parents().clone());
     }

@@ -368,6 +368,33 @@ impl Index {
         )
     }
 
+    /// Calls `visit` for every whiteout, opaque ones among them.
+    pub(crate) fn for_each_whiteout(
+        &self,
+        visit: impl FnMut(IndexedEntry) -> Result<()>,
+    ) -> Result<()> {
+        self.visit(
+            &format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE kind > 2 ORDER BY id"),
+            visit,
+        )
+    }
+
+    /// Calls `visit` for the last of the hard links to a target that more than `limit` of them
+    /// name, spelled in the same way but for the case of ASCII letters.
+    pub(crate) fn for_each_link_beyond(
+        &self,
+        limit: u32,
+        visit: impl FnMut(IndexedEntry) -> Result<()>,
+    ) -> Result<()> {
+        let query = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE id IN
+             (SELECT MAX(id) FROM entry WHERE kind = 2
+              GROUP BY upper(CAST(target AS TEXT)) HAVING COUNT(*) > {limit})
+             ORDER BY id"
+        );
+        self.visit(&query, visit)
+    }
+
     /// Calls `visit` for the entries of every key under which more than one thing was added.
     pub(crate) fn for_each_repeated(
         &self,

@@ -22,6 +22,7 @@ mod remove;
 mod staging;
 mod writer;
 
+pub(crate) use check::{Below, Found, Step, check_each};
 pub use descriptor::{FORMAT_VERSION, LayerDescriptor, SourceBlob, is_layer};
 pub use error::{PortableError, Rule, RuleError};
 pub use import::{ImportOptions, import};

@@ -101,6 +101,8 @@ impl FileMember {
 /// Reads the entries of a layer tar.
 pub struct TarEntries<R> {
     members: MemberReader<R>,
+    /// The member that the current entry was made of.
+    member: Option<Member>,
     /// The file whose streams may follow, or what stands there instead.
     previous: Previous,
 }
@@ -125,6 +127,7 @@ impl<R: BufRead> TarEntries<R> {
     pub fn new(input: R) -> Self {
         Self {
             members: MemberReader::new(input),
+            member: None,
             previous: Previous::Nothing,
         }
     }
@@ -141,6 +144,13 @@ impl<R: BufRead> TarEntries<R> {
             self.previous = Previous::Nothing;
         }
         entry
+    }
+
+    /// Returns the member behind the last entry, also when that was refused: then the next call of
+    /// [`next_entry`](Self::next_entry) goes on behind it. `None` when no member could be read, and
+    /// so none of those that follow.
+    pub fn member(&self) -> Option<&Member> {
+        self.member.as_ref()
     }
 
     /// Lends the next bytes of the current entry's content; an empty slice at its end.
@@ -173,19 +183,22 @@ impl<R: BufRead> TarEntries<R> {
     }
 
     fn read_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
+        self.member = None;
         let Some(member) = self.members.next_member()? else {
             return Ok(None);
         };
-        match self.classify(&member) {
+        let entry = match self.classify(&member) {
             Ok(kind) => Ok(Some(TarEntry {
                 offset: member.offset,
                 content_offset: member.content_offset,
                 size: member.size,
-                stored: member.sparse,
+                stored: member.sparse.clone(),
                 kind,
             })),
             Err(problem) => Err(TarError::new(&member.name, member.offset, problem)),
-        }
+        };
+        self.member = Some(member);
+        entry
     }
 
     fn classify(&mut self, member: &Member) -> Result<TarEntryKind, TarProblem> {

@@ -1,0 +1,389 @@
+//! `validate`: why a layer will not import, or misbehave.
+
+use std::fmt::{self, Write as _};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anstyle::{AnsiColor, Style};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use wclayer::ParentChain;
+use wclayer::validate::{self, Finding, Findings, Report, Rule, Severity, ValidateOptions};
+
+use crate::errors::CliError;
+use crate::layer_view;
+use crate::output::Output;
+use crate::progress::Bar;
+use crate::signals;
+
+const EXAMPLES: &str = "\
+Examples:
+  wclayer validate base.tar.gz
+  wclayer validate -l layers/base --deny warnings app.tar.gz
+  wclayer validate --explain parent-missing
+
+Exit codes: 0 no errors, 1 errors (or warnings, with --deny warnings) or failed, 2 wrong usage.";
+/// How many findings of each rule are shown without --all.
+const SHOWN: usize = 10;
+/// How many findings are shown below a failed import.
+const SHOWN_OF_IMPORT: usize = 10;
+/// Entries with longer names are not aligned, in characters.
+const WIDEST: usize = 60;
+const BOLD: Style = Style::new().bold();
+
+/// Check a layer by every rule: why it will not import, or misbehave
+///
+/// Takes a layer tar (plain, gzip or zstd), a portable layer or a transport folder. An import stops
+/// at the first thing that is wrong; this goes on, and tells of each what will happen and what to do
+/// about it. The rules on parents need these: named with -l, or stored with the layer. A layer
+/// without parents is checked as a base layer.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Parent layer: a folder or a tar; repeat it for each, nearest parent first
+    ///
+    /// When only the nearest is given, its own parents are found by themselves.
+    #[arg(short, long = "layer", value_name = "PARENT")]
+    layers: Vec<PathBuf>,
+    /// Show every finding, not the first 10 of each rule
+    #[arg(long)]
+    all: bool,
+    /// Exit with 1 for these as well
+    #[arg(long, value_name = "WHAT")]
+    deny: Option<Deny>,
+    /// Print what a rule means, or all of them, instead of checking
+    #[arg(long, value_name = "ID|all", value_parser = rule_ids(), hide_possible_values = true)]
+    explain: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Layer to check
+    #[arg(value_name = "LAYER", required_unless_present = "explain")]
+    layer: Option<PathBuf>,
+}
+
+/// What is no better than an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Deny {
+    /// What misbehaves after the import
+    Warnings,
+}
+
+fn rule_ids() -> PossibleValuesParser {
+    let ids = Rule::ALL.iter().map(|rule| rule.info().id);
+    PossibleValuesParser::new(ids.chain(["all"]))
+}
+
+/// Checks a layer, or explains rules.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    if let Some(id) = &arguments.explain {
+        return explain(id, output);
+    }
+    let Some(layer) = &arguments.layer else {
+        return Ok(());
+    };
+    let limit = if arguments.all { usize::MAX } else { SHOWN };
+    let report = check(layer, &arguments.layers, limit, output)?;
+    let shown = Shown {
+        layer,
+        report: &report,
+    };
+    output.result(&shown, &ReportJson::new(layer, &report))?;
+    let denied = match arguments.deny {
+        Some(Deny::Warnings) => report.count(Severity::Warning),
+        None => 0,
+    };
+    match report.count(Severity::Error) + denied {
+        0 => Ok(()),
+        _ => Err(CliError::Told),
+    }
+}
+
+fn check(
+    layer: &Path,
+    parents: &[PathBuf],
+    limit: usize,
+    output: &Output,
+) -> Result<Report, CliError> {
+    let found = fs::metadata(layer).ok().filter(fs::Metadata::is_file);
+    let progress = Bar::start(output, found.map(|found| found.len()), signals::watch()?);
+    let options = ValidateOptions {
+        parents: ParentChain::from_nearest_first(parents),
+        limit,
+    };
+    Ok(validate::validate(layer, &options, &progress)?)
+}
+
+/// Prints, below the error of a failed import, all that is wrong with the tar. Says nothing where
+/// that cannot be found out.
+pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
+    let Ok(report) = check(tar, parents, SHOWN_OF_IMPORT, output) else {
+        return;
+    };
+    let errors = report.count(Severity::Error);
+    if errors == 0 {
+        return;
+    }
+    let findings = report.by_severity();
+    let findings = findings.filter(|(rule, _)| rule.info().severity == Severity::Error);
+    let mut text = format!("`wclayer validate` finds {}:\n", counted(errors, "error"));
+    let mut left = SHOWN_OF_IMPORT;
+    for (rule, found) in findings {
+        for finding in found.first.iter().take(left) {
+            left -= 1;
+            let what = match finding.detail.is_empty() {
+                true => rule.info().title,
+                false => &finding.detail,
+            };
+            let entry = Entry(finding);
+            let _ = writeln!(text, "  {}: {entry}: {}", rule.info().id, printable(what));
+        }
+    }
+    if errors > SHOWN_OF_IMPORT as u64 {
+        let _ = writeln!(text, "  and {} more", errors - SHOWN_OF_IMPORT as u64);
+    }
+    output.below_error(&text);
+}
+
+/// A report for people.
+struct Shown<'a> {
+    layer: &'a Path,
+    report: &'a Report,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (rule, findings) in self.report.by_severity() {
+            write_rule(f, rule, Some(findings.count))?;
+            write_findings(f, findings)?;
+            writeln!(f)?;
+        }
+        let report = self.report;
+        write!(
+            f,
+            "{BOLD}`{}`{BOLD:#}: {}, {}, {} in {}",
+            printable(&self.layer.to_string_lossy()),
+            counted(report.count(Severity::Error), "error"),
+            counted(report.count(Severity::Warning), "warning"),
+            counted(report.count(Severity::Note), "note"),
+            counted(report.entries, "entry"),
+        )?;
+        match report.is_complete {
+            true => writeln!(f),
+            false => writeln!(f, ", up to the damage"),
+        }
+    }
+}
+
+fn write_rule(f: &mut impl fmt::Write, rule: Rule, count: Option<u64>) -> fmt::Result {
+    let info = rule.info();
+    let style = match info.severity {
+        Severity::Error => AnsiColor::Red.on_default().bold(),
+        Severity::Warning => AnsiColor::Yellow.on_default().bold(),
+        Severity::Note => AnsiColor::Cyan.on_default().bold(),
+    };
+    let name = info.severity.name();
+    write!(f, "{style}{name}{style:#} {BOLD}{}{BOLD:#}", info.id)?;
+    if let Some(count) = count.filter(|count| *count > 1) {
+        write!(f, " ({count} times)")?;
+    }
+    writeln!(f, "\n  {}", info.title)?;
+    writeln!(f, "  What happens: {}", info.effect)?;
+    writeln!(f, "  Fix: {}", info.fix)
+}
+
+fn write_findings(f: &mut fmt::Formatter<'_>, findings: &Findings) -> fmt::Result {
+    let shown = &findings.first;
+    let offset = |finding: &Finding| finding.offset.map(|offset| format!("{offset:#x}"));
+    let offsets = shown.iter().filter_map(offset).map(|text| text.len());
+    let offset_width = offsets.max().unwrap_or(0);
+    let names = shown.iter().map(|finding| width(&finding.entry));
+    let name_width = names.filter(|width| *width <= WIDEST).max().unwrap_or(0);
+    for finding in shown {
+        let mut line = String::from("    ");
+        if offset_width > 0 {
+            let text = offset(finding).unwrap_or_default();
+            let _ = write!(line, "{text:>offset_width$}  ");
+        }
+        let pad = name_width.saturating_sub(width(&finding.entry));
+        let name = printable(&finding.entry);
+        let _ = write!(line, "{name}{:pad$}  {}", "", printable(&finding.detail));
+        match line.trim() {
+            "" => {}
+            _ => writeln!(f, "{}", line.trim_end())?,
+        }
+    }
+    match findings.count - shown.len() as u64 {
+        0 => Ok(()),
+        more => writeln!(f, "    and {more} more: --all shows them"),
+    }
+}
+
+/// An entry with its place.
+struct Entry<'a>(&'a Finding);
+
+impl fmt::Display for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.entry.is_empty(), self.0.offset) {
+            (true, None) => write!(f, "the layer"),
+            (true, Some(offset)) => write!(f, "byte {offset:#x} of the tar"),
+            (false, None) => write!(f, "`{}`", printable(&self.0.entry)),
+            (false, Some(offset)) => {
+                write!(f, "`{}` at byte {offset:#x}", printable(&self.0.entry))
+            }
+        }
+    }
+}
+
+fn width(text: &str) -> usize {
+    printable(text).chars().count()
+}
+
+/// Escapes what a terminal would act on.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match is_active(character) {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// Control characters, and those that turn the direction of a line.
+fn is_active(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn counted(count: u64, what: &str) -> String {
+    match (count, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {what}s"),
+    }
+}
+
+fn explain(id: &str, output: &Output) -> Result<(), CliError> {
+    let rules: Vec<Rule> = match Rule::by_id(id) {
+        Some(rule) => vec![rule],
+        None => Rule::ALL.to_vec(),
+    };
+    let mut text = String::new();
+    for (number, rule) in rules.iter().enumerate() {
+        if number > 0 {
+            text.push('\n');
+        }
+        // Writing to a String cannot fail.
+        let _ = write_rule(&mut text, *rule, None);
+    }
+    let rules = rules.into_iter().map(RuleJson::new).collect();
+    output.result(&text, &RulesJson { rules })
+}
+
+/// The result as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReportJson<'a> {
+    path: String,
+    entries: u64,
+    complete: bool,
+    errors: u64,
+    warnings: u64,
+    notes: u64,
+    rules: Vec<BrokenJson<'a>>,
+}
+
+/// Rules, explained.
+#[derive(Debug, Serialize)]
+struct RulesJson {
+    rules: Vec<RuleJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct RuleJson {
+    id: &'static str,
+    severity: &'static str,
+    title: &'static str,
+    effect: &'static str,
+    fix: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct BrokenJson<'a> {
+    #[serde(flatten)]
+    rule: RuleJson,
+    count: u64,
+    findings: Vec<FindingJson<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct FindingJson<'a> {
+    entry: Option<&'a str>,
+    offset: Option<u64>,
+    detail: &'a str,
+}
+
+impl<'a> ReportJson<'a> {
+    fn new(layer: &Path, report: &'a Report) -> Self {
+        Self {
+            path: layer_view::absolute(layer),
+            entries: report.entries,
+            complete: report.is_complete,
+            errors: report.count(Severity::Error),
+            warnings: report.count(Severity::Warning),
+            notes: report.count(Severity::Note),
+            rules: report.by_severity().map(BrokenJson::new).collect(),
+        }
+    }
+}
+
+impl RuleJson {
+    fn new(rule: Rule) -> Self {
+        let info = rule.info();
+        Self {
+            id: info.id,
+            severity: info.severity.name(),
+            title: info.title,
+            effect: info.effect,
+            fix: info.fix,
+        }
+    }
+}
+
+impl<'a> BrokenJson<'a> {
+    fn new((rule, findings): (Rule, &'a Findings)) -> Self {
+        let first = findings.first.iter().map(|finding| FindingJson {
+            entry: Some(&*finding.entry).filter(|entry| !entry.is_empty()),
+            offset: finding.offset,
+            detail: &finding.detail,
+        });
+        Self {
+            rule: RuleJson::new(rule),
+            count: findings.count,
+            findings: first.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_that_it_would_act_on() {
+        assert_eq!(
+            printable("a\u{1b}[2Jb\n\u{202e}ä"),
+            "a\\u{1b}[2Jb\\n\\u{202e}ä"
+        );
+    }
+
+    #[test]
+    fn counts_are_words() {
+        assert_eq!(counted(1, "entry"), "1 entry");
+        assert_eq!(counted(0, "entry"), "0 entries");
+        assert_eq!(counted(2, "note"), "2 notes");
+    }
+}

@@ -1,0 +1,184 @@
+//! Why a layer will not import, or misbehave: every rule, checked on the whole layer.
+//!
+//! ```text
+//! layer → tar → pass: rules on single entries ─→ index ─→ whole: rules on the layer, with its parents
+//!               (goes on after what is wrong)            └→ Report: findings by rule
+//! ```
+//!
+//! An import stops at the first thing that is wrong; [`validate`] goes on and collects. [`Rule`] is
+//! the table of all rules, which `docs/rules.md` prints. The pass reads the tar once and keeps its
+//! index in a temporary folder; then the index is asked about what entries have to do with one
+//! another and with the parents, where `portable/check` has the rules that imports share.
+//! Memory does not grow with the layer; it holds the findings, as many a rule as are asked for.
+
+mod document;
+mod entry;
+mod names;
+mod pass;
+mod problem;
+mod rules;
+mod source;
+mod whole;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use document::rules_document;
+pub use pass::validate_tar;
+pub use rules::{Rule, RuleInfo};
+
+use crate::chain::ParentChain;
+use crate::error::Result;
+use crate::hub::Progress;
+
+/// How bad it is to break a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The import fails, on Windows or here, or no container can run.
+    Error,
+    /// It is imported, and something is not as it was meant.
+    Warning,
+    /// Odd but legal.
+    Note,
+}
+
+impl Severity {
+    /// Returns its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// A place where a layer breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule.
+    pub rule: Rule,
+    /// The entry, as the tar spells it; empty where the layer as a whole is meant.
+    pub entry: String,
+    /// Where its first header block starts in the uncompressed tar, in bytes; `None` where there is
+    /// no tar, or no entry.
+    pub offset: Option<u64>,
+    /// What is wrong with this one; may be empty where the rule says it all.
+    pub detail: String,
+}
+
+/// The findings of one rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// How many there are.
+    pub count: u64,
+    /// The first of them.
+    pub first: Vec<Finding>,
+}
+
+/// What was found out about a layer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The findings of each rule that is broken.
+    pub rules: BTreeMap<Rule, Findings>,
+    /// How many entries were read.
+    pub entries: u64,
+    /// Whether all of the layer was read; else only single entries were checked, up to the damage.
+    pub is_complete: bool,
+    limit: usize,
+    has_offsets: bool,
+}
+
+impl Report {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            has_offsets: true,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        rule: Rule,
+        entry: impl Into<String>,
+        offset: Option<u64>,
+        detail: impl Into<String>,
+    ) {
+        let findings = self.rules.entry(rule).or_default();
+        findings.count += 1;
+        if findings.first.len() < self.limit {
+            findings.first.push(Finding {
+                rule,
+                entry: entry.into(),
+                offset: offset.filter(|_| self.has_offsets),
+                detail: detail.into(),
+            });
+        }
+    }
+
+    /// Returns how many findings there are of a severity.
+    pub fn count(&self, severity: Severity) -> u64 {
+        self.rules
+            .iter()
+            .filter(|(rule, _)| rule.info().severity == severity)
+            .map(|(_, findings)| findings.count)
+            .sum()
+    }
+
+    /// Iterates over the broken rules with their findings: errors first, then in the table's order.
+    pub fn by_severity(&self) -> impl Iterator<Item = (Rule, &Findings)> {
+        [Severity::Error, Severity::Warning, Severity::Note]
+            .into_iter()
+            .flat_map(|severity| {
+                let rules = self.rules.iter();
+                rules.filter(move |(rule, _)| rule.info().severity == severity)
+            })
+            .map(|(rule, findings)| (*rule, findings))
+    }
+}
+
+/// How a layer is to be checked.
+#[derive(Debug, Clone)]
+pub struct ValidateOptions {
+    /// Its parents, nearest first. When there are none, those that the layer itself names; a layer
+    /// that names none is a base layer.
+    pub parents: ParentChain,
+    /// How many findings of each rule are kept; all are counted.
+    pub limit: usize,
+}
+
+impl Default for ValidateOptions {
+    fn default() -> Self {
+        Self {
+            parents: ParentChain::none(),
+            limit: 10,
+        }
+    }
+}
+
+/// Checks a layer by all rules: a portable layer, a transport folder or a layer tar (plain, gzip or
+/// zstd).
+///
+/// ```no_run
+/// use wclayer::validate::{validate, ValidateOptions};
+///
+/// let report = validate("app.tar.gz", &ValidateOptions::default(), &())?;
+/// for (rule, findings) in report.by_severity() {
+///     println!("{}: {}", rule.info().id, findings.count);
+/// }
+/// # Ok::<(), wclayer::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::NoLayer`](crate::Error::NoLayer) for what is no layer; when a file or a parent cannot be
+/// read; [`Error::Cancelled`](crate::Error::Cancelled). What is wrong with the layer is no error
+/// here, but in the report.
+pub fn validate(
+    layer: impl AsRef<Path>,
+    options: &ValidateOptions,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    source::validate(layer.as_ref(), options, progress)
+}

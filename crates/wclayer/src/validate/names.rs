@@ -1,0 +1,93 @@
+//! Rules on the spelling of a name, beside those that [`LayerPath`](crate::LayerPath) enforces.
+//!
+//! Source: Microsoft, "Naming Files, Paths, and Namespaces".
+
+use ntmeta::wide;
+
+use super::Rule;
+use crate::layout;
+
+/// Calls `report` for each rule that the name of an entry breaks. `name` is as in the tar, without
+/// an alternate stream behind it.
+pub(super) fn check(name: &[u8], mut report: impl FnMut(Rule, String)) {
+    if !wide::is_wtf8(name) {
+        report(Rule::PathNotText, String::new());
+    }
+    let components = name.split(|byte| matches!(byte, b'/' | b'\\'));
+    let stem = name.strip_suffix(b"/").unwrap_or(name);
+    let is_odd = |component: &[u8]| matches!(component, b"" | b".");
+    if stem.contains(&b'\\') || stem.split(|byte| *byte == b'/').any(is_odd) {
+        report(Rule::PathSpelling, String::new());
+    }
+    let mut reported = [false; 4];
+    for component in components.filter(|component| !is_odd(component) && *component != b"..") {
+        let broken = [
+            (Rule::PathCharacter, component.iter().any(is_refused)),
+            (Rule::PathReservedName, is_reserved(component)),
+            (
+                Rule::PathTrailingDot,
+                matches!(component, [.., b'.' | b' ']),
+            ),
+            (
+                Rule::PathTransportName,
+                layout::describes_directory(component),
+            ),
+        ];
+        for ((rule, is_broken), reported) in broken.into_iter().zip(&mut reported) {
+            // Once a name is enough.
+            if is_broken && !std::mem::replace(reported, true) {
+                report(rule, format!("`{}`", wide::display(component)));
+            }
+        }
+    }
+}
+
+/// What NTFS refuses in a name; NUL is told of elsewhere.
+fn is_refused(byte: &u8) -> bool {
+    matches!(byte, 1..=31 | b'"' | b'*' | b'<' | b'>' | b'?' | b'|')
+}
+
+/// Whether Win32 takes a component for a device: its name up to the first dot, spaces cut.
+fn is_reserved(component: &[u8]) -> bool {
+    let stem = component.split(|byte| *byte == b'.').next().unwrap_or(&[]);
+    let stem = stem.trim_ascii_end().to_ascii_uppercase();
+    match &stem[..] {
+        b"CON" | b"PRN" | b"AUX" | b"NUL" | b"CONIN$" | b"CONOUT$" => true,
+        [b'C', b'O', b'M', digit] | [b'L', b'P', b'T', digit] => matches!(digit, b'1'..=b'9'),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_of_names_by_examples() {
+        use Rule::*;
+        let table: [(&[u8], &[Rule]); 17] = [
+            (b"Files/a b.txt", &[]),
+            (b"Files/dir/", &[]),
+            (b"Files/.wh.a", &[]),
+            (b"Files/COM0", &[]),
+            (b"Files/NULL", &[]),
+            (b"Files/nul", &[PathReservedName]),
+            (b"Files/Com1.tar.gz", &[PathReservedName]),
+            (b"Files/con .txt", &[PathReservedName]),
+            (b"Files/a.", &[PathTrailingDot]),
+            (b"Files/a /b ", &[PathTrailingDot]),
+            (b"Files/a?b", &[PathCharacter]),
+            (b"Files/a\x01", &[PathCharacter]),
+            (b"Files/a.$WCIDIRS$", &[PathTransportName]),
+            (b"./Files", &[PathSpelling]),
+            (b"Files//a", &[PathSpelling]),
+            (b"Files\\a", &[PathSpelling]),
+            (b"Files/\xff", &[PathNotText]),
+        ];
+        for (name, rules) in table {
+            let mut found = Vec::new();
+            check(name, |rule, _| found.push(rule));
+            assert_eq!(found, rules, "{}", wide::display(name));
+        }
+    }
+}

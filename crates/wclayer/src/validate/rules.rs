@@ -1,0 +1,372 @@
+//! The table of rules: for each its id, how bad it is to break it, what happens then, and the fix.
+//!
+//! Ids are for scripts and never change. Sources: NTFS and Win32 naming rules; hcsshim
+//! `internal/wclayer/{legacy,baselayerwriter}.go` for what an import needs; imgutil and hcsshim#853
+//! for hives; image-spec `layer.md` for whiteouts. Codes are Win32 errors (`0x3`) or NTSTATUS
+//! values (`0xc0000033`).
+
+use super::Severity::{self, Error, Note, Warning};
+
+/// What there is to know of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleInfo {
+    /// Its name, which never changes.
+    pub id: &'static str,
+    /// How bad it is to break it.
+    pub severity: Severity,
+    /// What is wrong with a layer that breaks it.
+    pub title: &'static str,
+    /// What will happen.
+    pub effect: &'static str,
+    /// What to do about it.
+    pub fix: &'static str,
+}
+
+macro_rules! rules {
+    ($($name:ident $id:literal $severity:ident $title:literal $effect:literal $fix:literal)*) => {
+        /// A rule that layers keep.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $(#[doc = $title] $name,)*
+        }
+
+        impl Rule {
+            /// Every rule, in the order in which they are shown.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Returns what there is to know of the rule.
+            pub fn info(self) -> &'static RuleInfo {
+                match self {
+                    $(Self::$name => &RuleInfo {
+                        id: $id,
+                        severity: $severity,
+                        title: $title,
+                        effect: $effect,
+                        fix: $fix,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+impl Rule {
+    /// Finds a rule by its id.
+    pub fn by_id(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|rule| rule.info().id == id)
+    }
+}
+
+rules! {
+    TarEmpty "tar-empty" Error
+        "The input has no bytes at all."
+        "There is nothing to import."
+        "Is it the file you mean? Fetch it again."
+    TarTruncated "tar-truncated" Error
+        "The tar ends inside a header or inside the content of an entry."
+        "The import fails. What follows is not checked, and neither are the rules on whole layers."
+        "Fetch the file again, or run the tool that wrote it again."
+    TarDamaged "tar-damaged" Error
+        "The tar, or the compressed data around it, is damaged."
+        "The import fails. What follows is not checked, and neither are the rules on whole layers."
+        "Fetch the file again. At byte 0: it may be no layer tar."
+    TarNoEnd "tar-no-end" Warning
+        "The two blocks of zeros are missing that end a tar."
+        "It is imported, but it may have been cut off between two entries."
+        "Compare the digest with that of the image's manifest."
+    TarTrailingData "tar-trailing-data" Warning
+        "Bytes that are not zero follow the end of the tar."
+        "They are part of the DiffID and nothing reads them."
+        "Write the tar again; were two of them joined?"
+    TarEntryType "tar-entry-type" Error
+        "An entry is a device, a FIFO or of an unknown type."
+        "No Windows file system has such a thing; hcsshim makes an empty file of it, wclayer refuses."
+        "Leave it out. Was the layer made for Linux?"
+    TarSparse "tar-sparse" Warning
+        "GNU tar left the holes of a file out."
+        "Tools that do not know this form write a file with other content."
+        "Write the layer without `--sparse`."
+    TarRecord "tar-record" Error
+        "A record of an extended header cannot be decoded."
+        "The import fails (hcsshim and wclayer)."
+        "The tool that wrote the record is at fault; write the layer again."
+
+    PathEmpty "path-empty" Error
+        "Nothing is left of a name, such as of `./`."
+        "The import fails: 0xc0000033, or the root of the layer is made twice (0xb7)."
+        "Pack the directories by name, not `.`."
+    PathAbsolute "path-absolute" Error
+        "A name is absolute or starts with a drive."
+        "The import fails: 0xc0000033 or 0x7b."
+        "Make it relative to the layer: `Files/…`, not `C:\\…`."
+    PathParent "path-parent" Error
+        "A name holds `..`."
+        "The import fails: it would lead out of the layer."
+        "Write the name without `..`."
+    PathCharacter "path-character" Error
+        "A name holds a character that NTFS does not take: `\"*<>?|`, or a control character."
+        "The import to Windows fails: 0x7b (0xc0000033)."
+        "Rename the file."
+    PathColon "path-colon" Error
+        "`:` where no alternate stream can be meant, or a malformed name of a stream."
+        "The import fails: 0x7b (0xc0000033)."
+        "Rename the file; streams are named `FILE:STREAM`, behind the file."
+    PathTooLong "path-too-long" Error
+        "A component has more than 255 UTF-16 units, or a path more than 32,767."
+        "The import fails: 0x7b or 0xce."
+        "Shorten the name."
+    PathTransportName "path-transport-name" Error
+        "A name ends in `.$wcidirs$`."
+        "In the folder that Windows imports from, such a file describes a directory."
+        "Rename the file."
+    PathReservedName "path-reserved-name" Warning
+        "A name is that of a device: `NUL`, `CON`, `COM1`, …, with or without an extension."
+        "It is imported, but most programs in the container open the device in its place."
+        "Rename the file."
+    PathTrailingDot "path-trailing-dot" Warning
+        "A component ends in a dot or a space."
+        "It is imported, but Win32 cuts these: programs in the container cannot open the file."
+        "Rename the file."
+    PathNotText "path-not-text" Warning
+        "A name is not UTF-8."
+        "Each byte that is no text becomes U+FFFD."
+        "Write names in UTF-8, with PAX headers."
+    PathSpelling "path-spelling" Warning
+        "A name is spelled with `\\`, `./` or empty components."
+        "Tools that compare names as text take it for another file, also in whiteouts."
+        "Write names such as `Files/Windows`."
+
+    TopLevelName "top-level-name" Warning
+        "An entry is not in `Files`, `Hives` or `UtilityVM`."
+        "It is put beside the volume, and no container sees it."
+        "Put files of the volume C: below `Files`. Was the layer made for Linux?"
+    FilesMissing "files-missing" Error
+        "There is no entry for the directory `Files`."
+        "The import fails: 0x3."
+        "Add a directory entry `Files`, before all others."
+    ParentMissing "parent-missing" Error
+        "The directory of an entry has no entry itself."
+        "hcsshim fails (0x3), whether or not a parent layer has it; wclayer makes the directory."
+        "Add an entry for each directory, before what is in it."
+    ChildBeforeParent "child-before-parent" Error
+        "An entry comes before that of its directory."
+        "hcsshim fails: 0x3."
+        "Write directories before what is in them."
+    BelowFile "below-file" Error
+        "An entry lies below something that is no directory."
+        "The import fails: 0x3 or 0xc0000103."
+        "Remove the file, or what is below it."
+    BelowReparsePoint "below-reparse-point" Error
+        "An entry lies below a reparse point, such as a symbolic link."
+        "The import fails: it would be written through the link."
+        "Put the entry where the link leads."
+    DuplicateKind "duplicate-kind" Error
+        "A path comes twice, as different kinds of things."
+        "The import fails: 0x50 (0xc0000035)."
+        "Remove one of the two."
+    Duplicate "duplicate" Error
+        "A path comes twice."
+        "hcsshim fails: 0x50 (0xc0000035). wclayer takes the last one."
+        "Remove one of the two."
+    CaseTwin "case-twin" Error
+        "Two paths differ in case only."
+        "They are one file on Windows: hcsshim fails (0x50), wclayer takes the last one."
+        "Rename or remove one of the two."
+
+    AttributesKind "attributes-kind" Error
+        "The attributes say directory and the type of the entry says file, or the reverse."
+        "The attributes decide: data cannot be written to a directory (0x5), nothing can lie in a file (0x3)."
+        "Write `MSWINDOWS.fileattr` with 16 (directory) for directories only."
+    ReparseAttributeMissing "reparse-attribute-missing" Warning
+        "A symbolic link or other reparse point has attributes without 0x400."
+        "The link is made, but tools that go by attributes take it for a plain file or directory."
+        "Add 1024 to `MSWINDOWS.fileattr`."
+    ReparseDataMissing "reparse-data-missing" Warning
+        "The attributes have 0x400, but the entry is no reparse point."
+        "A plain file is made, and nothing can be put below such a directory."
+        "Write a link entry, or take 1024 off `MSWINDOWS.fileattr`."
+    ReparseMalformed "reparse-malformed" Error
+        "The reparse point is malformed, or its target too long."
+        "The import fails: 0x1128."
+        "Shorten the link's target; write the layer again."
+    ReparseTag "reparse-tag" Note
+        "A reparse point is neither a symbolic link nor a junction."
+        "wclayer carries it in a record of its own; hcsshim makes a file without it."
+        "Nothing, if the file is not needed."
+    SymlinkFilesPrefix "symlink-files-prefix" Warning
+        "The target of a symbolic link starts with `Files/`, as BuildKit writes it."
+        "The link leads to a directory `Files` beside it, which is not there."
+        "Write the target as it is in the container."
+    SecurityMissing "security-missing" Warning
+        "A file or directory has no security descriptor."
+        "It inherits from the layer's folder, which containers may not read: programs do not start (0x5)."
+        "Write `MSWINDOWS.rawsd`; layers made on Linux often lack it."
+    SecurityMalformed "security-malformed" Error
+        "The security descriptor is malformed."
+        "The import fails: 0x53a."
+        "Write the layer again with sound `MSWINDOWS.rawsd` records."
+    SecurityNoOwner "security-no-owner" Warning
+        "The security descriptor names no owner."
+        "Windows gives the file to whoever imports; programs may not start from it (0x5)."
+        "Put an owner, such as S-1-5-32-544, into the descriptor."
+    SecurityNoDacl "security-no-dacl" Note
+        "The security descriptor has no list of who may do what."
+        "Everybody may do everything with the file."
+        "Nothing, if that is meant."
+    EaMalformed "ea-malformed" Error
+        "The extended attributes are malformed or too large."
+        "The import fails: 0xfe or 0xff."
+        "Leave them out."
+    TimeRange "time-range" Error
+        "A time is malformed or outside the range of FILETIME, 1601 to 60056."
+        "wclayer refuses the layer; hcsshim writes a wrong time."
+        "Correct the clock or the file's time."
+    LargeFile "large-file" Note
+        "A file has 8 GiB or more."
+        "Its size does not fit a plain tar header: old tools cannot read it."
+        "Nothing, if all tools that read the layer know PAX."
+
+    LinkTargetInvalid "link-target-invalid" Error
+        "The target of a hard link is no path of a layer."
+        "The import fails: 0xc0000033."
+        "Name the target from the layer's root: `Files/…`."
+    LinkTargetMissing "link-target-missing" Error
+        "The target of a hard link is neither in the layer nor in its parents."
+        "The import fails: 0x2 (0xc0000034)."
+        "Name every parent with -l. Else: add the target."
+    LinkToDirectory "link-to-directory" Error
+        "The target of a hard link is a directory."
+        "The import fails: 0x5 (0xc00000ba)."
+        "Make it a symbolic link or a junction."
+    LinkLoop "link-loop" Error
+        "Hard links lead to one another, and to no file."
+        "The import fails: 0x2."
+        "Add the file as the first of its names."
+    LinkOutside "link-outside" Error
+        "A hard link leads out of `Files`, or out of `UtilityVM/Files`."
+        "The import fails: the two are different volumes."
+        "Store the file twice."
+    LinkBeforeTarget "link-before-target" Error
+        "In a base layer, a hard link comes before its target."
+        "hcsshim fails (0x2); wclayer makes links at the end."
+        "Write the file before its further names."
+    LinkToParent "link-to-parent" Note
+        "The target of a hard link is in a parent layer only."
+        "It works, but not with the filter driver's import (ImportLayerNext)."
+        "Nothing; or store the file in this layer too."
+    LinkTooMany "link-too-many" Error
+        "A file has more than 1,023 further names."
+        "The import fails: 0x476."
+        "Store the file more than once."
+    StreamWithoutFile "stream-without-file" Error
+        "An alternate stream does not follow its file."
+        "The import fails, or the stream becomes a file of its own."
+        "Write streams directly behind their file."
+
+    WhiteoutName "whiteout-name" Error
+        "A whiteout names nothing that could be removed, or a directory is called `.wh.…`."
+        "hcsshim would remove the directory above; wclayer refuses."
+        "Write whiteouts as empty files `.wh.NAME`."
+    WhiteoutInBase "whiteout-in-base" Error
+        "A layer without parents removes something."
+        "The import fails (hcsshim and wclayer): there is nothing below to remove."
+        "Name the parents with -l; if there are none, leave the whiteout out."
+    WhiteoutPlace "whiteout-place" Error
+        "A whiteout is neither below `Files` nor below `UtilityVM/Files`."
+        "The import fails: invalid tombstone."
+        "Leave it out: hives and top directories cannot be removed."
+    WhiteoutOfNothing "whiteout-of-nothing" Warning
+        "A whiteout removes what no parent has."
+        "Nothing is removed. Is a parent missing, or the case of a tool's names confused?"
+        "Check the parents; else leave it out."
+    WhiteoutUtilityVm "whiteout-utility-vm" Error
+        "A whiteout below `UtilityVM/Files` removes what the parents' utility VM does not have."
+        "The import fails: 0x2."
+        "Check the parents; else leave it out."
+    WhiteoutAndEntry "whiteout-and-entry" Warning
+        "A path is removed and added in one layer."
+        "hcsshim removes after everything is added: the new file is gone."
+        "Leave the whiteout out: a file replaces that of the parents anyway."
+    WhiteoutOpaque "whiteout-opaque" Warning
+        "A directory is made opaque (`.wh..wh..opq`)."
+        "hcsshim takes it for the removal of `.wh..opq`: what the parents have stays visible."
+        "Write one whiteout for each name; `wclayer` does when it imports to Windows."
+
+    HivesMissing "hives-missing" Error
+        "A layer with parents has no entry for the directory `Hives`."
+        "The import fails: 0x3."
+        "Add a directory entry `Hives`; it may be empty."
+    HiveName "hive-name" Warning
+        "An entry in `Hives` is none of the five hives."
+        "Windows does not look at it."
+        "The names are DefaultUser_Delta, Sam_Delta, Security_Delta, Software_Delta, System_Delta."
+    HiveEmpty "hive-empty" Error
+        "A registry hive has no bytes."
+        "Windows Server 2025 fails: 0x3f1. Versions up to 2022 accept it."
+        "Put an empty hive there; `wclayer import --format transport --hives` makes delta hives."
+    HiveMalformed "hive-malformed" Error
+        "A registry hive is malformed."
+        "The import or the container's start fails: 0x3f1."
+        "Take the hive from its source again."
+    HiveUnfinished "hive-unfinished" Warning
+        "A registry hive was copied in the middle of a write."
+        "What its transaction log has is missing unless the log lies beside it."
+        "Export the hive while nothing writes to it."
+    BaseHiveMissing "base-hive-missing" Error
+        "A base layer lacks one of DEFAULT, SAM, SECURITY, SOFTWARE, SYSTEM in `Files/Windows/System32/config`."
+        "ProcessBaseImage fails: 0x2 or 0x3."
+        "Add the hive; `wclayer makebaselayer` does."
+    BcdMissing "bcd-missing" Error
+        "A base layer has a utility VM without `UtilityVM/Files/EFI/Microsoft/Boot/BCD`."
+        "ProcessUtilityImage fails: 0x2 or 0x3."
+        "Add the BCD, or leave `UtilityVM` out."
+    UtilityVmName "utility-vm-name" Error
+        "An entry is in `UtilityVM`, but not in `UtilityVM/Files`."
+        "The import fails: invalid UtilityVM layer."
+        "Leave it out."
+    UtilityVmKind "utility-vm-kind" Error
+        "`UtilityVM` or `UtilityVM/Files` is no plain directory."
+        "The import fails."
+        "Make it a directory."
+    UtilityVmFilesMissing "utility-vm-files-missing" Warning
+        "There is a `UtilityVM`, but no `UtilityVM/Files`."
+        "The layer has no utility VM of its own: it serves process isolation only."
+        "Leave `UtilityVM` out, or add its files."
+    UtilityVmParent "utility-vm-parent" Error
+        "The layer changes the utility VM, and its parents have none."
+        "The import fails: 0x3. It starts from the nearest parent's."
+        "Leave `UtilityVM` out, or use a base layer that has one."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_kebab_case() {
+        for (at, rule) in Rule::ALL.iter().enumerate() {
+            let id = rule.info().id;
+            assert!(
+                id.bytes()
+                    .all(|byte| byte == b'-' || byte.is_ascii_lowercase()),
+                "{id}"
+            );
+            assert_eq!(Rule::by_id(id), Some(*rule), "{id} at {at}");
+        }
+    }
+
+    #[test]
+    fn texts_are_sentences() {
+        for rule in Rule::ALL {
+            let info = rule.info();
+            for text in [info.title, info.effect, info.fix] {
+                assert!(
+                    text.ends_with('.') || text.ends_with('?'),
+                    "{}: {text}",
+                    info.id
+                );
+            }
+        }
+    }
+}

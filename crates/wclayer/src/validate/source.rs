@@ -1,0 +1,99 @@
+//! Opening what is to be checked, and its parents.
+//!
+//! A portable layer is its tar. A transport folder becomes one on the way: a thread writes it into
+//! a pipe from which the pass reads, and offsets mean nothing then.
+
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::Path;
+
+use super::{Report, ValidateOptions, pass};
+use crate::chain::{self, OpenOptions, ParentChain, View};
+use crate::error::{Error, Result, io_error};
+use crate::hub::Progress;
+use crate::portable::{self, PortableLayer};
+use crate::tar::TarLayerWriter;
+use crate::transport;
+#[cfg(not(windows))]
+use crate::volume::host::HostVolume as Disks;
+#[cfg(windows)]
+use crate::windows::NtVolume as Disks;
+
+pub(super) fn validate(
+    layer: &Path,
+    options: &ValidateOptions,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let parents = open_parents(layer, &options.parents, progress)?;
+    let parents = parents.as_ref();
+    let report = Report::new(options.limit);
+    if portable::is_layer(layer) {
+        let tar = PortableLayer::open(layer)?.open_tar()?;
+        return pass::run(tar, parents, report, progress);
+    }
+    if transport::is_layer(layer) {
+        return validate_transport(layer, parents, report, progress);
+    }
+    match std::fs::metadata(layer) {
+        Ok(found) if found.is_dir() => Err(Error::NoLayer {
+            place: layer.to_owned(),
+        }),
+        Ok(_) => {
+            let tar = File::open(layer).map_err(io_error("open", layer))?;
+            pass::run(tar, parents, report, progress)
+        }
+        Err(error) => Err(io_error("open", layer)(error)),
+    }
+}
+
+/// Opens the parents that are given, else those that the layer names; `None` without any.
+fn open_parents(
+    layer: &Path,
+    given: &ParentChain,
+    progress: &dyn Progress,
+) -> Result<Option<View>> {
+    let stored;
+    let chain = match given.is_empty() {
+        true => {
+            stored = chain::stored_parents(layer)?;
+            &stored
+        }
+        false => given,
+    };
+    let Some(nearest) = chain.nearest() else {
+        return Ok(None);
+    };
+    let options = OpenOptions {
+        parents: ParentChain::from_nearest_first(chain.iter_nearest_first().skip(1)),
+        ..OpenOptions::default()
+    };
+    chain::open(nearest, &options, progress).map(Some)
+}
+
+fn validate_transport(
+    folder: &Path,
+    parents: Option<&View>,
+    report: Report,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let report = Report {
+        has_offsets: false,
+        ..report
+    };
+    let (reader, writer) = io::pipe().map_err(Error::Input)?;
+    let folder = folder.to_owned();
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(move || {
+            let writer = TarLayerWriter::new(BufWriter::with_capacity(64 * 1024, writer));
+            transport::export(&Disks::new(), &folder, writer, &())
+        });
+        let checked = pass::run(reader, parents, report, progress);
+        let written = writing.join().map_err(|_| Error::WorkerLost)?;
+        let report = checked?;
+        match report.is_complete {
+            true => written.map(|_| report),
+            // The damage is where writing ended, and says less.
+            false => written.and(Ok(report)),
+        }
+    })
+}
