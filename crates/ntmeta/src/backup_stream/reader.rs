@@ -97,6 +97,25 @@ impl<R: Read> BackupStreamReader<R> {
         }
     }
 
+    /// Goes to the end of the current body: `skip` moves the input by that many bytes, which the
+    /// caller knows to be there.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupStreamError::Io`] with what `skip` returns.
+    pub fn skip_body_with(
+        &mut self,
+        skip: impl FnOnce(&mut R, u64) -> io::Result<()>,
+    ) -> Result<(), BackupStreamError> {
+        skip(&mut self.inner, self.remaining).map_err(|source| BackupStreamError::Io {
+            offset: self.offset,
+            source,
+        })?;
+        self.offset += self.remaining;
+        self.remaining = 0;
+        Ok(())
+    }
+
     fn skip_body(&mut self) -> Result<(), BackupStreamError> {
         if self.remaining == 0 {
             return Ok(());

@@ -138,7 +138,7 @@ fn what_is_refused_leaves_nothing() {
         &app,
         "app",
     ])
-    .fails("neither a portable layer nor a transport folder");
+    .fails("is no layer");
     assert_eq!(work.list("."), ["no-layer"]);
     import(&work, &["-i", &base, "base"]);
     work.run(&["import", "--format", "transport", "-i", &base, "base"])

@@ -57,12 +57,6 @@ pub enum TransportError {
         /// The entry.
         entry: LayerPath,
     },
-    /// A parent is of no kind that can be looked into.
-    #[error("the parent `{}` is neither a portable layer nor a transport folder", path.display())]
-    Parent {
-        /// The parent.
-        path: PathBuf,
-    },
 }
 
 /// What is wrong with a line of `tombstones.txt`.
@@ -118,7 +112,7 @@ impl TransportError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotATransportFolder { .. } => ErrorKind::NotFound,
-            Self::Parent { .. } | Self::LinkTarget { .. } => ErrorKind::InvalidInput,
+            Self::LinkTarget { .. } => ErrorKind::InvalidInput,
             Self::Tombstones { .. }
             | Self::Entry { .. }
             | Self::Removal { .. }
@@ -138,9 +132,6 @@ impl TransportError {
             }
             Self::LinkTarget { .. } | Self::NothingToRemove { .. } => {
                 "Name the parent layers with -l, nearest first."
-            }
-            Self::Parent { .. } => {
-                "Import the parent with --format portable or --format transport."
             }
             Self::Removal { .. } => return None,
         };

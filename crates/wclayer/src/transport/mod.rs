@@ -16,6 +16,7 @@
 
 mod added;
 mod chain_layer;
+mod entries;
 mod entry_file;
 mod error;
 mod files;
@@ -23,8 +24,8 @@ mod files;
 mod files_tests;
 mod folder;
 mod live;
-mod parents;
 mod reader;
+mod streams;
 pub mod tombstones;
 mod writer;
 
@@ -35,6 +36,5 @@ pub(crate) use entry_file::EntryFile;
 pub use error::{EntryProblem, TombstoneProblem, TransportError};
 pub use files::TransportFiles;
 pub use folder::{FolderSummary, count, export, import, is_layer, open};
-pub use parents::{ParentFiles, ParentLookup, open_parents};
 pub use reader::TransportReader;
 pub use writer::{TransportOptions, TransportSummary, TransportWriter};

@@ -12,7 +12,8 @@
 //!
 //! Source: hcsshim `internal/wclayer/legacy.go`, `legacyLayerWriter`.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ntmeta::backup_stream::{StreamHeader, StreamId};
@@ -20,12 +21,11 @@ use ntmeta::{FileAttributes, FileBasicInfo, hive};
 
 use super::error::{EntryProblem, TransportError};
 use super::live::LiveFiles;
-use super::parents::{ParentFiles, ParentLookup, open_parents};
 use super::{Added, TransportFiles, tombstones};
-use crate::chain::ParentChain;
-use crate::error::{Result, entry_error, io_error};
+use crate::chain::{self, ItemKind, NodeKind, OpenOptions, ParentChain, View};
+use crate::error::{Error, Result, entry_error, io_error};
 use crate::hcs::{HcsRule, PendingLinks};
-use crate::hub::{Entry, FileEntry, LayerWriter, LinkEntry};
+use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
 use crate::path::LayerPath;
 use crate::portable::Staging;
@@ -34,7 +34,7 @@ use crate::volume::{Access, File, Privileges, Root, Volume};
 /// How a transport folder is to be made.
 #[derive(Debug, Clone, Default)]
 pub struct TransportOptions {
-    /// The parent layers: portable layers or transport folders.
+    /// The parent layers: portable layers, transport folders or layer tars.
     pub parents: ParentChain,
     /// Whether the empty delta hives are added that the layer does not have.
     pub hives: bool,
@@ -59,7 +59,8 @@ pub struct TransportWriter<V: Volume> {
     files: TransportFiles<V::Root>,
     live: LiveFiles<V::Root>,
     pending: Pending,
-    parents: Vec<Box<dyn ParentFiles>>,
+    /// What the parents together have; none without parents.
+    parents: Option<View>,
     hives: bool,
     in_utility_vm: bool,
     staging: Staging,
@@ -84,14 +85,14 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`](crate::Error::Exists); [`TransportError::Parent`]; an error of the system.
+    /// [`Error::Exists`](crate::Error::Exists); as for [`chain::open`] of the parents; an error of the system.
     pub fn create(
         volume: &V,
         destination: &Path,
         options: &TransportOptions,
         privileges: &Privileges,
     ) -> Result<Self> {
-        let parents = open_parents(volume, &options.parents, privileges)?;
+        let parents = open_parents(&options.parents)?;
         let staging = Staging::create(destination, options.replace)?;
         let open = || {
             let root = volume.open_root(staging.path(), privileges);
@@ -180,41 +181,35 @@ where
             target: target.clone(),
             why,
         };
-        let mut parents = std::mem::take(&mut self.parents);
-        let mut found = None;
-        for parent in &mut parents {
-            match parent.look_up(target)? {
-                ParentLookup::Unknown => {}
-                ParentLookup::Hidden => break,
-                ParentLookup::Directory => {
-                    let target = target.clone();
-                    return Err(HcsRule::LinkToDirectory { target }.broken_by(path));
-                }
-                ParentLookup::File => {
-                    found = Some(parent);
-                    break;
-                }
-            }
-        }
-        let Some(parent) = found else {
+        let parents = self.parents.take();
+        let Some(view) = &parents else {
             return Err(fails("and no parent that was given has it").into());
         };
-        let mut source = parent.open(target)?;
-        let Some(Entry::File(file)) = source.next_entry()? else {
-            return Err(fails("which has it no more").into());
+        let Some(node) = view.find(target)? else {
+            return Err(fails("and no parent that was given has it").into());
         };
+        if node.kind == NodeKind::Directory {
+            let target = target.clone();
+            return Err(HcsRule::LinkToDirectory { target }.broken_by(path));
+        }
+        let info = match &node.item {
+            Some(item) if item.kind == ItemKind::File => item.basic_info,
+            _ => return Err(fails("where it is a link to nothing").into()),
+        };
+        let mut source = view.backup_stream(&node)?;
         self.start(&FileEntry {
             path: path.clone(),
-            ..file
+            basic_info: info,
+            size: node.size(),
+            metadata_first: source.metadata_first,
         })?;
         let mut piece = vec![0; 256 * 1024];
         loop {
-            match source.read_stream(&mut piece)? {
+            match source.reader.read(&mut piece).map_err(Error::Input)? {
                 0 => break,
                 read => self.put(&piece[..read])?,
             }
         }
-        drop(source);
         self.parents = parents;
         self.files.end_entry()?;
         self.live.end_entry()?;
@@ -238,13 +233,12 @@ where
                 Some(_) => {}
             }
         }
-        let mut parents = std::mem::take(&mut self.parents);
         let mut known = BTreeSet::new();
         while let Some(directory) = opaque.pop() {
             if !known.insert(directory.clone()) {
                 continue;
             }
-            for child in contents(&mut parents, &directory)? {
+            for child in self.contents(&directory)? {
                 match self.added(&child) {
                     None => {
                         removals.insert(child);
@@ -254,8 +248,19 @@ where
                 }
             }
         }
-        self.parents = parents;
         Ok(removals)
+    }
+
+    /// Lists what the parents together have in a directory.
+    fn contents(&self, directory: &LayerPath) -> Result<Vec<LayerPath>> {
+        let Some(parents) = &self.parents else {
+            return Ok(Vec::new());
+        };
+        let children = match parents.find(directory)? {
+            Some(node) if node.is_plain_directory() => parents.children(Some(&node))?,
+            _ => Vec::new(),
+        };
+        Ok(children.into_iter().map(|child| child.path).collect())
     }
 
     fn add_hives(&mut self) -> Result<()> {
@@ -403,7 +408,7 @@ impl<V: Volume> TransportWriter<V> {
     fn check_removal(&mut self, path: &LayerPath) -> Result<()> {
         self.files.end_entry()?;
         self.live.end_entry()?;
-        if self.parents.is_empty() {
+        if self.parents.is_none() {
             let entry = path.clone();
             return Err(TransportError::NothingToRemove { entry }.into());
         }
@@ -414,24 +419,16 @@ impl<V: Volume> TransportWriter<V> {
     }
 }
 
-/// Lists what the parents together have in a directory, without what one of them removes.
-fn contents(parents: &mut [Box<dyn ParentFiles>], directory: &LayerPath) -> Result<Vec<LayerPath>> {
-    let mut found = HashSet::new();
-    for at in 0..parents.len() {
-        for child in parents[at].children(directory)? {
-            let mut is_hidden = found.contains(&child);
-            for nearer in &mut parents[..at] {
-                is_hidden = is_hidden || nearer.look_up(&child)? != ParentLookup::Unknown;
-            }
-            if !is_hidden {
-                found.insert(child);
-            }
-        }
-        if parents[at].hides_contents(directory)? {
-            break;
-        }
-    }
-    Ok(found.into_iter().collect())
+/// Opens the view of the parents; none without parents.
+fn open_parents(parents: &ParentChain) -> Result<Option<View>> {
+    let Some(nearest) = parents.nearest() else {
+        return Ok(None);
+    };
+    let options = OpenOptions {
+        parents: ParentChain::from_nearest_first(parents.iter_nearest_first().skip(1)),
+        ..OpenOptions::default()
+    };
+    chain::open(nearest, &options, &()).map(Some)
 }
 
 fn is_live(path: &LayerPath) -> bool {

@@ -209,6 +209,24 @@ pub trait File {
     /// As the system says.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// Leaves out the next bytes of its data; beyond the end nothing is read any more.
+    ///
+    /// # Errors
+    ///
+    /// As the system says.
+    fn skip(&mut self, count: u64) -> io::Result<()> {
+        let mut piece = [0; 8192];
+        let mut left = count;
+        while left > 0 {
+            let wanted = piece.len().min(usize::try_from(left).unwrap_or(piece.len()));
+            match self.read(&mut piece[..wanted])? {
+                0 => break,
+                read => left -= read as u64,
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the next bytes of its data.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::windows::io::IntoRawHandle;
 
 use ntmeta::{FileAttributes, FileBasicInfo, ReparseTag};
@@ -69,6 +69,11 @@ impl LayerFile for NtFile {
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.handle.read(buffer)
+    }
+
+    fn skip(&mut self, count: u64) -> io::Result<()> {
+        let count = i64::try_from(count).map_err(|_| io::ErrorKind::InvalidInput)?;
+        self.handle.seek(SeekFrom::Current(count)).map(|_| ())
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
@@ -221,6 +221,11 @@ impl File for HostFile {
                 read => return read,
             }
         }
+    }
+
+    fn skip(&mut self, count: u64) -> io::Result<()> {
+        let count = i64::try_from(count).map_err(|_| io::ErrorKind::InvalidInput)?;
+        self.opened()?.seek(SeekFrom::Current(count)).map(|_| ())
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -1,0 +1,296 @@
+//! What the backup stream of an entry says of it, read from its headers: sizes, metadata, and the
+//! content of one of its data streams.
+//!
+//! Bodies are left out by moving forward in the file, so that a listing costs a few small reads an
+//! entry. Sparse streams come as blocks, as `BackupRead` gives them.
+//!
+//! Source: Microsoft, `WIN32_STREAM_ID`; go-winio `backuptar/tar.go` for the shapes of sparse
+//! streams.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use ntmeta::backup_stream::BackupStreamReader;
+use ntmeta::{BackupStreamError, StreamAttributes, StreamHeader, StreamId, wide};
+
+use super::entries::{EntryStream, OpenEntry};
+use crate::chain::{Details, StreamDetails};
+use crate::error::{Error, Result};
+use crate::hcs::HcsError;
+use crate::path::{LayerPath, StreamName};
+use crate::volume::File;
+
+/// How much is read at once where only headers are wanted.
+const HEADERS: usize = 4096;
+/// The most metadata of one entry that is kept, and the most streams.
+const MAX_METADATA: u64 = 1 << 20;
+const MAX_STREAMS: usize = 4096;
+
+type Input<F> = BackupStreamReader<BufReader<EntryStream<F>>>;
+
+/// What a listing needs of a backup stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Summary {
+    /// Length of the unnamed data in bytes, holes included.
+    pub(super) size: u64,
+    /// Sum of the lengths of all data streams.
+    pub(super) total_size: u64,
+    /// Whether nothing at all comes after the unnamed data.
+    pub(super) metadata_first: bool,
+    /// Whether there is a reparse point's buffer.
+    pub(super) has_reparse_data: bool,
+}
+
+/// Reads the headers of an entry.
+pub(super) fn summarize<F: File>(entry: &mut OpenEntry<F>, path: &LayerPath) -> Result<Summary> {
+    let length = entry.stat.size.saturating_sub(4);
+    let mut streams = BackupStreamReader::new(BufReader::with_capacity(HEADERS, &mut entry.stream));
+    let mut found = Summary::default();
+    let mut data = Lengths::default();
+    while let Some(header) = next_header(&mut streams, length, path)? {
+        if header.id == StreamId::DATA && !header.attributes.contains(StreamAttributes::SPARSE) {
+            found.metadata_first = streams.offset().saturating_add(header.size) >= length;
+        }
+        found.has_reparse_data |= header.id == StreamId::REPARSE_DATA;
+        data.put(&header);
+    }
+    found.size = data.unnamed;
+    found.total_size = data
+        .unnamed
+        .saturating_add(data.named_before)
+        .saturating_add(data.named);
+    Ok(found)
+}
+
+/// The lengths of data streams, as their headers come.
+#[derive(Default)]
+struct Lengths {
+    unnamed: u64,
+    named_before: u64,
+    named: u64,
+    in_named: bool,
+}
+
+impl Lengths {
+    fn put(&mut self, header: &StreamHeader) {
+        let length = match header.id {
+            StreamId::DATA => {
+                self.in_named = false;
+                header.size
+            }
+            StreamId::ALTERNATE_DATA => {
+                self.in_named = true;
+                let before = std::mem::take(&mut self.named);
+                self.named_before = self.named_before.saturating_add(before);
+                header.size
+            }
+            StreamId::SPARSE_BLOCK => block_end(header),
+            _ => return,
+        };
+        let current = match self.in_named {
+            true => &mut self.named,
+            false => &mut self.unnamed,
+        };
+        *current = length.max(*current);
+    }
+}
+
+fn block_end(block: &StreamHeader) -> u64 {
+    let start = u64::try_from(block.sparse_offset.unwrap_or(0)).unwrap_or(0);
+    start.saturating_add(block.size)
+}
+
+/// Goes to the next header; bodies that are in the file whole are not read.
+fn next_header<F: File>(
+    streams: &mut BackupStreamReader<BufReader<&mut EntryStream<F>>>,
+    length: u64,
+    path: &LayerPath,
+) -> Result<Option<StreamHeader>> {
+    if streams.offset().saturating_add(streams.remaining()) <= length {
+        let skipped = streams.skip_body_with(|input, count| {
+            let buffered = input.buffer().len();
+            let within = usize::try_from(count).map_or(buffered, |count| count.min(buffered));
+            input.consume(within);
+            match count - within as u64 {
+                0 => Ok(()),
+                left => input.get_mut().skip(left),
+            }
+        });
+        skipped.map_err(|error| malformed(path, error))?;
+    }
+    streams
+        .next_header()
+        .map_err(|error| malformed(path, error))
+}
+
+/// Reads the metadata of an entry, and what its data streams are.
+pub(super) fn details<F: File>(entry: &mut OpenEntry<F>, path: &LayerPath) -> Result<Details> {
+    let length = match entry.stream {
+        EntryStream::Data(_) => entry.stat.size.saturating_sub(4),
+        // What the disk makes of it is not known before.
+        EntryStream::Backup(..) => 0,
+    };
+    let mut streams = BackupStreamReader::new(BufReader::with_capacity(HEADERS, &mut entry.stream));
+    let mut found = Details::default();
+    let mut left = MAX_METADATA;
+    while let Some(header) = next_header(&mut streams, length, path)? {
+        let mut body = |header: &StreamHeader| -> Result<Vec<u8>> {
+            let kept = left.checked_sub(header.size + header.encoded_len() as u64);
+            left = kept.ok_or_else(|| too_much(path))?;
+            let mut body = Vec::new();
+            let read = (&mut streams).take(header.size).read_to_end(&mut body);
+            read.map_err(Error::Input)?;
+            Ok(body)
+        };
+        match header.id {
+            StreamId::SECURITY_DATA => found.security = Some(body(&header)?),
+            StreamId::EA_DATA => found.ea = Some(body(&header)?),
+            StreamId::REPARSE_DATA => found.reparse = Some(body(&header)?),
+            StreamId::DATA | StreamId::ALTERNATE_DATA | StreamId::SPARSE_BLOCK => {
+                put_data(&mut found.streams, &header, path)?;
+            }
+            _ => {
+                let body = body(&header)?;
+                let other = found.other_streams.get_or_insert_default();
+                header.encode(other);
+                other.extend_from_slice(&body);
+            }
+        }
+    }
+    found.streams.sort_by_key(|stream| stream.name.is_some());
+    Ok(found)
+}
+
+fn put_data(
+    streams: &mut Vec<StreamDetails>,
+    header: &StreamHeader,
+    path: &LayerPath,
+) -> Result<()> {
+    let name = match header.id {
+        StreamId::DATA => None,
+        StreamId::ALTERNATE_DATA => Some(stream_name(header)?),
+        _ => {
+            if let Some(current) = streams.last_mut() {
+                current.size = current.size.max(block_end(header));
+                current.allocated = current.allocated.saturating_add(header.size);
+            }
+            return Ok(());
+        }
+    };
+    if streams.len() == MAX_STREAMS {
+        return Err(too_much(path));
+    }
+    streams.push(StreamDetails {
+        name,
+        size: header.size,
+        allocated: header.size,
+        is_sparse: header.attributes.contains(StreamAttributes::SPARSE),
+        sha256: None,
+    });
+    Ok(())
+}
+
+fn stream_name(header: &StreamHeader) -> Result<StreamName> {
+    let name = wide::to_wtf8(header.stream_name().unwrap_or_default());
+    StreamName::parse(&name).map_err(|source| Error::Path {
+        path: wide::display(&name).into_owned(),
+        source,
+    })
+}
+
+fn too_much(path: &LayerPath) -> Error {
+    let what = format!("the metadata of `{path}` is too long");
+    Error::Input(io::Error::new(io::ErrorKind::InvalidData, what))
+}
+
+fn malformed(path: &LayerPath, error: BackupStreamError) -> Error {
+    HcsError::Stream {
+        entry: path.clone(),
+        source: error.into(),
+    }
+    .into()
+}
+
+/// The content of one data stream; holes are zeros.
+pub(super) struct Content<F: File> {
+    streams: Input<F>,
+    position: u64,
+    /// Where the data that comes next begins.
+    data_start: u64,
+    size: u64,
+}
+
+impl<F: File> Content<F> {
+    /// Goes to a stream; `None` when there is none of that name.
+    pub(super) fn find(
+        entry: OpenEntry<F>,
+        stream: Option<&StreamName>,
+        size: u64,
+        path: &LayerPath,
+    ) -> Result<Option<Self>> {
+        let mut streams = BackupStreamReader::new(BufReader::new(entry.stream));
+        while let Some(header) = streams
+            .next_header()
+            .map_err(|error| malformed(path, error))?
+        {
+            let is_wanted = match (header.id, stream) {
+                (StreamId::DATA, None) => true,
+                (StreamId::ALTERNATE_DATA, Some(wanted)) => stream_name(&header)?.is_same(wanted),
+                _ => false,
+            };
+            if is_wanted {
+                return Ok(Some(Self {
+                    streams,
+                    position: 0,
+                    data_start: 0,
+                    size,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes to the data that comes next, or to the end of the stream.
+    fn next_block(&mut self) -> io::Result<()> {
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let next = self.streams.next_header().map_err(io::Error::other)?;
+        self.data_start = match next {
+            Some(block) if block.id == StreamId::SPARSE_BLOCK => {
+                let start = u64::try_from(block.sparse_offset.unwrap_or(0)).unwrap_or(0);
+                if start < self.position {
+                    return Err(invalid("sparse blocks are out of order"));
+                }
+                start.min(self.size)
+            }
+            _ => self.size,
+        };
+        Ok(())
+    }
+}
+
+impl<F: File> Read for Content<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.size - self.position).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        while wanted > 0 {
+            let hole = self.data_start.saturating_sub(self.position);
+            let read = match usize::try_from(hole).unwrap_or(usize::MAX) {
+                0 if self.streams.remaining() > 0 => self.streams.read(&mut buffer[..wanted])?,
+                0 => {
+                    self.next_block()?;
+                    continue;
+                }
+                hole => {
+                    let count = wanted.min(hole);
+                    buffer[..count].fill(0);
+                    count
+                }
+            };
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.position += read as u64;
+            return Ok(read);
+        }
+        Ok(0)
+    }
+}
