@@ -159,6 +159,10 @@ pub(super) struct Context {
     moved: bool,
 }
 
+// SAFETY: Windows binds neither the handle nor the context of a backup to the thread that made it,
+// and nobody else has the context.
+unsafe impl Send for Context {}
+
 impl Context {
     fn new(file: &File, call: Call) -> Self {
         Self {

@@ -1,0 +1,309 @@
+//! Transport folders in the merged view: the same layer as a tar, a portable layer and a transport
+//! folder is the same to look at, also in chains that mix them, and hostile folders are refused.
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+use std::io::{Cursor, Read};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use common::{DIRECTORY, Layers, chain, directory, plain, snapshot, tar};
+use wclayer::chain::{self as layers_of, Node, OpenOptions, View};
+use wclayer::hub;
+use wclayer::path::StreamName;
+use wclayer::tar::{TarLayerReader, TarLayerWriter};
+use wclayer::transport::{self, TransportOptions};
+use wclayer::volume::host::HostVolume;
+use wclayer::{Error, LayerPath, ParentChain};
+
+const KINDS: [&str; 3] = ["tar", "portable", "folder"];
+
+fn path(text: &str) -> LayerPath {
+    text.parse().expect(text)
+}
+
+fn sample(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/sample");
+    let blob = fs::File::open(folder.join(name)).expect(name);
+    let mut tar = Vec::new();
+    let mut decoder = wclayer::compression::Decoder::new(blob).expect(name);
+    decoder.read_to_end(&mut tar).expect(name);
+    tar
+}
+
+/// Makes the layer `NAME-KIND` of each kind.
+fn make(layers: &Layers, name: &str, tar: &[u8], parent: Option<&str>) {
+    let of = |kind: &str| format!("{name}-{kind}");
+    fs::write(layers.path(&of("tar")), tar).expect("a file");
+    let portable: Vec<_> = parent
+        .iter()
+        .map(|parent| format!("{parent}-portable"))
+        .collect();
+    let parents: Vec<_> = portable.iter().map(String::as_str).collect();
+    layers
+        .import(&of("portable"), Cursor::new(tar.to_vec()), &parents)
+        .expect("a portable layer");
+    let options = TransportOptions {
+        parents: ParentChain::from_nearest_first(
+            parent
+                .iter()
+                .map(|parent| layers.path(&format!("{parent}-folder"))),
+        ),
+        ..TransportOptions::default()
+    };
+    let folder = layers.path(&of("folder"));
+    let mut source = TarLayerReader::new(tar);
+    transport::import(&HostVolume::new(), &mut source, &folder, &options, &()).expect("a folder");
+}
+
+fn view(layers: &Layers, nearest: &str, parents: &[&str]) -> Result<View, Error> {
+    let options = OpenOptions {
+        parents: ParentChain::from_nearest_first(parents.iter().map(|name| layers.path(name))),
+        ..OpenOptions::default()
+    };
+    layers_of::open(layers.path(nearest), &options, &())
+}
+
+fn content(view: &View, node: &Node, stream: Option<&StreamName>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let read = view
+        .content(node, stream)
+        .expect("content")
+        .read_to_end(&mut bytes);
+    read.expect("content");
+    bytes
+}
+
+/// All that a view shows below `Files`, as text; what a folder cannot hold is left out.
+fn shown(view: &View) -> Vec<String> {
+    let mut lines = Vec::new();
+    for node in view.walk(None) {
+        let node = node.expect("a readable view");
+        let (name, in_files) = (node.path.to_string(), node.path.is_below(&path("Files")));
+        let again = view
+            .find(&path(&name.to_uppercase()))
+            .expect("readable")
+            .expect(&name);
+        assert_eq!(again.path.to_string(), name, "as it is spelled");
+        let mut line = format!("{name} {:?} {}", node.kind, node.size());
+        let details = view.details(&node).expect(&name);
+        if in_files {
+            let item = node.item.as_ref().expect(&name);
+            let names: Vec<_> = view.names(&node).expect(&name);
+            line += &format!(
+                " {:?} {} {names:?} {:?} {:?} {:?}",
+                item.basic_info, item.total_size, details.security, details.ea, details.reparse
+            );
+        }
+        for stream in &details.streams {
+            let bytes = content(view, &node, stream.name.as_ref());
+            assert_eq!(bytes.len() as u64, stream.size, "{name}");
+            let digest = wclayer::Digest::of(&bytes);
+            line += &format!(
+                " {:?} {} {} {digest}",
+                stream.name, stream.allocated, stream.is_sparse
+            );
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+fn squashed(view: &View) -> Vec<u8> {
+    let writer = TarLayerWriter::new(Vec::new());
+    hub::copy(&mut view.reader(&[]), writer, &()).expect("a layer")
+}
+
+#[test]
+fn a_layer_looks_the_same_whatever_kind_it_is() {
+    let layers = Layers::new();
+    make(&layers, "base", &sample("base.tar.gz"), None);
+    let expected = shown(&view(&layers, "base-tar", &[]).expect("a tar"));
+    assert!(expected.len() > 20);
+    for kind in ["portable", "folder"] {
+        let view = view(&layers, &format!("base-{kind}"), &[]).expect(kind);
+        assert_eq!(shown(&view), expected, "{kind}");
+    }
+}
+
+#[test]
+fn chains_of_any_kinds_look_the_same() {
+    let layers = Layers::new();
+    make(&layers, "base", &sample("base.tar.gz"), None);
+    make(&layers, "app", &sample("app.tar.gz"), Some("base"));
+    let names = |view: &View| -> Vec<String> {
+        let nodes = view.walk(None).map(|node| node.expect("readable"));
+        nodes
+            .map(|node| {
+                format!(
+                    "{} {:?} {} {}",
+                    node.path,
+                    node.kind,
+                    node.size(),
+                    node.layer
+                )
+            })
+            .collect()
+    };
+    let expected = names(&view(&layers, "app-tar", &["base-tar"]).expect("tars"));
+    for upper in ["tar", "folder"] {
+        for lower in KINDS {
+            let (upper, lower) = (format!("app-{upper}"), format!("base-{lower}"));
+            let view = view(&layers, &upper, &[&lower]).expect(&upper);
+            if upper == "app-tar" {
+                assert_eq!(names(&view), expected, "{upper} on {lower}");
+            }
+            // What is squashed looks as the chain did.
+            fs::write(layers.path("squashed"), squashed(&view)).expect("a file");
+            let again = self::view(&layers, "squashed", &[]).expect("a tar");
+            assert_eq!(shown(&again), shown(&view), "{upper} on {lower}");
+        }
+    }
+}
+
+#[test]
+fn what_a_folder_removes_is_gone_and_told() {
+    let layers = Layers::new();
+    let base = tar(|tar| {
+        tar.directory("Files/d", &directory())?;
+        tar.file("Files/d/gone", &plain(), b"1")?;
+        tar.file("Files/d/stays", &plain(), b"2")
+    });
+    let upper = tar(|tar| tar.whiteout("Files/d/gone"));
+    make(&layers, "base", base.get_ref(), None);
+    make(&layers, "upper", upper.get_ref(), Some("base"));
+    for lower in KINDS {
+        let view = view(&layers, "upper-folder", &[&format!("base-{lower}")]).expect(lower);
+        assert!(view.find(&path("Files/D/gone")).expect(lower).is_none());
+        assert!(view.find(&path("files/d/STAYS")).expect(lower).is_some());
+    }
+    let options = OpenOptions {
+        this_layer: true,
+        ..OpenOptions::default()
+    };
+    let alone = layers_of::open(layers.path("upper-folder"), &options, &()).expect("a layer");
+    let nodes: Vec<_> = alone
+        .walk(None)
+        .map(|node| node.expect("readable"))
+        .collect();
+    let told: Vec<_> = nodes
+        .iter()
+        .map(|node| {
+            (
+                node.path.to_string(),
+                node.item.is_some(),
+                node.removed.is_some(),
+            )
+        })
+        .collect();
+    let line = |name: &str, has_item, is_removed| (name.to_owned(), has_item, is_removed);
+    assert_eq!(
+        told,
+        [
+            line("Files", true, false),
+            line("Files/d", false, false),
+            line("Files/d/gone", false, true)
+        ]
+    );
+}
+
+#[test]
+fn parents_are_those_of_the_folders_chain_file() {
+    let layers = Layers::new();
+    let base = tar(|tar| tar.file("Files/below", &plain(), b"1"));
+    let upper = tar(|tar| tar.file("Files/above", &plain(), b"2"));
+    make(&layers, "base", base.get_ref(), None);
+    make(&layers, "upper", upper.get_ref(), None);
+    let chain_file = layers.path("upper-folder/layerchain.json");
+    let base_path = layers.path("base-portable");
+    fs::write(
+        &chain_file,
+        format!("[{:?}]", base_path.display().to_string()),
+    )
+    .expect("a file");
+    let view = view(&layers, "upper-folder", &[]).expect("a chain");
+    assert_eq!(view.depth(), 2);
+    assert!(view.find(&path("Files/below")).expect("readable").is_some());
+    assert!(
+        view.find(&path("layerchain.json"))
+            .expect("readable")
+            .is_none()
+    );
+    fs::write(&chain_file, "[\"relative\"]").expect("a file");
+    assert!(self::view(&layers, "upper-folder", &[]).is_err());
+    fs::remove_file(&chain_file).expect("it is there");
+    fs::write(layers.path("elsewhere"), "[]").expect("a file");
+    symlink("../elsewhere", &chain_file).expect("a link");
+    assert!(self::view(&layers, "upper-folder", &[]).is_err());
+}
+
+/// Spoils a folder, looks at all of it, and returns what is wrong.
+#[track_caller]
+fn spoilt(change: &dyn Fn(&Path)) -> String {
+    let layers = Layers::new();
+    let tar = tar(|tar| {
+        tar.directory("Files/d", &directory())?;
+        tar.file("Files/d/f", &plain(), b"content")
+    });
+    make(&layers, "layer", tar.get_ref(), None);
+    fs::create_dir(layers.path("outside")).expect("a folder");
+    fs::write(layers.path("outside/f"), "secret").expect("a file");
+    let folder = layers.path("layer-folder");
+    change(&folder);
+    let before = snapshot(&folder);
+    let looked = view(&layers, "layer-folder", &[]).and_then(|view| {
+        for node in view.walk(None) {
+            view.details(&node?)?;
+        }
+        Ok(())
+    });
+    let error = looked.expect_err("spoilt");
+    assert_eq!(snapshot(&folder), before);
+    chain(&error).join(": ")
+}
+
+#[test]
+fn hostile_folders_are_refused_and_never_followed() {
+    fn replace(path: &Path, content: &[u8]) {
+        fs::remove_file(path).expect("it is there");
+        fs::write(path, content).expect("a file");
+    }
+    let cases: [(&str, &dyn Fn(&Path)); 8] = [
+        ("shorter", &|layer| {
+            replace(&layer.join("Files/d/f"), b"abc")
+        }),
+        ("kind", &|layer| {
+            replace(&layer.join("Files/d/f"), &DIRECTORY.to_le_bytes());
+        }),
+        ("kind", &|layer| {
+            replace(&layer.join("Files/d.$wcidirs$"), &[0; 4])
+        }),
+        ("$wcidirs$", &|layer| {
+            fs::remove_file(layer.join("Files/d.$wcidirs$")).expect("it is there");
+        }),
+        ("backup stream", &|layer| {
+            // Data that would be longer than the file by far.
+            let header = [
+                0x20, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+            ];
+            replace(&layer.join("Files/d/f"), &[&header[..], &[0; 8]].concat());
+        }),
+        ("reparse point", &|layer| {
+            symlink("../../outside/f", layer.join("Files/link")).expect("a link");
+        }),
+        ("reparse point", &|layer| {
+            fs::rename(layer.join("Files/d"), layer.join("../moved")).expect("moved");
+            symlink("../../outside", layer.join("Files/d")).expect("a link");
+        }),
+        ("not empty", &|layer| {
+            replace(&layer.join("Files/d.$wcidirs$"), &0x410_u32.to_le_bytes());
+        }),
+    ];
+    for (part, change) in cases {
+        let error = spoilt(change);
+        assert!(error.contains(part), "{part}: {error}");
+        assert!(!error.contains("secret"));
+    }
+}
