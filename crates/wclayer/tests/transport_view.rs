@@ -239,9 +239,12 @@ fn parents_are_those_of_the_folders_chain_file() {
     assert!(self::view(&layers, "upper-folder", &[]).is_err());
 }
 
+/// Changes a folder.
+type Spoil<'a> = &'a dyn Fn(&Path);
+
 /// Spoils a folder, looks at all of it, and returns what is wrong.
 #[track_caller]
-fn spoilt(change: &dyn Fn(&Path)) -> String {
+fn spoilt(change: Spoil<'_>) -> String {
     let layers = Layers::new();
     let tar = tar(|tar| {
         tar.directory("Files/d", &directory())?;
@@ -270,7 +273,7 @@ fn hostile_folders_are_refused_and_never_followed() {
         fs::remove_file(path).expect("it is there");
         fs::write(path, content).expect("a file");
     }
-    let cases: [(&str, &dyn Fn(&Path)); 8] = [
+    let cases: [(&str, Spoil<'_>); 8] = [
         ("shorter", &|layer| {
             replace(&layer.join("Files/d/f"), b"abc")
         }),

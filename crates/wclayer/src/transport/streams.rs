@@ -271,26 +271,25 @@ impl<F: File> Read for Content<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.size - self.position).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
-        while wanted > 0 {
-            let hole = self.data_start.saturating_sub(self.position);
-            let read = match usize::try_from(hole).unwrap_or(usize::MAX) {
-                0 if self.streams.remaining() > 0 => self.streams.read(&mut buffer[..wanted])?,
-                0 => {
-                    self.next_block()?;
-                    continue;
-                }
-                hole => {
-                    let count = wanted.min(hole);
-                    buffer[..count].fill(0);
-                    count
-                }
-            };
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            self.position += read as u64;
-            return Ok(read);
+        if wanted == 0 {
+            return Ok(0);
         }
-        Ok(0)
+        while self.data_start <= self.position && self.streams.remaining() == 0 {
+            self.next_block()?;
+        }
+        let hole = self.data_start.saturating_sub(self.position);
+        let read = match usize::try_from(hole).unwrap_or(usize::MAX) {
+            0 => self.streams.read(&mut buffer[..wanted])?,
+            hole => {
+                let count = wanted.min(hole);
+                buffer[..count].fill(0);
+                count
+            }
+        };
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.position += read as u64;
+        Ok(read)
     }
 }

@@ -218,7 +218,9 @@ pub trait File {
         let mut piece = [0; 8192];
         let mut left = count;
         while left > 0 {
-            let wanted = piece.len().min(usize::try_from(left).unwrap_or(piece.len()));
+            let wanted = piece
+                .len()
+                .min(usize::try_from(left).unwrap_or(piece.len()));
             match self.read(&mut piece[..wanted])? {
                 0 => break,
                 read => left -= read as u64,
