@@ -12,6 +12,7 @@ use std::path::Path;
 use common::{DIRECTORY, Layers, chain, directory, plain, snapshot, tar};
 use wclayer::chain::{self as layers_of, Node, OpenOptions, View};
 use wclayer::hub;
+use wclayer::ntmeta::{StreamAttributes, StreamHeader, StreamId};
 use wclayer::path::StreamName;
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
 use wclayer::transport::{self, TransportOptions};
@@ -309,4 +310,49 @@ fn hostile_folders_are_refused_and_never_followed() {
         assert!(error.contains(part), "{part}: {error}");
         assert!(!error.contains("secret"));
     }
+}
+
+#[test]
+fn sparse_and_alternate_streams_are_read_with_their_holes() {
+    let layers = Layers::new();
+    make(&layers, "layer", tar(|_| Ok(())).get_ref(), None);
+    let mut file = 0x220_u32.to_le_bytes().to_vec();
+    let mut put = |header: &StreamHeader, body: &[u8]| {
+        header.encode(&mut file);
+        file.extend_from_slice(body);
+    };
+    let mut data = StreamHeader::new(StreamId::DATA, 0);
+    data.attributes = StreamAttributes::SPARSE;
+    put(&data, b"");
+    put(&StreamHeader::sparse_block(2, 3), b"abc");
+    put(&StreamHeader::sparse_block(8, 1), b"d");
+    put(&StreamHeader::sparse_block(10, 0), b"");
+    let long = vec![7; 100_000];
+    let units: Vec<u16> = "side".encode_utf16().collect();
+    put(
+        &StreamHeader::alternate_data(&units, long.len() as u64),
+        &long,
+    );
+    put(&StreamHeader::new(StreamId::EA_DATA, 3), b"eas");
+    fs::write(layers.path("layer-folder/Files/f"), file).expect("a file");
+    let view = view(&layers, "layer-folder", &[]).expect("a layer");
+    let node = view
+        .find(&path("Files/F"))
+        .expect("readable")
+        .expect("there");
+    let item = node.item.as_ref().expect("a file");
+    assert_eq!((item.size, item.total_size), (10, 100_010));
+    let details = view.details(&node).expect("readable");
+    assert_eq!(details.ea.as_deref(), Some(&b"eas"[..]));
+    let sizes: Vec<_> = details
+        .streams
+        .iter()
+        .map(|stream| (stream.size, stream.allocated, stream.is_sparse))
+        .collect();
+    assert_eq!(sizes, [(10, 4, true), (100_000, 100_000, false)]);
+    assert_eq!(content(&view, &node, None), b"\0\0abc\0\0\0d\0");
+    let side = StreamName::parse(b"SIDE").expect("a name");
+    assert_eq!(content(&view, &node, Some(&side)), long);
+    let other = StreamName::parse(b"other").expect("a name");
+    assert!(view.content(&node, Some(&other)).is_err());
 }
