@@ -169,6 +169,10 @@ impl fmt::Display for Shown<'_> {
             counted(report.count(Severity::Note), "note"),
             counted(report.entries, "entry"),
         )?;
+        match report.parents {
+            0 => write!(f, ", as a base layer")?,
+            parents => write!(f, ", on top of {}", counted(parents as u64, "layer"))?,
+        }
         match report.is_complete {
             true => writeln!(f),
             false => writeln!(f, ", up to the damage"),
@@ -288,6 +292,7 @@ fn explain(id: &str, output: &Output) -> Result<(), CliError> {
 #[serde(rename_all = "camelCase")]
 struct ReportJson<'a> {
     path: String,
+    parents: usize,
     entries: u64,
     complete: bool,
     errors: u64,
@@ -330,6 +335,7 @@ impl<'a> ReportJson<'a> {
     fn new(layer: &Path, report: &'a Report) -> Self {
         Self {
             path: layer_view::absolute(layer),
+            parents: report.parents,
             entries: report.entries,
             complete: report.is_complete,
             errors: report.count(Severity::Error),

@@ -83,6 +83,8 @@ pub struct Report {
     pub rules: BTreeMap<Rule, Findings>,
     /// How many entries were read.
     pub entries: u64,
+    /// How many parents it was checked on top of; 0 for a base layer.
+    pub parents: usize,
     /// Whether all of the layer was read; else only single entries were checked, up to the damage.
     pub is_complete: bool,
     limit: usize,

@@ -14,9 +14,12 @@ pub(super) fn check(name: &[u8], mut report: impl FnMut(Rule, String)) {
         report(Rule::PathNotText, String::new());
     }
     let components = name.split(|byte| matches!(byte, b'/' | b'\\'));
-    let stem = name.strip_suffix(b"/").unwrap_or(name);
     let is_odd = |component: &[u8]| matches!(component, b"" | b".");
-    if stem.contains(&b'\\') || stem.split(|byte| *byte == b'/').any(is_odd) {
+    // What is absolute, or nothing at all, is told of elsewhere.
+    let stem = name.strip_prefix(b"/").unwrap_or(name);
+    let stem = stem.strip_suffix(b"/").unwrap_or(stem);
+    let mut pieces = stem.split(|byte| *byte == b'/');
+    if stem.contains(&b'\\') || (pieces.any(is_odd) && !components.clone().all(is_odd)) {
         report(Rule::PathSpelling, String::new());
     }
     let mut reported = [false; 4];
@@ -65,10 +68,12 @@ mod tests {
     #[test]
     fn each_rule_of_names_by_examples() {
         use Rule::*;
-        let table: [(&[u8], &[Rule]); 17] = [
+        let table: [(&[u8], &[Rule]); 19] = [
             (b"Files/a b.txt", &[]),
             (b"Files/dir/", &[]),
             (b"Files/.wh.a", &[]),
+            (b"/Files", &[]),
+            (b"./", &[]),
             (b"Files/COM0", &[]),
             (b"Files/NULL", &[]),
             (b"Files/nul", &[PathReservedName]),

@@ -45,6 +45,7 @@ pub(super) fn run<R: Read + Send + 'static>(
     mut report: Report,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    report.parents = parents.map_or(0, View::depth);
     let folder = tempfile::Builder::new()
         .prefix("wclayer-validate-")
         .tempdir();

@@ -85,7 +85,8 @@ fn validate_transport(
     std::thread::scope(|scope| {
         let writing = scope.spawn(move || {
             let writer = TarLayerWriter::new(BufWriter::with_capacity(64 * 1024, writer));
-            transport::export(&Disks::new(), &folder, writer, &())
+            // Closes the pipe, which ends the tar.
+            transport::export(&Disks::new(), &folder, writer, &()).map(drop)
         });
         let checked = pass::run(reader, parents, report, progress);
         let written = writing.join().map_err(|_| Error::WorkerLost)?;

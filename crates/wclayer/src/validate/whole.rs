@@ -94,8 +94,7 @@ impl Layer<'_> {
         }
         for hive in BASE_HIVES {
             if !self.has(hive)? {
-                let detail = format!("`{hive}` is missing");
-                self.report.add(Rule::BaseHiveMissing, "", None, detail);
+                self.report.add(Rule::BaseHiveMissing, hive, None, "");
             }
         }
         Ok(())
@@ -105,6 +104,9 @@ impl Layer<'_> {
         let Some(top) = self.index.find_added(&layout::path(UTILITY_VM))? else {
             return Ok(());
         };
+        if top.kind != IndexedKind::Directory {
+            return Ok(());
+        }
         if !self.has(UTILITY_VM_FILES)? {
             self.add(Rule::UtilityVmFilesMissing, &top, "");
         }

@@ -1,0 +1,55 @@
+//! Rules on the tar as a file: what is done to its bytes.
+
+use wclayer::validate::Rule;
+
+use crate::{Start, broken, check, tar};
+
+/// The rules that are shown here rather than in a row.
+pub(crate) const RULES: [Rule; 5] = [
+    Rule::TarEmpty,
+    Rule::TarTruncated,
+    Rule::TarDamaged,
+    Rule::TarNoEnd,
+    Rule::TarTrailingData,
+];
+
+fn rules_of(bytes: &[u8]) -> Vec<&'static str> {
+    broken(&check(Start::Base, bytes.to_vec()))
+        .into_iter()
+        .collect()
+}
+
+#[test]
+fn damage_to_the_file_breaks_one_rule() {
+    let whole = tar(Start::Base, |_| Ok(()));
+    assert_eq!(rules_of(&whole), [""; 0]);
+    assert_eq!(rules_of(b""), ["tar-empty"]);
+    assert_eq!(rules_of(&whole[..700]), ["tar-truncated"]);
+    assert_eq!(
+        rules_of(&whole[..whole.len() - 1024 - 600]),
+        ["tar-truncated"]
+    );
+    assert_eq!(rules_of(&whole[..whole.len() - 1024]), ["tar-no-end"]);
+    assert_eq!(rules_of(&whole[..whole.len() - 512]), ["tar-no-end"]);
+    assert_eq!(
+        rules_of(&[&whole[..], b"more"].concat()),
+        ["tar-trailing-data"]
+    );
+    // Zeros are what tar fills its last record with.
+    assert_eq!(rules_of(&[&whole[..], &[0; 10_240]].concat()), [""; 0]);
+    let mut damaged = whole.clone();
+    damaged[2] ^= 1;
+    assert_eq!(rules_of(&damaged), ["tar-damaged"]);
+    assert_eq!(rules_of(b"\x1f\x8b\x08 no gzip"), ["tar-damaged"]);
+}
+
+#[test]
+fn after_damage_only_entries_have_been_checked() {
+    let mut bytes = tar(Start::Nothing, |tar| {
+        tar.file("elsewhere", &crate::file(), b"")
+    });
+    bytes.truncate(bytes.len() - 1024 - 100);
+    let report = check(Start::Nothing, bytes);
+    assert!(!report.is_complete);
+    assert_eq!(broken(&report), ["tar-truncated"].into());
+}

@@ -1,0 +1,361 @@
+//! Rows of rules on an entry by itself.
+
+use layergen::{Meta, minimal_hive};
+use wclayer::ntmeta::{ReparsePoint, SecurityDescriptor};
+use wclayer::validate::Rule;
+
+use crate::Start::{Above, Base};
+use crate::{Build, Row, Start, Tar, directory, file, link, secured, vm, with};
+
+/// A row about the name of a file.
+macro_rules! name {
+    ($rule:ident, $bad:expr, $good:expr) => {
+        row(
+            Rule::$rule,
+            Above,
+            |tar| tar.file($bad, &file(), b""),
+            |tar| tar.file($good, &file(), b""),
+        )
+    };
+}
+
+fn row(rule: Rule, start: Start, breaks: Build, keeps: Build) -> Row {
+    Row {
+        rule,
+        start,
+        breaks,
+        keeps,
+    }
+}
+
+pub(crate) fn rows() -> Vec<Row> {
+    let mut rows = names();
+    rows.extend(kinds());
+    rows.extend(metadata());
+    rows.extend(streams_and_hives());
+    rows
+}
+
+fn names() -> Vec<Row> {
+    vec![
+        row(
+            Rule::PathEmpty,
+            Above,
+            |tar| tar.directory("./", &directory()),
+            |tar| tar.directory("Files/new/", &directory()),
+        ),
+        name!(PathAbsolute, "/Files/a", "Files/a"),
+        name!(PathParent, "Files/../a", "Files/..a"),
+        name!(PathCharacter, "Files/what?", "Files/what!"),
+        name!(PathColon, "Files/a:b:c", "Files/a"),
+        name!(
+            PathTooLong,
+            &format!("Files/{}", "x".repeat(256)),
+            &format!("Files/{}", "x".repeat(255))
+        ),
+        name!(PathTransportName, "Files/a.$wcidirs$", "Files/a.$wcidirs"),
+        name!(PathReservedName, "Files/NUL.txt", "Files/NULL.txt"),
+        name!(PathTrailingDot, "Files/a.", "Files/a.b"),
+        row(
+            Rule::PathNotText,
+            Above,
+            |tar| raw(tar, b"Files/\xff"),
+            |tar| raw(tar, "Files/ÿ".as_bytes()),
+        ),
+        name!(PathSpelling, "./Files/a", "Files/a"),
+        row(
+            Rule::TopLevelName,
+            Above,
+            |tar| tar.directory("etc", &directory()),
+            |tar| tar.directory("Files/etc", &directory()),
+        ),
+    ]
+}
+
+/// A file whose name is given by a record, byte for byte.
+fn raw(tar: &mut Tar, name: &[u8]) -> std::io::Result<()> {
+    let mut meta = file();
+    meta.records.push(("path".to_owned(), name.to_vec()));
+    tar.file("Files/x", &meta, b"")
+}
+
+fn kinds() -> Vec<Row> {
+    vec![
+        row(
+            Rule::TarEntryType,
+            Above,
+            |tar| tar.raw_entry("Files/pipe", b'6', &[], b""),
+            |tar| tar.file("Files/pipe", &file(), b""),
+        ),
+        row(
+            Rule::TarSparse,
+            Above,
+            |tar| {
+                let mut meta = file();
+                for (key, value) in [("map", "0,4"), ("size", "9")] {
+                    let key = format!("GNU.sparse.{key}");
+                    meta.records.push((key, value.as_bytes().to_vec()));
+                }
+                tar.file("Files/holes", &meta, b"four")
+            },
+            |tar| tar.file("Files/holes", &file(), b"four\0\0\0\0\0"),
+        ),
+        row(
+            Rule::TarRecord,
+            Above,
+            |tar| tar.file("Files/a", &with("MSWINDOWS.rawsd", b"%"), b""),
+            |tar| tar.file("Files/a", &with("VENDOR.rawsd", b"%"), b""),
+        ),
+        row(
+            Rule::AttributesKind,
+            Above,
+            |tar| tar.file("Files/a", &directory(), b"data"),
+            |tar| tar.directory("Files/a", &directory()),
+        ),
+        row(
+            Rule::ReparseAttributeMissing,
+            Above,
+            |tar| tar.symlink("Files/link", "a", &file()),
+            |tar| tar.symlink("Files/link", "a", &link()),
+        ),
+        row(
+            Rule::ReparseDataMissing,
+            Above,
+            |tar| tar.file("Files/link", &link(), b""),
+            |tar| tar.file("Files/link", &file(), b""),
+        ),
+        row(
+            Rule::ReparseMalformed,
+            Above,
+            |tar| tar.symlink("Files/link", &"x/".repeat(20_000), &link()),
+            |tar| tar.symlink("Files/link", &"x/".repeat(2_000), &link()),
+        ),
+        row(
+            Rule::ReparseTag,
+            Above,
+            // IO_REPARSE_TAG_WCI_1, with four bytes of data.
+            |tar| reparse(tar, b"GBAAkAQAAAABAAAA"),
+            |tar| {
+                let point = ReparsePoint::from_target(b"a", false).expect("short");
+                let mut buffer = with_reparse(base64(&point.encode().expect("short")).as_bytes());
+                buffer.attributes = Some(0x420);
+                tar.file("Files/link", &buffer, b"")
+            },
+        ),
+        row(
+            Rule::SymlinkFilesPrefix,
+            Above,
+            |tar| tar.symlink("Files/link", "Files/a", &link()),
+            |tar| tar.symlink("Files/link", "Filesystem/a", &link()),
+        ),
+    ]
+}
+
+fn reparse(tar: &mut Tar, buffer: &[u8]) -> std::io::Result<()> {
+    tar.file("Files/link", &with_reparse(buffer), b"")
+}
+
+fn with_reparse(buffer: &[u8]) -> Meta {
+    Meta {
+        attributes: Some(0x420),
+        ..with("WCLAYER.reparse", buffer)
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn sddl(text: &str) -> Vec<u8> {
+    let descriptor = SecurityDescriptor::from_sddl(text).expect(text);
+    descriptor.to_bytes().expect("short")
+}
+
+fn metadata() -> Vec<Row> {
+    vec![
+        row(
+            Rule::SecurityMissing,
+            Above,
+            |tar| tar.file("Files/a", &Meta::with_attributes(0x20), b""),
+            |tar| tar.file("Files/a", &file(), b""),
+        ),
+        row(
+            Rule::SecurityMalformed,
+            Above,
+            |tar| {
+                tar.file(
+                    "Files/a",
+                    &secured(b"\x01\0\x04\x80 no descriptor of this length"),
+                    b"",
+                )
+            },
+            |tar| tar.file("Files/a", &secured(&sddl("O:BAG:SYD:")), b""),
+        ),
+        row(
+            Rule::SecurityNoOwner,
+            Above,
+            |tar| tar.file("Files/a", &secured(&sddl("G:SYD:(A;;FA;;;WD)")), b""),
+            |tar| tar.file("Files/a", &secured(&sddl("O:SYD:(A;;FA;;;WD)")), b""),
+        ),
+        row(
+            Rule::SecurityNoDacl,
+            Above,
+            |tar| tar.file("Files/a", &secured(&sddl("O:BAG:SY")), b""),
+            |tar| tar.file("Files/a", &secured(&sddl("O:BAG:SYD:P")), b""),
+        ),
+        row(
+            Rule::EaMalformed,
+            Above,
+            |tar| {
+                tar.file(
+                    "Files/a",
+                    &with(&format!("MSWINDOWS.xattr.{}", "X".repeat(256)), b"AA=="),
+                    b"",
+                )
+            },
+            |tar| {
+                tar.file(
+                    "Files/a",
+                    &with(&format!("MSWINDOWS.xattr.{}", "X".repeat(100)), b"AA=="),
+                    b"",
+                )
+            },
+        ),
+        row(
+            Rule::TimeRange,
+            Above,
+            |tar| tar.file("Files/a", &with("atime", b"-11644473601"), b""),
+            |tar| tar.file("Files/a", &with("atime", b"-11644473600"), b""),
+        ),
+    ]
+}
+
+fn streams_and_hives() -> Vec<Row> {
+    vec![
+        row(
+            Rule::StreamWithoutFile,
+            Above,
+            |tar| {
+                tar.file("Files/a", &file(), b"")?;
+                tar.stream("Files/b", "s", &file(), b"")
+            },
+            |tar| {
+                tar.file("Files/a", &file(), b"")?;
+                tar.stream("Files/a", "s", &file(), b"")
+            },
+        ),
+        row(
+            Rule::HiveName,
+            Above,
+            |tar| tar.file("Hives/Other_Delta", &file(), b""),
+            |tar| {
+                tar.file(
+                    "Hives/SYSTEM_DELTA",
+                    &file(),
+                    &minimal_hive("System_Delta", true),
+                )
+            },
+        ),
+        row(
+            Rule::HiveEmpty,
+            Above,
+            |tar| tar.file("Hives/Sam_Delta", &file(), b""),
+            |tar| tar.file("Hives/Sam_Delta", &file(), &minimal_hive("Sam_Delta", true)),
+        ),
+        row(
+            Rule::HiveMalformed,
+            Above,
+            |tar| tar.file("Hives/Sam_Delta", &file(), &[7; 8192]),
+            |tar| tar.file("Files/Sam_Delta", &file(), &[7; 8192]),
+        ),
+        row(
+            Rule::HiveUnfinished,
+            Above,
+            |tar| {
+                let mut hive = minimal_hive("Sam_Delta", true);
+                // The second sequence number, and what that makes of the checksum.
+                hive[8] ^= 3;
+                hive[508] ^= 3;
+                tar.file("Hives/Sam_Delta", &file(), &hive)
+            },
+            |tar| tar.file("Hives/Sam_Delta", &file(), &minimal_hive("Sam_Delta", true)),
+        ),
+        row(
+            Rule::UtilityVmName,
+            Base,
+            |tar| {
+                vm(tar)?;
+                tar.file("UtilityVM/other", &file(), b"")
+            },
+            |tar| {
+                vm(tar)?;
+                tar.file("UtilityVM/Files/other", &file(), b"")
+            },
+        ),
+        row(
+            Rule::UtilityVmKind,
+            Base,
+            |tar| tar.file("UtilityVM", &file(), b""),
+            vm,
+        ),
+        row(
+            Rule::LinkTargetInvalid,
+            Above,
+            |tar| tar.hard_link("Files/a", "/Files/old.txt", &file()),
+            |tar| {
+                tar.file("Files/b", &file(), b"")?;
+                tar.hard_link("Files/a", "Files/b", &file())
+            },
+        ),
+        row(
+            Rule::LinkOutside,
+            Base,
+            |tar| {
+                vm(tar)?;
+                tar.hard_link("Files/a", crate::BCD, &file())
+            },
+            |tar| {
+                vm(tar)?;
+                tar.hard_link("UtilityVM/Files/a", crate::BCD, &file())
+            },
+        ),
+        row(
+            Rule::WhiteoutName,
+            Above,
+            |tar| tar.file("Files/.wh.d/x", &file(), b""),
+            |tar| tar.whiteout("Files/old.txt"),
+        ),
+        row(
+            Rule::WhiteoutOpaque,
+            Above,
+            |tar| {
+                tar.directory("Files/dir", &directory())?;
+                tar.opaque("Files/dir")
+            },
+            |tar| {
+                tar.directory("Files/dir", &directory())?;
+                tar.whiteout("Files/dir/in.txt")
+            },
+        ),
+    ]
+}
+
+/// Its hole is what makes it large, which is another rule.
+#[test]
+fn a_file_of_8_gib_is_large() {
+    let of = |size: u64| {
+        let mut meta = file();
+        meta.records
+            .push(("GNU.sparse.map".to_owned(), b"0,4".to_vec()));
+        let size = size.to_string().into_bytes();
+        meta.records.push(("GNU.sparse.size".to_owned(), size));
+        let mut tar = layergen::TarBuilder::new(Vec::new());
+        crate::base(&mut tar).expect("memory");
+        tar.file("Files/large", &meta, b"four").expect("memory");
+        crate::check(Base, tar.finish().expect("memory"))
+    };
+    let broken = |size| crate::broken(&of(size)).into_iter().collect::<Vec<_>>();
+    assert_eq!(broken(8 << 30), ["large-file", "tar-sparse"]);
+    assert_eq!(broken((8 << 30) - 1), ["tar-sparse"]);
+}

@@ -1,0 +1,234 @@
+//! `validate`: for every rule a layer that breaks only it, and a near miss that breaks none.
+
+mod bytes;
+mod entries;
+mod peers;
+mod properties;
+mod rows;
+mod sources;
+mod whole;
+
+use std::collections::BTreeSet;
+use std::io::Cursor;
+use std::path::PathBuf;
+
+use layergen::{Meta, TarBuilder, minimal_hive, standard_descriptors};
+use tempfile::TempDir;
+use wclayer::chain::{self, OpenOptions};
+use wclayer::validate::{Report, Rule, validate_tar};
+
+type Tar = TarBuilder<Vec<u8>>;
+type Build = fn(&mut Tar) -> std::io::Result<()>;
+
+const HIVES: [&str; 5] = ["DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM"];
+const BCD: &str = "UtilityVM/Files/EFI/Microsoft/Boot/BCD";
+
+/// What a layer has before what a test adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// Nothing, and it has no parents.
+    Nothing,
+    /// What a base layer needs.
+    Base,
+    /// Nothing, on top of a base layer.
+    Bare,
+    /// What a layer needs on top of a base layer, which has `Files/old.txt` and `Files/dir`.
+    Above,
+    /// The same on top of a base layer with a utility VM.
+    AboveVm,
+}
+
+fn directory() -> Meta {
+    Meta {
+        security_descriptor: standard_descriptors().pop(),
+        ..Meta::with_attributes(0x10)
+    }
+}
+
+fn file() -> Meta {
+    Meta {
+        security_descriptor: standard_descriptors().into_iter().next(),
+        ..Meta::with_attributes(0x20)
+    }
+}
+
+fn link() -> Meta {
+    Meta {
+        attributes: Some(0x420),
+        ..file()
+    }
+}
+
+/// A file's metadata with one more record.
+fn with(key: &str, value: &[u8]) -> Meta {
+    let mut meta = file();
+    meta.records.push((key.to_owned(), value.to_vec()));
+    meta
+}
+
+/// A file's metadata with this descriptor.
+fn secured(descriptor: &[u8]) -> Meta {
+    Meta {
+        security_descriptor: Some(descriptor.to_vec()),
+        ..file()
+    }
+}
+
+fn base(tar: &mut Tar) -> std::io::Result<()> {
+    for path in [
+        "",
+        "/Windows",
+        "/Windows/System32",
+        "/Windows/System32/config",
+    ] {
+        tar.directory(&format!("Files{path}"), &directory())?;
+    }
+    for hive in HIVES {
+        let path = format!("Files/Windows/System32/config/{hive}");
+        tar.file(&path, &file(), &minimal_hive(hive, false))?;
+    }
+    Ok(())
+}
+
+fn vm(tar: &mut Tar) -> std::io::Result<()> {
+    for path in [
+        "",
+        "/Files",
+        "/Files/EFI",
+        "/Files/EFI/Microsoft",
+        "/Files/EFI/Microsoft/Boot",
+    ] {
+        tar.directory(&format!("UtilityVM{path}"), &directory())?;
+    }
+    tar.file(BCD, &file(), &minimal_hive("BCD", false))
+}
+
+fn parent(tar: &mut Tar, has_vm: bool) -> std::io::Result<()> {
+    base(tar)?;
+    tar.file("Files/old.txt", &file(), b"old")?;
+    tar.directory("Files/dir", &directory())?;
+    tar.file("Files/dir/in.txt", &file(), b"in")?;
+    match has_vm {
+        true => vm(tar),
+        false => Ok(()),
+    }
+}
+
+/// Makes a tar.
+fn tar(start: Start, build: Build) -> Vec<u8> {
+    let mut tar = TarBuilder::new(Vec::new());
+    let above = |tar: &mut Tar| {
+        tar.directory("Files", &directory())?;
+        tar.directory("Hives", &directory())
+    };
+    match start {
+        Start::Nothing | Start::Bare => Ok(()),
+        Start::Base => base(&mut tar),
+        Start::Above | Start::AboveVm => above(&mut tar),
+    }
+    .and_then(|()| build(&mut tar))
+    .expect("memory");
+    tar.finish().expect("memory")
+}
+
+/// The parents of a layer with this start, in a folder that goes away with them.
+fn parents(start: Start) -> Option<(chain::View, TempDir, PathBuf)> {
+    let has_vm = match start {
+        Start::Nothing | Start::Base => return None,
+        Start::Bare | Start::Above => false,
+        Start::AboveVm => true,
+    };
+    let mut builder = TarBuilder::new(Vec::new());
+    parent(&mut builder, has_vm).expect("memory");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("base.tar");
+    std::fs::write(&path, builder.finish().expect("memory")).expect("free");
+    let view = chain::open(&path, &OpenOptions::default(), &()).expect("a layer");
+    Some((view, folder, path))
+}
+
+fn check(start: Start, tar: Vec<u8>) -> Report {
+    let parents = parents(start);
+    let view = parents.as_ref().map(|(view, ..)| view);
+    validate_tar(Cursor::new(tar), view, 3, &()).expect("it can be read")
+}
+
+fn broken(report: &Report) -> BTreeSet<&'static str> {
+    report.rules.keys().map(|rule| rule.info().id).collect()
+}
+
+/// A rule, a layer that breaks only it, and one that is nearly the same and breaks none.
+struct Row {
+    rule: Rule,
+    start: Start,
+    breaks: Build,
+    keeps: Build,
+}
+
+#[test]
+fn every_rule_is_broken_alone_and_kept_by_a_near_miss() {
+    let mut seen: BTreeSet<Rule> = bytes::RULES.iter().copied().collect();
+    // `a_file_of_8_gib_is_large`
+    seen.insert(Rule::LargeFile);
+    for row in rows::rows() {
+        let id = row.rule.info().id;
+        let report = check(row.start, tar(row.start, row.breaks));
+        assert_eq!(broken(&report), [id].into(), "{id} is broken: {report:#?}");
+        let report = check(row.start, tar(row.start, row.keeps));
+        assert_eq!(broken(&report), [].into(), "{id} is kept: {report:#?}");
+        assert!(seen.insert(row.rule), "{id} has one row");
+    }
+    for rule in Rule::ALL {
+        assert!(seen.contains(rule), "{} has no row", rule.info().id);
+    }
+}
+
+#[test]
+fn what_the_rows_start_from_breaks_no_rule() {
+    for start in [Start::Base, Start::Above, Start::AboveVm] {
+        let report = check(start, tar(start, |_| Ok(())));
+        assert_eq!(broken(&report), [].into(), "{start:?}");
+        assert!(report.is_complete);
+    }
+}
+
+#[test]
+fn a_finding_names_the_entry_and_its_byte() {
+    let bytes = tar(Start::Above, |tar| {
+        tar.file("Files/a", &file(), b"")?;
+        tar.file("Files/nul", &file(), b"")
+    });
+    let at = bytes
+        .windows(9)
+        .rposition(|name| name == b"Files/nul")
+        .expect("it is there");
+    let report = check(Start::Above, bytes);
+    let found = &report.rules[&Rule::PathReservedName].first[0];
+    assert_eq!(found.entry, "Files/nul");
+    // The header is the second: the extended one and its records come first.
+    assert!(
+        found
+            .offset
+            .is_some_and(|offset| offset + 1024 == at as u64),
+        "{found:?} {at}"
+    );
+}
+
+#[test]
+fn the_pass_goes_on_behind_what_is_wrong_and_counts_all_of_it() {
+    let bytes = tar(Start::Above, |tar| {
+        for number in 0..7 {
+            tar.file(&format!("Files/..{number}/../x"), &file(), b"content")?;
+        }
+        tar.file("Files/bad", &with("MSWINDOWS.fileattr", b"x"), b"")?;
+        tar.raw_entry("Files/device", b'3', &[], b"")
+    });
+    let report = check(Start::Above, bytes);
+    assert_eq!(
+        broken(&report),
+        ["path-parent", "tar-entry-type", "tar-record"].into()
+    );
+    let found = &report.rules[&Rule::PathParent];
+    assert_eq!((found.count, found.first.len()), (7, 3));
+    assert_eq!(report.entries, 11);
+}

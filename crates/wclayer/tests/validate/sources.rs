@@ -1,0 +1,105 @@
+//! The kinds of layers that can be checked: all say the same.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use wclayer::portable::{self, ImportOptions};
+use wclayer::validate::{Report, ValidateOptions, validate};
+use wclayer::{ErrorKind, ParentChain};
+
+use crate::{Start, broken, file, parents, tar};
+
+fn layer() -> Vec<u8> {
+    tar(Start::Above, |tar| {
+        tar.file("Files/nul", &file(), b"data")?;
+        tar.whiteout("Files/nothing")
+    })
+}
+
+const EXPECTED: [&str; 2] = ["path-reserved-name", "whiteout-of-nothing"];
+
+fn check(layer: &Path, parents: &[&Path]) -> Report {
+    let options = ValidateOptions {
+        parents: ParentChain::from_nearest_first(parents.iter().copied()),
+        ..ValidateOptions::default()
+    };
+    validate(layer, &options, &()).expect("a layer")
+}
+
+fn import(tar: &Path, place: &Path, parents: &[&Path]) {
+    let options = ImportOptions {
+        parents: ParentChain::from_nearest_first(parents.iter().copied()),
+        ..ImportOptions::default()
+    };
+    let tar = Cursor::new(std::fs::read(tar).expect("it is there"));
+    portable::import(tar, place, &options, &()).expect("a layer");
+}
+
+#[test]
+fn a_tar_and_a_portable_layer_say_the_same_and_the_latter_knows_its_parents() {
+    let (_, folder, base) = parents(Start::Above).expect("it has some");
+    let (app, portable, below) = (
+        folder.path().join("app.tar"),
+        folder.path().join("app"),
+        folder.path().join("base"),
+    );
+    std::fs::write(&app, layer()).expect("free");
+    import(&base, &below, &[]);
+    import(&app, &portable, &[&below]);
+    let reports = [
+        check(&app, &[&base]),
+        check(&app, &[&below]),
+        check(&portable, &[]),
+        check(&portable, &[&below]),
+    ];
+    for report in &reports {
+        assert_eq!(broken(report), EXPECTED.into());
+        assert_eq!(report, &reports[0]);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_transport_folder_has_no_offsets() {
+    use wclayer::tar::TarLayerReader;
+    use wclayer::transport::{self, TransportOptions};
+    use wclayer::volume::host::HostVolume;
+
+    let (_, folder, base) = parents(Start::Above).expect("it has some");
+    let place = folder.path().join("transport");
+    let portable = folder.path().join("base");
+    import(&base, &portable, &[]);
+    let options = TransportOptions {
+        parents: ParentChain::from_nearest_first([&portable]),
+        ..TransportOptions::default()
+    };
+    let mut reader = TarLayerReader::new(Cursor::new(layer()));
+    transport::import(&HostVolume::new(), &mut reader, &place, &options, &()).expect("a layer");
+    let report = check(&place, &[&portable]);
+    assert_eq!(broken(&report), EXPECTED.into());
+    assert!(report.is_complete);
+    let findings = report.rules.values().flat_map(|found| &found.first);
+    assert!(findings.into_iter().all(|finding| finding.offset.is_none()));
+}
+
+#[test]
+fn what_is_no_layer_is_an_error() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = ValidateOptions::default();
+    assert!(validate(folder.path(), &options, &()).is_err());
+    let error = validate(folder.path().join("no"), &options, &()).expect_err("nothing is there");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_check_can_be_stopped() {
+    struct Stopped;
+    impl wclayer::Progress for Stopped {
+        fn is_cancelled(&self) -> bool {
+            true
+        }
+    }
+    let tar = Cursor::new(layer());
+    let error = wclayer::validate::validate_tar(tar, None, 1, &Stopped).expect_err("stopped");
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+}
