@@ -30,7 +30,7 @@ def add(target, content):
 
 
 def add_tar(tar):
-    for target in ["tar", "portable_import"]:
+    for target in ["tar", "portable_import", "validate"]:
         add(target, tar)
     add("compression", gzip.compress(tar, mtime=0))
     at = 0

@@ -101,13 +101,13 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         Format::Transport => import_transport::run(arguments, output),
         Format::Windows => import_windows::run(arguments, output),
     };
-    imported.or_else(|error| match &arguments.input {
+    imported.map_err(|error| match &arguments.input {
         Some(input) if is_fault_of(&error, input) => {
             errors::report(&error, output);
             validate::tell_errors(input, &arguments.layers, output);
-            Err(CliError::Told)
+            CliError::Told
         }
-        _ => Err(error),
+        _ => error,
     })
 }
 

@@ -14,3 +14,4 @@ mod signals;
 mod support;
 mod transport;
 mod usage;
+mod validate;

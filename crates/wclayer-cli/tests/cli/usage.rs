@@ -2,7 +2,7 @@
 
 use crate::support::{Workplace, members};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "create",
     "export",
     "import",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 10] = [
     "unmount",
     "completions",
     "man",
+    "validate",
 ];
 
 #[test]

@@ -198,8 +198,9 @@ fn check_hive_name(path: &LayerPath, is_base: bool, add: &mut dyn FnMut(Rule)) {
         let in_hives = |name: &&str| layout::is(path, &format!("{HIVES}/{name}"));
         names.iter().any(in_hives)
     };
-    if !is_known(&layout::HIVE_DELTAS) && !(is_base && is_known(&BASE_HIVE_LINKS)) {
-        add(Rule::HiveName);
+    match is_known(&layout::HIVE_DELTAS) || (is_base && is_known(&BASE_HIVE_LINKS)) {
+        true => {}
+        false => add(Rule::HiveName),
     }
 }
 

@@ -1,0 +1,181 @@
+//! `validate`: what people and programs are told of a layer, and of a failed import.
+
+use layergen::{Meta, TarBuilder};
+use serde_json::json;
+
+use crate::support::{Workplace, members, sample};
+
+/// A layer with an error, a warning and a name that would clear the screen.
+fn bad() -> Vec<u8> {
+    let mut tar = TarBuilder::new(Vec::new());
+    let plain = Meta {
+        sddl: Some("O:SYG:SYD:(A;;FA;;;WD)".to_owned()),
+        ..Meta::with_attributes(0x20)
+    };
+    tar.directory("Files", &Meta::with_attributes(0x10))
+        .expect("memory");
+    tar.directory("Hives", &Meta::with_attributes(0x10))
+        .expect("memory");
+    tar.file("Files/nul", &plain, b"").expect("memory");
+    tar.file("Files/Com1.txt", &plain, b"").expect("memory");
+    tar.file("Files/../\u{1b}[2J", &plain, b"").expect("memory");
+    tar.finish().expect("memory")
+}
+
+const SHOWN: &str = r#"error path-parent
+  A name holds `..`.
+  What happens: The import fails: it would lead out of the layer.
+  Fix: Write the name without `..`.
+    0x1800  Files/../\u{1b}[2J  the name is not a path of a layer: the path holds a `..` component
+
+error path-character
+  A name holds a character that NTFS does not take: `"*<>?|`, or a control character.
+  What happens: The import to Windows fails: 0x7b (0xc0000033).
+  Fix: Rename the file.
+    0x1800  Files/../\u{1b}[2J  `\u{1b}[2J`
+
+warning path-reserved-name (2 times)
+  A name is that of a device: `NUL`, `CON`, `COM1`, …, with or without an extension.
+  What happens: It is imported, but most programs in the container open the device in its place.
+  Fix: Rename the file.
+     0xc00  Files/nul       `nul`
+    0x1200  Files/Com1.txt  `Com1.txt`
+
+`bad.tar`: 2 errors, 2 warnings, 0 notes in 5 entries, on top of 1 layer
+"#;
+
+#[test]
+fn people_get_findings_by_rule_and_a_summary() {
+    let work = Workplace::new();
+    work.write("bad.tar", &bad());
+    let run = work.run(&["validate", "-l", &sample("base.tar.gz"), "bad.tar"]);
+    assert_eq!((run.code, &run.stderr[..]), (Some(1), ""));
+    assert_eq!(run.text(), SHOWN);
+}
+
+#[test]
+fn programs_get_one_object_of_the_documented_shape() {
+    let work = Workplace::new();
+    work.write("bad.tar", &bad());
+    let run = work.run(&[
+        "validate",
+        "--json",
+        "-l",
+        &sample("base.tar.gz"),
+        "bad.tar",
+    ]);
+    assert_eq!(run.code, Some(1));
+    let json = run.json();
+    assert_eq!(
+        members(&json),
+        [
+            "complete", "entries", "errors", "notes", "parents", "path", "rules", "warnings"
+        ]
+    );
+    for (member, value) in [("errors", 2), ("warnings", 2), ("notes", 0), ("entries", 5)] {
+        assert_eq!(json[member], value, "{member}");
+    }
+    let rule = &json["rules"][0];
+    assert_eq!(
+        members(rule),
+        [
+            "count", "effect", "findings", "fix", "id", "severity", "title"
+        ]
+    );
+    let last = json["rules"]
+        .as_array()
+        .expect("rules")
+        .last()
+        .expect("one");
+    assert_eq!(
+        (&last["id"], &last["count"]),
+        (&json!("path-reserved-name"), &json!(2))
+    );
+    assert_eq!(last["findings"][0]["entry"], "Files/nul");
+    assert_eq!(members(&last["findings"][0]), ["detail", "entry", "offset"]);
+}
+
+#[test]
+fn warnings_count_when_they_are_denied() {
+    let work = Workplace::new();
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    let chain = ["validate", "-l", &base, &app];
+    let run = work.run(&chain).succeeds();
+    assert!(
+        run.text().starts_with("warning whiteout-opaque\n"),
+        "{}",
+        run.text()
+    );
+    let denied = [&chain[..], &["--deny", "warnings"]].concat();
+    assert_eq!(work.run(&denied).code, Some(1));
+    let run = work
+        .run(&["validate", "--deny", "warnings", &base])
+        .succeeds();
+    assert!(
+        run.text().ends_with(", as a base layer\n"),
+        "{}",
+        run.text()
+    );
+}
+
+#[test]
+fn all_shows_what_is_otherwise_counted() {
+    let work = Workplace::new();
+    let mut tar = TarBuilder::new(Vec::new());
+    for number in 0..14 {
+        let name = format!("other{number}");
+        tar.file(&name, &Meta::default(), b"").expect("memory");
+    }
+    work.write("odd.tar", &tar.finish().expect("memory"));
+    let run = work.run(&["validate", "odd.tar"]);
+    assert!(
+        run.text().contains("    and 4 more: --all shows them\n"),
+        "{}",
+        run.text()
+    );
+    assert!(!run.text().contains("other12"));
+    let run = work.run(&["validate", "--all", "odd.tar"]);
+    assert!(run.text().contains("other12") && !run.text().contains("more:"));
+}
+
+#[test]
+fn rules_are_explained() {
+    let work = Workplace::new();
+    let run = work
+        .run(&["validate", "--explain", "hive-empty"])
+        .succeeds();
+    assert!(
+        run.text()
+            .starts_with("error hive-empty\n  A registry hive has no bytes.\n")
+    );
+    assert!(run.text().contains("0x3f1"));
+    let all = work
+        .run(&["validate", "--explain", "all", "--json"])
+        .succeeds()
+        .json();
+    assert!(
+        all["rules"]
+            .as_array()
+            .is_some_and(|rules| rules.len() > 50)
+    );
+    let run = work
+        .run(&["validate", "--explain", "no-such-rule"])
+        .was_wrong_usage();
+    assert!(run.stderr.contains("parent-missing"), "{}", run.stderr);
+    work.run(&["validate"]).was_wrong_usage();
+}
+
+#[test]
+fn a_failed_import_of_a_file_shows_all_that_is_wrong() {
+    let work = Workplace::new();
+    work.write("bad.tar", &bad());
+    let run = work
+        .run(&["import", "-i", "bad.tar", "layer"])
+        .fails("`wclayer validate` finds 7 errors:\n  path-parent: `Files/../");
+    assert!(!run.stderr.contains('\u{1b}'), "{}", run.stderr);
+    // From a pipe there is nothing to read again.
+    let run = work
+        .run_with_input(&["import", "layer"], &bad())
+        .fails("..");
+    assert!(!run.stderr.contains("validate"), "{}", run.stderr);
+}
