@@ -1,9 +1,9 @@
 //! The index of a layer tar: what is in it, and where.
 //!
 //! An SQLite database with one row an entry, one a stream, and each security descriptor once.
-//! [`IndexBuilder`] writes it while a tar passes by, without keeping anything per entry in
+//! `IndexBuilder` writes it while a tar passes by, without keeping anything per entry in
 //! memory; [`Index`] answers questions about one path or one directory by key, without reading the
-//! rest. [`IndexedLayer`] joins an index with its tar into a layer of a chain. Paths are found by a 64-bit key of their upper-cased form, and compared in full after.
+//! rest. `IndexedLayer` joins an index with its tar into a layer of a chain. Paths are found by a 64-bit key of their upper-cased form, and compared in full after.
 
 mod backup_stream;
 mod build;

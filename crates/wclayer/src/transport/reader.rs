@@ -49,7 +49,7 @@ impl<R: Root> TransportReader<R> {
     ///
     /// # Errors
     ///
-    /// [`TransportError`] when it is no transport folder; [`Error::Io`].
+    /// [`TransportError`](super::TransportError) when it is no transport folder; [`Error::Io`](crate::Error::Io).
     pub fn new(root: R) -> Result<Self> {
         let (entries, tombstones) = Entries::open(root)?;
         let mut removals: HashMap<_, Vec<_>> = HashMap::new();
