@@ -17,7 +17,8 @@ use clap::{
 };
 
 use crate::commands::{
-    completions, create, export, import, info, makebaselayer, man, mount, remove, unmount, validate,
+    completions, create, diff, export, import, info, makebaselayer, man, mount, remove, squash,
+    unmount, validate,
 };
 use crate::errors::{FAILED, WRONG_USAGE};
 use crate::output;
@@ -66,12 +67,14 @@ pub(crate) struct GlobalOptions {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Create(create::Arguments),
+    Diff(diff::Arguments),
     Export(export::Arguments),
     Import(import::Arguments),
     Info(info::Arguments),
     Makebaselayer(makebaselayer::Arguments),
     Mount(mount::Arguments),
     Remove(remove::Arguments),
+    Squash(squash::Arguments),
     Unmount(unmount::Arguments),
     Validate(validate::Arguments),
     Completions(completions::Arguments),
@@ -83,12 +86,14 @@ impl Command {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Create(arguments) => arguments.json,
+            Self::Diff(arguments) => arguments.json,
             Self::Export(arguments) => arguments.json,
             Self::Import(arguments) => arguments.json,
             Self::Info(arguments) => arguments.json,
             Self::Makebaselayer(arguments) => arguments.json,
             Self::Mount(arguments) => arguments.json,
             Self::Remove(arguments) => arguments.json,
+            Self::Squash(arguments) => arguments.json,
             Self::Unmount(arguments) => arguments.json,
             Self::Validate(arguments) => arguments.json,
             _ => false,

@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use wclayer::ErrorKind;
 
+use crate::escape::escaped;
 use crate::output::{self, Output};
 
 /// The exit code of a command that failed.
@@ -33,6 +34,30 @@ pub(crate) enum CliError {
     /// Only transport folders can be given empty hives.
     #[error("--hives goes with --format transport only")]
     HivesElsewhere,
+    /// There is nothing at a path.
+    #[error("there is no `{}` in `{}`", escaped(path), layer.display())]
+    NoEntry {
+        /// The path inside the layer.
+        path: String,
+        /// The layer.
+        layer: PathBuf,
+        /// Whether links were followed.
+        followed: bool,
+    },
+    /// A link leads out of the layer.
+    #[error("`{}` leads out of the layer, to `{}`", escaped(link), escaped(target))]
+    LinkOutside {
+        /// The link.
+        link: String,
+        /// Where it leads.
+        target: String,
+    },
+    /// Links lead in a circle.
+    #[error("the links at `{}` lead in a circle", escaped(path))]
+    LinkLoop {
+        /// The path inside the layer.
+        path: String,
+    },
     /// A tar would go to a terminal.
     #[error("a layer tar is not written to a terminal")]
     OutputIsTerminal,
@@ -61,6 +86,9 @@ impl CliError {
             | Self::HivesElsewhere
             | Self::OutputIsTerminal
             | Self::InputIsTerminal => ErrorKind::InvalidInput,
+            Self::NoEntry { .. } | Self::LinkOutside { .. } | Self::LinkLoop { .. } => {
+                ErrorKind::InvalidInput
+            }
             Self::Told => ErrorKind::InvalidLayer,
             Self::Stdout(_) | Self::Signals(_) => ErrorKind::Io,
         }
@@ -78,6 +106,9 @@ impl CliError {
             Self::HivesElsewhere => "Leave it out: other formats need no empty hives.",
             Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
+            Self::NoEntry { followed: true, .. } => "A symbolic link or junction led there.",
+            Self::NoEntry { .. } => "Paths begin with `Files`, `Hives` or `UtilityVM`.",
+            Self::LinkOutside { .. } | Self::LinkLoop { .. } => return None,
             Self::Told | Self::Stdout(_) | Self::Signals(_) => return None,
         };
         Some(hint.to_owned())

@@ -7,6 +7,7 @@
 mod cli;
 mod commands;
 mod errors;
+mod escape;
 mod layer_view;
 mod output;
 mod progress;

@@ -91,6 +91,9 @@ pub enum Error {
         /// Where the layer is.
         place: PathBuf,
     },
+    /// A chain has nothing on top of its base layer.
+    #[error("the chain has no layer on top of its base")]
+    OnlyBase,
     /// A file or folder is no layer of any kind that can be read.
     #[error("`{}` is no layer", place.display())]
     NoLayer {
@@ -174,7 +177,9 @@ impl Error {
             Self::Portable(error) => error.kind(),
             Self::Hcs(error) => error.kind(),
             Self::Transport(error) => error.kind(),
-            Self::Path { .. } | Self::NoCurrentFile | Self::AfterError => ErrorKind::InvalidInput,
+            Self::Path { .. } | Self::OnlyBase | Self::NoCurrentFile | Self::AfterError => {
+                ErrorKind::InvalidInput
+            }
             Self::NoStream { .. } | Self::NotInLayer { .. } | Self::NoLayer { .. } => {
                 ErrorKind::NotFound
             }

@@ -9,6 +9,7 @@
 //! - [`portable`]: a layer as a folder on any host: the tar verbatim, an index beside it;
 //! - [`hcs`]: layers of the Host Compute Service of Windows;
 //! - [`transport`]: the folders in which Windows takes layers in and gives them out;
+//! - [`diff`]: what differs between two chains, [`squash`]: a chain made into one layer;
 //! - [`validate`]: why a layer will not import, or misbehave;
 //! - [`volume`]: the disks that folders of layers lie on;
 //! - [`path`], [`chain`], [`digest`], [`compression`], [`layout`]: the parts all of these share.
@@ -27,6 +28,7 @@
 
 pub mod chain;
 pub mod compression;
+pub mod diff;
 pub mod digest;
 pub mod error;
 pub mod hcs;
@@ -37,6 +39,7 @@ mod lock;
 pub mod path;
 mod pipeline;
 pub mod portable;
+pub mod squash;
 pub mod tar;
 pub mod transport;
 pub mod validate;

@@ -47,12 +47,8 @@ pub(crate) struct Arguments {
     /// Output layer tar [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-    /// Compress the output with gzip
-    #[arg(short = 'z', long, conflicts_with = "compress")]
-    gzip: bool,
-    /// Compress the output: gzip, zstd or none, with a level after a colon, such as `zstd:19`
-    #[arg(long, value_name = "METHOD[:LEVEL]")]
-    compress: Option<CompressionSpec>,
+    #[command(flatten)]
+    pub(super) compress: CompressOptions,
     /// Print one JSON object; needs --output
     #[arg(long, requires = "output")]
     pub(crate) json: bool,
@@ -63,7 +59,18 @@ pub(crate) struct Arguments {
     pub(super) host: HostComputeOptions,
 }
 
-impl Arguments {
+/// How a tar is to be compressed.
+#[derive(Debug, Args)]
+pub(super) struct CompressOptions {
+    /// Compress the output with gzip
+    #[arg(short = 'z', long, conflicts_with = "compress")]
+    gzip: bool,
+    /// Compress the output: gzip, zstd or none, with a level after a colon, such as `zstd:19`
+    #[arg(long, value_name = "METHOD[:LEVEL]")]
+    compress: Option<CompressionSpec>,
+}
+
+impl CompressOptions {
     /// Returns how the tar is to be compressed.
     pub(super) fn compression(&self) -> CompressionSpec {
         match (self.compress, self.gzip) {
@@ -109,7 +116,7 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
     layer.check_parents(&ParentChain::from_nearest_first(&arguments.layers))?;
     let cancelled = signals::watch()?;
     let target = Target::open(arguments.output.as_deref())?;
-    let compression = arguments.compression();
+    let compression = arguments.compress.compression();
     let tar_size = layer.descriptor().tar_size;
     output.step(format_args!(
         "reading {}, {} of tar",
@@ -129,7 +136,8 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
     }
     drop(progress);
     target.commit()?;
-    show(arguments, &exported, started.elapsed(), output)
+    let (path, file) = (&arguments.path, arguments.output.as_deref());
+    show("Exported", path, file, &exported, started.elapsed(), output)
 }
 
 /// Where the tar goes.
@@ -232,13 +240,16 @@ fn unbuffered_stdout() -> io::Result<File> {
     own.map(File::from)
 }
 
+/// Prints what was written: with the JSON of `export`.
 pub(super) fn show(
-    arguments: &Arguments,
+    title: &str,
+    path: &Path,
+    file: Option<&Path>,
     exported: &LayerBlob,
     taken: Duration,
     output: &Output,
 ) -> Result<(), CliError> {
-    let mut summary = Summary::new(format!("Exported `{}`", arguments.path.display()));
+    let mut summary = Summary::new(format!("{title} `{}`", path.display()));
     summary.row("DiffID", exported.diff_id);
     summary.row("digest", exported.digest);
     summary.row("tar size", units::size(exported.tar_size));
@@ -247,7 +258,7 @@ pub(super) fn show(
         format!("{} ({})", units::size(exported.size), exported.compression),
     );
     summary.row("time", units::time_and_rate(exported.tar_size, taken));
-    let Some(file) = &arguments.output else {
+    let Some(file) = file else {
         if output.is_verbose() {
             output.aside(&summary);
         }
@@ -258,7 +269,7 @@ pub(super) fn show(
         return Ok(());
     }
     let json = ExportJson {
-        path: layer_view::absolute(&arguments.path),
+        path: layer_view::absolute(path),
         output: layer_view::absolute(file),
         diff_id: exported.diff_id,
         tar_size: exported.tar_size,

@@ -25,16 +25,17 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     output.step(format_args!(
         "writing {}, compression {}",
         target.name(),
-        arguments.compression().method
+        arguments.compress.compression().method
     ));
     let progress = Bar::start(output, None, cancelled);
     let started = Instant::now();
-    let writer = BlobWriter::new(target.file(), arguments.compression())?;
+    let writer = BlobWriter::new(target.file(), arguments.compress.compression())?;
     let blob = hcs::export(&host, &layer, &parents, writer, &progress)?;
     if progress.is_cancelled() {
         return Err(wclayer::Error::Cancelled.into());
     }
     drop(progress);
     target.commit()?;
-    show(arguments, &blob, started.elapsed(), output)
+    let (path, file) = (&arguments.path, arguments.output.as_deref());
+    show("Exported", path, file, &blob, started.elapsed(), output)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod create;
+pub(crate) mod diff;
 pub(crate) mod export;
 mod export_transport;
 mod export_windows;
@@ -16,8 +17,10 @@ pub(crate) mod makebaselayer;
 pub(crate) mod man;
 pub(crate) mod mount;
 pub(crate) mod remove;
+pub(crate) mod squash;
 pub(crate) mod unmount;
 pub(crate) mod validate;
+mod view_options;
 
 use crate::cli::Command;
 use crate::errors::CliError;
@@ -27,12 +30,14 @@ use crate::output::Output;
 pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
     match command {
         Command::Create(arguments) => create::run(&arguments, output),
+        Command::Diff(arguments) => diff::run(&arguments, output),
         Command::Export(arguments) => export::run(&arguments, output),
         Command::Import(arguments) => import::run(&arguments, output),
         Command::Info(arguments) => info::run(&arguments, output),
         Command::Makebaselayer(arguments) => makebaselayer::run(&arguments, output),
         Command::Mount(arguments) => mount::run(&arguments, output),
         Command::Remove(arguments) => remove::run(&arguments, output),
+        Command::Squash(arguments) => squash::run(&arguments, output),
         Command::Unmount(arguments) => unmount::run(&arguments, output),
         Command::Validate(arguments) => validate::run(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -4,13 +4,13 @@
 //! something of it, and what they say is merged by the rules in `merge`. Nothing is kept but the
 //! open layers, so that a view costs no memory for what is not looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::Path;
 
 use ntmeta::{FileAttributes, FileBasicInfo, ReparsePoint};
 
-use super::layer::{BackupStream, ChainLayer, Details, Item, Removed, Slot};
+use super::layer::{BackupStream, ChainLayer, Details, Item, ItemId, Removed, Slot};
 use super::links;
 use super::merge::{Merged, merge};
 use super::reader::ViewReader;
@@ -309,6 +309,11 @@ impl View {
             }
         }
         Ok(Resolved::Loop)
+    }
+
+    /// Returns the files that hard links of the layers in sight name, none of them with a name yet.
+    pub(crate) fn linked_files(&self) -> Result<HashMap<(usize, ItemId), Option<LayerPath>>> {
+        links::linked_files(self)
     }
 
     /// Reads the view as a layer, sorted by path: what `paths` name with all that is below, and

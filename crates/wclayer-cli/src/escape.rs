@@ -1,0 +1,50 @@
+//! Names from a layer, made safe for a terminal.
+
+use std::borrow::Cow;
+
+/// Writes control characters, line breaks and marks that turn the direction of text as `\u{…}`:
+/// a name in a layer must not command the terminal. Names hold no `\`, so that this is reversible.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        match is_unsafe(character) {
+            true => safe.extend(character.escape_unicode()),
+            false => safe.push(character),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn nothing_that_commands_a_terminal_is_left() {
+        for (text, safe) in [
+            ("plain ä 文", "plain ä 文"),
+            ("a\x1b[2Jb", "a\\u{1b}[2Jb"),
+            ("a\nb\r\t", "a\\u{a}b\\u{d}\\u{9}"),
+            ("\u{9b}31m\u{7f}", "\\u{9b}31m\\u{7f}"),
+            ("exe\u{202e}txt", "exe\\u{202e}txt"),
+        ] {
+            assert_eq!(escaped(text), safe);
+        }
+    }
+}

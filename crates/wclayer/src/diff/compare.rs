@@ -1,0 +1,326 @@
+//! In what two entries of one path differ.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use ntmeta::security::{AclSlot, ControlFlags};
+use ntmeta::{SecurityDescriptor, ea, wide};
+
+use super::{Aspect, DiffOptions, Difference};
+use crate::chain::{Details, Node, NodeKind, StreamDetails, View};
+use crate::digest::{Digest, Hashing};
+use crate::error::{Error, Result};
+use crate::hub::Progress;
+use crate::path::LayerPath;
+
+/// Size of the pieces in which content is read, in bytes.
+const PIECE: usize = 256 * 1024;
+
+/// An entry of one of the views.
+pub(super) struct Side<'a> {
+    pub(super) view: &'a View,
+    pub(super) node: &'a Node,
+    /// The first of the file's names, where that is another.
+    pub(super) first_name: Option<LayerPath>,
+}
+
+/// Two entries of one path.
+pub(super) struct Comparison<'a> {
+    pub(super) left: Side<'a>,
+    pub(super) right: Side<'a>,
+    pub(super) options: &'a DiffOptions,
+    pub(super) progress: &'a dyn Progress,
+}
+
+impl Comparison<'_> {
+    /// Returns all differences that count.
+    pub(super) fn differences(&self) -> Result<Vec<Difference>> {
+        let mut found = Vec::new();
+        let (left, right) = (self.left.node, self.right.node);
+        let kind = |node: &Node| Some(kind(node).to_owned());
+        self.tell(&mut found, Aspect::Kind, kind(left), kind(right));
+        let name = |node: &Node| Some(wide::display(node.path.file_name()).into_owned());
+        self.tell(&mut found, Aspect::Name, name(left), name(right));
+        self.times_and_attributes(&mut found);
+        let details = (
+            self.left.view.details(left)?,
+            self.right.view.details(right)?,
+        );
+        self.streams(&details.0, &details.1, &mut found)?;
+        self.security(&details.0, &details.1, &mut found);
+        self.extended_attributes(&details.0, &details.1, &mut found);
+        let bytes = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(hex);
+        let (left_bytes, right_bytes) = (bytes(&details.0.reparse), bytes(&details.1.reparse));
+        self.tell(&mut found, Aspect::Reparse, left_bytes, right_bytes);
+        let other = |details: &Details| details.other_streams.as_deref().map(hex);
+        let (left_other, right_other) = (other(&details.0), other(&details.1));
+        self.tell(&mut found, Aspect::Other, left_other, right_other);
+        let link = |side: &Side<'_>| side.first_name.as_ref().map(ToString::to_string);
+        if self.left.first_name != self.right.first_name {
+            let (left, right) = (link(&self.left), link(&self.right));
+            self.tell(&mut found, Aspect::Links, left, right);
+        }
+        let removed = |node: &Node| node.removed.map(|removed| format!("{removed:?}"));
+        self.tell(&mut found, Aspect::Removal, removed(left), removed(right));
+        found.sort_by(|a, b| (a.aspect, &a.name).cmp(&(b.aspect, &b.name)));
+        Ok(found)
+    }
+
+    fn counts(&self, aspect: Aspect) -> bool {
+        !self.options.ignore.contains(&aspect)
+    }
+
+    fn tell(
+        &self,
+        found: &mut Vec<Difference>,
+        aspect: Aspect,
+        left: Option<String>,
+        right: Option<String>,
+    ) {
+        if left != right && self.counts(aspect) {
+            found.push(Difference {
+                aspect,
+                name: None,
+                left,
+                right,
+            });
+        }
+    }
+
+    fn times_and_attributes(&self, found: &mut Vec<Difference>) {
+        let (left, right) = (self.left.node, self.right.node);
+        let attributes = |node: &Node| Some(node.attributes().to_string());
+        self.tell(
+            found,
+            Aspect::Attributes,
+            attributes(left),
+            attributes(right),
+        );
+        for aspect in [
+            Aspect::CreationTime,
+            Aspect::LastAccessTime,
+            Aspect::LastWriteTime,
+            Aspect::ChangeTime,
+        ] {
+            let time = |node: &Node| {
+                node.basic_info().map(|info| match aspect {
+                    Aspect::CreationTime => info.creation_time.to_string(),
+                    Aspect::LastAccessTime => info.last_access_time.to_string(),
+                    Aspect::LastWriteTime => info.last_write_time.to_string(),
+                    _ => info.change_time.to_string(),
+                })
+            };
+            self.tell(found, aspect, time(left), time(right));
+        }
+    }
+
+    fn streams(&self, left: &Details, right: &Details, found: &mut Vec<Difference>) -> Result<()> {
+        // By folded name; of streams of one name, the last.
+        let mut pairs: BTreeMap<Vec<u16>, [Option<&StreamDetails>; 2]> = BTreeMap::new();
+        for (side, details) in [left, right].into_iter().enumerate() {
+            for stream in &details.streams {
+                pairs.entry(folded(stream)).or_default()[side] = Some(stream);
+            }
+        }
+        for [left, right] in pairs.into_values() {
+            let Some(stream) = left.or(right) else {
+                continue;
+            };
+            let aspect = match stream.name {
+                None => Aspect::Content,
+                Some(_) => Aspect::Stream,
+            };
+            if !self.counts(aspect) {
+                continue;
+            }
+            // A file without data may be told with or without an empty stream.
+            let is_nothing = |stream: Option<&StreamDetails>| stream.is_none_or(|at| at.size == 0);
+            if stream.name.is_none() && is_nothing(left) && is_nothing(right) {
+                continue;
+            }
+            let is_sure = left.map(|at| at.size) != right.map(|at| at.size);
+            let (left, right) = (
+                self.content(&self.left, left, is_sure)?,
+                self.content(&self.right, right, is_sure)?,
+            );
+            if left != right {
+                found.push(Difference {
+                    aspect,
+                    name: stream.name.as_ref().map(ToString::to_string),
+                    left,
+                    right,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns length and hash of a stream; the hash only where it is known, when the lengths
+    /// tell the difference already.
+    fn content(
+        &self,
+        side: &Side<'_>,
+        stream: Option<&StreamDetails>,
+        is_sure: bool,
+    ) -> Result<Option<String>> {
+        let Some(stream) = stream else {
+            return Ok(None);
+        };
+        let digest = match stream.sha256 {
+            Some(digest) => Some(digest),
+            None if is_sure => None,
+            None => Some(self.hash(side, stream)?),
+        };
+        Ok(Some(match digest {
+            Some(digest) => format!("{} bytes {digest}", stream.size),
+            None => format!("{} bytes", stream.size),
+        }))
+    }
+
+    fn hash(&self, side: &Side<'_>, stream: &StreamDetails) -> Result<Digest> {
+        let mut content = side.view.content(side.node, stream.name.as_ref())?;
+        let mut hashing = Hashing::new(std::io::sink());
+        let mut piece = vec![0; PIECE];
+        loop {
+            if self.progress.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let read = content.read(&mut piece).map_err(Error::Input)?;
+            if read == 0 {
+                let (_, digest, _) = hashing.finish();
+                return Ok(digest);
+            }
+            std::io::Write::write_all(&mut hashing, &piece[..read]).map_err(Error::Output)?;
+            self.progress.advance(read as u64);
+        }
+    }
+
+    fn security(&self, left: &Details, right: &Details, found: &mut Vec<Difference>) {
+        if left.security == right.security {
+            return;
+        }
+        let parse =
+            |details: &Details| SecurityDescriptor::parse(details.security.as_deref()?).ok();
+        let (Some(left_parsed), Some(right_parsed)) = (parse(left), parse(right)) else {
+            let text = |details: &Details| {
+                let bytes = details.security.as_deref()?;
+                let parsed = SecurityDescriptor::parse(bytes).ok();
+                Some(parsed.as_ref().map_or_else(|| hex(bytes), sddl))
+            };
+            self.tell(found, Aspect::Security, text(left), text(right));
+            return;
+        };
+        for aspect in [Aspect::Owner, Aspect::Group, Aspect::Dacl, Aspect::Sacl] {
+            let (left, right) = (part(&left_parsed, aspect), part(&right_parsed, aspect));
+            if left != right {
+                let text =
+                    |part: &SecurityDescriptor| Some(sddl(part)).filter(|text| !text.is_empty());
+                let (left, right) = (text(&left), text(&right));
+                if self.counts(aspect) {
+                    found.push(Difference {
+                        aspect,
+                        name: None,
+                        left,
+                        right,
+                    });
+                }
+            }
+        }
+    }
+
+    fn extended_attributes(&self, left: &Details, right: &Details, found: &mut Vec<Difference>) {
+        if left.ea == right.ea || !self.counts(Aspect::Ea) {
+            return;
+        }
+        let mut pairs: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
+        for (side, details) in [left, right].into_iter().enumerate() {
+            let Some(bytes) = &details.ea else { continue };
+            let Ok(attributes) = ea::decode_list(bytes) else {
+                // What is no list is compared as a whole.
+                let text = |details: &Details| details.ea.as_deref().map(hex);
+                return self.tell(found, Aspect::Ea, text(left), text(right));
+            };
+            for attribute in attributes {
+                let name = String::from_utf8_lossy(&attribute.name).into_owned();
+                let value = match attribute.flags {
+                    0 => hex(&attribute.value),
+                    flags => format!("{} flags {flags:#x}", hex(&attribute.value)),
+                };
+                pairs.entry(name).or_default()[side] = Some(value);
+            }
+        }
+        for (name, [left, right]) in pairs {
+            if left != right {
+                found.push(Difference {
+                    aspect: Aspect::Ea,
+                    name: Some(name),
+                    left,
+                    right,
+                });
+            }
+        }
+    }
+}
+
+fn kind(node: &Node) -> &'static str {
+    match node.kind {
+        NodeKind::File => "file",
+        NodeKind::Directory => "directory",
+        NodeKind::Removal => "removal",
+    }
+}
+
+fn folded(stream: &StreamDetails) -> Vec<u16> {
+    let Some(name) = &stream.name else {
+        return Vec::new();
+    };
+    let units = name.to_utf16();
+    units.into_iter().map(ntmeta::upcase::upcase_unit).collect()
+}
+
+/// Returns one part of a descriptor, with the flags that belong to it.
+fn part(descriptor: &SecurityDescriptor, aspect: Aspect) -> SecurityDescriptor {
+    let mut part = SecurityDescriptor::default();
+    let flags = match aspect {
+        Aspect::Owner => {
+            part.owner.clone_from(&descriptor.owner);
+            ControlFlags::OWNER_DEFAULTED
+        }
+        Aspect::Group => {
+            part.group.clone_from(&descriptor.group);
+            ControlFlags::GROUP_DEFAULTED
+        }
+        Aspect::Dacl => {
+            part.dacl.clone_from(&descriptor.dacl);
+            ControlFlags::DACL_DEFAULTED
+                | ControlFlags::DACL_AUTO_INHERIT_REQ
+                | ControlFlags::DACL_AUTO_INHERITED
+                | ControlFlags::DACL_PROTECTED
+        }
+        _ => {
+            part.sacl.clone_from(&descriptor.sacl);
+            ControlFlags::SACL_DEFAULTED
+                | ControlFlags::SACL_AUTO_INHERIT_REQ
+                | ControlFlags::SACL_AUTO_INHERITED
+                | ControlFlags::SACL_PROTECTED
+        }
+    };
+    let is_there = part.owner.is_some()
+        || part.group.is_some()
+        || part.dacl != AclSlot::Absent
+        || part.sacl != AclSlot::Absent;
+    if is_there {
+        part.control |= descriptor.control & flags;
+    }
+    part
+}
+
+fn sddl(descriptor: &SecurityDescriptor) -> String {
+    descriptor
+        .to_sddl()
+        .unwrap_or_else(|error| format!("{error}"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

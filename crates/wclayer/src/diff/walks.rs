@@ -1,0 +1,181 @@
+//! [`Diff`]: two walks side by side.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::compare::{Comparison, Side};
+use super::{Change, DiffOptions};
+use crate::chain::{ItemId, Node, View, Walk};
+use crate::error::{Error, Result};
+use crate::hub::Progress;
+use crate::path::LayerPath;
+
+/// The changes between two views, in the order of paths; made by [`diff`](super::diff).
+pub struct Diff<'a> {
+    left: Half<'a>,
+    right: Half<'a>,
+    options: &'a DiffOptions,
+    progress: &'a dyn Progress,
+    is_over: bool,
+}
+
+/// One of the views.
+struct Half<'a> {
+    view: &'a View,
+    walk: Walk<'a>,
+    next: Option<Node>,
+    /// The files that have several names, each with its first name once that has come.
+    linked: Option<HashMap<(usize, ItemId), Option<LayerPath>>>,
+}
+
+impl<'a> Half<'a> {
+    fn new(view: &'a View) -> Self {
+        Self {
+            view,
+            walk: view.walk(None),
+            next: None,
+            linked: None,
+        }
+    }
+
+    fn fill(&mut self) -> Result<()> {
+        if self.next.is_none() {
+            self.next = self.walk.next().transpose()?;
+        }
+        Ok(())
+    }
+
+    /// Returns the first of a file's names; `None` for that name itself.
+    fn first_name(&mut self, node: &Node) -> Result<Option<LayerPath>> {
+        let Some(item) = &node.item else {
+            return Ok(None);
+        };
+        let linked = match &mut self.linked {
+            Some(linked) => linked,
+            None => self.linked.insert(self.view.linked_files()?),
+        };
+        let Some(first) = linked.get_mut(&(node.layer, item.id)) else {
+            return Ok(None);
+        };
+        if first.is_none() {
+            *first = Some(node.path.clone());
+            return Ok(None);
+        }
+        Ok(first.clone())
+    }
+}
+
+impl<'a> Diff<'a> {
+    pub(super) fn new(
+        left: &'a View,
+        right: &'a View,
+        options: &'a DiffOptions,
+        progress: &'a dyn Progress,
+    ) -> Self {
+        Self {
+            left: Half::new(left),
+            right: Half::new(right),
+            options,
+            progress,
+            is_over: false,
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<Change>> {
+        loop {
+            if self.progress.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            self.left.fill()?;
+            self.right.fill()?;
+            let order = match (&self.left.next, &self.right.next) {
+                (None, None) => return Ok(None),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(left), Some(right)) => walk_order(&left.path, &right.path),
+            };
+            self.progress.entry();
+            let left = self.left.next.take_if(|_| order.is_le());
+            let right = self.right.next.take_if(|_| order.is_ge());
+            match (left, right) {
+                (Some(left), None) => {
+                    self.left.first_name(&left)?;
+                    return Ok(Some(Change::Removed(Box::new(left))));
+                }
+                (None, Some(right)) => {
+                    self.right.first_name(&right)?;
+                    return Ok(Some(Change::Added(Box::new(right))));
+                }
+                (Some(left), Some(right)) => {
+                    if let Some(change) = self.compare(left, right)? {
+                        return Ok(Some(change));
+                    }
+                }
+                (None, None) => return Ok(None),
+            }
+        }
+    }
+
+    fn compare(&mut self, left: Node, right: Node) -> Result<Option<Change>> {
+        let (left_name, right_name) =
+            (self.left.first_name(&left)?, self.right.first_name(&right)?);
+        let comparison = Comparison {
+            left: Side {
+                view: self.left.view,
+                node: &left,
+                first_name: left_name,
+            },
+            right: Side {
+                view: self.right.view,
+                node: &right,
+                first_name: right_name,
+            },
+            options: self.options,
+            progress: self.progress,
+        };
+        let differences = comparison.differences()?;
+        Ok((!differences.is_empty()).then(|| Change::Changed {
+            left: Box::new(left),
+            right: Box::new(right),
+            differences,
+        }))
+    }
+}
+
+impl Iterator for Diff<'_> {
+    type Item = Result<Change>;
+
+    fn next(&mut self) -> Option<Result<Change>> {
+        if self.is_over {
+            return None;
+        }
+        let step = self.step().transpose();
+        self.is_over = !matches!(step, Some(Ok(_)));
+        step
+    }
+}
+
+/// Compares paths as a walk orders them: what is in a directory comes right after it.
+fn walk_order(left: &LayerPath, right: &LayerPath) -> Ordering {
+    fn units(path: &LayerPath) -> impl Iterator<Item = u16> + '_ {
+        let before_all = |unit| if unit == u16::from(b'/') { 0 } else { unit };
+        path.folded_units().map(before_all)
+    }
+    units(left).cmp(units(right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_a_directory_comes_before_its_neighbours() {
+        let path = |text: &str| -> LayerPath { text.parse().expect(text) };
+        let sorted = ["Files", "Files/a", "Files/A/z", "Files/a b", "Files/a-b/c"];
+        for pair in sorted.windows(2) {
+            assert_eq!(walk_order(&path(pair[0]), &path(pair[1])), Ordering::Less);
+        }
+        let same = walk_order(&path("FILES/x"), &path("Files/X"));
+        assert_eq!(same, Ordering::Equal);
+    }
+}
