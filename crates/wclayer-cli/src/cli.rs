@@ -17,8 +17,8 @@ use clap::{
 };
 
 use crate::commands::{
-    completions, create, diff, export, import, info, makebaselayer, man, mount, remove, squash,
-    unmount, validate,
+    completions, create, diff, export, find, import, info, makebaselayer, man, mount, remove,
+    squash, unmount, validate,
 };
 use crate::errors::{FAILED, WRONG_USAGE};
 use crate::output;
@@ -69,6 +69,7 @@ pub(crate) enum Command {
     Create(create::Arguments),
     Diff(diff::Arguments),
     Export(export::Arguments),
+    Find(find::Arguments),
     Import(import::Arguments),
     Info(info::Arguments),
     Makebaselayer(makebaselayer::Arguments),
@@ -88,6 +89,7 @@ impl Command {
             Self::Create(arguments) => arguments.json,
             Self::Diff(arguments) => arguments.json,
             Self::Export(arguments) => arguments.json,
+            Self::Find(arguments) => arguments.json,
             Self::Import(arguments) => arguments.json,
             Self::Info(arguments) => arguments.json,
             Self::Makebaselayer(arguments) => arguments.json,

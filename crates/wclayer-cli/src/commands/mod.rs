@@ -6,6 +6,8 @@ pub(crate) mod diff;
 pub(crate) mod export;
 mod export_transport;
 mod export_windows;
+pub(crate) mod find;
+mod find_tests;
 pub(crate) mod host_compute;
 pub(crate) mod import;
 mod import_result;
@@ -32,6 +34,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Create(arguments) => create::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, output),
         Command::Export(arguments) => export::run(&arguments, output),
+        Command::Find(arguments) => find::run(&arguments, output),
         Command::Import(arguments) => import::run(&arguments, output),
         Command::Info(arguments) => info::run(&arguments, output),
         Command::Makebaselayer(arguments) => makebaselayer::run(&arguments, output),

@@ -1,0 +1,144 @@
+//! `find`: the entries of a view that pass some tests.
+//!
+//! The tests are in [`super::find_tests`]; this file walks and prints.
+
+use std::io::{self, BufWriter, Write};
+
+use clap::Args;
+use serde::Serialize;
+use wclayer::LayerPath;
+use wclayer::chain::{Access, Node, NodeKind};
+
+use super::find_tests::{TestOptions, Tests};
+use super::view_options::{Opened, ViewOptions};
+use crate::errors::CliError;
+use crate::escape::escaped;
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  wclayer find layers/app --name '*.dll' --size +1M
+  wclayer find app.tar.gz --this-layer --type w
+  wclayer find layers/app Files/Windows --owner BA --attr hidden,system";
+
+/// Find entries by name, kind, size, attributes, owner, layer or time
+///
+/// Prints the paths of what passes all tests, one a line.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    view: ViewOptions,
+    /// Where to look: the entry itself and all below it [default: everywhere]
+    #[arg(value_name = "PATH", value_parser = layer_path)]
+    path: Option<LayerPath>,
+    #[command(flatten)]
+    tests: TestOptions,
+    /// End each path with a NUL instead of a line end, and do not escape it
+    #[arg(short = '0', long, conflicts_with = "json")]
+    null: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Parses a path inside a layer; `\` is as good as `/`.
+pub(super) fn layer_path(text: &str) -> Result<LayerPath, wclayer::PathError> {
+    text.replace('\\', "/").trim_end_matches('/').parse()
+}
+
+/// What is found, as JSON.
+#[derive(Serialize)]
+struct FoundJson {
+    path: String,
+    kind: &'static str,
+    size: u64,
+    layer: usize,
+    attributes: Vec<String>,
+}
+
+/// Prints what passes the tests.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    let opened = arguments.view.open(Access::Listing, output)?;
+    let start = match &arguments.path {
+        Some(path) => Some(opened.find(path, false)?),
+        None => None,
+    };
+    let tests = Tests::new(&arguments.tests, &opened)?;
+    let mut sink = BufWriter::new(io::stdout().lock());
+    let mut printer = Printer {
+        arguments,
+        is_first: true,
+        sink: &mut sink,
+    };
+    if arguments.json {
+        printer.raw(b"{\"entries\": [")?;
+    }
+    if let Some(node) = &start {
+        visit(&opened, &tests, node, &mut printer)?;
+    }
+    if start.as_ref().is_none_or(Node::is_plain_directory) {
+        for node in opened.view.walk(start.as_ref()) {
+            visit(&opened, &tests, &node?, &mut printer)?;
+        }
+    }
+    if arguments.json {
+        printer.raw(b"\n]}\n")?;
+    }
+    sink.flush().map_err(CliError::Stdout)
+}
+
+fn visit(
+    opened: &Opened,
+    tests: &Tests,
+    node: &Node,
+    printer: &mut Printer<'_, impl Write>,
+) -> Result<(), CliError> {
+    opened.check_cancelled()?;
+    if tests.pass(&opened.view, node)? {
+        printer.print(node).map_err(CliError::Stdout)?;
+    }
+    Ok(())
+}
+
+struct Printer<'a, W> {
+    arguments: &'a Arguments,
+    is_first: bool,
+    sink: &'a mut W,
+}
+
+impl<W: Write> Printer<'_, W> {
+    fn raw(&mut self, bytes: &[u8]) -> Result<(), CliError> {
+        self.sink.write_all(bytes).map_err(CliError::Stdout)
+    }
+
+    fn print(&mut self, node: &Node) -> io::Result<()> {
+        if self.arguments.null {
+            self.sink.write_all(node.path.as_bytes())?;
+            return self.sink.write_all(b"\0");
+        }
+        if !self.arguments.json {
+            return writeln!(self.sink, "{}", escaped(&node.path.to_string()));
+        }
+        let before: &[u8] = if self.is_first { b"\n  " } else { b",\n  " };
+        self.is_first = false;
+        self.sink.write_all(before)?;
+        let json = FoundJson {
+            path: node.path.to_string(),
+            kind: kind_name(node.kind),
+            size: node.size(),
+            layer: node.layer,
+            attributes: node.attributes().names().map(Into::into).collect(),
+        };
+        serde_json::to_writer(&mut *self.sink, &json).map_err(io::Error::from)
+    }
+}
+
+/// Returns what a node is, as JSON spells it.
+pub(super) fn kind_name(kind: NodeKind) -> &'static str {
+    match kind {
+        NodeKind::File => "file",
+        NodeKind::Directory => "directory",
+        NodeKind::Removal => "removal",
+    }
+}
