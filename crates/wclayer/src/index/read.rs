@@ -181,9 +181,19 @@ impl Index {
     ///
     /// [`IndexError`] when the index is damaged.
     pub fn find_added(&self, path: &LayerPath) -> Result<Option<IndexedEntry>> {
+        self.added(path, "DESC")
+    }
+
+    /// Returns what the layer puts at a path; the first one when it comes more than once.
+    pub(crate) fn find_first_added(&self, path: &LayerPath) -> Result<Option<IndexedEntry>> {
+        self.added(path, "ASC")
+    }
+
+    fn added(&self, path: &LayerPath, order: &str) -> Result<Option<IndexedEntry>> {
         let error = index_error(&self.path);
         let query = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? AND kind <= 2 ORDER BY id DESC"
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? AND kind <= 2
+             ORDER BY id {order}"
         );
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
         let mut rows = statement.query([path_key(path)]).map_err(&error)?;

@@ -130,7 +130,7 @@ impl Layer<'_> {
                 return Ok(());
             };
             let detail = format!("the directory is `{directory}`");
-            match first_added(index, &directory)? {
+            match index.find_first_added(&directory)? {
                 // That `Files` is missing is told once.
                 None if layout::is(&directory, FILES) => {}
                 None => self.add(Rule::ParentMissing, &entry, detail),
@@ -176,7 +176,7 @@ impl Layer<'_> {
                 return Ok(());
             };
             let detail = format!("the target is `{target}`");
-            match (first_added(index, target)?, self.parents) {
+            match (index.find_first_added(target)?, self.parents) {
                 (Some(found), None) if found.id > link.id => {
                     self.add(Rule::LinkBeforeTarget, &link, detail);
                 }
@@ -216,9 +216,4 @@ impl Layer<'_> {
             Ok(())
         })
     }
-}
-
-fn first_added(index: &Index, path: &LayerPath) -> Result<Option<IndexedEntry>> {
-    let found = index.find(path)?;
-    Ok(found.into_iter().find(IndexedEntry::is_added))
 }
