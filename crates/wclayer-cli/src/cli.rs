@@ -17,7 +17,7 @@ use clap::{
 };
 
 use crate::commands::{
-    completions, create, diff, export, find, import, info, makebaselayer, man, mount, remove,
+    completions, create, diff, du, export, find, import, info, makebaselayer, man, mount, remove,
     squash, unmount, validate,
 };
 use crate::errors::{FAILED, WRONG_USAGE};
@@ -68,6 +68,7 @@ pub(crate) struct GlobalOptions {
 pub(crate) enum Command {
     Create(create::Arguments),
     Diff(diff::Arguments),
+    Du(du::Arguments),
     Export(export::Arguments),
     Find(find::Arguments),
     Import(import::Arguments),
@@ -88,6 +89,7 @@ impl Command {
         match self {
             Self::Create(arguments) => arguments.json,
             Self::Diff(arguments) => arguments.json,
+            Self::Du(arguments) => arguments.json,
             Self::Export(arguments) => arguments.json,
             Self::Find(arguments) => arguments.json,
             Self::Import(arguments) => arguments.json,

@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod diff;
+pub(crate) mod du;
 pub(crate) mod export;
 mod export_transport;
 mod export_windows;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
     match command {
         Command::Create(arguments) => create::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, output),
+        Command::Du(arguments) => du::run(&arguments, output),
         Command::Export(arguments) => export::run(&arguments, output),
         Command::Find(arguments) => find::run(&arguments, output),
         Command::Import(arguments) => import::run(&arguments, output),
