@@ -1,0 +1,145 @@
+//! `find`, `du`, `diff` and `squash` on the sample.
+
+use crate::support::{Run, Workplace, members, sample};
+
+fn run(work: &Workplace, command: &str, more: &[&str]) -> Run {
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    work.run(&[&[command, "-l", &base, &app], more].concat())
+}
+
+#[test]
+fn find_prints_what_passes_all_tests() {
+    let work = Workplace::new();
+    let found = |more: &[&str]| run(&work, "find", more).succeeds().text().to_owned();
+    assert_eq!(
+        found(&["--this-layer", "--type", "w"]),
+        "Files/Program Files/Sample/notes-1.txt\nFiles/ProgramData/Cache\nFiles/ProgramData/State\n"
+    );
+    assert_eq!(
+        found(&[
+            "files\\program files",
+            "--name",
+            "APP*.EXE",
+            "--from-layer",
+            "0"
+        ]),
+        "Files/Program Files/App/app-copy.exe\nFiles/Program Files/App/app.exe\n"
+    );
+    assert_eq!(
+        found(&["-0", "--attr", "hidden", "--type", "f"]),
+        "Files/Users/Public/desktop.ini\0"
+    );
+    let streams = run(
+        &work,
+        "find",
+        &["--stream", "--owner", "s-1-5-18", "--json"],
+    )
+    .succeeds()
+    .json();
+    for entry in streams["entries"].as_array().expect("a list") {
+        assert_eq!(
+            members(entry),
+            ["attributes", "kind", "layer", "path", "size"]
+        );
+    }
+    assert_eq!(found(&["--newer", "2200-01-01"]), "");
+    run(&work, "find", &["Files/nothing"]).fails("there is no `Files/nothing`");
+    run(&work, "find", &["--size", "1x"]).was_wrong_usage();
+}
+
+#[test]
+fn du_counts_what_is_seen_and_what_is_hidden() {
+    let work = Workplace::new();
+    let usage = run(&work, "du", &["--by-layer", "--json"])
+        .succeeds()
+        .json();
+    let hidden = &usage["hidden"];
+    assert_eq!(
+        (&hidden["files"], &hidden["size"]),
+        (&6.into(), &2647.into())
+    );
+    assert_eq!(
+        hidden["largest"][0]["path"],
+        "Files/ProgramData/Cache/deep/block.bin"
+    );
+    let sum: u64 = usage["layers"]
+        .as_array()
+        .expect("layers")
+        .iter()
+        .map(|layer| layer["size"].as_u64().expect("a size"))
+        .sum();
+    let seen = usage["size"].as_u64().expect("a size");
+    assert_eq!(sum, seen + 2647);
+    let shown = run(&work, "du", &["files/programdata/state"]).succeeds();
+    assert!(
+        shown.text().ends_with("in all, 1 file\n"),
+        "{}",
+        shown.text()
+    );
+}
+
+#[test]
+fn diff_tells_what_differs_and_exits_with_1() {
+    let work = Workplace::new();
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    let same = work.run(&["diff", &base, &base]).succeeds();
+    assert_eq!(same.text(), "no difference\n");
+    let different = work.run(&["diff", "--right-layer", &base, &base, &app]);
+    assert_eq!((different.code, different.stderr.as_str()), (Some(1), ""));
+    let text = different.text();
+    for line in [
+        "+ Files/Program Files/App/\n",
+        "- Files/ProgramData/Cache/deep/block.bin\n",
+        "* Files/Program Files/Sample/settings.ini\n    content: 21 bytes sha256:",
+        "11 added, 7 removed, 3 changed\n  content: 1\n  links: 2\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let arguments = ["diff", "--json", "--right-layer", &base, &base, &app];
+    let json = work.run(&arguments).json();
+    assert_eq!(members(&json), ["changes", "left", "right", "stat"]);
+    assert_eq!(json["changes"].as_array().map(Vec::len), Some(21));
+    let ignoring = [&arguments[..], &["--ignore", "links,content"]].concat();
+    assert_eq!(work.run(&ignoring).json()["stat"]["changed"], 0);
+    work.run(&["diff", &base, "nowhere"]).fails("nowhere");
+}
+
+#[test]
+fn a_squashed_chain_looks_as_the_chain_does() {
+    let work = Workplace::new();
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    let json = run(&work, "squash", &["-o", "all.tar", "--json"])
+        .succeeds()
+        .json();
+    let mut again = work.command(&["squash", "-l", &base, &app, "-o", "again.tar"]);
+    again.arg("-q").env("TZ", "Asia/Tokyo");
+    assert!(again.status().expect("the program starts").success());
+    assert!(work.read("all.tar") == work.read("again.tar"), "same bytes");
+    work.run(&["diff", "--left-layer", &base, &app, "all.tar"])
+        .succeeds();
+    let imported = work
+        .run(&["import", "--json", "-i", "all.tar", "all"])
+        .succeeds()
+        .json();
+    assert_eq!(imported["diffId"], json["diffId"]);
+}
+
+#[test]
+fn what_is_kept_of_a_chain_goes_on_top_of_its_base() {
+    let work = Workplace::new();
+    work.import_base("base");
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    run(
+        &work,
+        "squash",
+        &["--keep-base", "-z", "-o", "upper.tar.gz"],
+    )
+    .succeeds();
+    work.run(&["import", "-l", "base", "-i", "upper.tar.gz", "upper"])
+        .succeeds();
+    work.run(&["diff", "--left-layer", &base, &app, "upper"])
+        .succeeds();
+    work.run(&["squash", "--keep-base", "-o", "x.tar", "base"])
+        .fails("no layer on top of its base");
+    assert!(!work.path("x.tar").exists());
+}
