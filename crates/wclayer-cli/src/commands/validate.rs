@@ -12,6 +12,7 @@ use wclayer::ParentChain;
 use wclayer::validate::{self, Finding, Findings, Report, Rule, Severity, ValidateOptions};
 
 use crate::errors::CliError;
+use crate::escape::escaped;
 use crate::layer_view;
 use crate::output::Output;
 use crate::progress::Bar;
@@ -137,7 +138,7 @@ pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
                 false => &finding.detail,
             };
             let entry = Entry(finding);
-            let _ = writeln!(text, "  {}: {entry}: {}", rule.info().id, printable(what));
+            let _ = writeln!(text, "  {}: {entry}: {}", rule.info().id, escaped(what));
         }
     }
     if errors > SHOWN_OF_IMPORT as u64 {
@@ -163,7 +164,7 @@ impl fmt::Display for Shown<'_> {
         write!(
             f,
             "{BOLD}`{}`{BOLD:#}: {}, {}, {} in {}",
-            printable(&self.layer.to_string_lossy()),
+            escaped(&self.layer.to_string_lossy()),
             counted(report.count(Severity::Error), "error"),
             counted(report.count(Severity::Warning), "warning"),
             counted(report.count(Severity::Note), "note"),
@@ -211,8 +212,8 @@ fn write_findings(f: &mut fmt::Formatter<'_>, findings: &Findings) -> fmt::Resul
             let _ = write!(line, "{text:>offset_width$}  ");
         }
         let pad = name_width.saturating_sub(width(&finding.entry));
-        let name = printable(&finding.entry);
-        let _ = write!(line, "{name}{:pad$}  {}", "", printable(&finding.detail));
+        let name = escaped(&finding.entry);
+        let _ = write!(line, "{name}{:pad$}  {}", "", escaped(&finding.detail));
         match line.trim() {
             "" => {}
             _ => writeln!(f, "{}", line.trim_end())?,
@@ -232,34 +233,16 @@ impl fmt::Display for Entry<'_> {
         match (self.0.entry.is_empty(), self.0.offset) {
             (true, None) => write!(f, "the layer"),
             (true, Some(offset)) => write!(f, "byte {offset:#x} of the tar"),
-            (false, None) => write!(f, "`{}`", printable(&self.0.entry)),
+            (false, None) => write!(f, "`{}`", escaped(&self.0.entry)),
             (false, Some(offset)) => {
-                write!(f, "`{}` at byte {offset:#x}", printable(&self.0.entry))
+                write!(f, "`{}` at byte {offset:#x}", escaped(&self.0.entry))
             }
         }
     }
 }
 
 fn width(text: &str) -> usize {
-    printable(text).chars().count()
-}
-
-/// Escapes what a terminal would act on.
-fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match is_active(character) {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
-        }
-    }
-    shown
-}
-
-/// Control characters, and those that turn the direction of a line.
-fn is_active(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    escaped(text).chars().count()
 }
 
 fn counted(count: u64, what: &str) -> String {
@@ -377,14 +360,6 @@ impl<'a> BrokenJson<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_reaches_the_terminal_that_it_would_act_on() {
-        assert_eq!(
-            printable("a\u{1b}[2Jb\n\u{202e}ä"),
-            "a\\u{1b}[2Jb\\n\\u{202e}ä"
-        );
-    }
 
     #[test]
     fn counts_are_words() {
