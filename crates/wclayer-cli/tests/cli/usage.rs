@@ -2,7 +2,7 @@
 
 use crate::support::{Workplace, members};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 15] = [
     "create",
     "export",
     "import",
@@ -14,6 +14,10 @@ const COMMANDS: [&str; 11] = [
     "completions",
     "man",
     "validate",
+    "diff",
+    "du",
+    "find",
+    "squash",
 ];
 
 #[test]
