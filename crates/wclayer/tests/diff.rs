@@ -83,3 +83,62 @@ fn directories_come_before_neighbours_that_sort_between_them_and_their_content()
     );
     assert_eq!(changes(&left, &left, &all), [""; 0]);
 }
+
+#[test]
+fn metadata_is_compared_part_by_part() {
+    let layers = Layers::new();
+    let with = |sddl: &str| {
+        let descriptor = wclayer::ntmeta::SecurityDescriptor::from_sddl(sddl).expect(sddl);
+        Meta {
+            security_descriptor: Some(descriptor.to_bytes().expect(sddl)),
+            extended_attributes: vec![("KEPT".to_owned(), b"1".to_vec())],
+            ..plain().at(132_000_000_000_000_000)
+        }
+    };
+    let of = |meta: &Meta| {
+        tar(|tar| {
+            tar.directory("Files", &directory())?;
+            tar.file("Files/x", meta, b"1")
+        })
+    };
+    let first = with("O:BAG:SYD:(A;;FA;;;SY)");
+    let left = view(&layers, "left", &of(&first));
+    let mut more_ea = first.clone();
+    more_ea
+        .extended_attributes
+        .push(("NEW".to_owned(), b"2".to_vec()));
+    let mut later = first.clone();
+    later.creation_time = Some(132_000_000_000_000_001);
+    for (meta, expected) in [
+        (with("O:SYG:SYD:(A;;FA;;;SY)"), "owner"),
+        (with("O:BAG:BAD:(A;;FA;;;SY)"), "group"),
+        (with("O:BAG:SYD:P(A;;FA;;;SY)"), "dacl"),
+        (with("O:BAG:SYD:(A;;FA;;;SY)S:(AU;SA;FA;;;WD)"), "sacl"),
+        (more_ea, "ea"),
+        (later, "creation-time"),
+    ] {
+        let right = view(&layers, "right", &of(&meta));
+        let found = changes(&left, &right, &DiffOptions::default());
+        assert_eq!(found, [format!("Files/x: {expected}")]);
+    }
+}
+
+#[test]
+fn names_of_one_file_are_told_from_files_of_the_same_content() {
+    let layers = Layers::new();
+    let of = |is_linked: bool| {
+        tar(|tar| {
+            tar.directory("Files", &directory())?;
+            tar.file("Files/a", &plain(), b"1")?;
+            match is_linked {
+                true => tar.hard_link("Files/b", "Files/a", &plain()),
+                false => tar.file("Files/b", &plain(), b"1"),
+            }
+        })
+    };
+    let left = view(&layers, "left", &of(true));
+    let right = view(&layers, "right", &of(false));
+    let all = DiffOptions::default();
+    assert_eq!(changes(&left, &right, &all), ["Files/b: links"]);
+    assert_eq!(changes(&left, &left, &all), [""; 0]);
+}
