@@ -17,8 +17,8 @@ use clap::{
 };
 
 use crate::commands::{
-    completions, create, diff, du, export, find, import, info, makebaselayer, man, mount, remove,
-    squash, unmount, validate,
+    cat, completions, create, diff, du, export, find, import, info, ls, makebaselayer, man, mount,
+    remove, squash, stat, tree, unmount, validate,
 };
 use crate::errors::{FAILED, WRONG_USAGE};
 use crate::output;
@@ -66,6 +66,7 @@ pub(crate) struct GlobalOptions {
 /// A command with its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Cat(cat::Arguments),
     Create(create::Arguments),
     Diff(diff::Arguments),
     Du(du::Arguments),
@@ -73,10 +74,13 @@ pub(crate) enum Command {
     Find(find::Arguments),
     Import(import::Arguments),
     Info(info::Arguments),
+    Ls(ls::Arguments),
     Makebaselayer(makebaselayer::Arguments),
     Mount(mount::Arguments),
     Remove(remove::Arguments),
     Squash(squash::Arguments),
+    Stat(stat::Arguments),
+    Tree(tree::Arguments),
     Unmount(unmount::Arguments),
     Validate(validate::Arguments),
     Completions(completions::Arguments),
@@ -94,6 +98,9 @@ impl Command {
             Self::Find(arguments) => arguments.json,
             Self::Import(arguments) => arguments.json,
             Self::Info(arguments) => arguments.json,
+            Self::Ls(arguments) => arguments.json,
+            Self::Stat(arguments) => arguments.json,
+            Self::Tree(arguments) => arguments.json,
             Self::Makebaselayer(arguments) => arguments.json,
             Self::Mount(arguments) => arguments.json,
             Self::Remove(arguments) => arguments.json,

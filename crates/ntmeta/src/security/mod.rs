@@ -20,6 +20,7 @@ mod claim;
 mod condition;
 mod descriptor;
 mod error;
+pub mod explain;
 mod guid;
 pub mod sddl;
 mod sid;

@@ -5,14 +5,14 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use serde::Serialize;
 use wclayer::LayerPath;
-use wclayer::chain::{Access, Node, NodeKind};
+use wclayer::chain::{Access, Node};
 
 use super::find_tests::{TestOptions, Tests};
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
+use crate::node_view::NodeJson;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -45,16 +45,6 @@ pub(crate) struct Arguments {
 /// Parses a path inside a layer; `\` is as good as `/`.
 pub(super) fn layer_path(text: &str) -> Result<LayerPath, wclayer::PathError> {
     text.replace('\\', "/").trim_end_matches('/').parse()
-}
-
-/// What is found, as JSON.
-#[derive(Serialize)]
-struct FoundJson {
-    path: String,
-    kind: &'static str,
-    size: u64,
-    layer: usize,
-    attributes: Vec<String>,
 }
 
 /// Prints what passes the tests.
@@ -123,22 +113,7 @@ impl<W: Write> Printer<'_, W> {
         let before: &[u8] = if self.is_first { b"\n  " } else { b",\n  " };
         self.is_first = false;
         self.sink.write_all(before)?;
-        let json = FoundJson {
-            path: node.path.to_string(),
-            kind: kind_name(node.kind),
-            size: node.size(),
-            layer: node.layer,
-            attributes: node.attributes().names().map(Into::into).collect(),
-        };
+        let json = NodeJson::new(node);
         serde_json::to_writer(&mut *self.sink, &json).map_err(io::Error::from)
-    }
-}
-
-/// Returns what a node is, as JSON spells it.
-pub(super) fn kind_name(kind: NodeKind) -> &'static str {
-    match kind {
-        NodeKind::File => "file",
-        NodeKind::Directory => "directory",
-        NodeKind::Removal => "removal",
     }
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each: its arguments and what it does.
 
+pub(crate) mod cat;
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod diff;
@@ -16,11 +17,14 @@ mod import_transport;
 mod import_windows;
 pub(crate) mod info;
 mod info_transport;
+pub(crate) mod ls;
 pub(crate) mod makebaselayer;
 pub(crate) mod man;
 pub(crate) mod mount;
 pub(crate) mod remove;
 pub(crate) mod squash;
+pub(crate) mod stat;
+pub(crate) mod tree;
 pub(crate) mod unmount;
 pub(crate) mod validate;
 mod view_options;
@@ -45,6 +49,10 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Squash(arguments) => squash::run(&arguments, output),
         Command::Unmount(arguments) => unmount::run(&arguments, output),
         Command::Validate(arguments) => validate::run(&arguments, output),
+        Command::Cat(arguments) => cat::run(&arguments, output),
+        Command::Ls(arguments) => ls::run(&arguments, output),
+        Command::Stat(arguments) => stat::run(&arguments, output),
+        Command::Tree(arguments) => tree::run(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

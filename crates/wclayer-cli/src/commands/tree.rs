@@ -1,0 +1,116 @@
+//! `tree`: the directories of a layer as a drawing.
+
+use std::io::{self, BufWriter, Write};
+
+use clap::Args;
+use wclayer::LayerPath;
+use wclayer::chain::{Access, Node};
+
+use super::find::layer_path;
+use super::view_options::{Opened, ViewOptions};
+use crate::errors::CliError;
+use crate::escape::escaped;
+use crate::node_view::{self, EntriesJson};
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  wclayer tree layers/app --depth 2
+  wclayer tree app.tar.gz Files/app";
+
+/// Draw the directories of a layer, as a container on top of it would see them
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    view: ViewOptions,
+    /// The directory to begin with [default: the top of the layer]
+    #[arg(value_name = "PATH", value_parser = layer_path)]
+    path: Option<LayerPath>,
+    /// How many levels to show [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    depth: Option<u32>,
+    /// Follow symbolic links and junctions on the way to PATH
+    #[arg(long)]
+    follow: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where the entries go.
+trait Sink {
+    fn entry(&mut self, opened: &Opened, before: &str, node: &Node) -> Result<(), CliError>;
+}
+
+/// Prints the tree.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    let opened = arguments.view.open(Access::Listing, output)?;
+    let start = match &arguments.path {
+        Some(path) => Some(opened.find(path, arguments.follow)?),
+        None => None,
+    };
+    let sink = BufWriter::new(io::stdout().lock());
+    if arguments.json {
+        let mut entries = EntriesJson::start(sink)?;
+        draw(arguments, &opened, start.as_ref(), &mut entries)?;
+        return entries.finish();
+    }
+    let mut text = Text(sink);
+    let title = match &start {
+        Some(node) => node.path.to_string(),
+        None => ".".to_owned(),
+    };
+    writeln!(text.0, "{}", escaped(&title)).map_err(CliError::Stdout)?;
+    draw(arguments, &opened, start.as_ref(), &mut text)?;
+    text.0.flush().map_err(CliError::Stdout)
+}
+
+struct Text<W>(W);
+
+impl<W: Write> Sink for Text<W> {
+    fn entry(&mut self, opened: &Opened, before: &str, node: &Node) -> Result<(), CliError> {
+        let name = node_view::name(&opened.view, node)?;
+        writeln!(self.0, "{before}{name}").map_err(CliError::Stdout)
+    }
+}
+
+impl<W: Write> Sink for EntriesJson<W> {
+    fn entry(&mut self, _: &Opened, _: &str, node: &Node) -> Result<(), CliError> {
+        self.add(node)
+    }
+}
+
+/// Gives all below a directory to the sink, each directory before what is in it.
+fn draw(
+    arguments: &Arguments,
+    opened: &Opened,
+    start: Option<&Node>,
+    sink: &mut impl Sink,
+) -> Result<(), CliError> {
+    if start.is_some_and(|node| !node.is_plain_directory()) {
+        return Ok(());
+    }
+    let levels = arguments.depth.map_or(usize::MAX, |depth| depth as usize);
+    let mut open = vec![opened.view.children(start)?.into_iter()];
+    // What stands before the names of each level.
+    let mut bars = String::new();
+    while let Some(last) = open.last_mut() {
+        let Some(node) = last.next() else {
+            open.pop();
+            // A level's part is four characters wide.
+            let cut = bars.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
+            bars.truncate(cut);
+            continue;
+        };
+        opened.check_cancelled()?;
+        let is_last = last.len() == 0;
+        let branch = if is_last { "└── " } else { "├── " };
+        sink.entry(opened, &format!("{bars}{branch}"), &node)?;
+        if node.is_plain_directory() && open.len() < levels {
+            bars.push_str(if is_last { "    " } else { "│   " });
+            open.push(opened.view.children(Some(&node))?.into_iter());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! How an entry of a view is shown: its letters and name for people, a JSON object for programs,
+//! the same for every command (`docs/json.md`).
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use wclayer::LayerPath;
+use wclayer::chain::{Node, NodeKind, Removed, View};
+use wclayer::ntmeta::{FileAttributes, ReparsePoint, wide};
+
+use crate::errors::CliError;
+use crate::escape::escaped;
+
+/// An entry as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NodeJson {
+    path: String,
+    kind: &'static str,
+    size: u64,
+    layer: usize,
+    attributes: Vec<String>,
+    last_write_time: Option<String>,
+    reparse_point: bool,
+    link: Option<String>,
+    removed: Option<&'static str>,
+}
+
+impl NodeJson {
+    /// Shows `node`.
+    pub(crate) fn new(node: &Node) -> Self {
+        Self {
+            path: node.path.to_string(),
+            kind: kind_name(node.kind),
+            size: node.size(),
+            layer: node.layer,
+            attributes: node.attributes().names().map(Into::into).collect(),
+            last_write_time: node
+                .basic_info()
+                .map(|info| info.last_write_time.to_string()),
+            reparse_point: node.is_reparse_point(),
+            link: node.link.as_ref().map(ToString::to_string),
+            removed: node.removed.map(|removed| match removed {
+                Removed::Path => "path",
+                Removed::Contents => "contents",
+            }),
+        }
+    }
+}
+
+/// Returns what a node is, as JSON spells it.
+pub(crate) fn kind_name(kind: NodeKind) -> &'static str {
+    match kind {
+        NodeKind::File => "file",
+        NodeKind::Directory => "directory",
+        NodeKind::Removal => "removal",
+    }
+}
+
+/// Writes `{"entries": […]}` entry by entry: a layer may have any number of them.
+pub(crate) struct EntriesJson<W> {
+    sink: W,
+    is_first: bool,
+}
+
+impl<W: Write> EntriesJson<W> {
+    /// Starts the object.
+    pub(crate) fn start(mut sink: W) -> Result<Self, CliError> {
+        sink.write_all(b"{\"entries\": [")
+            .map_err(CliError::Stdout)?;
+        Ok(Self {
+            sink,
+            is_first: true,
+        })
+    }
+
+    /// Adds an entry.
+    pub(crate) fn add(&mut self, node: &Node) -> Result<(), CliError> {
+        let before: &[u8] = if self.is_first { b"\n  " } else { b",\n  " };
+        self.is_first = false;
+        let written = self.sink.write_all(before).and_then(|()| {
+            serde_json::to_writer(&mut self.sink, &NodeJson::new(node)).map_err(io::Error::from)
+        });
+        written.map_err(CliError::Stdout)
+    }
+
+    /// Ends the object.
+    pub(crate) fn finish(mut self) -> Result<(), CliError> {
+        let written = self.sink.write_all(b"\n]}\n");
+        written
+            .and_then(|()| self.sink.flush())
+            .map_err(CliError::Stdout)
+    }
+}
+
+/// Returns six letters: what the entry is (`d` directory, `l` reparse point, `h` hard link, `w`
+/// removal), and `r`, `h`, `s`, `a`, `c` for read-only, hidden, system, archive, compressed.
+pub(crate) fn letters(node: &Node) -> String {
+    let attributes = node.attributes();
+    let kind = match node.kind {
+        NodeKind::Removal => 'w',
+        _ if node.is_reparse_point() => 'l',
+        NodeKind::Directory => 'd',
+        NodeKind::File if node.link.is_some() => 'h',
+        NodeKind::File => '-',
+    };
+    let flags = [
+        (FileAttributes::READONLY, 'r'),
+        (FileAttributes::HIDDEN, 'h'),
+        (FileAttributes::SYSTEM, 's'),
+        (FileAttributes::ARCHIVE, 'a'),
+        (FileAttributes::COMPRESSED, 'c'),
+    ];
+    let flags = flags.map(|(flag, letter)| match attributes.contains(flag) {
+        true => letter,
+        false => '-',
+    });
+    std::iter::once(kind).chain(flags).collect()
+}
+
+/// Returns the last component, with what follows it in listings: `/` behind a directory, the
+/// target of a link, what is removed.
+pub(crate) fn name(view: &View, node: &Node) -> Result<String, CliError> {
+    let name = file_name(&node.path);
+    let removed = match node.removed {
+        Some(Removed::Contents) => " (opaque)",
+        Some(Removed::Path) if node.kind == NodeKind::Directory => " (replaced)",
+        _ => "",
+    };
+    Ok(match node.kind {
+        NodeKind::Removal => format!("{name} (removed)"),
+        _ if node.is_reparse_point() => match reparse_target(view, node)? {
+            Some(target) => format!("{name} -> {}", escaped(&target)),
+            None => name,
+        },
+        NodeKind::Directory => format!("{name}/{removed}"),
+        NodeKind::File => name,
+    })
+}
+
+/// Returns the last component of a path, safe to print.
+pub(crate) fn file_name(path: &LayerPath) -> String {
+    escaped(&wide::display(path.file_name())).into_owned()
+}
+
+/// Returns where a reparse point leads, or what kind it is of where that is not a path.
+pub(crate) fn reparse_target(view: &View, node: &Node) -> Result<Option<String>, CliError> {
+    let Some(buffer) = view.details(node)?.reparse else {
+        return Ok(None);
+    };
+    Ok(Some(match ReparsePoint::decode(&buffer) {
+        Ok(point) => match point.target() {
+            Some(target) => wide::display(&target).into_owned(),
+            None => format!("[{}]", point.tag()),
+        },
+        Err(_) => "[malformed]".to_owned(),
+    }))
+}
