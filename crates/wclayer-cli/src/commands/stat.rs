@@ -4,7 +4,7 @@ use std::io;
 
 use clap::Args;
 use serde::Serialize;
-use wclayer::chain::{Access, Details, Node};
+use wclayer::chain::{Access, Details, Node, NodeKind};
 use wclayer::digest::Hasher;
 use wclayer::ntmeta::ea;
 use wclayer::ntmeta::security::explain::account;
@@ -117,13 +117,14 @@ impl StatJson {
             .is_some()
             .then(|| opened.view.places().nth(node.layer));
         let security = details.security.as_deref();
+        let is_directory = node.kind == NodeKind::Directory;
         Ok(Self {
             node: NodeJson::new(node),
             place: place.flatten().map(|place| place.display().to_string()),
             creation_time: info.map(|info| info.creation_time.to_string()),
             last_access_time: info.map(|info| info.last_access_time.to_string()),
             change_time: info.map(|info| info.change_time.to_string()),
-            security: security.map(|bytes| SecurityJson::new(bytes, node.is_plain_directory())),
+            security: security.map(|bytes| SecurityJson::new(bytes, is_directory)),
             reparse_target: node_view::reparse_target(&opened.view, node)?,
             extended_attributes: extended_attributes(details)?,
             streams: streams(opened, node, details)?,
@@ -183,7 +184,7 @@ fn describe(node: &Node) -> String {
     let kind = node_view::kind_name(node.kind);
     match (node.is_reparse_point(), &node.item) {
         (true, _) => format!("{kind}, a reparse point"),
-        (false, None) if node.kind != wclayer::chain::NodeKind::Removal => {
+        (false, None) if node.kind != NodeKind::Removal => {
             format!("{kind} without an entry of its own")
         }
         _ => kind.to_owned(),

@@ -7,6 +7,7 @@ mod import;
 mod info;
 #[cfg(unix)]
 mod kill;
+mod look;
 mod query;
 mod refused_input;
 mod remove;

@@ -2,7 +2,11 @@
 
 use crate::support::{Workplace, members};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 19] = [
+    "cat",
+    "ls",
+    "stat",
+    "tree",
     "create",
     "export",
     "import",

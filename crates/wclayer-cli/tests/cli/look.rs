@@ -1,0 +1,184 @@
+//! `ls`, `tree`, `stat` and `cat` on the sample: the same text whatever form the layers have.
+
+use crate::support::{Workplace, sample};
+
+const NOTES: &str = "Files/Program Files/Sample/notes-2.txt";
+const LINKED: &str = "Files/Program Files/App/runtime.dll";
+
+/// The sample's two layers, in all forms that can be looked into: the arguments that name each.
+fn forms(work: &Workplace) -> Vec<Vec<String>> {
+    work.import_base("base");
+    work.import_app("base", "app");
+    let (base_tar, app_tar) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    for (name, compress) in [("tar", "none"), ("zst", "zstd")] {
+        for layer in ["base", "app"] {
+            let file = format!("{layer}.{name}");
+            work.run(&["export", "--compress", compress, "-o", &file, layer])
+                .succeeds();
+        }
+    }
+    work.run(&[
+        "import",
+        "--format",
+        "transport",
+        "-i",
+        &base_tar,
+        "base-folder",
+    ])
+    .succeeds();
+    let owned = |arguments: &[&str]| arguments.iter().map(|text| (*text).to_owned()).collect();
+    vec![
+        owned(&["app"]),
+        owned(&["app.tar", "-l", "base.tar"]),
+        owned(&["app.zst", "-l", "base.zst"]),
+        owned(&[&app_tar, "-l", "base"]),
+        owned(&["app.tar", "-l", "base-folder"]),
+    ]
+}
+
+/// Runs a command on every form, and checks that all give the same; returns that.
+fn same_of_all(work: &Workplace, forms: &[Vec<String>], before: &[&str], after: &[&str]) -> String {
+    let mut all = forms.iter().map(|form| {
+        let form = form.iter().map(String::as_str);
+        let arguments: Vec<&str> = before
+            .iter()
+            .copied()
+            .chain(form)
+            .chain(after.iter().copied())
+            .collect();
+        work.run(&arguments).succeeds().text().to_owned()
+    });
+    let first = all.next().expect("a form");
+    for other in all {
+        assert_eq!(other, first);
+    }
+    first
+}
+
+#[test]
+fn a_listing_is_the_same_in_all_forms() {
+    let work = Workplace::new();
+    let forms = forms(&work);
+    let listing = same_of_all(
+        &work,
+        &forms,
+        &["ls", "--long"],
+        &["Files/Program Files/Sample"],
+    );
+    assert_eq!(
+        listing,
+        "\
+l---a-   1       0 B  2024-05-08 22:15:04  current.txt -> notes-2.txt
+----a-   1      42 B  2024-05-08 04:55:23  notes-2.txt
+----a-   0      35 B  2024-05-08 18:02:14  settings.ini
+----a-   1  5.86 KiB  2024-05-08 12:55:43  setup.exe
+l---a-   1       0 B  2024-05-08 10:30:09  system.ini -> C:\\Windows\\System32\\sample.ini
+"
+    );
+    let tree = same_of_all(&work, &forms, &["tree", "--depth", "2"], &["Files"]);
+    assert_eq!(
+        tree,
+        "\
+Files
+├── Program Files/
+│   ├── App/
+│   └── Sample/
+├── ProgramData/
+│   └── State/
+├── Users/
+│   ├── All Users -> C:\\ProgramData
+│   ├── Default/
+│   ├── Default User -> C:\\Users\\Default
+│   └── Public/
+└── Windows/
+    ├── System32/
+    └── WinSxS/
+"
+    );
+    let cat = same_of_all(&work, &forms, &["cat"], &[NOTES]);
+    assert_eq!(cat, "Second notes.\r\nThe app layer keeps them.\r\n");
+    let followed = [r"files\program files\SAMPLE\current.txt", "--follow"];
+    assert_eq!(same_of_all(&work, &forms, &["cat"], &followed), cat);
+}
+
+#[test]
+fn a_layer_alone_shows_what_it_removes() {
+    let work = Workplace::new();
+    let app = sample("app.tar.gz");
+    let listing = work.run(&["ls", "--this-layer", "-R", &app, "Files/ProgramData"]);
+    assert_eq!(
+        listing.succeeds().text(),
+        "Cache (removed)\nState/ (opaque)\n\nFiles/ProgramData/State:\nthird.json\n"
+    );
+    let json = work.run(&["ls", "--this-layer", "--json", &app, "Files/ProgramData"]);
+    let json = json.succeeds().json();
+    let entries = json["entries"].as_array().expect("entries");
+    assert_eq!(entries.len(), 2);
+    assert_eq!(entries[0]["kind"], "removal");
+    assert_eq!(entries[0]["path"], "Files/ProgramData/Cache");
+    assert_eq!(entries[1]["removed"], "contents");
+}
+
+#[test]
+fn stat_tells_times_rights_streams_and_all_names() {
+    let work = Workplace::new();
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    let run = work.run(&["stat", &app, "-l", &base, LINKED]).succeeds();
+    for line in [
+        "  kind          file",
+        "  created       2024-05-08T20:39:43.9055701Z",
+        "  attributes    ARCHIVE (0x20)",
+        "  hard link to  Files/Windows/System32/sample.dll",
+        "  owner         NT SERVICE\\TrustedInstaller",
+        "  DACL          allow BUILTIN\\Users: read and execute",
+        "  stream        data: 68.36 KiB (70000 bytes), \
+         sha256:5c4ab0abf4b250db3719051ae2ee5e67ff74880fb0dd9eb205370b8d4224d864",
+        "  name          Files/Program Files/App/runtime.dll",
+        "  name          Files/Windows/System32/sample.dll",
+    ] {
+        assert!(
+            run.text().lines().any(|found| found == line),
+            "{line}\n{}",
+            run.text()
+        );
+    }
+    let json = work.run(&["stat", "--json", &app, "-l", &base, "Files/Users/All Users"]);
+    let json = json.succeeds().json();
+    assert_eq!(json["reparseTarget"], "C:\\ProgramData");
+    assert_eq!(json["layer"], 1);
+    assert_eq!(json["security"]["dacl"][0], "deny Everyone: list directory");
+}
+
+#[test]
+fn streams_are_printed_by_name() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    let setup = "Files/Program Files/Sample/setup.exe";
+    let json = work
+        .run(&["stat", "--json", &base, setup])
+        .succeeds()
+        .json();
+    let streams = json["streams"].as_array().expect("streams");
+    let name = streams[1]["name"].as_str().expect("an alternate stream");
+    let size = streams[1]["size"].as_u64().expect("a size");
+    let path = format!("{setup}:{name}");
+    let cat = work.run(&["cat", &base, &path]).succeeds();
+    assert_eq!(cat.stdout.len() as u64, size);
+    work.run(&["cat", &base, &format!("{setup}:none")])
+        .fails("has no alternate data stream `none`");
+}
+
+#[test]
+fn what_is_not_there_is_said_and_links_out_are_not_followed() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    work.run(&["ls", &base, "Files/none"])
+        .fails("there is no `Files/none`");
+    work.run(&["cat", &base, "Files/Windows"])
+        .fails("`Files/Windows` has no data");
+    work.run(&["ls", &base, "../x"]).was_wrong_usage();
+    work.write("text", b"no layer");
+    work.run(&["ls", "text"]).fails("cannot read layer");
+    work.create_folder("empty");
+    work.run(&["ls", "empty"]).fails("is no layer");
+}
