@@ -39,7 +39,17 @@ fn find_prints_what_passes_all_tests() {
     for entry in streams["entries"].as_array().expect("a list") {
         assert_eq!(
             members(entry),
-            ["attributes", "kind", "layer", "path", "size"]
+            [
+                "attributes",
+                "kind",
+                "lastWriteTime",
+                "layer",
+                "link",
+                "path",
+                "removed",
+                "reparsePoint",
+                "size"
+            ]
         );
     }
     assert_eq!(found(&["--newer", "2200-01-01"]), "");

@@ -1,0 +1,341 @@
+//! The merged view of random chains equals a naive model, and so does what `squash` makes of it.
+//!
+//! The model is written from the rules in words, without code of the library: layers are applied
+//! one after the other to a map of paths, the base first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use layergen::{Meta, TarBuilder};
+use proptest::prelude::*;
+use wclayer::ParentChain;
+use wclayer::chain::{self, ItemKind, OpenOptions, View};
+use wclayer::squash::{SquashOptions, squash};
+use wclayer::tar::TarLayerWriter;
+
+/// A directory without an entry. It is there by what is in it, which is compared; whether one that
+/// lost all that is shown does not matter.
+const IMPLIED: &str = "implied";
+
+/// One entry of a layer.
+#[derive(Debug, Clone)]
+enum Op {
+    Directory(String),
+    File(String),
+    Junction(String),
+    Link(String, String),
+    Whiteout(String),
+    Opaque(String),
+}
+
+/// A file: the number of its layer from the base, and its entry there.
+type Identity = (usize, usize);
+
+/// What the model has at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Thing {
+    Implied,
+    Directory(Identity),
+    File(Identity),
+    /// A junction: a directory in which nothing is.
+    Junction(Identity),
+    /// A link to nothing.
+    Broken,
+}
+
+type State = BTreeMap<String, Thing>;
+
+fn is_directory(thing: &Thing) -> bool {
+    matches!(thing, Thing::Implied | Thing::Directory(_))
+}
+
+fn ancestors(path: &str) -> Vec<String> {
+    path.match_indices('/')
+        .map(|(at, _)| path[..at].to_owned())
+        .collect()
+}
+
+fn remove_below(state: &mut State, path: &str) {
+    let prefix = format!("{path}/");
+    state.retain(|other, _| !other.starts_with(&prefix));
+}
+
+/// Applies a layer to what the layers below it have.
+fn apply(state: &State, number: usize, ops: &[Op]) -> State {
+    let mut next = state.clone();
+    // Of what a layer says of one path, the last counts.
+    let mut own: BTreeMap<String, (usize, &Op)> = BTreeMap::new();
+    for (place, op) in ops.iter().enumerate() {
+        match op {
+            Op::Whiteout(path) => {
+                let path = path.to_uppercase();
+                remove_below(&mut next, &path);
+                next.remove(&path);
+            }
+            Op::Opaque(path) => remove_below(&mut next, &path.to_uppercase()),
+            Op::Directory(path) | Op::File(path) | Op::Junction(path) | Op::Link(path, _) => {
+                own.insert(path.to_uppercase(), (place, op));
+            }
+        }
+    }
+    // Directories come before what is in them.
+    for (path, (place, op)) in &own {
+        let is_open = |above: &String| match own.get(above) {
+            Some((_, op)) => matches!(op, Op::Directory(_)),
+            None => true,
+        };
+        if !ancestors(path).iter().all(is_open) {
+            continue;
+        }
+        for above in ancestors(path) {
+            if !next.get(&above).is_some_and(is_directory) {
+                next.insert(above, Thing::Implied);
+            }
+        }
+        let thing = match op {
+            Op::Directory(_) => Thing::Directory((number, *place)),
+            Op::Junction(_) => Thing::Junction((number, *place)),
+            Op::Link(..) => link(state, number, &own, op),
+            _ => Thing::File((number, *place)),
+        };
+        if !is_directory(&thing) {
+            remove_below(&mut next, path);
+        }
+        next.insert(path.clone(), thing);
+    }
+    next
+}
+
+/// Finds the file that a link names: one of its own layer, else what the layers below have.
+fn link(below: &State, number: usize, own: &BTreeMap<String, (usize, &Op)>, op: &Op) -> Thing {
+    let mut op = op;
+    for _ in 0..100 {
+        let Op::Link(_, target) = op else {
+            return Thing::Broken;
+        };
+        let target = target.to_uppercase();
+        match own.get(&target) {
+            Some((place, Op::File(_))) => return Thing::File((number, *place)),
+            Some((_, next @ Op::Link(..))) => op = next,
+            Some(_) => return Thing::Broken,
+            None => {
+                return match below.get(&target) {
+                    Some(Thing::File(identity)) => Thing::File(*identity),
+                    _ => Thing::Broken,
+                };
+            }
+        }
+    }
+    Thing::Broken
+}
+
+fn content(identity: Identity) -> String {
+    format!("layer {} entry {}", identity.0, identity.1)
+}
+
+/// What one path is, comparable: its kind, its content or times, its names.
+fn of_model(state: &State) -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let mut names: BTreeMap<Identity, BTreeSet<String>> = BTreeMap::new();
+    for (path, thing) in state {
+        if let Thing::File(identity) = thing {
+            names.entry(*identity).or_default().insert(path.clone());
+        }
+    }
+    let describe = |(path, thing): (&String, &Thing)| {
+        let (text, names) = match thing {
+            Thing::Implied => (IMPLIED.to_owned(), BTreeSet::new()),
+            Thing::Directory(identity) => {
+                (format!("directory {}", time(*identity)), BTreeSet::new())
+            }
+            Thing::Junction(identity) => (format!("junction {}", time(*identity)), BTreeSet::new()),
+            Thing::Broken => ("broken".to_owned(), BTreeSet::new()),
+            Thing::File(identity) => (content(*identity), names[identity].clone()),
+        };
+        (path.clone(), (text, names))
+    };
+    let described = state.iter().map(describe);
+    described.filter(|(_, (text, _))| text != IMPLIED).collect()
+}
+
+/// The write time that tells entries apart, in ticks.
+fn time(identity: Identity) -> u64 {
+    layergen::UNIX_EPOCH + (identity.0 as u64 * 1000 + identity.1 as u64) * 10_000_000
+}
+
+fn of_view(view: &View) -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let mut found = BTreeMap::new();
+    for node in view.walk(None) {
+        let node = node.expect("a node");
+        let same = view.find(&node.path).expect("readable");
+        assert_eq!(same.as_ref(), Some(&node), "walk and find agree");
+        let written = node.basic_info().map(|info| info.last_write_time.ticks());
+        let kind = node.item.as_ref().map(|item| item.kind.clone());
+        let (text, names) = match kind {
+            None => (IMPLIED.to_owned(), BTreeSet::new()),
+            Some(ItemKind::Link(_)) => ("broken".to_owned(), BTreeSet::new()),
+            Some(ItemKind::Directory) => {
+                let kind = if node.is_plain_directory() {
+                    "directory"
+                } else {
+                    "junction"
+                };
+                let written = written.expect("an entry");
+                (format!("{kind} {written}"), BTreeSet::new())
+            }
+            Some(ItemKind::File) => {
+                let mut text = String::new();
+                let mut content = view.content(&node, None).expect("content");
+                content.read_to_string(&mut text).expect("content");
+                let names = view.names(&node).expect("names");
+                let names = names.iter().map(|name| name.to_string().to_uppercase());
+                (text, names.collect())
+            }
+        };
+        found.insert(node.path.to_string().to_uppercase(), (text, names));
+    }
+    found.retain(|_, (text, _)| text != IMPLIED);
+    found
+}
+
+/// Writes a layer as a tar; returns its file.
+fn write(folder: &Path, number: usize, ops: &[Op]) -> PathBuf {
+    let path = folder.join(format!("{number}.tar"));
+    let mut tar = TarBuilder::new(File::create(&path).expect("a file"));
+    for (place, op) in ops.iter().enumerate() {
+        let identity = (number, place);
+        let meta = |attributes| Meta {
+            write_time: Some(time(identity)),
+            ..Meta::with_attributes(attributes)
+        };
+        let written = match op {
+            Op::Directory(path) => tar.directory(path, &meta(0x10)),
+            Op::File(path) => tar.file(path, &meta(0x20), content(identity).as_bytes()),
+            Op::Junction(path) => tar.junction(path, "C:\\x", &meta(0x410)),
+            Op::Link(path, target) => tar.hard_link(path, target, &meta(0x20)),
+            Op::Whiteout(path) => tar.whiteout(path),
+            Op::Opaque(path) => tar.opaque(path),
+        };
+        written.expect("an entry");
+    }
+    tar.finish().expect("a tar");
+    path
+}
+
+/// Opens layers, given base first.
+fn open(layers: &[PathBuf]) -> View {
+    let (top, below) = layers.split_last().expect("a layer");
+    let options = OpenOptions {
+        parents: ParentChain::from_base_first(below),
+        ..OpenOptions::default()
+    };
+    chain::open(top, &options, &()).expect("a view")
+}
+
+/// Squashes a view into a tar.
+fn squashed(view: View, folder: &Path, keep_base: bool) -> PathBuf {
+    let path = folder.join(if keep_base {
+        "kept.tar"
+    } else {
+        "squashed.tar"
+    });
+    let writer = TarLayerWriter::new(File::create(&path).expect("a file"));
+    squash(view, SquashOptions { keep_base }, writer, &()).expect("a squashed layer");
+    path
+}
+
+fn name() -> impl Strategy<Value = String> {
+    let component = prop::sample::select(vec!["a", "b", "c", "B"]);
+    prop::collection::vec(component, 1..4).prop_map(|names| format!("Files/{}", names.join("/")))
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => name().prop_map(Op::Directory),
+        4 => name().prop_map(Op::File),
+        1 => name().prop_map(Op::Junction),
+        3 => (name(), name()).prop_map(|(path, target)| Op::Link(path, target)),
+        2 => name().prop_map(Op::Whiteout),
+        1 => name().prop_map(Op::Opaque),
+    ]
+}
+
+fn layers() -> impl Strategy<Value = Vec<Vec<Op>>> {
+    prop::collection::vec(prop::collection::vec(op(), 0..9), 1..5)
+}
+
+/// Leaves out what no layer that can be imported has: links to nothing, entries below what is a
+/// file in the layers below.
+fn importable(layers: &[Vec<Op>]) -> Vec<Vec<Op>> {
+    let mut kept: Vec<Vec<Op>> = layers.to_vec();
+    loop {
+        let mut state = State::new();
+        let mut broken = None;
+        for (number, ops) in kept.iter_mut().enumerate() {
+            let own = ops.clone();
+            ops.retain(|op| can_be_placed(&state, &own, op));
+            state = apply(&state, number, ops);
+            let bad = state.iter().find(|(_, thing)| **thing == Thing::Broken);
+            if let Some((path, _)) = bad {
+                broken = Some((number, path.clone()));
+                break;
+            }
+        }
+        let Some((number, bad)) = broken else {
+            return kept;
+        };
+        kept[number].retain(|op| !matches!(op, Op::Link(path, _) if path.to_uppercase() == bad));
+    }
+}
+
+/// Whether all that is known above an entry are directories.
+fn can_be_placed(below: &State, own: &[Op], op: &Op) -> bool {
+    let (Op::Directory(path) | Op::File(path) | Op::Junction(path) | Op::Link(path, _)) = op else {
+        return true;
+    };
+    let is_own = |above: &str| {
+        own.iter()
+            .any(|op| matches!(op, Op::Directory(path) if path.to_uppercase() == above))
+    };
+    ancestors(&path.to_uppercase())
+        .iter()
+        .all(|above| is_own(above) || below.get(above).is_none_or(is_directory))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn the_view_equals_the_model(layers in layers()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut state = State::new();
+        let mut files = Vec::new();
+        for (number, ops) in layers.iter().enumerate() {
+            state = apply(&state, number, ops);
+            files.push(write(folder.path(), number, ops));
+        }
+        prop_assert_eq!(of_view(&open(&files)), of_model(&state));
+    }
+
+    #[test]
+    fn a_squashed_chain_looks_as_before(layers in layers()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let layers = importable(&layers);
+        let files: Vec<PathBuf> = layers
+            .iter()
+            .enumerate()
+            .map(|(number, ops)| write(folder.path(), number, ops))
+            .collect();
+        let expected = of_view(&open(&files));
+        let whole = squashed(open(&files), folder.path(), false);
+        prop_assert_eq!(&of_view(&open(std::slice::from_ref(&whole))), &expected);
+        let first = fs::read(&whole).expect("a tar");
+        squashed(open(&files), folder.path(), false);
+        prop_assert_eq!(fs::read(&whole).expect("a tar"), first);
+        if files.len() > 1 {
+            let kept = squashed(open(&files), folder.path(), true);
+            prop_assert_eq!(of_view(&open(&[files[0].clone(), kept])), expected);
+        }
+    }
+}
