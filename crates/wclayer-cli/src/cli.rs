@@ -17,7 +17,7 @@ use clap::{
 };
 
 use crate::commands::{
-    cat, completions, create, diff, du, export, find, import, info, ls, makebaselayer, man, mount,
+    cat, completions, create, diff, du, export, extract, find, import, info, ls, makebaselayer, man, mount,
     remove, squash, stat, tree, unmount, validate,
 };
 use crate::errors::{FAILED, WRONG_USAGE};
@@ -71,6 +71,7 @@ pub(crate) enum Command {
     Diff(diff::Arguments),
     Du(du::Arguments),
     Export(export::Arguments),
+    Extract(extract::Arguments),
     Find(find::Arguments),
     Import(import::Arguments),
     Info(info::Arguments),
@@ -95,6 +96,7 @@ impl Command {
             Self::Diff(arguments) => arguments.json,
             Self::Du(arguments) => arguments.json,
             Self::Export(arguments) => arguments.json,
+            Self::Extract(arguments) => arguments.json,
             Self::Find(arguments) => arguments.json,
             Self::Import(arguments) => arguments.json,
             Self::Info(arguments) => arguments.json,

@@ -10,6 +10,7 @@
 //! - [`hcs`]: layers of the Host Compute Service of Windows;
 //! - [`transport`]: the folders in which Windows takes layers in and gives them out;
 //! - [`diff`]: what differs between two chains, [`squash`]: a chain made into one layer;
+//! - [`extract`]: plain files on the host;
 //! - [`validate`]: why a layer will not import, or misbehave;
 //! - [`volume`]: the disks that folders of layers lie on;
 //! - [`path`], [`chain`], [`digest`], [`compression`], [`layout`]: the parts all of these share.
@@ -31,6 +32,7 @@ pub mod compression;
 pub mod diff;
 pub mod digest;
 pub mod error;
+pub mod extract;
 pub mod hcs;
 pub mod hub;
 pub mod index;

@@ -8,6 +8,7 @@ pub(crate) mod du;
 pub(crate) mod export;
 mod export_transport;
 mod export_windows;
+pub(crate) mod extract;
 pub(crate) mod find;
 mod find_tests;
 pub(crate) mod host_compute;
@@ -40,6 +41,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Diff(arguments) => diff::run(&arguments, output),
         Command::Du(arguments) => du::run(&arguments, output),
         Command::Export(arguments) => export::run(&arguments, output),
+        Command::Extract(arguments) => extract::run(&arguments, output),
         Command::Find(arguments) => find::run(&arguments, output),
         Command::Import(arguments) => import::run(&arguments, output),
         Command::Info(arguments) => info::run(&arguments, output),

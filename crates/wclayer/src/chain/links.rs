@@ -124,7 +124,7 @@ fn add_name(
 
 /// Where a reparse point leads.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     /// To this path of the layer.
     Inside(LayerPath),
     /// Elsewhere: another volume, a network, above the volume.
@@ -135,7 +135,7 @@ pub(super) enum Target {
 
 /// Finds out where a symbolic link or junction at `path` leads. `C:` is the volume that the link
 /// lies on: `Files`, or `UtilityVM\Files` for the files of the utility VM.
-pub(super) fn target(path: &LayerPath, point: &ReparsePoint) -> Target {
+pub(crate) fn target(path: &LayerPath, point: &ReparsePoint) -> Target {
     let Some(text) = point.target() else {
         return Target::None;
     };

@@ -22,6 +22,7 @@ mod view;
 pub use layer::{
     BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, Removed, Slot, StreamDetails,
 };
+pub(crate) use links::{Target, target};
 pub(crate) use open::stored_parents;
 pub use open::{Access, OpenOptions, open};
 pub use parent_chain::ParentChain;

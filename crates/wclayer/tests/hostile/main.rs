@@ -5,6 +5,7 @@
 mod common;
 
 mod data;
+mod extract;
 mod folders;
 mod names;
 mod numbers;
@@ -106,6 +107,7 @@ impl Ground {
             }
         };
         self.assert_untouched(what);
+        extract::harmless(self, what, tar);
         result
     }
 

@@ -1,0 +1,178 @@
+//! `extract`: files of a layer as plain files of the host.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use serde::Serialize;
+use wclayer::LayerPath;
+use wclayer::chain::Access;
+use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, Reason};
+use wclayer::hub;
+
+use super::find::layer_path;
+use super::view_options::ViewOptions;
+use crate::errors::CliError;
+use crate::escape::escaped;
+use crate::layer_view;
+use crate::output::{Output, Summary};
+use crate::progress::Bar;
+use crate::units;
+
+const EXAMPLES: &str = "\
+Examples:
+  wclayer extract layers/app -C out
+  wclayer extract app.tar.gz Files/Windows/System32/drivers -C out --xattrs
+  wclayer extract -l base.tar.gz app.tar.gz 'Files\\Program Files' -C out";
+
+/// How many names of each kind are shown; `--json` has more.
+const SHOWN: usize = 3;
+
+/// Take files out of a layer, as plain files
+///
+/// Nothing is written outside of DIR. Directories that are there are used; files and links in the
+/// way are replaced. Symbolic links and junctions are made where they lead to a place inside of the
+/// layer. Names that the host cannot hold are written as %XX. What the host does not keep is listed.
+/// After a failure, the files that were complete stay.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    view: ViewOptions,
+    /// What to extract, with all below it [default: everything]
+    #[arg(value_name = "PATH", value_parser = layer_path)]
+    paths: Vec<LayerPath>,
+    /// Folder to extract to; made where it is missing
+    #[arg(short = 'C', long, value_name = "DIR")]
+    directory: PathBuf,
+    /// Keep metadata and alternate streams in extended attributes
+    ///
+    /// With the names of ntfs-3g (`system.ntfs_acl`, …) on an NTFS mount, as `user.ntfs_acl`, …
+    /// elsewhere; streams as Samba does (`user.DosStream.NAME:$DATA`).
+    #[arg(long)]
+    xattrs: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What was extracted, as JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExtractJson<'a> {
+    layer: String,
+    directory: String,
+    #[serde(flatten)]
+    extracted: &'a Extracted,
+    elapsed_seconds: f64,
+}
+
+/// Extracts a layer.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    let opened = arguments.view.open(Access::Content, output)?;
+    for path in &arguments.paths {
+        opened.find(path, false)?;
+    }
+    let started = Instant::now();
+    let options = ExtractOptions {
+        xattrs: arguments.xattrs,
+    };
+    let writer = ExtractWriter::new(&arguments.directory, options)?;
+    let progress = Bar::start(output, None, Arc::clone(&opened.cancelled));
+    let mut reader = opened.view.reader(&arguments.paths);
+    let extracted = hub::copy(&mut reader, writer, &progress)?;
+    drop(progress);
+    let taken = started.elapsed();
+    let json = ExtractJson {
+        layer: layer_view::absolute(&arguments.view.layer),
+        directory: layer_view::absolute(&arguments.directory),
+        extracted: &extracted,
+        elapsed_seconds: units::seconds(taken),
+    };
+    let title = format!("Extracted to `{}`", arguments.directory.display());
+    let mut summary = Summary::new(title);
+    rows(&mut summary, &extracted);
+    summary.row("time", units::time_and_rate(extracted.bytes, taken));
+    output.result(&summary, &json)
+}
+
+fn rows(summary: &mut Summary, extracted: &Extracted) {
+    for (label, count) in [
+        ("directories", extracted.directories),
+        ("files", extracted.files),
+        ("hard links", extracted.links),
+        ("copies for hard links", extracted.copied_links),
+        ("symbolic links", extracted.symlinks),
+        ("replaced", extracted.replaced),
+        ("removals left out", extracted.removals),
+    ] {
+        if count > 0 {
+            summary.row(label, count);
+        }
+    }
+    summary.row("content", units::size(extracted.bytes));
+    let renamed = &extracted.renamed;
+    let names = renamed
+        .first
+        .iter()
+        .map(|it| format!("{} as {}", it.path, it.name));
+    list(summary, "renamed", renamed.count, names);
+    let not_made = &extracted.not_made;
+    let names = not_made
+        .first
+        .iter()
+        .map(|it| format!("{} ({})", it.path, why(it.reason, &it.target)));
+    list(summary, "not made", not_made.count, names);
+    for (kind, lost) in &extracted.lost {
+        list(
+            summary,
+            label(*kind),
+            lost.count,
+            lost.first.iter().cloned(),
+        );
+    }
+}
+
+fn list(
+    summary: &mut Summary,
+    label: &'static str,
+    count: u64,
+    names: impl Iterator<Item = String>,
+) {
+    if count == 0 {
+        return;
+    }
+    let shown: Vec<String> = names
+        .take(SHOWN)
+        .map(|name| escaped(&name).into_owned())
+        .collect();
+    let more = if count > shown.len() as u64 {
+        ", …"
+    } else {
+        ""
+    };
+    summary.row(label, format!("{count}: {}{more}", shown.join(", ")));
+}
+
+fn label(kind: Loss) -> &'static str {
+    match kind {
+        Loss::SecurityDescriptors => "lost: security descriptors",
+        Loss::AlternateStreams => "lost: alternate streams",
+        Loss::ExtendedAttributes => "lost: extended attributes",
+        Loss::Attributes => "lost: attributes",
+        Loss::Times => "lost: times of creation and change",
+        Loss::ReparseData => "lost: reparse data",
+        Loss::OtherStreams => "lost: other streams",
+    }
+}
+
+fn why(reason: Reason, target: &str) -> String {
+    match reason {
+        Reason::LeadsOutside => format!("leads outside, to {target}"),
+        Reason::TargetMissing => format!("there is no {target}"),
+        Reason::PlaceTaken => "its place is taken".to_owned(),
+        Reason::Refused => "the host refused it".to_owned(),
+        Reason::Damaged => "the reparse point is damaged".to_owned(),
+    }
+}

@@ -1,0 +1,222 @@
+//! One file of the layer made on the host.
+//!
+//! A file is made when its first byte comes, or at its end, when it is known to be no link. What
+//! fails in the middle is deleted.
+
+use std::fs::FileTimes;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use ntmeta::{FileAttributes, ReparsePoint, ReparseTag};
+
+use super::keep::{Keeper, host_time, make_read_only};
+use super::links::PendingSymlink;
+use super::place::Ground;
+use super::report::{Extracted, Loss};
+use super::stream::{Content, Metadata, Taker};
+use crate::error::Result;
+use crate::hub::FileEntry;
+
+/// A file that is to be made.
+pub(super) struct FileJob {
+    pub(super) entry: FileEntry,
+    /// The directory that it lies in.
+    pub(super) parent: Arc<Dir>,
+}
+
+/// What one thread works with, and what it did.
+pub(super) struct Maker {
+    pub(super) ground: Arc<Ground>,
+    pub(super) keeper: Keeper,
+    pub(super) report: Extracted,
+    pub(super) symlinks: Vec<PendingSymlink>,
+}
+
+/// A file that is being made.
+pub(super) struct NewFile<'a> {
+    job: &'a FileJob,
+    taker: Taker,
+    target: Target<'a>,
+}
+
+/// The file on the host, once it is there.
+struct Target<'a> {
+    job: &'a FileJob,
+    ground: &'a Ground,
+    made: Option<Made>,
+    /// Bytes of content written.
+    bytes: u64,
+}
+
+struct Made {
+    file: std::fs::File,
+    name: String,
+    /// Where the next byte goes without a seek.
+    position: u64,
+    /// The end of the content so far.
+    end: u64,
+}
+
+impl<'a> NewFile<'a> {
+    pub(super) fn new(job: &'a FileJob, ground: &'a Ground) -> Self {
+        Self {
+            job,
+            taker: Taker::default(),
+            target: Target {
+                job,
+                ground,
+                made: None,
+                bytes: 0,
+            },
+        }
+    }
+
+    /// Takes the next bytes of the backup stream.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<()> {
+        let taken = self.taker.take(bytes, &mut self.target);
+        taken.map_err(self.target.ground.error("extract", &self.job.entry.path))
+    }
+
+    /// Completes the file.
+    pub(super) fn finish(
+        mut self,
+        keeper: Keeper,
+        report: &mut Extracted,
+    ) -> Result<Option<PendingSymlink>> {
+        let (job, ground) = (self.job, self.target.ground);
+        let failed = || ground.error("extract", &job.entry.path);
+        let metadata = std::mem::take(&mut self.taker).finish().map_err(failed())?;
+        if self.target.made.is_none()
+            && let Some(link) = PendingSymlink::of(&job.entry, &metadata)
+        {
+            keeper.keep(None, &link.path, &link.basic_info, &metadata, report);
+            return Ok(Some(link));
+        }
+        self.target
+            .complete(keeper, &metadata, report)
+            .map_err(failed())?;
+        Ok(None)
+    }
+}
+
+impl Target<'_> {
+    fn made(&mut self) -> io::Result<&mut Made> {
+        if self.made.is_none() {
+            let (file, name) = self.ground.create(&self.job.parent, &self.job.entry.path)?;
+            self.made = Some(Made {
+                file: file.into_std(),
+                name,
+                position: 0,
+                end: 0,
+            });
+        }
+        self.made
+            .as_mut()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Sets all that comes after the content.
+    fn complete(
+        &mut self,
+        keeper: Keeper,
+        metadata: &Metadata,
+        report: &mut Extracted,
+    ) -> io::Result<()> {
+        let entry = &self.job.entry;
+        let made = self.made()?;
+        if entry.size > made.end {
+            made.file.set_len(entry.size)?;
+        }
+        keeper.keep(
+            Some(&made.file),
+            &entry.path,
+            &entry.basic_info,
+            metadata,
+            report,
+        );
+        if let Some(reparse) = metadata.reparse.as_ref().filter(|_| !keeper.wants_xattrs()) {
+            report.lost(Loss::ReparseData, reparse.size, || entry.path.to_string());
+        }
+        let mut times = FileTimes::new();
+        if let Some(time) = host_time(entry.basic_info.last_write_time) {
+            times = times.set_modified(time);
+        }
+        if let Some(time) = host_time(entry.basic_info.last_access_time) {
+            times = times.set_accessed(time);
+        }
+        made.file.set_times(times)?;
+        if entry
+            .basic_info
+            .attributes
+            .contains(FileAttributes::READONLY)
+        {
+            make_read_only(&made.file)?;
+        }
+        if made.name.as_bytes() != entry.path.file_name() {
+            report.renamed(&entry.path, &made.name);
+        }
+        report.files += 1;
+        report.bytes += self.bytes;
+        self.made = None;
+        Ok(())
+    }
+}
+
+impl Content for Target<'_> {
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let made = self.made()?;
+        if made.position != offset {
+            made.file.seek(SeekFrom::Start(offset))?;
+        }
+        made.file.write_all(bytes)?;
+        made.position = offset + bytes.len() as u64;
+        made.end = made.end.max(made.position);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// What is left of a file that was not completed is deleted.
+impl Drop for Target<'_> {
+    fn drop(&mut self) {
+        if let Some(made) = self.made.take() {
+            drop(made.file);
+            // It failed already, or the user has stopped it.
+            let _ = self.job.parent.remove_file(&made.name);
+        }
+    }
+}
+
+impl PendingSymlink {
+    /// Makes one of an entry that is a symbolic link or a junction.
+    pub(super) fn of(entry: &FileEntry, metadata: &Metadata) -> Option<Self> {
+        let bytes = metadata.reparse.as_ref()?.bytes.as_ref()?;
+        let tag = ReparseTag(u32::from_le_bytes(*bytes.first_chunk()?));
+        if !matches!(tag, ReparseTag::SYMLINK | ReparseTag::MOUNT_POINT) {
+            return None;
+        }
+        Some(Self {
+            path: entry.path.clone(),
+            basic_info: entry.basic_info,
+            point: ReparsePoint::decode(bytes).ok(),
+        })
+    }
+}
+
+impl Maker {
+    /// Makes a file of its whole backup stream.
+    pub(super) fn make(&mut self, job: &FileJob, stream: &[u8]) -> Result<()> {
+        let ground = Arc::clone(&self.ground);
+        let mut file = NewFile::new(job, &ground);
+        file.take(stream)?;
+        self.finish(file)
+    }
+
+    /// Completes a file.
+    pub(super) fn finish(&mut self, file: NewFile<'_>) -> Result<()> {
+        let link = file.finish(self.keeper, &mut self.report)?;
+        self.symlinks.extend(link);
+        Ok(())
+    }
+}

@@ -1,0 +1,287 @@
+//! What is made last: hard links, symbolic links, and the times of directories.
+//!
+//! A symbolic link is made only when it leads to a place in the extracted tree, and its text is
+//! written anew: up to the folder that both lie in, then down. Links come after everything else, so
+//! that nothing of the layer is written through one.
+
+use std::collections::HashMap;
+use std::io;
+
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
+use cap_std::fs::{Dir, OpenOptions};
+use cap_std::time::SystemTime;
+use ntmeta::{FileAttributes, FileBasicInfo, ReparsePoint, wide};
+
+use super::keep::host_time;
+use super::place::{Ground, Places};
+use super::report::{Extracted, Reason};
+use crate::chain::{self, Target};
+use crate::error::{Error, Result};
+use crate::hub::LinkEntry;
+use crate::path::LayerPath;
+
+/// How many names are looked through for the spelling of what symbolic links name.
+const LISTING_BUDGET: u64 = 4_000_000;
+
+/// A symbolic link or junction that is to be made.
+#[derive(Debug, Clone)]
+pub(super) struct PendingSymlink {
+    pub(super) path: LayerPath,
+    pub(super) basic_info: FileBasicInfo,
+    /// `None` when it is damaged.
+    pub(super) point: Option<ReparsePoint>,
+}
+
+/// Makes all that waited.
+pub(super) struct Links<'a> {
+    pub(super) ground: &'a Ground,
+    pub(super) places: &'a mut Places,
+    pub(super) report: &'a mut Extracted,
+}
+
+impl Links<'_> {
+    /// Makes the hard links; those to symbolic links become more of these.
+    pub(super) fn hard_links(
+        &mut self,
+        links: Vec<LinkEntry>,
+        symlinks: &mut Vec<PendingSymlink>,
+    ) -> Result<()> {
+        if links.is_empty() {
+            return Ok(());
+        }
+        let by_path: HashMap<LayerPath, usize> = symlinks
+            .iter()
+            .enumerate()
+            .map(|(number, link)| (link.path.clone(), number))
+            .collect();
+        let mut targets: HashMap<LayerPath, LayerPath> = links
+            .iter()
+            .map(|link| (link.path.clone(), link.target.clone()))
+            .collect();
+        for link in links {
+            let target = last_target(&mut targets, &link.path);
+            match by_path.get(&target) {
+                Some(&number) => {
+                    let mut symlink = symlinks[number].clone();
+                    symlink.path = link.path;
+                    symlinks.push(symlink);
+                }
+                None => self.hard_link(&link, &target)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn hard_link(&mut self, link: &LinkEntry, target: &LayerPath) -> Result<()> {
+        let ground = self.ground;
+        let Some((from, name)) = self.extracted(target) else {
+            self.report
+                .not_made(&link.path, link.target.to_string(), Reason::TargetMissing);
+            return Ok(());
+        };
+        let to = self.places.parent(&link.path, self.report)?;
+        let failed = || ground.error("link", &link.path);
+        let new = match ground.free(&to, &link.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.report
+                    .not_made(&link.path, link.target.to_string(), Reason::PlaceTaken);
+                return Ok(());
+            }
+            new => new.map_err(failed())?,
+        };
+        match from.hard_link(&name, &to, &new) {
+            Ok(()) => self.report.links += 1,
+            Err(error) if can_copy(&error) => {
+                copy(&from, &name, &to, &new).map_err(failed())?;
+                self.report.copied_links += 1;
+            }
+            Err(error) => return Err(failed()(error)),
+        }
+        if new.as_bytes() != link.path.file_name() {
+            self.report.renamed(&link.path, &new);
+        }
+        Ok(())
+    }
+
+    /// Finds a file that this extraction has made.
+    fn extracted(&self, path: &LayerPath) -> Option<(Dir, String)> {
+        let dir = self.places.find_parent(path).ok()?;
+        let name = super::host_name(path.file_name(), self.ground.rules).into_owned();
+        let there = dir.symlink_metadata(&name).ok()?;
+        (there.is_file() && self.ground.is_ours(&there)).then_some((dir, name))
+    }
+
+    /// Makes the symbolic links.
+    pub(super) fn symlinks(&mut self, links: &[PendingSymlink]) -> Result<()> {
+        let mut budget = LISTING_BUDGET;
+        for link in links {
+            if let Err((target, reason)) = self.symlink(link, &mut budget)? {
+                self.report.not_made(&link.path, target, reason);
+            }
+        }
+        Ok(())
+    }
+
+    fn symlink(
+        &mut self,
+        link: &PendingSymlink,
+        budget: &mut u64,
+    ) -> Result<Result<(), (String, Reason)>> {
+        let Some(point) = &link.point else {
+            return Ok(Err((String::new(), Reason::Damaged)));
+        };
+        let text = point.target().map(|text| wide::display(&text).into_owned());
+        let not = |reason| Ok(Err((text.clone().unwrap_or_default(), reason)));
+        let Target::Inside(target) = chain::target(&link.path, point) else {
+            return not(Reason::LeadsOutside);
+        };
+        let dir = match self.places.parent(&link.path, self.report) {
+            // A file stands where its directory would be.
+            Err(Error::Io { source, .. }) if is_taken(&source) => return not(Reason::PlaceTaken),
+            dir => dir?,
+        };
+        let text = relative(&link.path, &target, &self.places.spelling(&target, budget));
+        let name = match self.ground.free(&dir, &link.path) {
+            Err(error) if is_taken(&error) => return not(Reason::PlaceTaken),
+            name => name.map_err(self.ground.error("make the link", &link.path))?,
+        };
+        let is_directory = link
+            .basic_info
+            .attributes
+            .contains(FileAttributes::DIRECTORY);
+        let made = match is_directory {
+            true => dir.symlink_dir(&text, &name),
+            false => dir.symlink_file(&text, &name),
+        };
+        if made.is_err() {
+            return not(Reason::Refused);
+        }
+        // A link whose time the host does not set is as good.
+        let _ = set_times(&dir, &name, &link.basic_info);
+        if name.as_bytes() != link.path.file_name() {
+            self.report.renamed(&link.path, &name);
+        }
+        self.report.symlinks += 1;
+        Ok(Ok(()))
+    }
+
+    /// Sets the times of directories, in which nothing is made any more.
+    pub(super) fn directory_times(&mut self, all: &[(LayerPath, FileBasicInfo)]) -> Result<()> {
+        for (path, info) in all {
+            let dir = self.places.parent(path, self.report)?;
+            let name = super::host_name(path.file_name(), self.ground.rules);
+            set_times(&dir, &name, info).map_err(self.ground.error("set the times of", path))?;
+        }
+        Ok(())
+    }
+}
+
+/// Follows links to links to the last target, and remembers that for all of them. In a circle, any
+/// of them is last.
+fn last_target(targets: &mut HashMap<LayerPath, LayerPath>, link: &LayerPath) -> LayerPath {
+    let mut seen = Vec::new();
+    let mut last = link.clone();
+    while let Some(next) = targets.remove(&last) {
+        seen.push(std::mem::replace(&mut last, next));
+    }
+    for path in seen {
+        targets.insert(path, last.clone());
+    }
+    last
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
+    matches!(error.kind(), AlreadyExists | IsADirectory | NotADirectory)
+}
+
+fn can_copy(error: &io::Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+    matches!(
+        error.kind(),
+        CrossesDevices | PermissionDenied | TooManyLinks | Unsupported
+    )
+}
+
+/// Copies a file that cannot have one more name.
+fn copy(from: &Dir, name: &str, to: &Dir, new: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut source = from.open_with(name, options.read(true).follow(FollowSymlinks::No))?;
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .create_new(true)
+        .follow(FollowSymlinks::No);
+    let mut copy = to.open_with(new, &options)?;
+    io::copy(&mut source, &mut copy)?;
+    let times = source.metadata()?;
+    let modified = times.modified()?.into_std();
+    copy.into_std().set_modified(modified)
+}
+
+/// Returns the way from a link to its target: `spelt` are the names on it from the top.
+fn relative(link: &LayerPath, target: &LayerPath, spelt: &[String]) -> String {
+    let above = link.parent();
+    let from: Vec<&[u8]> = above.iter().flat_map(LayerPath::components).collect();
+    let shared = from
+        .iter()
+        .zip(target.components())
+        .take_while(|(a, b)| *a == b)
+        .count();
+    let up = std::iter::repeat_n("..", from.len() - shared);
+    let way: Vec<&str> = up
+        .chain(spelt[shared..].iter().map(String::as_str))
+        .collect();
+    match way.is_empty() {
+        true => ".".to_owned(),
+        false => way.join("/"),
+    }
+}
+
+fn set_times(dir: &Dir, name: &str, info: &FileBasicInfo) -> io::Result<()> {
+    let spec = |time| host_time(time).map(|time| SystemTimeSpec::from(SystemTime::from_std(time)));
+    let (accessed, modified) = (spec(info.last_access_time), spec(info.last_write_time));
+    dir.set_symlink_times(name, accessed, modified)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> LayerPath {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn a_link_goes_up_to_the_shared_folder_and_down() {
+        for (link, target, text) in [
+            ("Files/l", "Files/x", "x"),
+            ("Files/a/l", "Files/x/y", "../x/y"),
+            ("Files/a/b/l", "Files/a", ".."),
+            ("Files/a/l", "Files/a", "."),
+            ("Files/a/l", "Files/A/x", "../A/x"),
+            ("UtilityVM/Files/l", "UtilityVM/Files", "."),
+        ] {
+            let spelt: Vec<String> = target.split('/').map(str::to_owned).collect();
+            assert_eq!(relative(&path(link), &path(target), &spelt), text);
+        }
+    }
+
+    #[test]
+    fn links_to_links_lead_to_the_file_and_circles_end() {
+        let pairs = |all: &[(&str, &str)]| -> HashMap<LayerPath, LayerPath> {
+            all.iter()
+                .map(|(link, target)| (path(link), path(target)))
+                .collect()
+        };
+        let mut chain = pairs(&[("a", "b"), ("b", "C"), ("c", "file")]);
+        for link in ["b", "a", "c", "a"] {
+            assert_eq!(last_target(&mut chain, &path(link)), path("file"));
+        }
+        let mut circle = pairs(&[("a", "b"), ("b", "a")]);
+        for link in ["a", "b", "a"] {
+            last_target(&mut circle, &path(link));
+        }
+        assert_eq!(circle.len(), 2);
+    }
+}

@@ -1,0 +1,219 @@
+//! A layer as plain files on the host.
+//!
+//! ```text
+//! LayerReader ─ hub::copy ─ ExtractWriter ─┬─ directories, one after the other
+//!                                          ├─ batches of small files ─→ threads ─→ files
+//!                                          ├─ pieces of a large file ─→ one thread
+//!                                          └─ at the end: hard links, symbolic links, times
+//! ```
+//!
+//! What `tar -x` does is done here: directories that exist are used, files and links that are in
+//! the way are replaced by new ones (never written to), a directory in the way of a file is an
+//! error, and so is a file of the layer in the way of a directory. The read-only attribute of a
+//! file takes its write permission away (on Unix; such files can still be deleted). The times of
+//! last write and access are set, where the layer tells them.
+//!
+//! **Nothing outside the folder is touched**, whatever the layer says and whatever is or comes to
+//! be in the folder: each name is used alone, in an open directory that was entered through no
+//! link (`place`). Links are made last (`links`).
+//!
+//! **Nothing is lost silently**: [`Extracted`] counts what the host does not keep, and names it.
+//! With [`ExtractOptions::xattrs`] metadata goes into extended attributes (`keep`).
+//!
+//! After an error, or dropped before the end, the writer leaves the files that are complete; of the
+//! one that was being written, nothing. Links and the times of directories are missing then.
+//!
+//! Memory: some MiB for content, and a record for each directory, hard link and symbolic link.
+//!
+//! Sources are to give each path once; [`View::reader`](crate::chain::View::reader) does. Names
+//! that only the host takes for one do not overwrite each other: the second gets another name.
+
+mod file;
+mod keep;
+mod links;
+mod names;
+mod place;
+mod report;
+mod stream;
+mod workers;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ntmeta::{FileAttributes, FileBasicInfo};
+
+use self::file::FileJob;
+use self::keep::Keeper;
+use self::links::{Links, PendingSymlink};
+use self::place::{Ground, Places};
+use self::stream::{NoContent, Taker};
+use self::workers::Workers;
+use crate::error::{Error, Result};
+use crate::hub::{FileEntry, LayerWriter, LinkEntry};
+use crate::path::LayerPath;
+
+pub use self::names::{NameRules, host_name, real_name};
+pub use self::report::{Extracted, Listed, Loss, Lost, NotMade, Reason, Renamed};
+
+/// How a layer is extracted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExtractOptions {
+    /// Whether metadata is kept in extended attributes.
+    pub xattrs: bool,
+}
+
+/// Writes a layer as plain files.
+///
+/// ```no_run
+/// use wclayer::chain::{self, OpenOptions};
+/// use wclayer::extract::{ExtractOptions, ExtractWriter};
+///
+/// let view = chain::open("layers/app", &OpenOptions::default(), &())?;
+/// let writer = ExtractWriter::new("out", ExtractOptions::default())?;
+/// let extracted = wclayer::hub::copy(&mut view.reader(&[]), writer, &())?;
+/// println!("{} files", extracted.files);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ExtractWriter {
+    ground: Arc<Ground>,
+    places: Places,
+    keeper: Keeper,
+    workers: Workers,
+    /// The directory whose backup stream is coming.
+    directory: Option<(FileEntry, Taker)>,
+    links: Vec<LinkEntry>,
+    symlinks: Vec<PendingSymlink>,
+    directories: Vec<(LayerPath, FileBasicInfo)>,
+    report: Extracted,
+}
+
+impl ExtractWriter {
+    /// Starts to extract into `folder`, which is made where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be made or written to.
+    pub fn new(folder: impl AsRef<Path>, options: ExtractOptions) -> Result<Self> {
+        let (ground, root) = Ground::open(folder.as_ref())?;
+        let keeper = Keeper::new(&root, options.xattrs);
+        Ok(Self {
+            workers: Workers::start(&ground, keeper),
+            places: Places::new(Arc::clone(&ground), root),
+            ground,
+            keeper,
+            directory: None,
+            links: Vec::new(),
+            symlinks: Vec::new(),
+            directories: Vec::new(),
+            report: Extracted::default(),
+        })
+    }
+
+    /// Makes the directory whose backup stream has ended, where there is one.
+    fn end_directory(&mut self) -> Result<()> {
+        let Some((entry, taker)) = self.directory.take() else {
+            return Ok(());
+        };
+        let failed = || self.ground.error("extract", &entry.path);
+        let metadata = taker.finish().map_err(failed())?;
+        let (path, info) = (&entry.path, &entry.basic_info);
+        if let Some(link) = PendingSymlink::of(&entry, &metadata) {
+            self.keeper
+                .keep(None, path, info, &metadata, &mut self.report);
+            self.symlinks.push(link);
+            return Ok(());
+        }
+        let dir = self.places.directory(path, &mut self.report)?;
+        // To be opened again for its attributes: the handle only leads to names.
+        let object = match self.keeper.wants_xattrs() {
+            true => dir.open(".").ok().map(cap_std::fs::File::into_std),
+            false => None,
+        };
+        self.keeper
+            .keep(object.as_ref(), path, info, &metadata, &mut self.report);
+        if let Some(reparse) = metadata.reparse.filter(|_| object.is_none()) {
+            self.report
+                .lost(Loss::ReparseData, reparse.size, || path.to_string());
+        }
+        self.directories.push((entry.path, entry.basic_info));
+        Ok(())
+    }
+}
+
+impl LayerWriter for ExtractWriter {
+    type Output = Extracted;
+
+    fn add(&mut self, file: &FileEntry) -> Result<()> {
+        self.end_directory()?;
+        if file
+            .basic_info
+            .attributes
+            .contains(FileAttributes::DIRECTORY)
+        {
+            self.workers.end_file()?;
+            self.directory = Some((file.clone(), Taker::default()));
+            return Ok(());
+        }
+        let parent = self.places.parent(&file.path, &mut self.report)?;
+        self.workers.add(FileJob {
+            entry: file.clone(),
+            parent,
+        })
+    }
+
+    fn write(&mut self, backup_stream: &[u8]) -> Result<()> {
+        if let Some((entry, taker)) = &mut self.directory {
+            let taken = taker.take(backup_stream, &mut NoContent);
+            return taken.map_err(self.ground.error("extract", &entry.path));
+        }
+        match self.workers.write(backup_stream)? {
+            true => Ok(()),
+            false => Err(Error::NoCurrentFile),
+        }
+    }
+
+    fn add_link(&mut self, link: &LinkEntry) -> Result<()> {
+        self.end_directory()?;
+        self.workers.end_file()?;
+        self.links.push(link.clone());
+        Ok(())
+    }
+
+    fn remove(&mut self, _: &LayerPath) -> Result<()> {
+        self.end_directory()?;
+        self.workers.end_file()?;
+        self.report.removals += 1;
+        Ok(())
+    }
+
+    fn remove_contents(&mut self, directory: &LayerPath) -> Result<()> {
+        self.remove(directory)
+    }
+
+    fn finish(mut self) -> Result<Extracted> {
+        self.end_directory()?;
+        let Self {
+            ground,
+            mut places,
+            workers,
+            links,
+            mut symlinks,
+            directories,
+            mut report,
+            ..
+        } = self;
+        symlinks.extend(workers.finish(&mut report)?);
+        // In the order of their names, whichever thread came first.
+        symlinks.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut last = Links {
+            ground: &ground,
+            places: &mut places,
+            report: &mut report,
+        };
+        last.hard_links(links, &mut symlinks)?;
+        last.symlinks(&symlinks)?;
+        last.directory_times(&directories)?;
+        report.replaced = ground.replaced();
+        Ok(report)
+    }
+}

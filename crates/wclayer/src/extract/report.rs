@@ -1,0 +1,187 @@
+//! What an extraction did, and what it could not keep.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::path::LayerPath;
+
+/// How many names a list of the report holds; all are counted.
+const MAX_LISTED: usize = 1000;
+/// How many renamed names the report holds: only it tells what the names that were cut had been.
+const MAX_RENAMED: usize = 100_000;
+
+/// What was extracted, and what was lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Extracted {
+    /// Directories made.
+    pub directories: u64,
+    /// Files written.
+    pub files: u64,
+    /// Bytes of their content, holes not counted.
+    pub bytes: u64,
+    /// Hard links made.
+    pub links: u64,
+    /// Hard links that the host refused, made as copies.
+    pub copied_links: u64,
+    /// Symbolic links made, of symbolic links and junctions.
+    pub symlinks: u64,
+    /// Files and links that were there before and were replaced.
+    pub replaced: u64,
+    /// Removals of paths of the parents; there is nothing to do for them.
+    pub removals: u64,
+    /// Names that are others on the host.
+    pub renamed: Listed<Renamed>,
+    /// What was not made at all.
+    pub not_made: Listed<NotMade>,
+    /// What the host does not keep, by its kind.
+    pub lost: BTreeMap<Loss, Lost>,
+}
+
+/// The first items of a list, and how many there are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed<T> {
+    /// How many there are.
+    pub count: u64,
+    /// The first of them.
+    pub first: Vec<T>,
+}
+
+/// A name that is another on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Renamed {
+    /// The path in the layer.
+    pub path: String,
+    /// The last component on the host.
+    pub name: String,
+}
+
+/// Something that was not made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotMade {
+    /// The path in the layer.
+    pub path: String,
+    /// Where the link leads.
+    pub target: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why something was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reason {
+    /// The link leads out of the layer.
+    LeadsOutside,
+    /// The file that a hard link names was not extracted.
+    TargetMissing,
+    /// Something else of the layer has that place.
+    PlaceTaken,
+    /// The host makes no such links.
+    Refused,
+    /// The reparse point is damaged.
+    Damaged,
+}
+
+/// What of an entry a host cannot keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Loss {
+    /// The security descriptor.
+    SecurityDescriptors,
+    /// An alternate stream.
+    AlternateStreams,
+    /// The extended attributes.
+    ExtendedAttributes,
+    /// Attributes such as hidden and system.
+    Attributes,
+    /// The times of creation and change.
+    Times,
+    /// Reparse data of what is no link.
+    ReparseData,
+    /// What else a backup stream holds: object ids, …
+    OtherStreams,
+}
+
+/// What was lost of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Lost {
+    /// How often.
+    pub count: u64,
+    /// How many bytes these were.
+    pub bytes: u64,
+    /// The paths of the first.
+    pub first: Vec<String>,
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            first: Vec::new(),
+        }
+    }
+}
+
+impl<T> Listed<T> {
+    fn push(&mut self, limit: usize, item: impl FnOnce() -> T) {
+        self.count += 1;
+        if self.first.len() < limit {
+            self.first.push(item());
+        }
+    }
+
+    fn merge(&mut self, limit: usize, other: Self) {
+        self.count += other.count;
+        let room = limit.saturating_sub(self.first.len());
+        self.first.extend(other.first.into_iter().take(room));
+    }
+}
+
+impl Extracted {
+    pub(super) fn lost(&mut self, kind: Loss, bytes: u64, name: impl FnOnce() -> String) {
+        let lost = self.lost.entry(kind).or_default();
+        lost.count += 1;
+        lost.bytes = lost.bytes.saturating_add(bytes);
+        if lost.first.len() < MAX_LISTED {
+            lost.first.push(name());
+        }
+    }
+
+    pub(super) fn renamed(&mut self, path: &LayerPath, name: &str) {
+        self.renamed.push(MAX_RENAMED, || Renamed {
+            path: path.to_string(),
+            name: name.to_owned(),
+        });
+    }
+
+    pub(super) fn not_made(&mut self, path: &LayerPath, target: String, reason: Reason) {
+        self.not_made.push(MAX_LISTED, || NotMade {
+            path: path.to_string(),
+            target,
+            reason,
+        });
+    }
+
+    /// Adds what another thread did.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.directories += other.directories;
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.links += other.links;
+        self.copied_links += other.copied_links;
+        self.symlinks += other.symlinks;
+        self.replaced += other.replaced;
+        self.removals += other.removals;
+        self.renamed.merge(MAX_RENAMED, other.renamed);
+        self.not_made.merge(MAX_LISTED, other.not_made);
+        for (kind, other) in other.lost {
+            let lost = self.lost.entry(kind).or_default();
+            lost.count += other.count;
+            lost.bytes = lost.bytes.saturating_add(other.bytes);
+            let room = MAX_LISTED.saturating_sub(lost.first.len());
+            lost.first.extend(other.first.into_iter().take(room));
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Layers as plain files: content, links, times, names, and what is told of the rest.
+
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+use std::io::Cursor;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use common::{directory, plain, tar};
+use layergen::{Meta, TarBuilder};
+use tempfile::TempDir;
+use wclayer::chain::{self, OpenOptions};
+use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, Reason};
+use wclayer::{ParentChain, hub};
+
+/// A folder with layers, and one that is extracted to.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn out(&self, name: &str) -> PathBuf {
+        self.0.path().join("out").join(name)
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.out(name)).expect(name)
+    }
+
+    /// Extracts tars, nearest first.
+    fn extract(&self, tars: &[Cursor<Vec<u8>>], paths: &[&str], xattrs: bool) -> Extracted {
+        let places: Vec<PathBuf> = (0..tars.len())
+            .map(|number| self.0.path().join(format!("{number}.tar")))
+            .collect();
+        for (place, tar) in places.iter().zip(tars) {
+            fs::write(place, tar.get_ref()).expect("free");
+        }
+        let options = OpenOptions {
+            parents: ParentChain::from_nearest_first(&places[1..]),
+            ..OpenOptions::default()
+        };
+        let view = chain::open(&places[0], &options, &()).expect("a view");
+        let paths: Vec<_> = paths
+            .iter()
+            .map(|path| path.parse().expect("a path"))
+            .collect();
+        let writer = ExtractWriter::new(self.out(""), ExtractOptions { xattrs }).expect("a folder");
+        hub::copy(&mut view.reader(&paths), writer, &()).expect("extracted")
+    }
+
+    fn one(
+        &self,
+        build: impl FnOnce(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>,
+    ) -> Extracted {
+        self.extract(&[tar(build)], &[], false)
+    }
+}
+
+#[test]
+fn content_of_every_size_comes_out_with_its_times() {
+    let place = Place::new();
+    let contents: Vec<Vec<u8>> = [0, 1, 4096, 524_200, 524_288, 600_000, 3 << 20]
+        .into_iter()
+        .map(|size: usize| (0..size).map(|at| (at % 251) as u8).collect())
+        .collect();
+    // 2023-11-14T22:13:20.1234567Z
+    let meta = plain().at(133_444_736_001_234_567);
+    let extracted = place.one(|tar| {
+        tar.directory("Files/d", &directory().at(133_444_736_001_234_567))?;
+        for (number, content) in contents.iter().enumerate() {
+            tar.file(&format!("Files/d/{number}"), &meta, content)?;
+        }
+        Ok(())
+    });
+    assert_eq!(extracted.files, contents.len() as u64);
+    assert_eq!(extracted.directories, 2);
+    for (number, content) in contents.iter().enumerate() {
+        let name = format!("Files/d/{number}");
+        assert!(place.read(&name) == *content, "{name}");
+        let there = fs::metadata(place.out(&name)).expect("there");
+        assert_eq!(
+            (there.mtime(), there.mtime_nsec()),
+            (1_700_000_000, 123_456_700)
+        );
+    }
+    let there = fs::metadata(place.out("Files/d")).expect("there");
+    assert_eq!(there.mtime(), 1_700_000_000);
+}
+
+#[test]
+fn hard_links_are_links_in_any_order_and_over_layers() {
+    let place = Place::new();
+    let base = tar(|tar| tar.file("Files/base", &plain(), b"base"));
+    let app = tar(|tar| {
+        tar.hard_link("Files/z", "Files/x", &plain())?;
+        tar.file("Files/x", &plain(), b"content")?;
+        tar.hard_link("Files/y", "Files/z", &plain())?;
+        tar.hard_link("Files/b", "Files/base", &plain())?;
+        tar.hard_link("Files/lost", "Files/nowhere", &plain())
+    });
+    let extracted = place.extract(&[app, base], &[], false);
+    let inode = |name: &str| fs::metadata(place.out(name)).expect(name).ino();
+    assert_eq!(inode("Files/x"), inode("Files/y"));
+    assert_eq!(inode("Files/x"), inode("Files/z"));
+    assert_eq!(inode("Files/b"), inode("Files/base"));
+    assert_eq!(place.read("Files/y"), b"content");
+    assert_eq!((extracted.files, extracted.links), (2, 3));
+    assert_eq!(extracted.not_made.count, 1);
+    assert_eq!(extracted.not_made.first[0].reason, Reason::TargetMissing);
+}
+
+#[test]
+fn links_inside_are_made_relative_and_found_in_any_case() {
+    let place = Place::new();
+    let extracted = place.one(|tar| {
+        tar.directory("Files/Users", &directory())?;
+        tar.file("Files/Users/x", &plain(), b"x")?;
+        tar.junction("Files/Documents and Settings", r"C:\USERS", &directory())?;
+        tar.symlink("Files/Users/self", "X", &plain())?;
+        tar.symlink("Files/out", r"D:\x", &plain())
+    });
+    assert_eq!(extracted.symlinks, 2);
+    assert_eq!(place.read("Files/Documents and Settings/x"), b"x");
+    assert_eq!(place.read("Files/Users/self"), b"x");
+    let target = fs::read_link(place.out("Files/Documents and Settings")).expect("a link");
+    assert_eq!(target, PathBuf::from("Users"));
+    assert_eq!(extracted.not_made.first[0].path, "Files/out");
+    assert_eq!(extracted.not_made.first[0].reason, Reason::LeadsOutside);
+}
+
+#[test]
+fn only_what_is_wanted_comes_and_upper_layers_win() {
+    let place = Place::new();
+    let base = tar(|tar| {
+        tar.directory("Files/a", &directory())?;
+        tar.file("Files/a/kept", &plain(), b"base")?;
+        tar.file("Files/a/gone", &plain(), b"base")?;
+        tar.file("Files/a/new", &plain(), b"base")?;
+        tar.file("Files/b", &plain(), b"base")
+    });
+    let app = tar(|tar| {
+        tar.directory("Files/a", &directory())?;
+        tar.whiteout("Files/a/gone")?;
+        tar.file("Files/a/new", &plain(), b"app")
+    });
+    place.extract(&[app, base], &["files/A"], false);
+    assert_eq!(place.read("Files/a/kept"), b"base");
+    assert_eq!(place.read("Files/a/new"), b"app");
+    assert!(!place.out("Files/a/gone").exists());
+    assert!(!place.out("Files/b").exists());
+}
+
+#[test]
+fn a_second_run_replaces_files_and_keeps_what_is_not_in_the_layer() {
+    let place = Place::new();
+    let readonly = Meta::with_attributes(0x21);
+    let build = |content: &'static [u8]| {
+        tar(|tar| {
+            tar.directory("Files/d", &directory())?;
+            tar.file("Files/d/x", &readonly, content)?;
+            tar.hard_link("Files/d/l", "Files/d/x", &readonly)
+        })
+    };
+    let first = place.extract(&[build(b"first")], &[], false);
+    assert_eq!(first.replaced, 0);
+    fs::write(place.out("Files/d/mine"), "mine").expect("free");
+    let mode = fs::metadata(place.out("Files/d/x")).expect("there").mode();
+    assert_eq!(mode & 0o222, 0);
+    let second = place.extract(&[build(b"second")], &[], false);
+    assert_eq!((second.replaced, second.renamed.count), (2, 0));
+    assert_eq!(place.read("Files/d/l"), b"second");
+    assert_eq!(place.read("Files/d/mine"), b"mine");
+}
+
+#[test]
+fn losses_are_counted_by_kind_and_xattrs_keep_what_they_can() {
+    let mut meta = Meta::with_attributes(0x23);
+    let descriptor = layergen::standard_descriptors()[0].clone();
+    meta.security_descriptor = Some(descriptor.clone());
+    let build = || {
+        tar(|tar| {
+            tar.file("Files/x", &meta, b"content")?;
+            tar.stream("Files/x", "Zone.Identifier", &meta, b"zone")?;
+            tar.stream("Files/x", "large", &meta, &vec![7; 100_000])
+        })
+    };
+    let lost = |extracted: &Extracted, kind| {
+        let lost = extracted.lost.get(&kind);
+        lost.map_or((0, 0), |lost| (lost.count, lost.bytes))
+    };
+    let place = Place::new();
+    let extracted = place.extract(&[build()], &[], false);
+    let descriptors = lost(&extracted, Loss::SecurityDescriptors);
+    assert_eq!(descriptors, (1, descriptor.len() as u64));
+    assert_eq!(lost(&extracted, Loss::AlternateStreams), (2, 100_004));
+    assert_eq!(lost(&extracted, Loss::Attributes).0, 1);
+    assert_eq!(lost(&extracted, Loss::Times).0, 2);
+    let streams = &extracted.lost[&Loss::AlternateStreams].first;
+    assert!(streams.contains(&"Files/x:large".to_owned()), "{streams:?}");
+
+    let place = Place::new();
+    let extracted = place.extract(&[build()], &[], true);
+    let file = fs::File::open(place.out("Files/x")).expect("there");
+    let mut value = vec![0; 70_000];
+    let mut get = |name: &str| {
+        let length = rustix::fs::fgetxattr(&file, name, &mut value[..]);
+        length.map(|length| value[..length].to_vec()).ok()
+    };
+    if get("user.ntfs_attrib_be").is_none() {
+        println!("SKIPPED: no extended attributes in the temporary folder");
+        assert_eq!(lost(&extracted, Loss::Times).0, 2);
+        return;
+    }
+    assert_eq!(get("user.ntfs_attrib_be"), Some(vec![0, 0, 0, 0x23]));
+    assert_eq!(get("user.ntfs_acl"), Some(descriptor));
+    let zone = get("user.DosStream.Zone.Identifier:$DATA");
+    assert_eq!(zone.as_deref(), Some(&b"zone\0"[..]));
+    assert_eq!(get("user.ntfs_times_be").map(|times| times.len()), Some(32));
+    assert_eq!(lost(&extracted, Loss::AlternateStreams), (1, 100_000));
+    assert_eq!(extracted.lost.len(), 1, "{:?}", extracted.lost);
+}
+
+#[test]
+fn names_that_look_like_escapes_are_renamed_and_reported() {
+    let place = Place::new();
+    let long = "ä".repeat(200);
+    let extracted = place.one(|tar| {
+        tar.directory("Files/a%2Fb", &directory())?;
+        tar.file("Files/a%2Fb/x", &plain(), b"x")?;
+        tar.file(&format!("Files/{long}"), &plain(), b"long")
+    });
+    assert_eq!(place.read("Files/a%252Fb/x"), b"x");
+    let names: Vec<_> = extracted
+        .renamed
+        .first
+        .iter()
+        .map(|it| &it.path[..])
+        .collect();
+    assert_eq!(extracted.renamed.count, 2, "{names:?}");
+    let cut = extracted
+        .renamed
+        .first
+        .iter()
+        .find(|it| it.path.ends_with(&long));
+    let cut = &cut.expect("reported").name;
+    assert_eq!(place.read(&format!("Files/{cut}")), b"long");
+}
+
+#[test]
+fn a_failure_names_the_file_and_leaves_no_half_of_it() {
+    let place = Place::new();
+    fs::create_dir_all(place.out("Files/x")).expect("free");
+    let path = place.0.path().join("x.tar");
+    let tar = tar(|tar| tar.file("Files/x", &plain(), b"content"));
+    fs::write(&path, tar.get_ref()).expect("free");
+    let view = chain::open(&path, &OpenOptions::default(), &()).expect("a view");
+    let writer = ExtractWriter::new(place.out(""), ExtractOptions::default()).expect("a folder");
+    let error = hub::copy(&mut view.reader(&[]), writer, &()).expect_err("a directory there");
+    assert!(error.to_string().contains("Files/x"), "{error}");
+}
