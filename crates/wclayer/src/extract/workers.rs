@@ -21,6 +21,8 @@ use crate::error::{Error, Result};
 const SMALL: usize = 512 * 1024;
 /// How many files a batch has at most.
 const BATCH: usize = 64;
+/// In how many directories these lie at most: each is held open.
+const BATCH_DIRECTORIES: usize = 8;
 /// How many pieces of a large file wait.
 const PIECES: usize = 4;
 /// How many threads at most.
@@ -47,6 +49,7 @@ enum Current {
 struct Batch {
     streams: Vec<u8>,
     files: Vec<(FileJob, Range<usize>)>,
+    directories: usize,
 }
 
 enum Job {
@@ -131,9 +134,16 @@ impl Workers {
         match std::mem::replace(&mut self.current, Current::None) {
             Current::None => Ok(()),
             Current::Small(job, start) => {
-                let end = self.batch.streams.len();
-                self.batch.files.push((job, start..end));
-                match end >= SMALL || self.batch.files.len() >= BATCH {
+                let batch = &mut self.batch;
+                let last = batch.files.last().map(|(last, _)| &last.parent);
+                let is_same = last.is_some_and(|last| Arc::ptr_eq(last, &job.parent));
+                batch.directories += usize::from(!is_same);
+                let end = batch.streams.len();
+                batch.files.push((job, start..end));
+                let is_full = end >= SMALL
+                    || batch.files.len() >= BATCH
+                    || batch.directories >= BATCH_DIRECTORIES;
+                match is_full {
                     true => self.send_batch(),
                     false => Ok(()),
                 }

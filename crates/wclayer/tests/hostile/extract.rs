@@ -21,7 +21,7 @@ fn extract(source: &mut dyn LayerReader, out: &Path) -> Result<Extracted, Error>
     )
 }
 
-/// Extracts a tar as it is, and through the view where that can be opened; checks that only the
+/// Extracts a tar as it is, without the view that would see each path once; checks that only the
 /// folder extracted to has changed, and that no link in it leads out.
 #[track_caller]
 pub(crate) fn harmless(ground: &Ground, what: &str, tar: &[u8]) {
@@ -30,13 +30,18 @@ pub(crate) fn harmless(ground: &Ground, what: &str, tar: &[u8]) {
     assert_links_stay(&out, &out);
     clear(&out);
     ground.assert_untouched(what);
+}
+
+/// The same through the view, as the command does it.
+#[track_caller]
+fn harmless_in_view(ground: &Ground, what: &str, tar: &[u8]) {
+    let out = ground.path("layers/out");
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     fs::write(file.path(), tar).expect("a temporary file");
-    if let Ok(view) = chain::open(file.path(), &OpenOptions::default(), &()) {
-        let _ = extract(&mut view.reader(&[]), &out);
-        assert_links_stay(&out, &out);
-        clear(&out);
-    }
+    let view = chain::open(file.path(), &OpenOptions::default(), &()).expect(what);
+    extract(&mut view.reader(&[]), &out).expect(what);
+    assert_links_stay(&out, &out);
+    clear(&out);
     ground.assert_untouched(what);
 }
 
@@ -111,6 +116,7 @@ fn a_link_to_a_link_stays_inside() {
         tar.symlink("Files/same", r"d\..", &plain())
     });
     harmless(&ground, "links of links", &tar);
+    harmless_in_view(&ground, "links of links", &tar);
 }
 
 #[cfg(unix)]
