@@ -17,8 +17,8 @@ use clap::{
 };
 
 use crate::commands::{
-    cat, completions, create, diff, du, export, extract, find, import, info, ls, makebaselayer, man, mount,
-    remove, squash, stat, tree, unmount, validate,
+    cat, completions, create, diff, du, export, extract, find, import, info, ls, makebaselayer,
+    man, mount, remove, squash, stat, tree, unmount, validate,
 };
 use crate::errors::{FAILED, WRONG_USAGE};
 use crate::output;

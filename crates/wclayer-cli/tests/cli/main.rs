@@ -2,6 +2,7 @@
 
 mod export;
 #[cfg(target_os = "linux")]
+mod extract;
 mod full_disk;
 mod import;
 mod info;

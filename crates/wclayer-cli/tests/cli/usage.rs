@@ -2,7 +2,7 @@
 
 use crate::support::{Workplace, members};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "cat",
     "ls",
     "stat",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 19] = [
     "du",
     "find",
     "squash",
+    "extract",
 ];
 
 #[test]
