@@ -93,6 +93,17 @@ fn content_of_every_size_comes_out_with_its_times() {
 }
 
 #[test]
+fn zeros_of_sparse_files_take_no_room() {
+    let place = Place::new();
+    let mut content = vec![0; 8 << 20];
+    content[5 << 20] = 1;
+    place.one(|tar| tar.file("Files/x", &Meta::with_attributes(0x220), &content));
+    assert!(place.read("Files/x") == content);
+    let there = fs::metadata(place.out("Files/x")).expect("there");
+    assert!(there.blocks() * 512 < 2 << 20, "{} blocks", there.blocks());
+}
+
+#[test]
 fn hard_links_are_links_in_any_order_and_over_layers() {
     let place = Place::new();
     let base = tar(|tar| tar.file("Files/base", &plain(), b"base"));

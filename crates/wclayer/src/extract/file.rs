@@ -165,7 +165,12 @@ impl Target<'_> {
 
 impl Content for Target<'_> {
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let attributes = self.job.entry.basic_info.attributes;
         let made = self.made()?;
+        // Readers may give holes as zeros.
+        if attributes.contains(FileAttributes::SPARSE_FILE) && bytes.iter().all(|byte| *byte == 0) {
+            return Ok(());
+        }
         if made.position != offset {
             made.file.seek(SeekFrom::Start(offset))?;
         }
