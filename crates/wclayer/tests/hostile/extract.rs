@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
+#[cfg(unix)]
 use std::process::Command;
 
 use wclayer::chain::{self, OpenOptions};
