@@ -139,6 +139,11 @@ pub(crate) fn on_path(action: &'static str, path: &Path) -> impl FnOnce(io::Erro
 
 /// Prints an error, as JSON too where that was asked for, and returns the exit code.
 pub(crate) fn report(error: &CliError, output: &Output) -> ExitCode {
+    // A reader of a listing that has seen enough is no failure. A layer tar that nobody takes is:
+    // its error is the library's.
+    if matches!(error, CliError::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe) {
+        return ExitCode::SUCCESS;
+    }
     if !matches!(error, CliError::Told) && !error.is_closed_pipe() {
         let causes: Vec<String> = causes(error).map(ToString::to_string).collect();
         let hint = error.hint();

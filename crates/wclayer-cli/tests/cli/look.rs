@@ -182,3 +182,15 @@ fn what_is_not_there_is_said_and_links_out_are_not_followed() {
     work.create_folder("empty");
     work.run(&["ls", "empty"]).fails("is no layer");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    let mut listing = work.command(&["ls", "-R", &base]);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = listing.stdout(writer).status().expect("wclayer");
+    assert!(status.success(), "{status}");
+}

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 use std::process::Command;
 
 use wclayer::chain::{self, OpenOptions};
