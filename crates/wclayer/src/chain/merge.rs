@@ -66,8 +66,11 @@ impl Merged {
                 return false;
             }
             None => {
-                if let Some(has_added) = below.filter(|_| is_open) {
-                    self.contributors.push(layer);
+                if let Some(has_added) = below {
+                    if is_open {
+                        self.contributors.push(layer);
+                    }
+                    // Even if all that is in it is hidden, it makes a directory of the path.
                     self.exists |= has_added;
                 }
             }
