@@ -91,18 +91,37 @@ pub(super) fn linked_files(view: &View) -> Result<HashMap<(usize, ItemId), Optio
     Ok(files)
 }
 
-/// Returns whether a file of a layer out of sight can be named from what is in sight: its own path
-/// leads to it there, and nothing in sight takes that path.
-pub(super) fn can_name_below(view: &View, layer: usize, file: &Item) -> Result<bool> {
-    if view
-        .find(&file.path)?
-        .is_some_and(|node| node.item.is_some())
-    {
+/// Files of layers out of sight, each with the hard links to it there, sorted.
+pub(super) type LinksBelow = HashMap<(usize, ItemId), BTreeSet<LayerPath>>;
+
+/// Returns the hard links of the layers out of sight.
+pub(super) fn links_below(view: &View) -> Result<LinksBelow> {
+    let mut links = LinksBelow::new();
+    for layer in view.seen()..view.depth() {
+        view.layer(layer).for_each_linked(&mut |linked| {
+            let path = linked.path.clone();
+            let (at, file, _) = follow(view, layer, linked)?;
+            if file.kind == ItemKind::File {
+                links.entry((at, file.id)).or_default().insert(path);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(links)
+}
+
+/// Returns whether `path` names a file of a layer out of sight from what is in sight: it leads to
+/// it there, and nothing in sight takes that path.
+pub(super) fn names_below(view: &View, path: &LayerPath, file: (usize, ItemId)) -> Result<bool> {
+    if view.find(path)?.is_some_and(|node| node.item.is_some()) {
         return Ok(false);
     }
-    let below = view.merged(&file.path, view.seen()..view.depth())?;
-    let found = below.and_then(|below| below.item);
-    Ok(found.is_some_and(|(at, item)| (at, item.id) == (layer, file.id)))
+    let below = view.merged(path, view.seen()..view.depth())?;
+    let Some((layer, item)) = below.and_then(|below| below.item) else {
+        return Ok(false);
+    };
+    let (at, item, _) = follow(view, layer, item)?;
+    Ok((at, item.id) == file)
 }
 
 /// Adds a path when it still names the file in the view.

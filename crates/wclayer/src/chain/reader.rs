@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use super::layer::{Item, ItemId, ItemKind, Removed};
-use super::links;
+use super::links::{self, LinksBelow};
 use super::view::{Node, NodeKind, View, Walk};
 use crate::error::{Error, Result};
 use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry};
@@ -19,7 +19,8 @@ type Identity = (usize, ItemId);
 
 /// Reads a view as one layer; made by [`View::reader`].
 ///
-/// It keeps a record for each file that has hard links, and nothing of all others.
+/// It keeps a record for each file that has hard links, and nothing of all others; when a file of a
+/// layer out of sight has lost its own path, one for each hard link there, too.
 pub struct ViewReader<'a> {
     view: &'a View,
     walk: Walk<'a>,
@@ -28,6 +29,8 @@ pub struct ViewReader<'a> {
     /// The files that hard links name, each with its first name once that has come. `None` before
     /// the first entry.
     linked: Option<HashMap<Identity, Option<LayerPath>>>,
+    /// The hard links of layers out of sight, once they are asked for.
+    links_below: Option<LinksBelow>,
     stream: Option<Box<dyn Read + Send>>,
 }
 
@@ -38,6 +41,7 @@ impl<'a> ViewReader<'a> {
             walk: view.walk_to(paths),
             next: None,
             linked: None,
+            links_below: None,
             stream: None,
         }
     }
@@ -85,25 +89,46 @@ impl<'a> ViewReader<'a> {
             // Its file is missing; the sink has to say so.
             return Ok(Some(target.clone()));
         }
+        let file = (node.layer, item.id);
         if self.linked.is_none() {
             self.linked = Some(links::linked_files(self.view)?);
         }
-        let first = self
-            .linked
-            .as_mut()
-            .and_then(|linked| linked.get_mut(&(node.layer, item.id)));
-        let Some(first) = first else {
-            return Ok(None);
-        };
-        if first.is_none() {
-            let below = node.layer >= self.view.seen();
-            if below && links::can_name_below(self.view, node.layer, item)? {
-                return Ok(Some(item.path.clone()));
-            }
-            *first = Some(node.path.clone());
+        let first = self.linked.as_ref().and_then(|linked| linked.get(&file));
+        match first {
+            None => return Ok(None),
+            Some(Some(first)) => return Ok(Some(first.clone())),
+            Some(None) => {}
+        }
+        let target = self.name_below(file, item)?;
+        let first = target.clone().unwrap_or_else(|| node.path.clone());
+        self.linked
+            .get_or_insert_default()
+            .insert(file, Some(first));
+        Ok(target)
+    }
+
+    /// Returns the path by which the layers out of sight have a file: the target of a link to it.
+    fn name_below(&mut self, file: Identity, item: &Item) -> Result<Option<LayerPath>> {
+        if file.0 < self.view.seen() {
             return Ok(None);
         }
-        Ok(first.clone())
+        if links::names_below(self.view, &item.path, file)? {
+            return Ok(Some(item.path.clone()));
+        }
+        if self.links_below.is_none() {
+            self.links_below = Some(links::links_below(self.view)?);
+        }
+        let links = self.links_below.as_ref();
+        for path in links
+            .and_then(|links| links.get(&file))
+            .into_iter()
+            .flatten()
+        {
+            if links::names_below(self.view, path, file)? {
+                return Ok(Some(path.clone()));
+            }
+        }
+        Ok(None)
     }
 }
 
