@@ -1,27 +1,29 @@
-//! `cargo xtask bench`: import and export of a layer, beside the tools that do a part of it.
+//! `cargo xtask bench`: our commands, beside the tools that do the same or a part of it.
 //!
 //! In each round every command runs once, so that a slow minute of the machine hits all of them;
-//! the median counts. A layer is only done when it is on the disk: `wclayer` flushes what it
-//! wrote, so the fast peers also stand there with a flush of their output as part of their time.
+//! the median counts. An imported or exported layer is only done when it is on the disk: `wclayer`
+//! flushes what it wrote, so the fast peers also stand there with a flush of their output as part
+//! of their time. Files that are extracted are flushed by nobody. The questions about a chain have
+//! one layer of it as their measure.
+
+mod material;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use clap::{Args, ValueEnum};
-use flate2::Compression;
-use flate2::read::MultiGzDecoder;
-use flate2::write::GzEncoder;
 use layergen::Profile;
 use serde_json::json;
 use tempfile::TempDir;
 
+use self::material::{LAYERS, Material};
 use crate::measure::{self, Cost, median};
 use crate::{Result, build, table};
 
-/// Measure import and export beside igzip, gzip and cp.
+/// Measure import, export and extract beside igzip, gzip, cp and bsdtar, and questions to a chain.
 #[derive(Args)]
 pub(crate) struct Options {
     /// Size of the generated layer.
@@ -52,8 +54,9 @@ enum Size {
 }
 
 /// Who takes part in each operation, ours first. Words in capitals stand for paths: `TAR` is the
-/// layer, `TAR.GZ` its gzip form, `LAYER` the imported layer, `OUT` what is to be made.
-const COMMANDS: [(&str, &str); 9] = [
+/// layer, `TAR.GZ` its gzip form, `LAYER` the imported layer, `MANY.TAR` a layer of small files,
+/// `CHAIN` the nearest layer of a chain, `OUT` what is to be made.
+const COMMANDS: [(&str, &str); 17] = [
     ("import", "wclayer import -q -i TAR.GZ OUT"),
     ("import", "igzip -dc TAR.GZ > OUT"),
     ("import", "igzip -dc TAR.GZ > OUT; fsync OUT"),
@@ -63,6 +66,14 @@ const COMMANDS: [(&str, &str); 9] = [
     ("export", "wclayer export -q -o OUT LAYER"),
     ("export", "cp TAR OUT"),
     ("export", "cp TAR OUT; fsync OUT"),
+    ("extract", "wclayer extract -q MANY.TAR -C OUT"),
+    ("extract", "bsdtar -xf MANY.TAR -C OUT"),
+    ("stat", "wclayer stat CHAIN Files/7/0-700.dll"),
+    ("stat", "wclayer stat --this-layer CHAIN Files/7/9-700.dll"),
+    ("ls", "wclayer ls CHAIN Files/7"),
+    ("ls", "wclayer ls --this-layer CHAIN Files/7"),
+    ("find", "wclayer find CHAIN"),
+    ("find", "wclayer find --this-layer CHAIN"),
 ];
 
 /// A command that takes part, and what it took so far.
@@ -78,35 +89,23 @@ struct Contender {
     costs: Vec<Cost>,
 }
 
-/// The layer under measurement.
-struct Layer {
-    tar: PathBuf,
-    blob: PathBuf,
-    tar_size: u64,
-    blob_size: u64,
-}
-
 pub(crate) fn run(options: &Options) -> Result {
     let wclayer = build::wclayer()?;
     let folder = match &options.dir {
         Some(dir) => TempDir::with_prefix_in("wclayer-bench-", dir)?,
         None => TempDir::with_prefix("wclayer-bench-")?,
     };
-    let layer = make_layer(options, folder.path())?;
-    let imported = folder.path().join("imported");
-    measure::run(
-        Command::new(&wclayer)
-            .args(["import", "-q", "-i"])
-            .args([&layer.blob, &imported]),
-        None,
-    )?;
+    show("making the layers");
+    let material = Material::make(options, &wclayer, folder.path())?;
     let output = folder.path().join("out");
     let path = |word: &str| match word {
-        "wclayer" => Some(wclayer.clone()),
-        "TAR" => Some(layer.tar.clone()),
-        "TAR.GZ" => Some(layer.blob.clone()),
-        "LAYER" => Some(imported.clone()),
-        "OUT" => Some(output.clone()),
+        "wclayer" => Some(&wclayer),
+        "TAR" => Some(&material.tar),
+        "TAR.GZ" => Some(&material.blob),
+        "LAYER" => Some(&material.imported),
+        "MANY.TAR" => Some(&material.many),
+        "CHAIN" => Some(&material.chain),
+        "OUT" => Some(&output),
         _ => None,
     };
     let mut contenders = COMMANDS.map(|command| contender(command, path));
@@ -119,11 +118,11 @@ pub(crate) fn run(options: &Options) -> Result {
         }
     }
     show("");
-    print!("{}", report(options, &layer, &contenders));
+    print!("{}", report(options, &material, &contenders));
     if let Some(path) = &options.json {
         fs::write(
             path,
-            format!("{:#}\n", to_json(options, &layer, &contenders)),
+            format!("{:#}\n", to_json(options, &material, &contenders)),
         )?;
     }
     Ok(())
@@ -136,33 +135,6 @@ fn show(text: &str) {
     }
 }
 
-/// Makes the tar and its gzip form, both of which are then in the page cache.
-fn make_layer(options: &Options, folder: &Path) -> Result<Layer> {
-    let (tar, blob) = (folder.join("layer.tar"), folder.join("layer.tar.gz"));
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(&tar)?);
-    match &options.input {
-        Some(input) if input.is_dir() => {
-            layergen::wrap_tree(input, "Files/Windows/System32", &mut out)?;
-        }
-        Some(input) => unpack(input, &mut out)?,
-        None => {
-            layergen::generate(options.seed, options.profile.into(), &mut out)?;
-        }
-    }
-    out.into_inner()?.sync_all()?;
-    let out = BufWriter::with_capacity(1 << 20, File::create(&blob)?);
-    let mut encoder = GzEncoder::new(out, Compression::new(6));
-    io::copy(&mut File::open(&tar)?, &mut encoder)?;
-    encoder.finish()?.into_inner()?.sync_all()?;
-    let (tar_size, blob_size) = (fs::metadata(&tar)?.len(), fs::metadata(&blob)?.len());
-    Ok(Layer {
-        tar,
-        blob,
-        tar_size,
-        blob_size,
-    })
-}
-
 impl From<Size> for Profile {
     fn from(size: Size) -> Self {
         match size {
@@ -173,22 +145,10 @@ impl From<Size> for Profile {
     }
 }
 
-/// Copies a tar, uncompressed when it was gzip.
-fn unpack(input: &Path, out: &mut impl Write) -> Result {
-    let mut magic = Vec::new();
-    File::open(input)?.take(2).read_to_end(&mut magic)?;
-    let mut file = File::open(input)?;
-    match magic[..] {
-        [0x1F, 0x8B] => io::copy(&mut MultiGzDecoder::new(file), out)?,
-        _ => io::copy(&mut file, out)?,
-    };
-    Ok(())
-}
-
 /// Makes a contender of an entry of [`COMMANDS`].
-fn contender(
+fn contender<'a>(
     (operation, text): (&'static str, &'static str),
-    path: impl Fn(&str) -> Option<PathBuf>,
+    path: impl Fn(&str) -> Option<&'a PathBuf>,
 ) -> Contender {
     let (command, flush) = cut(text, "; fsync OUT");
     let (command, prints) = cut(command, " > OUT");
@@ -197,7 +157,11 @@ fn contender(
         text,
         command: command
             .split(' ')
-            .map(|word| path(word).map_or_else(|| word.into(), OsString::from))
+            .map(|word| {
+                path(word)
+                    .map_or(word.as_ref(), |path| path.as_os_str())
+                    .to_owned()
+            })
             .collect(),
         prints,
         flush,
@@ -217,19 +181,20 @@ impl Contender {
         command.args(&self.command[1..]);
         if self.prints {
             command.stdout(File::create(output)?);
+        } else {
+            command.stdout(Stdio::null());
+        }
+        if self.operation == "extract" {
+            fs::create_dir(output)?;
         }
         let flush = self.flush.then_some(output);
         self.costs.push(measure::run(&mut command, flush)?);
         if output.is_dir() {
             fs::remove_dir_all(output)?;
-        } else {
+        } else if output.exists() {
             fs::remove_file(output)?;
         }
         Ok(())
-    }
-
-    fn is_ours(&self) -> bool {
-        self.text.starts_with("wclayer ")
     }
 
     fn seconds(&self) -> Option<f64> {
@@ -240,12 +205,24 @@ impl Contender {
         self.costs.iter().filter_map(|cost| cost.peak).max()
     }
 
-    /// Returns how much longer (or shorter) our command takes for the same operation.
+    /// Returns the processor time of the command, all its threads together.
+    fn processor(&self) -> Option<f64> {
+        median(self.costs.iter().filter_map(|cost| cost.processor))
+    }
+
+    /// Returns how much longer (or shorter) the first command of the operation takes.
     fn ratio(&self, all: &[Self]) -> Option<f64> {
-        let ours = all
-            .iter()
-            .find(|other| other.is_ours() && other.operation == self.operation)?;
-        (!self.is_ours()).then_some(ours.seconds()? / self.seconds()?)
+        let first = all.iter().find(|other| other.operation == self.operation)?;
+        (first.text != self.text).then_some(first.seconds()? / self.seconds()?)
+    }
+
+    /// Returns the size of the tar that passes, where there is one.
+    fn size(&self, material: &Material) -> Option<u64> {
+        match self.operation {
+            "stat" | "ls" | "find" => None,
+            "extract" => Some(material.many_size),
+            _ => Some(material.tar_size),
+        }
     }
 }
 
@@ -258,14 +235,15 @@ fn describe(options: &Options) -> String {
     }
 }
 
-fn report(options: &Options, layer: &Layer, contenders: &[Contender]) -> String {
+fn report(options: &Options, material: &Material, contenders: &[Contender]) -> String {
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     let header = [
         "operation",
         "command",
         "seconds",
+        "processor",
         "MB/s",
-        "wclayer / this",
+        "first / this",
         "peak MiB",
     ];
     let mut rows = vec![header.map(str::to_owned)];
@@ -277,14 +255,19 @@ fn report(options: &Options, layer: &Layer, contenders: &[Contender]) -> String 
             "",
             "",
             "",
+            "",
         ]
         .map(str::to_owned);
         if let Some(seconds) = contender.seconds() {
             let ratio = contender.ratio(contenders);
             row[2] = format!("{seconds:.3}");
-            row[3] = format!("{:.0}", megabytes(layer.tar_size) / seconds);
-            row[4] = ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
-            row[5] = contender.peak().map_or("?".to_owned(), |peak| {
+            let size = contender.size(material);
+            let peak = contender.peak();
+            let or_none = |text: Option<String>| text.unwrap_or_default();
+            row[3] = or_none(contender.processor().map(|time| format!("{time:.2}")));
+            row[4] = or_none(size.map(|size| format!("{:.0}", megabytes(size) / seconds)));
+            row[5] = or_none(ratio.map(|ratio| format!("{ratio:.2}")));
+            row[6] = peak.map_or("?".to_owned(), |peak| {
                 format!("{:.1}", peak as f64 / f64::from(1 << 20))
             });
         }
@@ -292,17 +275,21 @@ fn report(options: &Options, layer: &Layer, contenders: &[Contender]) -> String 
     }
     format!(
         "Layer: {}: {:.1} MB as tar, {:.1} MB as gzip.\n\
-         Median of {} interleaved runs; MB/s of uncompressed tar; peak of all runs.\n\
-         wclayer flushes its output to the disk; so do the rows with `fsync`.\n\n{}",
+         For extract {} small files: {:.1} MB as tar. Chain: {LAYERS} layers of as many each.\n\
+         Median of {} interleaved runs; seconds, and those of processors; MB/s of uncompressed\n\
+         tar; peak of all runs. Imports and exports of wclayer are flushed to the disk; so are the\n\
+         rows with `fsync`. The first of an operation is compared with the others.\n\n{}",
         describe(options),
-        megabytes(layer.tar_size),
-        megabytes(layer.blob_size),
+        megabytes(material.tar_size),
+        megabytes(material.blob_size),
+        options.profile.small_files(),
+        megabytes(material.many_size),
         options.runs,
         table::format(&rows),
     )
 }
 
-fn to_json(options: &Options, layer: &Layer, contenders: &[Contender]) -> serde_json::Value {
+fn to_json(options: &Options, material: &Material, contenders: &[Contender]) -> serde_json::Value {
     let rows: Vec<_> = contenders
         .iter()
         .map(|contender| {
@@ -313,15 +300,18 @@ fn to_json(options: &Options, layer: &Layer, contenders: &[Contender]) -> serde_
                 "installed": !seconds.is_empty(),
                 "seconds": seconds,
                 "medianSeconds": contender.seconds(),
-                "wclayerRatio": contender.ratio(contenders),
+                "processorSeconds": contender.processor(),
+                "firstRatio": contender.ratio(contenders),
                 "peakBytes": contender.peak(),
             })
         })
         .collect();
     json!({
         "layer": describe(options),
-        "tarSize": layer.tar_size,
-        "blobSize": layer.blob_size,
+        "tarSize": material.tar_size,
+        "blobSize": material.blob_size,
+        "smallFiles": options.profile.small_files(),
+        "smallFilesTarSize": material.many_size,
         "rows": rows,
     })
 }

@@ -18,12 +18,15 @@ const POLL: Duration = Duration::from_millis(4);
 pub(crate) struct Cost {
     /// Wall time.
     pub(crate) seconds: f64,
+    /// Time of processors, of the program and the system for it, where the system tells.
+    pub(crate) processor: Option<f64>,
     /// Peak of the resident memory in bytes, where the system tells.
     pub(crate) peak: Option<u64>,
 }
 
 /// Runs a command to its end and, as part of the time, flushes a file that it wrote to the disk.
 pub(crate) fn run(command: &mut Command, flush: Option<&Path>) -> Result<Cost> {
+    let before = processor_time();
     let start = Instant::now();
     let mut child = command.spawn()?;
     let status = Path::new("/proc")
@@ -47,7 +50,24 @@ pub(crate) fn run(command: &mut Command, flush: Option<&Path>) -> Result<Cost> {
         return Err(format!("{command:?} failed: {exit}").into());
     }
     let peak = watcher.join().map_err(|_| "the watching thread panicked")?;
-    Ok(Cost { seconds, peak })
+    let after = processor_time();
+    Ok(Cost {
+        seconds,
+        processor: after.zip(before).map(|(after, before)| after - before),
+        peak,
+    })
+}
+
+/// Reads the processor time of all commands that have ended, in seconds.
+///
+/// Source: Linux, proc(5), `/proc/PID/stat`: `cutime` and `cstime` are the fields 16 and 17, in
+/// hundredths; the second field is in brackets and may hold anything.
+fn processor_time() -> Option<f64> {
+    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(13);
+    let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some((user + system) / 100.0)
 }
 
 /// Reads the mark of the largest resident set from a process's status on Linux, in bytes.
