@@ -67,12 +67,22 @@ pub fn is_wtf8(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok() || to_wtf8(&from_wtf8(bytes)) == bytes
 }
 
-/// Returns text to show in a message: what is not a character is replaced by U+FFFD.
+/// Returns text to show: an unpaired surrogate as `\u{d800}`, every other byte that is no
+/// character as U+FFFD. No Windows name holds a `\`, so that names of WTF-8 can be told apart.
 pub fn display(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(String::from_utf16_lossy(&from_wtf8(bytes))),
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
     }
+    let mut shown = String::with_capacity(bytes.len() + 8);
+    for character in char::decode_utf16(from_wtf8(bytes)) {
+        match character {
+            Ok(character) => shown.push(character),
+            Err(unpaired) => {
+                shown.push_str(&format!("\\u{{{:x}}}", unpaired.unpaired_surrogate()));
+            }
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// Splits `bytes` where UTF-8 ends.
@@ -130,9 +140,10 @@ mod tests {
     }
 
     #[test]
-    fn display_shows_one_mark_for_a_lone_surrogate() {
+    fn display_tells_lone_surrogates_apart() {
         assert_eq!(display(b"plain"), "plain");
-        assert_eq!(display(b"\xed\xa0\x80z"), "\u{fffd}z");
+        assert_eq!(display(b"\xed\xa0\x80z"), "\\u{d800}z");
+        assert_eq!(display(b"\xed\xa0\x81\xffz"), "\\u{d801}\u{fffd}z");
     }
 
     proptest! {

@@ -39,11 +39,13 @@
 //! Source: [MS-FSCC] 2.1.2 and `REPARSE_DATA_BUFFER` (`ntifs.h`), `REPARSE_GUID_DATA_BUFFER`
 //! (`winnt.h`); go-winio `reparse.go`, `DecodeReparsePoint` and `EncodeReparsePoint`.
 
+mod explain;
 mod link;
 mod tag;
 #[cfg(test)]
 mod tests;
 
+pub use self::explain::{AppExecLink, ExplainedReparse};
 pub use self::link::{MountPoint, Symlink};
 pub use self::tag::ReparseTag;
 
