@@ -14,6 +14,7 @@ mod refused_input;
 mod remove;
 #[cfg(unix)]
 mod signals;
+mod stat;
 mod support;
 mod transport;
 mod usage;

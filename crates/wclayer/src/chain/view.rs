@@ -218,6 +218,17 @@ impl View {
         }
     }
 
+    /// Returns what each layer in sight says of a path by itself, nearest first: also what layers
+    /// above it hide. Layers that say nothing are left out.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find).
+    pub fn slots(&self, path: &LayerPath) -> Result<Vec<(usize, Slot)>> {
+        let all: Vec<usize> = (0..self.seen).collect();
+        self.slots_of(path, &all)
+    }
+
     /// Returns the metadata that a listing does not need.
     ///
     /// # Errors
@@ -369,6 +380,10 @@ impl View {
     }
 
     fn merged_of(&self, path: &LayerPath, layers: &[usize]) -> Result<Option<Merged>> {
+        Ok(merge(self.slots_of(path, layers)?))
+    }
+
+    fn slots_of(&self, path: &LayerPath, layers: &[usize]) -> Result<Vec<(usize, Slot)>> {
         let mut slots = Vec::new();
         for &layer in layers {
             let slot = self.layers[layer].slot(path)?;
@@ -376,7 +391,7 @@ impl View {
                 slots.push((layer, slot));
             }
         }
-        Ok(merge(slots))
+        Ok(slots)
     }
 
     /// Makes a node of what layers have at a path; `None` for what is not to be seen.

@@ -1,16 +1,20 @@
 //! `stat`: all that a layer knows of one path.
+//!
+//! [`security`], [`metadata`] and [`layers`] each show one part.
 
-use std::io;
+mod layers;
+mod metadata;
+mod security;
 
 use clap::Args;
 use serde::Serialize;
 use wclayer::chain::{Access, Details, Node, NodeKind};
 use wclayer::digest::Hasher;
-use wclayer::ntmeta::ea;
-use wclayer::ntmeta::security::explain::account;
-use wclayer::ntmeta::security::{AclSlot, SecurityDescriptor};
 use wclayer::{Digest, LayerPath, StreamName};
 
+use self::layers::LayerSaysJson;
+use self::metadata::{EaJson, ReparseJson};
+use self::security::SecurityJson;
 use super::find::layer_path;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
@@ -24,14 +28,11 @@ Examples:
   wclayer stat layers/app Files/Windows/notepad.exe
   wclayer stat --json app.tar.gz Files/app";
 
-/// How many bytes of an extended attribute are shown to people.
-const SHOWN_BYTES: usize = 32;
-
 /// Show everything about one path of a layer
 ///
-/// The four times to 100 ns, attributes, the security descriptor as SDDL and in words, the target
-/// of a reparse point, extended attributes, streams with sizes and SHA-256, all names of the file,
-/// and the layer that it comes from.
+/// The four times to 100 ns, attributes, the security descriptor as SDDL and in words, a reparse
+/// point and where it leads, extended attributes, streams with sizes and SHA-256, all names of the
+/// file, the layer that it comes from, and what the other layers say of its path.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -60,32 +61,12 @@ struct StatJson {
     change_time: Option<String>,
     security: Option<SecurityJson>,
     reparse_target: Option<String>,
+    reparse: Option<ReparseJson>,
     extended_attributes: Vec<EaJson>,
+    extended_attributes_problem: Option<String>,
     streams: Vec<StreamJson>,
     names: Vec<String>,
-}
-
-/// A security descriptor as JSON.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SecurityJson {
-    size: usize,
-    sddl: Option<String>,
-    owner: Option<String>,
-    group: Option<String>,
-    dacl: Vec<String>,
-    sacl: Vec<String>,
-    problem: Option<String>,
-}
-
-/// An extended attribute as JSON.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EaJson {
-    name: String,
-    flags: u8,
-    size: usize,
-    value: String,
+    layers: Vec<LayerSaysJson>,
 }
 
 /// A data stream as JSON.
@@ -118,6 +99,8 @@ impl StatJson {
             .then(|| opened.view.places().nth(node.layer));
         let security = details.security.as_deref();
         let is_directory = node.kind == NodeKind::Directory;
+        let (extended_attributes, extended_attributes_problem) =
+            metadata::extended_attributes(details.ea.as_deref());
         Ok(Self {
             node: NodeJson::new(node),
             place: place.flatten().map(|place| place.display().to_string()),
@@ -126,9 +109,12 @@ impl StatJson {
             change_time: info.map(|info| info.change_time.to_string()),
             security: security.map(|bytes| SecurityJson::new(bytes, is_directory)),
             reparse_target: node_view::reparse_target(&opened.view, node)?,
-            extended_attributes: extended_attributes(details)?,
+            reparse: details.reparse.as_deref().map(ReparseJson::new),
+            extended_attributes,
+            extended_attributes_problem,
             streams: streams(opened, node, details)?,
             names: names.iter().map(ToString::to_string).collect(),
+            layers: layers::say(opened, node)?,
         })
     }
 
@@ -150,23 +136,19 @@ impl StatJson {
         if let Some(link) = &node.link {
             summary.row("hard link to", escaped(&link.to_string()));
         }
-        if let Some(target) = &self.reparse_target {
-            summary.row("target", escaped(target));
+        if let Some(reparse) = &self.reparse {
+            reparse.rows(&mut summary);
         }
-        if let Some(security) = &self.security {
-            security.rows(&mut summary);
+        match &self.security {
+            Some(security) => security.rows(&mut summary),
+            None if node.item.is_some() => summary.row("descriptor", "none"),
+            None => {}
         }
         for attribute in &self.extended_attributes {
-            let value = shown(&attribute.value);
-            let name = escaped(&attribute.name);
-            let flags = attribute.flags;
-            summary.row(
-                "EA",
-                format!(
-                    "{name}: {} bytes, flags {flags:#x}: {value}",
-                    attribute.size
-                ),
-            );
+            attribute.row(&mut summary);
+        }
+        if let Some(problem) = &self.extended_attributes_problem {
+            summary.row("EA", format!("malformed: {problem}"));
         }
         for stream in &self.streams {
             summary.row("stream", stream.text());
@@ -175,6 +157,10 @@ impl StatJson {
             for name in &self.names {
                 summary.row("name", escaped(name));
             }
+        }
+        // Of one layer alone, all has been said.
+        if self.layers.iter().any(|says| !says.is(node)) {
+            self.layers.iter().for_each(|says| says.row(&mut summary));
         }
         summary
     }
@@ -191,48 +177,6 @@ fn describe(node: &Node) -> String {
     }
 }
 
-impl SecurityJson {
-    fn new(bytes: &[u8], is_directory: bool) -> Self {
-        let parsed = SecurityDescriptor::parse(bytes);
-        let list = |slot: &AclSlot| match slot {
-            AclSlot::Absent => Vec::new(),
-            AclSlot::Null => vec!["everything is allowed (a NULL list)".to_owned()],
-            AclSlot::Present(acl) => acl
-                .aces
-                .iter()
-                .map(|ace| ace.explain(is_directory).to_string())
-                .collect(),
-        };
-        let known = parsed.as_ref().ok();
-        Self {
-            size: bytes.len(),
-            sddl: known.and_then(|known| known.to_sddl().ok()),
-            owner: known.and_then(|known| known.owner.as_ref()).map(account),
-            group: known.and_then(|known| known.group.as_ref()).map(account),
-            dacl: known.map(|known| list(&known.dacl)).unwrap_or_default(),
-            sacl: known.map(|known| list(&known.sacl)).unwrap_or_default(),
-            problem: parsed.as_ref().err().map(ToString::to_string),
-        }
-    }
-
-    fn rows(&self, summary: &mut Summary) {
-        if let Some(problem) = &self.problem {
-            summary.row("descriptor", format!("malformed: {problem}"));
-        }
-        if let Some(sddl) = &self.sddl {
-            summary.row("SDDL", escaped(sddl));
-        }
-        for (label, account) in [("owner", &self.owner), ("group", &self.group)] {
-            if let Some(account) = account {
-                summary.row(label, account);
-            }
-        }
-        for (label, entries) in [("DACL", &self.dacl), ("SACL", &self.sacl)] {
-            entries.iter().for_each(|entry| summary.row(label, entry));
-        }
-    }
-}
-
 impl StreamJson {
     fn text(&self) -> String {
         let name = match &self.name {
@@ -245,34 +189,6 @@ impl StreamJson {
         };
         let (size, bytes) = (units::size(self.size), self.size);
         format!("{name}: {size} ({bytes} bytes{sparse}), {}", self.sha256)
-    }
-}
-
-fn extended_attributes(details: &Details) -> Result<Vec<EaJson>, CliError> {
-    let Some(list) = &details.ea else {
-        return Ok(Vec::new());
-    };
-    let decoded = ea::decode_list(list).map_err(|error| {
-        wclayer::Error::Input(io::Error::new(io::ErrorKind::InvalidData, error))
-    })?;
-    let json = decoded.into_iter().map(|attribute| EaJson {
-        name: String::from_utf8_lossy(&attribute.name).into_owned(),
-        flags: attribute.flags,
-        size: attribute.value.len(),
-        value: attribute
-            .value
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-    });
-    Ok(json.collect())
-}
-
-/// Returns the first bytes of a value in hexadecimal digits.
-fn shown(value: &str) -> String {
-    match value.get(..2 * SHOWN_BYTES) {
-        Some(start) if start.len() < value.len() => format!("{start}…"),
-        _ => value.to_owned(),
     }
 }
 

@@ -1,0 +1,97 @@
+//! What each layer says of a path, seen or hidden, for people and as JSON.
+
+use serde::Serialize;
+use wclayer::chain::{ItemKind, Node, Removed, Slot};
+
+use crate::commands::view_options::Opened;
+use crate::errors::CliError;
+use crate::escape::escaped;
+use crate::output::Summary;
+use crate::units;
+
+/// What one layer says of the path, as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LayerSaysJson {
+    layer: usize,
+    place: String,
+    added: Option<&'static str>,
+    size: Option<u64>,
+    last_write_time: Option<String>,
+    link: Option<String>,
+    removed: Option<&'static str>,
+}
+
+/// Asks all layers in sight that say something of the node's path, nearest first.
+pub(super) fn say(opened: &Opened, node: &Node) -> Result<Vec<LayerSaysJson>, CliError> {
+    let places: Vec<_> = opened.view.places().collect();
+    let slots = opened.view.slots(&node.path)?;
+    let says = slots.iter().map(|(layer, slot)| {
+        let place = places[*layer].display().to_string();
+        LayerSaysJson::new(*layer, place, slot)
+    });
+    Ok(says.collect())
+}
+
+impl LayerSaysJson {
+    fn new(layer: usize, place: String, slot: &Slot) -> Self {
+        let item = slot.added.as_ref();
+        let link = item.and_then(|item| match &item.kind {
+            ItemKind::Link(target) => Some(target.to_string()),
+            _ => None,
+        });
+        Self {
+            layer,
+            place,
+            added: match item.map(|item| &item.kind) {
+                Some(ItemKind::File) => Some("file"),
+                Some(ItemKind::Directory) => Some("directory"),
+                Some(ItemKind::Link(_)) => Some("link"),
+                None if slot.has_added_below => Some("implied"),
+                None => None,
+            },
+            size: item
+                .filter(|item| item.kind == ItemKind::File)
+                .map(|item| item.size),
+            last_write_time: item.map(|item| item.basic_info.last_write_time.to_string()),
+            link,
+            removed: slot.removed.map(|removed| match removed {
+                Removed::Path => "path",
+                Removed::Contents => "contents",
+            }),
+        }
+    }
+
+    /// Returns whether the node is just what this layer says.
+    pub(super) fn is(&self, node: &Node) -> bool {
+        let is_of_node = node.item.is_none() || self.layer == node.layer;
+        is_of_node && (self.removed.is_none() || node.removed.is_some())
+    }
+
+    pub(super) fn row(&self, summary: &mut Summary) {
+        let removed = match self.removed {
+            Some("path") => Some("removes it".to_owned()),
+            Some(_) => Some("removes what is in it".to_owned()),
+            None => None,
+        };
+        let time = self.last_write_time.as_deref().unwrap_or_default();
+        let added = match (self.added, &self.link) {
+            (Some("link"), Some(target)) => {
+                Some(format!("adds a hard link to {}", escaped(target)))
+            }
+            (Some("file"), _) => {
+                let size = units::size(self.size.unwrap_or(0));
+                Some(format!("adds a file of {size}, written {time}"))
+            }
+            (Some("directory"), _) => Some(format!("adds a directory, written {time}")),
+            (Some(_), _) => Some("adds something below it".to_owned()),
+            (None, _) => None,
+        };
+        let said: Vec<String> = removed.into_iter().chain(added).collect();
+        let said = match said.is_empty() {
+            true => "removes something below it".to_owned(),
+            false => said.join(", "),
+        };
+        summary.row("in layer", format!("{} {said}", self.layer));
+    }
+}
