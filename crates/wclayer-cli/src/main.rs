@@ -11,6 +11,7 @@ mod escape;
 mod layer_view;
 mod node_view;
 mod output;
+mod path_argument;
 mod progress;
 mod signals;
 mod units;

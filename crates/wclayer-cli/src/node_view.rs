@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use wclayer::LayerPath;
 use wclayer::chain::{Node, NodeKind, Removed, View};
@@ -119,9 +120,12 @@ pub(crate) fn letters(node: &Node) -> String {
 }
 
 /// Returns the last component, with what follows it in listings: `/` behind a directory, the
-/// target of a link, what is removed.
-pub(crate) fn name(view: &View, node: &Node) -> Result<String, CliError> {
-    let name = file_name(&node.path);
+/// target of a link, what is removed. The component itself may be in colour.
+pub(crate) fn name(view: &View, node: &Node, has_color: bool) -> Result<String, CliError> {
+    let name = match has_color {
+        true => styled(&file_name(&node.path), style(node)),
+        false => file_name(&node.path),
+    };
     let removed = match node.removed {
         Some(Removed::Contents) => " (opaque)",
         Some(Removed::Path) if node.kind == NodeKind::Directory => " (replaced)",
@@ -138,8 +142,27 @@ pub(crate) fn name(view: &View, node: &Node) -> Result<String, CliError> {
     })
 }
 
+/// Returns how a name looks: by kind, and dim when the entry is hidden or of the system.
+fn style(node: &Node) -> Style {
+    let style = match node.kind {
+        NodeKind::Removal => AnsiColor::Red.on_default(),
+        _ if node.is_reparse_point() => AnsiColor::Cyan.on_default(),
+        NodeKind::Directory => AnsiColor::Blue.on_default().bold(),
+        NodeKind::File => Style::new(),
+    };
+    let unseen = FileAttributes::HIDDEN | FileAttributes::SYSTEM;
+    match node.attributes().intersects(unseen) {
+        true => style.dimmed(),
+        false => style,
+    }
+}
+
+fn styled(text: &str, style: Style) -> String {
+    format!("{style}{text}{style:#}")
+}
+
 /// Returns the last component of a path, safe to print.
-pub(crate) fn file_name(path: &LayerPath) -> String {
+fn file_name(path: &LayerPath) -> String {
     escaped(&wide::display(path.file_name())).into_owned()
 }
 

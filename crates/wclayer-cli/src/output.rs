@@ -4,7 +4,7 @@
 //! is decided once, by `--color`, NO_COLOR and whether there is a terminal.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, StdoutLock, Write};
 use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
@@ -143,6 +143,13 @@ impl fmt::Display for Summary {
             .iter()
             .try_for_each(|(label, value)| writeln!(f, "  {label:width$}  {value}"))
     }
+}
+
+/// Returns standard output for text, buffered, and whether the text is to be in colour.
+pub(crate) fn text_sink() -> (BufWriter<anstream::AutoStream<StdoutLock<'static>>>, bool) {
+    let stdout = anstream::stdout().lock();
+    let has_color = stdout.current_choice() != anstream::ColorChoice::Never;
+    (BufWriter::new(stdout), has_color)
 }
 
 /// Lets `--color` decide for everything that is printed from now on.

@@ -4,12 +4,11 @@ use std::io::{self, Write};
 
 use clap::Args;
 use wclayer::chain::Access;
-use wclayer::path::split_stream;
-use wclayer::{LayerPath, PathError, StreamName};
 
 use super::view_options::ViewOptions;
 use crate::errors::CliError;
 use crate::output::Output;
+use crate::path_argument::{StreamPath, stream_path};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,20 +25,11 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// The file, and behind a colon the name of an alternate data stream
-    #[arg(value_name = "PATH[:STREAM]", value_parser = stream_path)]
+    #[arg(value_name = "PATH[:STREAM]", value_parser = stream_path())]
     path: StreamPath,
     /// Follow symbolic links and junctions
     #[arg(long)]
     follow: bool,
-}
-
-/// A file, and maybe one of its alternate streams.
-#[derive(Debug, Clone)]
-struct StreamPath(LayerPath, Option<StreamName>);
-
-fn stream_path(text: &str) -> Result<StreamPath, PathError> {
-    let (path, stream) = split_stream(text.as_bytes())?;
-    Ok(StreamPath(path, stream))
 }
 
 /// Copies the content to standard output.

@@ -13,11 +13,11 @@ use serde::Serialize;
 use wclayer::LayerPath;
 use wclayer::chain::{Access, ItemId, ItemKind, Node, NodeKind, OpenOptions};
 
-use super::find::layer_path;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::output::Output;
+use crate::path_argument::layer_path;
 use crate::units;
 
 const EXAMPLES: &str = "\
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// Directory or file [default: everything]
-    #[arg(value_name = "PATH", value_parser = layer_path)]
+    #[arg(value_name = "PATH", value_parser = layer_path())]
     path: Option<LayerPath>,
     /// How deep the directories lie that are shown
     #[arg(long, value_name = "N", default_value_t = 1)]

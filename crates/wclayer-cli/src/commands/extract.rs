@@ -11,12 +11,12 @@ use wclayer::chain::Access;
 use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, Reason};
 use wclayer::hub;
 
-use super::find::layer_path;
 use super::view_options::ViewOptions;
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::layer_view;
 use crate::output::{Output, Summary};
+use crate::path_argument::layer_path;
 use crate::progress::Bar;
 use crate::units;
 
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// What to extract, with all below it [default: everything]
-    #[arg(value_name = "PATH", value_parser = layer_path)]
+    #[arg(value_name = "PATH", value_parser = layer_path())]
     paths: Vec<LayerPath>,
     /// Folder to extract to; made where it is missing
     #[arg(short = 'C', long, value_name = "DIR")]

@@ -14,6 +14,7 @@ use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::node_view::NodeJson;
 use crate::output::Output;
+use crate::path_argument::layer_path;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +31,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// Where to look: the entry itself and all below it [default: everywhere]
-    #[arg(value_name = "PATH", value_parser = layer_path)]
+    #[arg(value_name = "PATH", value_parser = layer_path())]
     path: Option<LayerPath>,
     #[command(flatten)]
     tests: TestOptions,
@@ -40,11 +41,6 @@ pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// Parses a path inside a layer; `\` is as good as `/`.
-pub(super) fn layer_path(text: &str) -> Result<LayerPath, wclayer::PathError> {
-    text.replace('\\', "/").trim_end_matches('/').parse()
 }
 
 /// Prints what passes the tests.

@@ -9,9 +9,9 @@ use wclayer::chain::{Node, NodeKind, Removed, View};
 use wclayer::ntmeta::security::Sid;
 use wclayer::ntmeta::{FileAttributes, FileTime, SecurityDescriptor, upcase, wide};
 
-use super::find::layer_path;
 use super::view_options::Opened;
 use crate::errors::CliError;
+use crate::path_argument;
 
 /// What is to be found.
 #[derive(Debug, Args)]
@@ -87,9 +87,11 @@ impl<'a> Tests<'a> {
             Some(text) => Some(match parse_time(text) {
                 Some(time) => time,
                 None => {
-                    let path = layer_path(text).map_err(|source| wclayer::Error::Path {
-                        path: text.clone(),
-                        source,
+                    let path = path_argument::parse(text.as_ref()).map_err(|source| {
+                        wclayer::Error::Path {
+                            path: text.clone(),
+                            source,
+                        }
                     })?;
                     let node = opened.find(&path, false)?;
                     node.basic_info()

@@ -6,12 +6,12 @@ use clap::Args;
 use wclayer::LayerPath;
 use wclayer::chain::{Access, Node};
 
-use super::find::layer_path;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::node_view::{self, EntriesJson};
-use crate::output::Output;
+use crate::output::{self, Output};
+use crate::path_argument::layer_path;
 use crate::units;
 
 const EXAMPLES: &str = "\
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// The directory, or a file [default: the top of the layer]
-    #[arg(value_name = "PATH", value_parser = layer_path)]
+    #[arg(value_name = "PATH", value_parser = layer_path())]
     path: Option<LayerPath>,
     /// Show attributes, layer, size and time of each
     #[arg(long)]
@@ -53,17 +53,24 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         Some(path) => Some(opened.find(path, arguments.follow)?),
         None => None,
     };
-    let mut sink = BufWriter::new(io::stdout().lock());
     if arguments.json {
+        let sink = BufWriter::new(io::stdout().lock());
         return print_json(arguments, &opened, start.as_ref(), sink);
     }
+    let (sink, has_color) = output::text_sink();
+    let mut listing = Listing {
+        arguments,
+        opened: &opened,
+        has_color,
+        sink,
+    };
     match &start {
         Some(node) if !node.is_plain_directory() => {
-            print(arguments, &opened, std::slice::from_ref(node), &mut sink)?;
+            listing.print(std::slice::from_ref(node))?;
         }
-        start => print_directory(arguments, &opened, start.as_ref(), &mut sink)?,
+        start => listing.print_directory(start.as_ref())?,
     }
-    sink.flush().map_err(CliError::Stdout)
+    listing.sink.flush().map_err(CliError::Stdout)
 }
 
 fn print_json(
@@ -90,70 +97,68 @@ fn print_json(
     entries.finish()
 }
 
-/// Prints a directory; with -R those below as well, each under its path.
-fn print_directory(
-    arguments: &Arguments,
-    opened: &Opened,
-    directory: Option<&Node>,
-    sink: &mut impl Write,
-) -> Result<(), CliError> {
-    let children = opened.view.children(directory)?;
-    print(arguments, opened, &children, sink)?;
-    if !arguments.recursive {
-        return Ok(());
-    }
-    let mut open = vec![children.into_iter()];
-    while let Some(last) = open.last_mut() {
-        let Some(node) = last.next() else {
-            open.pop();
-            continue;
-        };
-        if !node.is_plain_directory() {
-            continue;
-        }
-        opened.check_cancelled()?;
-        let path = node.path.to_string();
-        writeln!(sink, "\n{}:", escaped(&path)).map_err(CliError::Stdout)?;
-        let children = opened.view.children(Some(&node))?;
-        print(arguments, opened, &children, sink)?;
-        open.push(children.into_iter());
-    }
-    Ok(())
+/// A listing for people, on its way to standard output.
+struct Listing<'a, W> {
+    arguments: &'a Arguments,
+    opened: &'a Opened,
+    has_color: bool,
+    sink: W,
 }
 
-/// Prints entries of one directory, columns aligned.
-fn print(
-    arguments: &Arguments,
-    opened: &Opened,
-    nodes: &[Node],
-    sink: &mut impl Write,
-) -> Result<(), CliError> {
-    let sizes: Vec<String> = nodes
-        .iter()
-        .map(|node| match node.is_plain_directory() {
+impl<W: Write> Listing<'_, W> {
+    /// Prints a directory; with -R those below as well, each under its path.
+    fn print_directory(&mut self, directory: Option<&Node>) -> Result<(), CliError> {
+        let children = self.opened.view.children(directory)?;
+        self.print(&children)?;
+        if !self.arguments.recursive {
+            return Ok(());
+        }
+        let mut open = vec![children.into_iter()];
+        while let Some(last) = open.last_mut() {
+            let Some(node) = last.next() else {
+                open.pop();
+                continue;
+            };
+            if !node.is_plain_directory() {
+                continue;
+            }
+            self.opened.check_cancelled()?;
+            let path = node.path.to_string();
+            writeln!(self.sink, "\n{}:", escaped(&path)).map_err(CliError::Stdout)?;
+            let children = self.opened.view.children(Some(&node))?;
+            self.print(&children)?;
+            open.push(children.into_iter());
+        }
+        Ok(())
+    }
+
+    /// Prints entries of one directory, columns aligned.
+    fn print(&mut self, nodes: &[Node]) -> Result<(), CliError> {
+        let size = |node: &Node| match node.is_plain_directory() {
             true => "-".to_owned(),
             false => units::size(node.size()).to_string(),
-        })
-        .collect();
-    let width = sizes.iter().map(String::len).max().unwrap_or(0);
-    for (node, size) in nodes.iter().zip(&sizes) {
-        let name = node_view::name(&opened.view, node)?;
-        let written = match arguments.long {
-            false => writeln!(sink, "{name}"),
-            true => {
-                let time = node.basic_info().map(|info| info.last_write_time);
-                // To the second: `stat` shows all of it.
-                let time = time.map_or_else(String::new, |time| time.to_string());
-                let time = time.get(..19).unwrap_or(&time).replace('T', " ");
-                let letters = node_view::letters(node);
-                let layer = node.layer;
-                writeln!(
-                    sink,
-                    "{letters}  {layer:>2}  {size:>width$}  {time:19}  {name}"
-                )
-            }
         };
-        written.map_err(CliError::Stdout)?;
+        let sizes: Vec<String> = nodes.iter().map(size).collect();
+        let width = sizes.iter().map(String::len).max().unwrap_or(0);
+        for (node, size) in nodes.iter().zip(&sizes) {
+            let name = node_view::name(&self.opened.view, node, self.has_color)?;
+            let written = match self.arguments.long {
+                false => writeln!(self.sink, "{name}"),
+                true => {
+                    let time = node.basic_info().map(|info| info.last_write_time);
+                    // To the second: `stat` shows all of it.
+                    let time = time.map_or_else(String::new, |time| time.to_string());
+                    let time = time.get(..19).unwrap_or(&time).replace('T', " ");
+                    let letters = node_view::letters(node);
+                    let layer = node.layer;
+                    writeln!(
+                        self.sink,
+                        "{letters}  {layer:>2}  {size:>width$}  {time:19}  {name}"
+                    )
+                }
+            };
+            written.map_err(CliError::Stdout)?;
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -6,12 +6,12 @@ use clap::Args;
 use wclayer::LayerPath;
 use wclayer::chain::{Access, Node};
 
-use super::find::layer_path;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::node_view::{self, EntriesJson};
-use crate::output::Output;
+use crate::output::{self, Output};
+use crate::path_argument::layer_path;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// The directory to begin with [default: the top of the layer]
-    #[arg(value_name = "PATH", value_parser = layer_path)]
+    #[arg(value_name = "PATH", value_parser = layer_path())]
     path: Option<LayerPath>,
     /// How many levels to show [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -50,28 +50,32 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         Some(path) => Some(opened.find(path, arguments.follow)?),
         None => None,
     };
-    let sink = BufWriter::new(io::stdout().lock());
     if arguments.json {
+        let sink = BufWriter::new(io::stdout().lock());
         let mut entries = EntriesJson::start(sink)?;
         draw(arguments, &opened, start.as_ref(), &mut entries)?;
         return entries.finish();
     }
-    let mut text = Text(sink);
+    let (sink, has_color) = output::text_sink();
+    let mut text = Text { sink, has_color };
     let title = match &start {
         Some(node) => node.path.to_string(),
         None => ".".to_owned(),
     };
-    writeln!(text.0, "{}", escaped(&title)).map_err(CliError::Stdout)?;
+    writeln!(text.sink, "{}", escaped(&title)).map_err(CliError::Stdout)?;
     draw(arguments, &opened, start.as_ref(), &mut text)?;
-    text.0.flush().map_err(CliError::Stdout)
+    text.sink.flush().map_err(CliError::Stdout)
 }
 
-struct Text<W>(W);
+struct Text<W> {
+    sink: W,
+    has_color: bool,
+}
 
 impl<W: Write> Sink for Text<W> {
     fn entry(&mut self, opened: &Opened, before: &str, node: &Node) -> Result<(), CliError> {
-        let name = node_view::name(&opened.view, node)?;
-        writeln!(self.0, "{before}{name}").map_err(CliError::Stdout)
+        let name = node_view::name(&opened.view, node, self.has_color)?;
+        writeln!(self.sink, "{before}{name}").map_err(CliError::Stdout)
     }
 }
 

@@ -9,6 +9,7 @@ mod info;
 #[cfg(unix)]
 mod kill;
 mod look;
+mod names;
 mod query;
 mod refused_input;
 mod remove;

@@ -15,12 +15,12 @@ use wclayer::{Digest, LayerPath, StreamName};
 use self::layers::LayerSaysJson;
 use self::metadata::{EaJson, ReparseJson};
 use self::security::SecurityJson;
-use super::find::layer_path;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::node_view::{self, NodeJson};
 use crate::output::{Output, Summary};
+use crate::path_argument::layer_path;
 use crate::units;
 
 const EXAMPLES: &str = "\
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// The file or directory
-    #[arg(value_name = "PATH", value_parser = layer_path)]
+    #[arg(value_name = "PATH", value_parser = layer_path())]
     path: LayerPath,
     /// Follow symbolic links and junctions
     #[arg(long)]
