@@ -6,14 +6,24 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Cursor;
 
-use common::{Layers, directory, plain, tar};
+use common::{Layers, REPARSE, directory, plain, tar};
 use layergen::Meta;
 use wclayer::chain::{self, OpenOptions, View};
 use wclayer::diff::{Aspect, Change, DiffOptions, diff};
+#[cfg(unix)]
+use wclayer::{
+    tar::TarLayerReader,
+    transport::{self, TransportOptions},
+    volume::host::HostVolume,
+};
 
 fn view(layers: &Layers, name: &str, tar: &Cursor<Vec<u8>>) -> View {
     fs::write(layers.path(name), tar.get_ref()).expect("a file");
     chain::open(layers.path(name), &OpenOptions::default(), &()).expect("a view")
+}
+
+fn reparse() -> Meta {
+    Meta::with_attributes(REPARSE)
 }
 
 /// The changes as text: `+ path`, `- path`, `path: aspects`.
@@ -121,6 +131,161 @@ fn metadata_is_compared_part_by_part() {
         let found = changes(&left, &right, &DiffOptions::default());
         assert_eq!(found, [format!("Files/x: {expected}")]);
     }
+}
+
+/// The differences of the one changed entry: aspect, name, left and right.
+fn differences(left: &View, right: &View) -> Vec<[String; 4]> {
+    let all = DiffOptions::default();
+    let changes: Vec<_> = diff(left, right, &all, &())
+        .map(|change| change.expect("readable"))
+        .collect();
+    let [Change::Changed { differences, .. }] = &changes[..] else {
+        panic!("{changes:?}");
+    };
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let parts = differences.iter().map(|found| {
+        let (left, right) = (text(&found.left), text(&found.right));
+        [
+            found.aspect.name().to_owned(),
+            text(&found.name),
+            left,
+            right,
+        ]
+    });
+    parts.collect()
+}
+
+#[test]
+fn alternate_streams_are_compared_by_name_and_content() {
+    let layers = Layers::new();
+    let of = |streams: &[(&str, &[u8])]| {
+        tar(|tar| {
+            tar.file("Files/x", &plain(), b"1")?;
+            let mut streams = streams.iter();
+            streams.try_for_each(|(name, content)| tar.stream("Files/x", name, &plain(), content))
+        })
+    };
+    let left = view(
+        &layers,
+        "left",
+        &of(&[("A", b"1"), ("b", b"same"), ("c", b"22")]),
+    );
+    let right = view(
+        &layers,
+        "right",
+        &of(&[("a", b"2"), ("B", b"same"), ("d", b"")]),
+    );
+    let found = differences(&left, &right);
+    let names: Vec<_> = found
+        .iter()
+        .map(|[aspect, name, ..]| [aspect, name])
+        .collect();
+    assert_eq!(names, [["stream", "A"], ["stream", "c"], ["stream", "d"]]);
+    assert!(found[0][2].starts_with("1 bytes sha256:") && found[0][2] != found[0][3]);
+    assert!(found[1][2].starts_with("2 bytes") && found[1][3].is_empty());
+    assert!(found[2][2].is_empty() && found[2][3].starts_with("0 bytes"));
+}
+
+#[test]
+fn extended_attributes_are_told_one_by_one() {
+    let layers = Layers::new();
+    let of = |attributes: &[(&str, &[u8])]| {
+        let owned = |(name, value): &(&str, &[u8])| ((*name).to_owned(), value.to_vec());
+        let meta = Meta {
+            extended_attributes: attributes.iter().map(owned).collect(),
+            ..plain()
+        };
+        tar(|tar| tar.file("Files/x", &meta, b"1"))
+    };
+    let left = view(
+        &layers,
+        "left",
+        &of(&[("CHANGED", b"1"), ("GONE", b"2"), ("SAME", b"3")]),
+    );
+    let right = view(
+        &layers,
+        "right",
+        &of(&[("CHANGED", b"9"), ("NEW", b"4"), ("SAME", b"3")]),
+    );
+    assert_eq!(
+        differences(&left, &right),
+        [
+            ["ea", "CHANGED", "31", "39"],
+            ["ea", "GONE", "32", ""],
+            ["ea", "NEW", "", "34"],
+        ]
+    );
+}
+
+#[test]
+fn reparse_points_are_told_in_words() {
+    let layers = Layers::new();
+    let link = |target: &str| tar(|tar| tar.symlink("Files/x", target, &reparse()));
+    let junction = tar(|tar| tar.junction("Files/x", r"C:\a", &reparse()));
+    let left = view(&layers, "left", &link("a.txt"));
+    let of_right = |right: &Cursor<Vec<u8>>| {
+        let right = view(&layers, "right", right);
+        let found = differences(&left, &right);
+        let [aspect, name, left, right] = found.last().expect("a difference").clone();
+        assert_eq!((aspect.as_str(), name.as_str()), ("reparse", ""));
+        assert_eq!(left, "relative symbolic link to `a.txt`");
+        right
+    };
+    let absolute = of_right(&link(r"C:\a"));
+    assert_eq!(absolute, r"absolute symbolic link to `C:\a`");
+    assert_eq!(of_right(&junction), r"junction to `C:\a`");
+    assert_eq!(of_right(&tar(|tar| tar.file("Files/x", &plain(), b""))), "");
+}
+
+#[test]
+fn reparse_points_of_the_same_words_are_told_by_their_bytes() {
+    let layers = Layers::new();
+    // WCI with one byte of data each.
+    let of = |buffer: &str| {
+        let meta = Meta {
+            records: vec![("WCLAYER.reparse".to_owned(), buffer.as_bytes().to_vec())],
+            ..reparse()
+        };
+        tar(|tar| tar.file("Files/x", &meta, b""))
+    };
+    let left = view(&layers, "left", &of("GAAAgAEAAAAB"));
+    let right = view(&layers, "right", &of("GAAAgAEAAAAC"));
+    let words = "WCI, 1 bytes of data";
+    assert_eq!(
+        differences(&left, &right),
+        [[
+            "reparse".to_owned(),
+            String::new(),
+            format!("{words}, 180000800100000001"),
+            format!("{words}, 180000800100000002"),
+        ]]
+    );
+}
+
+/// What a compressed tar has is known by its hashes: it is read through once.
+#[cfg(unix)]
+#[test]
+fn a_compressed_tar_is_not_read_again_for_a_folder_without_hashes() {
+    let layers = Layers::new();
+    let made = tar(|tar| {
+        tar.file("Files/x", &plain(), b"1")?;
+        tar.file("Files/y", &plain(), b"2")
+    });
+    let options = TransportOptions::default();
+    let mut source = TarLayerReader::new(&made.get_ref()[..]);
+    let folder = layers.path("folder");
+    transport::import(&HostVolume::new(), &mut source, &folder, &options, &()).expect("a folder");
+    let open =
+        |name: &str| chain::open(layers.path(name), &OpenOptions::default(), &()).expect("a view");
+    let path = layers.path("layer.tar.gz");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, made.get_ref()).expect("memory");
+    fs::write(&path, gzip.finish().expect("memory")).expect("a file");
+    let (left, right) = (open("folder"), open("layer.tar.gz"));
+    fs::remove_file(path).expect("the tar");
+    let ignore = BTreeSet::from([Aspect::ChangeTime, Aspect::CreationTime]);
+    let options = DiffOptions { ignore };
+    assert_eq!(changes(&left, &right, &options), [""; 0]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use ntmeta::security::{AclSlot, ControlFlags};
-use ntmeta::{SecurityDescriptor, ea, wide};
+use ntmeta::{ReparsePoint, SecurityDescriptor, ea, wide};
 
 use super::{Aspect, DiffOptions, Difference};
 use crate::chain::{Details, Node, NodeKind, StreamDetails, View};
@@ -49,9 +49,8 @@ impl Comparison<'_> {
         self.streams(&details.0, &details.1, &mut found)?;
         self.security(&details.0, &details.1, &mut found);
         self.extended_attributes(&details.0, &details.1, &mut found);
-        let bytes = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(hex);
-        let (left_bytes, right_bytes) = (bytes(&details.0.reparse), bytes(&details.1.reparse));
-        self.tell(&mut found, Aspect::Reparse, left_bytes, right_bytes);
+        let [left_reparse, right_reparse] = reparse(&details.0, &details.1);
+        self.tell(&mut found, Aspect::Reparse, left_reparse, right_reparse);
         let other = |details: &Details| details.other_streams.as_deref().map(hex);
         let (left_other, right_other) = (other(&details.0), other(&details.1));
         self.tell(&mut found, Aspect::Other, left_other, right_other);
@@ -260,6 +259,26 @@ impl Comparison<'_> {
             }
         }
     }
+}
+
+/// Returns both reparse points in words, with their bytes where the words do not tell the
+/// difference.
+fn reparse(left: &Details, right: &Details) -> [Option<String>; 2] {
+    let words = |details: &Details| {
+        let buffer = details.reparse.as_deref()?;
+        Some(match ReparsePoint::decode(buffer) {
+            Ok(point) => point.explain().to_string(),
+            Err(error) => format!("malformed: {error}"),
+        })
+    };
+    let both = [words(left), words(right)];
+    if left.reparse == right.reparse || both[0] != both[1] {
+        return both;
+    }
+    [left, right].map(|details| {
+        let (words, buffer) = (words(details)?, details.reparse.as_deref()?);
+        Some(format!("{words}, {}", hex(buffer)))
+    })
 }
 
 fn kind(node: &Node) -> &'static str {
