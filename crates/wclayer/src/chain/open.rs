@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -12,7 +12,7 @@ use super::view::View;
 use crate::compression::{Compression, Decoder};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
-use crate::index::{Index, IndexedLayer, TarContent, scan};
+use crate::index::{Index, IndexedLayer, TarContent, scan, scan_headers};
 use crate::pipeline::{Counting, ReadAhead, TarSink};
 use crate::portable::{self, PortableLayer};
 use crate::transport;
@@ -44,7 +44,7 @@ pub enum Access {
 /// Opens a layer with its parents: a portable layer, a transport folder, or a layer tar (plain,
 /// gzip or zstd) that is read in place.
 ///
-/// `progress` is told of the bytes of tars that are read through, and can cancel that.
+/// `progress` is told of the bytes of tars that are read or skipped, and can cancel that.
 ///
 /// # Errors
 ///
@@ -54,7 +54,33 @@ pub fn open(
     options: &OpenOptions,
     progress: &dyn Progress,
 ) -> Result<View> {
-    let layer = layer.as_ref();
+    let chain = whole_chain(layer.as_ref(), options)?;
+    let view = open_chain(&chain, options.access, progress)?;
+    Ok(match options.this_layer {
+        true => view.only_nearest(1),
+        false => view,
+    })
+}
+
+/// Opens just these layers, nearest first, whatever parents they name.
+///
+/// # Errors
+///
+/// As for [`open`].
+pub fn open_chain(chain: &[PathBuf], access: Access, progress: &dyn Progress) -> Result<View> {
+    let layers = chain
+        .iter()
+        .map(|place| open_layer(place, access, progress));
+    Ok(View::new(layers.collect::<Result<_>>()?))
+}
+
+/// Returns where all layers of a chain are, nearest first: the layer, the parents that are given,
+/// and those that these name themselves, as [`OpenOptions`] says.
+///
+/// # Errors
+///
+/// When a layer cannot be read that names its parents, or they are not those that are given.
+pub fn whole_chain(layer: &Path, options: &OpenOptions) -> Result<Vec<PathBuf>> {
     let mut chain = vec![layer.to_owned()];
     chain.extend(options.parents.iter_nearest_first().map(Path::to_owned));
     if portable::is_layer(layer) {
@@ -66,14 +92,7 @@ pub fn open(
         let stored = stored_parents(last)?;
         chain.extend(stored.iter_nearest_first().map(Path::to_owned));
     }
-    let layers = chain
-        .iter()
-        .map(|place| open_layer(place, options.access, progress));
-    let view = View::new(layers.collect::<Result<_>>()?);
-    Ok(match options.this_layer {
-        true => view.only_nearest(1),
-        false => view,
-    })
+    Ok(chain)
 }
 
 /// Returns the parents that a layer names itself.
@@ -110,7 +129,8 @@ fn open_layer(
     }
 }
 
-/// Reads a tar through and indexes it in a temporary folder.
+/// Indexes a tar in a temporary folder: an uncompressed one by its headers alone, a compressed one
+/// while all of it passes.
 fn open_tar(place: &Path, access: Access, progress: &dyn Progress) -> Result<IndexedLayer> {
     let of_layer = |error: Error| match error {
         Error::Cancelled => error,
@@ -124,9 +144,10 @@ fn open_tar(place: &Path, access: Access, progress: &dyn Progress) -> Result<Ind
     let spool_path = folder.path().join(portable::TAR_FILE);
     let is_compressed = compression_of(place)? != Compression::None;
     let spooled = is_compressed && access == Access::Content;
-    let read = match spooled {
-        false => index_tar(file, &index_path, None, progress),
-        true => File::create_new(&spool_path)
+    let read = match (is_compressed, spooled) {
+        (false, _) => scan_headers(file, &index_path, progress),
+        (true, false) => index_tar(file, &index_path, None, progress),
+        (true, true) => File::create_new(&spool_path)
             .map_err(io_error("create", &spool_path))
             .and_then(|spool| {
                 let sink = TarSink::start(spool);
@@ -172,7 +193,7 @@ fn open_file(path: &Path) -> Result<File> {
     File::open(path).map_err(io_error("open", path))
 }
 
-fn compression_of(place: &Path) -> Result<Compression> {
+pub(super) fn compression_of(place: &Path) -> Result<Compression> {
     let mut start = Vec::new();
     let file = File::open(place).map_err(io_error("open", place))?;
     let read = file.take(4).read_to_end(&mut start);

@@ -80,8 +80,9 @@ impl IndexBuilder {
         added.map_err(index_error(&self.path))
     }
 
-    /// Adds the content of a file or a stream, which belongs to the file added last.
-    pub(crate) fn add_content(&mut self, entry: &TarEntry, sha256: &Digest) -> Result<()> {
+    /// Adds the content of a file or a stream, which belongs to the file added last; its hash where
+    /// it was read.
+    pub(crate) fn add_content(&mut self, entry: &TarEntry, sha256: Option<&Digest>) -> Result<()> {
         let (name, sparse) = match &entry.kind {
             TarEntryKind::File(file) => (None, &file.sparse),
             TarEntryKind::Stream(StreamMember { name, sparse }) => (Some(name.as_bytes()), sparse),
@@ -99,7 +100,7 @@ impl IndexBuilder {
                 entry.size as i64,
                 entry.stored.as_ref().map(SparseMap::to_record),
                 sparse.as_ref().map(SparseMap::to_record),
-                sha256.as_bytes(),
+                sha256.map_or(&[][..], |sha256| sha256.as_bytes()),
             ])
         });
         added.map_err(index_error(&self.path))?;

@@ -202,7 +202,7 @@ fn stream_details(stream: IndexedStream) -> StreamDetails {
         is_sparse: stream.sparse.is_some(),
         name: stream.name,
         size: stream.size,
-        sha256: Some(stream.sha256),
+        sha256: stream.sha256,
     }
 }
 

@@ -72,8 +72,9 @@ pub struct IndexedStream {
     pub stored: Option<SparseMap>,
     /// Which parts of it are allocated on Windows, when it is sparse.
     pub sparse: Option<SparseMap>,
-    /// SHA-256 of the content, holes as zeros.
-    pub sha256: Digest,
+    /// SHA-256 of the content, holes as zeros. The index of a portable layer has it always, that
+    /// which a view makes of an uncompressed tar has not: a row of no bytes.
+    pub sha256: Option<Digest>,
 }
 
 /// What one layer says about a path.
@@ -547,10 +548,14 @@ fn stream_of(row: &Row<'_>) -> rusqlite::Result<Option<IndexedStream>> {
         None => Some(None),
         Some(bytes) => StreamName::parse(bytes).ok().map(Some),
     };
-    let (Some(name), Some(stored), Some(sparse)) = (name, map(3)?, map(4)?) else {
+    let sha256 = match row.get_ref(5)?.as_blob()? {
+        [] => Some(None),
+        bytes => bytes.try_into().ok().map(Digest::from_bytes).map(Some),
+    };
+    let (Some(name), Some(stored), Some(sparse), Some(sha256)) = (name, map(3)?, map(4)?, sha256)
+    else {
         return Ok(None);
     };
-    let sha256 = Digest::from_bytes(row.get(5)?);
     let offset = row.get::<_, i64>(1)? as u64;
     Ok(Some(IndexedStream {
         name,

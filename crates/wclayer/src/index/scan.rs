@@ -1,11 +1,13 @@
 //! [`scan`]: one pass over a layer tar that makes its index.
 
+use std::fs::File;
 use std::io::BufRead;
 use std::path::Path;
 
+use super::plain::PlainTar;
 use super::{Index, IndexBuilder};
 use crate::digest::{Digest, Hasher};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hub::{EntryCounts, Progress};
 use crate::pipeline::skip_to_end;
 use crate::tar::{ArchiveEnd, TarEntries, TarEntry, TarEntryKind};
@@ -27,22 +29,42 @@ pub(crate) fn scan(
     index: &Path,
     progress: &dyn Progress,
 ) -> Result<(Scanned, Index)> {
+    let entries = TarEntries::new(input);
+    scan_entries(entries, index, progress, |entries| {
+        hash_content(entries).map(Some)
+    })
+}
+
+/// Writes the index of an uncompressed tar of which only the headers are read: without the hashes
+/// of content.
+pub(crate) fn scan_headers(tar: File, index: &Path, progress: &dyn Progress) -> Result<Index> {
+    let tar = PlainTar::new(tar, progress).map_err(Error::Input)?;
+    let entries = TarEntries::of(tar.members());
+    let scanned = scan_entries(entries, index, progress, |_| Ok(None));
+    scanned.map(|(_, index)| index)
+}
+
+fn scan_entries<R: BufRead>(
+    mut entries: TarEntries<R>,
+    index: &Path,
+    progress: &dyn Progress,
+    content: impl Fn(&mut TarEntries<R>) -> Result<Option<Digest>>,
+) -> Result<(Scanned, Index)> {
     let mut builder = IndexBuilder::create(index)?;
     let mut found = Scanned::default();
-    let mut entries = TarEntries::new(&mut *input);
     while let Some(entry) = entries.next_entry()? {
         found.count(&entry);
         progress.entry();
         builder.add_entry(&entry)?;
         if has_content(&entry) {
-            let sha256 = hash_content(&mut entries)?;
-            builder.add_content(&entry, &sha256)?;
+            let sha256 = content(&mut entries)?;
+            builder.add_content(&entry, sha256.as_ref())?;
         }
     }
     if entries.end() == Some(ArchiveEnd::MissingEndBlocks) {
         found.warnings.push("the tar has no end blocks".to_owned());
     }
-    let behind = skip_to_end(entries.into_inner())?;
+    let behind = skip_to_end(&mut entries.into_inner())?;
     if behind > 0 {
         found.warnings.push(format!(
             "{behind} bytes that are not zero follow the tar's end"

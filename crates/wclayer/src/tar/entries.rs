@@ -125,8 +125,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 impl<R: BufRead> TarEntries<R> {
     /// Starts at the first byte of an uncompressed tar.
     pub fn new(input: R) -> Self {
+        Self::of(MemberReader::new(input))
+    }
+
+    /// Starts where a reader of members stands.
+    pub fn of(members: MemberReader<R>) -> Self {
         Self {
-            members: MemberReader::new(input),
+            members,
             member: None,
             previous: Previous::Nothing,
         }

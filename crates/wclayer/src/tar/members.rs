@@ -50,9 +50,14 @@ pub enum ArchiveEnd {
     MissingEndBlocks,
 }
 
+/// Skips bytes of an input; returns how many, fewer than asked for only at its end.
+pub type Skip<R> = fn(&mut R, u64) -> io::Result<u64>;
+
 /// Reads the members of a tar.
 pub struct MemberReader<R> {
     input: R,
+    /// Goes forward in the input without lending what is there.
+    skip: Skip<R>,
     /// Bytes read so far.
     offset: u64,
     /// Bytes of padding behind the current content.
@@ -90,8 +95,14 @@ static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 impl<R: BufRead> MemberReader<R> {
     /// Starts at the first block of a tar.
     pub fn new(input: R) -> Self {
+        Self::skipping_by(input, skip_by_reading)
+    }
+
+    /// As [`new`](Self::new), for an input that can skip content which nobody reads.
+    pub fn skipping_by(input: R, skip: Skip<R>) -> Self {
         Self {
             input,
+            skip,
             offset: 0,
             padding: 0,
             content: Content::Stored(0),
@@ -238,18 +249,12 @@ impl<R: BufRead> MemberReader<R> {
 
     /// Skips up to `count` bytes; fewer only at the end of the input.
     fn skip(&mut self, count: u64) -> io::Result<u64> {
-        let mut left = count;
-        while left > 0 {
-            let len = self.input.fill_buf()?.len();
-            if len == 0 {
-                break;
-            }
-            let step = (len as u64).min(left);
-            self.input.consume(step as usize);
-            self.offset += step;
-            left -= step;
+        if count == 0 {
+            return Ok(0);
         }
-        Ok(count - left)
+        let skipped = (self.skip)(&mut self.input, count)?;
+        self.offset += skipped;
+        Ok(skipped)
     }
 
     fn read_member(&mut self, start: u64) -> Result<Option<Member>, TarProblem> {
@@ -469,6 +474,20 @@ impl<R: BufRead> MemberReader<R> {
         content.truncate(size as usize);
         Ok(content)
     }
+}
+
+fn skip_by_reading<R: BufRead>(input: &mut R, count: u64) -> io::Result<u64> {
+    let mut left = count;
+    while left > 0 {
+        let len = input.fill_buf()?.len();
+        if len == 0 {
+            break;
+        }
+        let step = (len as u64).min(left);
+        input.consume(step as usize);
+        left -= step;
+    }
+    Ok(count - left)
 }
 
 /// Makes errors about the current member.

@@ -38,7 +38,7 @@ pub use entries::{FileMember, StreamMember, TarEntries, TarEntry, TarEntryKind};
 pub(crate) use error::place;
 pub use error::{TarError, TarProblem};
 pub use header::BLOCK;
-pub use members::{ArchiveEnd, Member, MemberReader};
+pub use members::{ArchiveEnd, Member, MemberReader, Skip};
 pub use pax::PaxRecords;
 pub use reader::TarLayerReader;
 pub use sparse::{SparseMap, SparseRange};

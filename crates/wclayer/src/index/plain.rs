@@ -1,0 +1,77 @@
+//! [`PlainTar`]: an uncompressed tar whose headers alone are read.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+
+use crate::hub::Progress;
+use crate::tar::MemberReader;
+
+/// How much is read at once, in bytes: a few headers. What lies behind a header is mostly skipped.
+const BUFFER: usize = 8 * 1024;
+
+/// Reads a tar that lies in a file, and skips content without reading it.
+pub(super) struct PlainTar<'a> {
+    file: BufReader<File>,
+    /// Bytes between here and the end of the file, as long as it was when it was opened.
+    left: u64,
+    progress: &'a dyn Progress,
+}
+
+impl<'a> PlainTar<'a> {
+    /// Starts at the beginning of a file that nothing was read from.
+    pub(super) fn new(file: File, progress: &'a dyn Progress) -> io::Result<Self> {
+        Ok(Self {
+            left: file.metadata()?.len(),
+            file: BufReader::with_capacity(BUFFER, file),
+            progress,
+        })
+    }
+
+    /// Reads its members, skipping the content that nobody reads.
+    pub(super) fn members(self) -> MemberReader<Self> {
+        MemberReader::skipping_by(self, Self::skip)
+    }
+
+    fn skip(&mut self, count: u64) -> io::Result<u64> {
+        self.check_cancelled()?;
+        let count = count.min(self.left);
+        let distance = i64::try_from(count).map_err(io::Error::other)?;
+        self.file.seek_relative(distance)?;
+        self.passed(count);
+        Ok(count)
+    }
+
+    fn passed(&mut self, count: u64) {
+        self.left = self.left.saturating_sub(count);
+        self.progress.advance(count);
+    }
+
+    fn check_cancelled(&self) -> io::Result<()> {
+        match self.progress.is_cancelled() {
+            true => Err(io::Error::other("cancelled")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl BufRead for PlainTar<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.check_cancelled()?;
+        self.file.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.file.consume(count);
+        self.passed(count as u64);
+    }
+}
+
+impl Read for PlainTar<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let count = available.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&available[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
