@@ -41,6 +41,11 @@ impl Bar {
             cancelled,
         }
     }
+
+    /// Takes the bar off the terminal before something else is printed.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 impl Progress for Bar {
@@ -59,7 +64,7 @@ impl Progress for Bar {
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.clear();
     }
 }
 

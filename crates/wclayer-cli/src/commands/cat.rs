@@ -1,14 +1,19 @@
 //! `cat`: the content of a file of a layer.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use wclayer::chain::Access;
+use wclayer::Error;
+use wclayer::chain::{self, Access, Passed};
 
-use super::view_options::ViewOptions;
+use super::view_options::{Opened, ViewOptions, tars_size};
 use crate::errors::CliError;
 use crate::output::Output;
 use crate::path_argument::{StreamPath, stream_path};
+use crate::progress::Bar;
+use crate::signals;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +24,9 @@ Examples:
 const PIECE: usize = 256 * 1024;
 
 /// Print a file of a layer, or one of its alternate data streams
+///
+/// Of a compressed tar no more is read than up to the end of the file. Should a malformed tar have
+/// the path twice, that is the first; everything else shows the last.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -34,15 +42,49 @@ pub(crate) struct Arguments {
 
 /// Copies the content to standard output.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
     let StreamPath(path, stream) = &arguments.path;
+    let opened = if arguments.follow {
+        arguments.view.open(Access::Listing, output)?
+    } else {
+        match in_passing(arguments, output)? {
+            Some(opened) => opened,
+            None => return Ok(()),
+        }
+    };
     let node = opened.find(path, arguments.follow)?;
-    let mut content = opened.view.content(&node, stream.as_ref())?;
+    let content = opened.view.content(&node, stream.as_ref())?;
+    copy(content, &opened.cancelled)
+}
+
+/// Copies the content out of the compressed tars on top, if it can be found that way; else opens
+/// what has to be asked.
+fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, CliError> {
+    let StreamPath(path, stream) = &arguments.path;
+    let chain = arguments.view.seen_chain()?;
+    let cancelled = signals::watch()?;
+    let total = tars_size(&chain);
+    let bar = Bar::start(output, Some(total), Arc::clone(&cancelled));
+    match chain::content_in_passing(&chain, path, stream.as_ref(), &bar)? {
+        Passed::Content(content) => {
+            bar.clear();
+            copy(content, &cancelled).map(|()| None)
+        }
+        Passed::Below(layers) if layers > 0 => {
+            let opened = Opened::open_chain(&arguments.view.layer, &chain[layers..], output);
+            opened.map(Some)
+        }
+        _ => arguments.view.open(Access::Listing, output).map(Some),
+    }
+}
+
+fn copy(mut content: impl Read, cancelled: &AtomicBool) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     let mut piece = vec![0; PIECE];
     loop {
-        opened.check_cancelled()?;
-        let read = content.read(&mut piece).map_err(wclayer::Error::Input)?;
+        if cancelled.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled.into());
+        }
+        let read = content.read(&mut piece).map_err(Error::Input)?;
         if read == 0 {
             return stdout.flush().map_err(CliError::Stdout);
         }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use wclayer::chain::{self, Access, Node, OpenOptions, Resolved, View};
-use wclayer::{Error, LayerPath, ParentChain};
+use wclayer::{Error, LayerPath, ParentChain, Progress};
 
 use crate::errors::CliError;
 use crate::output::Output;
@@ -37,12 +37,24 @@ pub(crate) struct ViewOptions {
 impl ViewOptions {
     /// Opens the view.
     pub(crate) fn open(&self, access: Access, output: &Output) -> Result<Opened, CliError> {
-        let options = OpenOptions {
+        Opened::open(&self.layer, &self.options(access), output)
+    }
+
+    /// Returns where the layers are that are seen, nearest first.
+    pub(crate) fn seen_chain(&self) -> Result<Vec<PathBuf>, CliError> {
+        let mut chain = chain::whole_chain(&self.layer, &self.options(Access::Listing))?;
+        if self.this_layer {
+            chain.truncate(1);
+        }
+        Ok(chain)
+    }
+
+    fn options(&self, access: Access) -> OpenOptions {
+        OpenOptions {
             parents: ParentChain::from_nearest_first(&self.layers),
             this_layer: self.this_layer,
             access,
-        };
-        Opened::open(&self.layer, &options, output)
+        }
     }
 }
 
@@ -62,20 +74,40 @@ impl Opened {
         options: &OpenOptions,
         output: &Output,
     ) -> Result<Self, CliError> {
-        let cancelled = signals::watch()?;
         let mut places = vec![layer];
         places.extend(options.parents.iter_nearest_first());
-        let tars = places.iter().filter_map(|place| place.metadata().ok());
-        let total: u64 = tars.filter(|tar| tar.is_file()).map(|tar| tar.len()).sum();
+        Self::with_bar(layer, &places, output, |progress| {
+            chain::open(layer, options, progress)
+        })
+    }
+
+    /// Opens just these layers, the lower ones of the chain of `layer`.
+    pub(crate) fn open_chain(
+        layer: &Path,
+        chain: &[PathBuf],
+        output: &Output,
+    ) -> Result<Self, CliError> {
+        Self::with_bar(layer, chain, output, |progress| {
+            chain::open_chain(chain, Access::Listing, progress)
+        })
+    }
+
+    fn with_bar(
+        layer: &Path,
+        places: &[impl AsRef<Path>],
+        output: &Output,
+        open: impl FnOnce(&dyn Progress) -> wclayer::Result<View>,
+    ) -> Result<Self, CliError> {
+        let cancelled = signals::watch()?;
+        let total = tars_size(places);
         let view = if total > 0 {
             output.step(format_args!(
                 "reading through tars of {}",
                 units::size(total)
             ));
-            let bar = Bar::start(output, Some(total), Arc::clone(&cancelled));
-            chain::open(layer, options, &bar)?
+            open(&Bar::start(output, Some(total), Arc::clone(&cancelled)))?
         } else {
-            chain::open(layer, options, &())?
+            open(&())?
         };
         for (number, place) in view.places().enumerate() {
             output.step(format_args!("layer {number}: `{}`", place.display()));
@@ -117,4 +149,12 @@ impl Opened {
             }),
         }
     }
+}
+
+/// Returns the size of those layers that are tars, in bytes.
+pub(crate) fn tars_size(places: &[impl AsRef<Path>]) -> u64 {
+    let found = places
+        .iter()
+        .filter_map(|place| place.as_ref().metadata().ok());
+    found.filter(|tar| tar.is_file()).map(|tar| tar.len()).sum()
 }

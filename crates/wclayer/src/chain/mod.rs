@@ -10,12 +10,15 @@
 //! out what kind of thing each layer is and makes a [`View`]: the files that a container on top of
 //! the chain would see. Every kind of layer answers the few questions of [`ChainLayer`]; the rules
 //! by which layers hide one another are in [`View`] alone.
+//!
+//! [`content_in_passing`] is a short cut beside that: one file out of compressed tars.
 
 mod layer;
 mod links;
 mod merge;
 mod open;
 mod parent_chain;
+mod passing;
 mod reader;
 mod view;
 
@@ -24,7 +27,8 @@ pub use layer::{
 };
 pub(crate) use links::{Target, target};
 pub(crate) use open::stored_parents;
-pub use open::{Access, OpenOptions, open};
+pub use open::{Access, OpenOptions, open, open_chain, whole_chain};
 pub use parent_chain::ParentChain;
+pub use passing::{Passed, content_in_passing};
 pub use reader::ViewReader;
 pub use view::{Node, NodeKind, Resolved, View, Walk};
