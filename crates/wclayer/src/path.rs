@@ -14,6 +14,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ntmeta::{upcase, wide};
 
@@ -21,6 +22,9 @@ use ntmeta::{upcase, wide};
 pub const MAX_COMPONENT_UNITS: usize = 255;
 /// The longest path Windows takes, in UTF-16 units.
 pub const MAX_PATH_UNITS: usize = 32_767;
+/// The most components a path may have. Windows has no such limit, but images stay far below it,
+/// and each component costs a search wherever a path is looked up.
+pub const MAX_DEPTH: usize = 1024;
 
 /// A validated path relative to the root of a layer, such as `Files/Windows/notepad.exe`.
 ///
@@ -33,10 +37,14 @@ pub const MAX_PATH_UNITS: usize = 32_767;
 /// assert!("Files/../etc".parse::<LayerPath>().is_err());
 /// # Ok::<(), wclayer::PathError>(())
 /// ```
+///
+/// Cloning is cheap, and so is going up: the directories above a path share its text.
 #[derive(Clone)]
 pub struct LayerPath {
-    /// WTF-8, components joined by `/`, never empty.
-    wtf8: Box<[u8]>,
+    /// WTF-8, components joined by `/`.
+    text: Arc<[u8]>,
+    /// How much of the text is the path; never 0.
+    length: usize,
 }
 
 /// Why a name is not a [`LayerPath`] or not a [`StreamName`].
@@ -76,6 +84,12 @@ pub enum PathError {
         /// Its length in UTF-16 units.
         units: usize,
     },
+    /// A path of more than [`MAX_DEPTH`] components.
+    #[error("the path has {components} components, more than {MAX_DEPTH}")]
+    TooDeep {
+        /// How many it has.
+        components: usize,
+    },
     /// An alternate stream's name that is empty or holds a separator.
     #[error("`{name}` is not the name of an alternate data stream")]
     StreamName {
@@ -108,20 +122,25 @@ impl LayerPath {
             _ => {}
         }
         let mut path = Vec::with_capacity(name.len());
-        let mut units = 0;
+        let (mut units, mut components) = (0, 0);
         for component in name.split(|byte| matches!(byte, b'/' | b'\\')) {
             if matches!(component, b"" | b".") {
                 continue;
             }
+            components += 1;
             units += check_component(component)? + usize::from(!path.is_empty());
             if !path.is_empty() {
                 path.push(b'/');
             }
             path.extend_from_slice(component);
         }
-        match units {
-            0 => Err(PathError::Empty),
-            1..=MAX_PATH_UNITS => Ok(Self { wtf8: path.into() }),
+        match (units, components) {
+            (0, _) => Err(PathError::Empty),
+            (1..=MAX_PATH_UNITS, 0..=MAX_DEPTH) => Ok(Self {
+                length: path.len(),
+                text: path.into(),
+            }),
+            (1..=MAX_PATH_UNITS, _) => Err(PathError::TooDeep { components }),
             _ => Err(PathError::PathTooLong { units }),
         }
     }
@@ -137,12 +156,12 @@ impl LayerPath {
 
     /// Returns the path as WTF-8 with `/` between components: the name of its tar entry.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.wtf8
+        &self.text[..self.length]
     }
 
     /// Returns the path in UTF-16 with `\` between components, as Windows calls take it.
     pub fn to_utf16(&self) -> Vec<u16> {
-        let mut units = wide::from_wtf8(&self.wtf8);
+        let mut units = wide::from_wtf8(self.as_bytes());
         for unit in &mut units {
             if *unit == u16::from(b'/') {
                 *unit = u16::from(b'\\');
@@ -153,22 +172,24 @@ impl LayerPath {
 
     /// Iterates over the components, as WTF-8, outermost first.
     pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.wtf8.split(|byte| *byte == b'/')
+        self.as_bytes().split(|byte| *byte == b'/')
     }
 
     /// Returns the last component, as WTF-8.
     pub fn file_name(&self) -> &[u8] {
-        match self.wtf8.iter().rposition(|byte| *byte == b'/') {
-            Some(slash) => &self.wtf8[slash + 1..],
-            None => &self.wtf8,
+        let path = self.as_bytes();
+        match path.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => &path[slash + 1..],
+            None => path,
         }
     }
 
     /// Returns the directory that holds this path; `None` for a top-level name.
     pub fn parent(&self) -> Option<Self> {
-        let slash = self.wtf8.iter().rposition(|byte| *byte == b'/')?;
+        let length = self.as_bytes().iter().rposition(|byte| *byte == b'/')?;
         Some(Self {
-            wtf8: self.wtf8[..slash].into(),
+            text: Arc::clone(&self.text),
+            length,
         })
     }
 
@@ -185,7 +206,7 @@ impl LayerPath {
     ///
     /// [`PathError`], as for [`parse`](Self::parse).
     pub fn join(&self, name: &[u8]) -> Result<Self, PathError> {
-        let mut joined = self.wtf8.to_vec();
+        let mut joined = self.as_bytes().to_vec();
         joined.push(b'/');
         joined.extend_from_slice(name);
         Self::parse(&joined)
@@ -203,12 +224,12 @@ impl LayerPath {
     /// Iterates over the UTF-16 units of the path, `/` between components, in upper case by the
     /// NTFS rule: two paths name the same file exactly when these are equal.
     pub fn folded_units(&self) -> impl Iterator<Item = u16> + '_ {
-        let ascii = self.wtf8.is_ascii();
-        let narrow = if ascii { &self.wtf8[..] } else { &[] };
+        let ascii = self.as_bytes().is_ascii();
+        let narrow = if ascii { self.as_bytes() } else { &[] };
         let wide = if ascii {
             Vec::new()
         } else {
-            wide::from_wtf8(&self.wtf8)
+            wide::from_wtf8(self.as_bytes())
         };
         narrow
             .iter()
@@ -250,7 +271,7 @@ fn utf16_len(wtf8: &[u8]) -> usize {
 
 impl PartialEq for LayerPath {
     fn eq(&self, other: &Self) -> bool {
-        self.wtf8 == other.wtf8 || self.folded_units().eq(other.folded_units())
+        self.as_bytes() == other.as_bytes() || self.folded_units().eq(other.folded_units())
     }
 }
 
@@ -258,10 +279,19 @@ impl Eq for LayerPath {}
 
 impl Hash for LayerPath {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        for unit in self.folded_units() {
-            state.write_u16(unit);
+        let mut units = self.folded_units();
+        let mut piece = [0; 64];
+        loop {
+            let mut filled = 0;
+            for (place, unit) in piece.chunks_exact_mut(2).zip(units.by_ref()) {
+                place.copy_from_slice(&unit.to_le_bytes());
+                filled += 2;
+            }
+            state.write(&piece[..filled]);
+            if filled < piece.len() {
+                return state.write_u16(0);
+            }
         }
-        state.write_u16(0);
     }
 }
 
@@ -279,13 +309,13 @@ impl Ord for LayerPath {
 
 impl fmt::Display for LayerPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&wide::display(&self.wtf8))
+        f.write_str(&wide::display(self.as_bytes()))
     }
 }
 
 impl fmt::Debug for LayerPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", wide::display(&self.wtf8))
+        write!(f, "{:?}", wide::display(self.as_bytes()))
     }
 }
 

@@ -24,6 +24,12 @@ pub enum IndexError {
         /// What is wrong.
         what: &'static str,
     },
+    /// Too much of the layer lies in directories that have no entry themselves.
+    #[error("the layer has too many directories without an entry of their own (`{}`)", path.display())]
+    ImpliedDirectories {
+        /// The database file.
+        path: PathBuf,
+    },
     /// It is no index, or one of a version that this program does not know.
     #[error("`{}` is no index of a version that this program reads ({version})", path.display())]
     Version {
@@ -39,7 +45,9 @@ impl IndexError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Database { source, .. } if cannot_write(source) => ErrorKind::Io,
-            Self::Database { .. } | Self::Content { .. } => ErrorKind::InvalidLayer,
+            Self::Database { .. } | Self::Content { .. } | Self::ImpliedDirectories { .. } => {
+                ErrorKind::InvalidLayer
+            }
             Self::Version { .. } => ErrorKind::Unsupported,
         }
     }
@@ -52,6 +60,9 @@ impl IndexError {
             }
             Self::Database { .. } | Self::Content { .. } => {
                 "The folder was changed or damaged: import the layer again."
+            }
+            Self::ImpliedDirectories { .. } => {
+                "Write the layer again, with an entry for each directory."
             }
             Self::Version { .. } => "Use the program version that wrote it, or import it again.",
         };

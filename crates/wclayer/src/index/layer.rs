@@ -1,6 +1,6 @@
 //! [`IndexedLayer`]: a layer tar with its index, as a layer of a chain.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::backup_stream::BackupStreamParts;
 use super::content::TarContent;
+use super::schema;
 use super::{Index, IndexedEntry, IndexedKind, IndexedStream};
 use crate::chain::{
     BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, Removed, Slot, StreamDetails,
@@ -29,13 +30,22 @@ pub(crate) struct IndexedLayer {
     _folder: Option<TempDir>,
 }
 
-/// The directories that have no entry, though something is said of paths below them.
+/// How many bytes the directories without an entry may take in memory, about: some hundred
+/// thousand of them. Layers have a few such directories, when a tool leaves them out.
+const MAX_IMPLIED_BYTES: usize = 64 << 20;
+/// About how many bytes one of them takes, beside the text of a path below it.
+const IMPLIED_BYTES: usize = 160;
+
+/// The directories that have no entry, though something is said of paths below them. They are found
+/// by the keys of the index.
 #[derive(Default)]
 struct ImpliedDirectories {
-    /// Whether something is added below, by directory.
-    adds: HashMap<LayerPath, bool>,
-    /// The same directories by the one that they lie in.
-    children: HashMap<Option<LayerPath>, Vec<LayerPath>>,
+    /// About how many bytes they take.
+    bytes: usize,
+    /// The directories of each key, and whether something is added below.
+    by_key: HashMap<i64, Vec<(LayerPath, bool)>>,
+    /// The same directories by the key of the one that they lie in.
+    children: HashMap<i64, Vec<LayerPath>>,
 }
 
 impl IndexedLayer {
@@ -56,13 +66,13 @@ impl IndexedLayer {
     }
 
     fn slot_of(&self, path: &LayerPath, entries: Vec<IndexedEntry>) -> Result<Slot> {
-        let implied = self.implied.adds.get(path);
+        let implied = self.implied.get(path);
         let mut slot = Slot {
             path: path.clone(),
             added: None,
             removed: None,
             has_below: implied.is_some(),
-            has_added_below: implied.copied().unwrap_or(false),
+            has_added_below: implied.unwrap_or(false),
         };
         let mut last = None;
         for entry in entries {
@@ -130,18 +140,18 @@ impl ChainLayer for IndexedLayer {
     }
 
     fn slots(&self, directory: Option<&LayerPath>) -> Result<Vec<Slot>> {
-        let mut names: HashMap<LayerPath, Vec<IndexedEntry>> = HashMap::new();
-        for entry in self.index.children(directory)? {
-            names.entry(entry.path.clone()).or_default().push(entry);
+        let mut slots = Vec::new();
+        // Directories without an entry are told by nothing else.
+        let mut implied: HashSet<&LayerPath> = self.implied.children(directory).collect();
+        self.index.for_each_name(directory, |path, entries| {
+            implied.remove(path);
+            slots.push(self.slot_of(path, entries)?);
+            Ok(())
+        })?;
+        for path in implied {
+            slots.push(self.slot_of(path, Vec::new())?);
         }
-        let implied = self.implied.children.get(&directory.cloned());
-        for path in implied.into_iter().flatten() {
-            names.entry(path.clone()).or_default();
-        }
-        names
-            .into_iter()
-            .map(|(path, entries)| self.slot_of(&path, entries))
-            .collect()
+        Ok(slots)
     }
 
     fn details(&self, item: &Item) -> Result<Details> {
@@ -210,33 +220,59 @@ impl ImpliedDirectories {
     fn find(index: &Index) -> Result<Self> {
         let mut found = Self::default();
         index.for_each_orphan(|entry, adds| {
+            // The directories above share the text of this path.
+            found.bytes += entry.path.as_bytes().len();
+            let keys = schema::ancestor_keys(&entry.path);
             let mut directory = entry.path.parent();
-            while let Some(path) = directory {
+            for (place, key) in keys.iter().enumerate().rev() {
+                let Some(path) = directory else { break };
+                let parent_key = place.checked_sub(1).map_or(0, |above| keys[above]);
                 // What is above an entry has been found through that entry.
-                if index.find_added(&path)?.is_some() || !found.put(&path, adds) {
+                if index.has_added(*key, &path)? || !found.put(*key, parent_key, &path, adds) {
                     break;
                 }
                 directory = path.parent();
             }
-            Ok(())
+            match found.bytes {
+                0..=MAX_IMPLIED_BYTES => Ok(()),
+                _ => Err(index.too_many_implied().into()),
+            }
         })?;
         Ok(found)
     }
 
     /// Takes note of a directory; returns whether that is news.
-    fn put(&mut self, path: &LayerPath, adds: bool) -> bool {
-        match self.adds.get_mut(path) {
-            Some(known) if *known || !adds => false,
-            Some(known) => {
-                *known = true;
-                true
-            }
-            None => {
-                self.adds.insert(path.clone(), adds);
-                let siblings = self.children.entry(path.parent()).or_default();
-                siblings.push(path.clone());
-                true
-            }
+    fn put(&mut self, key: i64, parent_key: i64, path: &LayerPath, adds: bool) -> bool {
+        let of_key = self.by_key.entry(key).or_default();
+        if let Some((_, known)) = of_key.iter_mut().find(|(other, _)| other == path) {
+            let is_news = adds && !*known;
+            *known |= adds;
+            return is_news;
         }
+        of_key.push((path.clone(), adds));
+        let siblings = self.children.entry(parent_key).or_default();
+        siblings.push(path.clone());
+        self.bytes += IMPLIED_BYTES;
+        true
+    }
+
+    /// Returns whether something is added below a directory; `None` when it is none of these.
+    fn get(&self, path: &LayerPath) -> Option<bool> {
+        if self.by_key.is_empty() {
+            return None;
+        }
+        let of_key = self.by_key.get(&schema::path_key(path))?;
+        let found = of_key.iter().find(|(other, _)| other == path);
+        found.map(|(_, adds)| *adds)
+    }
+
+    /// Returns those that lie directly in a directory, at the top for `None`.
+    fn children(&self, directory: Option<&LayerPath>) -> impl Iterator<Item = &LayerPath> {
+        let key = match directory {
+            Some(directory) if !self.children.is_empty() => schema::path_key(directory),
+            _ => 0,
+        };
+        let found = self.children.get(&key).into_iter().flatten();
+        found.filter(move |path| path.parent().as_ref() == directory)
     }
 }

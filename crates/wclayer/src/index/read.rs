@@ -207,6 +207,21 @@ impl Index {
         Ok(None)
     }
 
+    /// Returns whether the layer puts something at a path, whose key is known.
+    pub(super) fn has_added(&self, key: i64, path: &LayerPath) -> Result<bool> {
+        let error = index_error(&self.path);
+        let query = "SELECT path FROM entry WHERE path_key = ? AND kind <= 2";
+        let mut statement = self.connection.prepare_cached(query).map_err(&error)?;
+        let mut rows = statement.query([key]).map_err(&error)?;
+        while let Some(row) = rows.next().map_err(&error)? {
+            let found = row.get_ref(0).and_then(|found| Ok(found.as_blob()?));
+            if LayerPath::parse(found.map_err(&error)?).is_ok_and(|found| found == *path) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns whether the layer removes a path, or everything in it.
     pub(crate) fn removes(&self, path: &LayerPath) -> Result<bool> {
         let error = index_error(&self.path);
@@ -264,6 +279,46 @@ impl Index {
         let mut found = self.entries_of(&query, directory.map_or(0, path_key))?;
         found.retain(|entry| entry.path.parent().as_ref() == directory);
         Ok(found)
+    }
+
+    /// Calls `visit` for every name directly in a directory (at the top for `None`), with what the
+    /// layer has there, in the order of the tar.
+    pub(super) fn for_each_name(
+        &self,
+        directory: Option<&LayerPath>,
+        mut visit: impl FnMut(&LayerPath, Vec<IndexedEntry>) -> Result<()>,
+    ) -> Result<()> {
+        let error = index_error(&self.path);
+        // Equal names have equal keys, and different ones hardly ever.
+        let query = format!(
+            "SELECT {ENTRY_COLUMNS}, path_key FROM entry WHERE parent_key = ?
+             ORDER BY path_key, id"
+        );
+        let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
+        let parent_key = directory.map_or(0, path_key);
+        let mut rows = statement.query([parent_key]).map_err(&error)?;
+        let mut of_key: (i64, Vec<IndexedEntry>) = (0, Vec::new());
+        let mut flush = |entries: &mut Vec<IndexedEntry>| -> Result<()> {
+            while let Some(path) = entries.first().map(|first| first.path.clone()) {
+                let same = entries.extract_if(.., |entry| entry.path == path);
+                let same = same.collect();
+                visit(&path, same)?;
+            }
+            Ok(())
+        };
+        while let Some(row) = rows.next().map_err(&error)? {
+            let entry = self.entry_of(row)?;
+            if entry.path.parent().as_ref() != directory {
+                continue;
+            }
+            let key = row.get(14).map_err(&error)?;
+            if key != of_key.0 {
+                flush(&mut of_key.1)?;
+            }
+            of_key.0 = key;
+            of_key.1.push(entry);
+        }
+        flush(&mut of_key.1)
     }
 
     /// Calls `visit` for every entry, in the order of the tar, until it fails.
@@ -331,10 +386,15 @@ impl Index {
         mut visit: impl FnMut(IndexedEntry, bool) -> Result<()>,
     ) -> Result<()> {
         let columns = ENTRY_COLUMNS;
+        // The directories first, each once, so that those with an entry cost one search.
         let query = format!(
             "SELECT {columns} FROM entry WHERE id IN
-             (SELECT MIN(id) FROM entry WHERE parent_key <> 0 AND parent_key NOT IN
-              (SELECT path_key FROM entry WHERE kind <= 2) GROUP BY parent_key, kind > 2)
+             (SELECT MIN(id) FROM entry WHERE parent_key IN
+              (SELECT parent_key FROM
+               (SELECT DISTINCT parent_key FROM entry WHERE parent_key <> 0) AS directory
+               WHERE NOT EXISTS (SELECT 1 FROM entry
+                                 WHERE path_key = directory.parent_key AND kind <= 2))
+              GROUP BY parent_key, kind > 2)
              ORDER BY id"
         );
         self.visit(&query, |entry| {
@@ -443,6 +503,13 @@ impl Index {
     fn entry_of(&self, row: &Row<'_>) -> Result<IndexedEntry> {
         let entry = read_entry(row).map_err(index_error(&self.path))?;
         entry.ok_or_else(|| self.damaged("an entry cannot be"))
+    }
+
+    /// Makes the error of a layer that has too many directories without an entry.
+    pub(super) fn too_many_implied(&self) -> IndexError {
+        IndexError::ImpliedDirectories {
+            path: self.path.clone(),
+        }
     }
 
     fn damaged(&self, what: &'static str) -> crate::error::Error {

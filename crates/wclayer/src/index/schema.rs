@@ -73,9 +73,25 @@ pub(super) fn path_key(path: &LayerPath) -> i64 {
         }
         hasher.update(&piece[..filled]);
         if filled < piece.len() {
-            break;
+            return key_of(hasher);
         }
     }
+}
+
+/// Computes the keys of the directories above a path, outermost first, in one pass.
+pub(super) fn ancestor_keys(path: &LayerPath) -> Vec<i64> {
+    let mut keys = Vec::new();
+    let mut hasher = Sha256::new();
+    for unit in path.folded_units() {
+        if unit == u16::from(b'/') {
+            keys.push(key_of(hasher.clone()));
+        }
+        hasher.update(unit.to_le_bytes());
+    }
+    keys
+}
+
+fn key_of(hasher: Sha256) -> i64 {
     let hash: [u8; 32] = hasher.finalize().into();
     let [a, b, c, d, e, f, g, h, ..] = hash;
     i64::from_be_bytes([a, b, c, d, e, f, g, h])
@@ -108,5 +124,20 @@ pub(super) fn index_error(path: &Path) -> impl Fn(rusqlite::Error) -> Error {
             source,
         }
         .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_all_directories_are_those_of_each() {
+        let deep = format!("Files/{}x", "Ünicode directory/".repeat(20));
+        for text in ["Files", "Files/a", &deep] {
+            let path: LayerPath = text.parse().expect(text);
+            let each: Vec<i64> = path.ancestors().iter().map(path_key).collect();
+            assert_eq!(ancestor_keys(&path), each, "{text}");
+        }
     }
 }

@@ -66,7 +66,9 @@ fn rule_of_path(error: &PathError) -> Rule {
         PathError::Absolute | PathError::Drive => Rule::PathAbsolute,
         PathError::ParentComponent => Rule::PathParent,
         PathError::Colon { .. } | PathError::StreamName { .. } => Rule::PathColon,
-        PathError::ComponentTooLong { .. } | PathError::PathTooLong { .. } => Rule::PathTooLong,
+        PathError::ComponentTooLong { .. }
+        | PathError::PathTooLong { .. }
+        | PathError::TooDeep { .. } => Rule::PathTooLong,
     }
 }
 

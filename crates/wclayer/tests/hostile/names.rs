@@ -234,10 +234,12 @@ fn too_long_names_are_refused() {
     let component = format!("Files/{}", "x".repeat(256));
     let wide = format!("Files/{}", "😀".repeat(128));
     let path = format!("Files/{}", "xx/".repeat(16_380));
+    let deep = format!("Files/{}", "x/".repeat(1024));
     for (name, longest) in [
         (component, PathError::ComponentTooLong { units: 256 }),
         (wide, PathError::ComponentTooLong { units: 256 }),
         (path, PathError::PathTooLong { units: 49_145 }),
+        (deep, PathError::TooDeep { components: 1025 }),
     ] {
         for entrance in ENTRANCES.iter().filter(|entrance| entrance.fits > 1000) {
             let reason = ground.refuses(entrance.name, &(entrance.tar)(name.as_bytes()), true);
