@@ -21,7 +21,8 @@
 //! | 508 | checksum: exclusive or of the 127 words before it, where 0 becomes 1 and -1 becomes -2 |
 //! | 512 | when the offline registry library wrote it |
 //!
-//! [`check`] reads a base block, [`empty`] and [`empty_delta`] make hives without a value.
+//! [`check`] reads a base block, [`says_nothing`] the root key; [`empty`] and [`empty_delta`] make
+//! hives without a value.
 //!
 //! Source: msuhanov's regf specification; layered flags and `OfRg` as observed in a
 //! `Software_Delta` of a real container (minor version 6), the base form as in an empty hive of
@@ -135,6 +136,31 @@ pub fn check(header: &[u8], file_length: u64) -> Result<(), HiveError> {
     Ok(())
 }
 
+/// Returns whether a hive, of which `start` is the beginning, surely holds neither keys nor values:
+/// as a delta, it changes nothing. So does a file without a byte.
+///
+/// Of the root key's cell this reads, counted from behind the cell's size: `nk` at 0, the layer
+/// semantics in the low two bits of byte 13, the number of subkeys at 20, that of values at 36.
+pub fn says_nothing(start: &[u8]) -> bool {
+    if start.is_empty() {
+        return true;
+    }
+    let word_at = |at: usize| {
+        let bytes = start.get(at..)?.first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*bytes))
+    };
+    let root = || {
+        if !start.starts_with(SIGNATURE) {
+            return None;
+        }
+        let key = BASE_BLOCK_SIZE + 4 + usize::try_from(word_at(36)?).ok()?;
+        let is_key = start.get(key..)?.starts_with(b"nk");
+        let semantics = start.get(key + 13)? & 0x3;
+        Some(is_key && semantics == 0 && word_at(key + 20)? == 0 && word_at(key + 36)? == 0)
+    };
+    root().unwrap_or(false)
+}
+
 fn check_fields(header: &[u8; CHECKED_SIZE]) -> Result<(), HiveError> {
     let bins = word(header, 40);
     let is_cell = |at: u32| at >= BIN_HEADER_SIZE && at.is_multiple_of(8) && at < bins;
@@ -244,6 +270,20 @@ mod tests {
     }
 
     #[test]
+    fn only_an_empty_root_says_nothing() {
+        let hive = empty_delta("Software_Delta");
+        assert!(says_nothing(&[]) && says_nothing(&hive) && says_nothing(&empty("SOFTWARE")));
+        let root = BASE_BLOCK_SIZE + BIN_HEADER_SIZE as usize + 4;
+        for at in [0, root, root + 13, root + 20, root + 36] {
+            let mut changed = hive.clone();
+            changed[at] ^= 1;
+            assert!(!says_nothing(&changed), "byte {at}");
+        }
+        assert!(!says_nothing(&hive[..root + 38]));
+        assert!(!says_nothing(b"regf"));
+    }
+
+    #[test]
     fn a_checksum_is_never_0_or_minus_1() {
         let mut header = [0; CHECKED_SIZE];
         assert_eq!(checksum(&header), 1);
@@ -257,6 +297,7 @@ mod tests {
             bytes in prop::collection::vec(any::<u8>(), 0..600), length: u64,
         ) {
             prop_assert!(check(&bytes, length).is_err());
+            says_nothing(&bytes);
         }
 
         #[test]
