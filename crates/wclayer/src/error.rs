@@ -91,6 +91,22 @@ pub enum Error {
         /// Where the layer is.
         place: PathBuf,
     },
+    /// The file that a hard link names is not there.
+    #[error("the hard link `{path}` names `{target}`, and no layer of the chain has that file")]
+    LinkTarget {
+        /// The link.
+        path: String,
+        /// What it names.
+        target: String,
+    },
+    /// Layers that change the registry cannot become one layer.
+    #[error("the registry changes in `{hive}` of {layers} cannot be merged")]
+    SeveralHives {
+        /// The hive.
+        hive: String,
+        /// The layers that change it, as text.
+        layers: String,
+    },
     /// A chain has nothing on top of its base layer.
     #[error("the chain has no layer on top of its base")]
     OnlyBase,
@@ -172,7 +188,10 @@ impl Error {
             Self::Layer { source, .. } => source.kind(),
             Self::Io { source, .. } | Self::Input(source) | Self::Output(source) => io_kind(source),
             Self::Tar(error) => error.kind(),
-            Self::Rule(_) | Self::DigestMismatch { .. } => ErrorKind::InvalidLayer,
+            Self::Rule(_) | Self::LinkTarget { .. } | Self::DigestMismatch { .. } => {
+                ErrorKind::InvalidLayer
+            }
+            Self::SeveralHives { .. } => ErrorKind::Unsupported,
             Self::Index(error) => error.kind(),
             Self::Portable(error) => error.kind(),
             Self::Hcs(error) => error.kind(),
@@ -205,6 +224,12 @@ impl Error {
             Self::NoLayer { .. } => Some(
                 "A layer is a folder made by `wclayer import`, a transport folder, or a layer tar \
                  (plain, gzip or zstd)."
+                    .to_owned(),
+            ),
+            Self::LinkTarget { .. } => Some("Name every parent with -l, nearest first.".to_owned()),
+            Self::SeveralHives { .. } => Some(
+                "Squash fewer layers, leave the base out (--keep-base), or lose these changes \
+                 (--lose-registry)."
                     .to_owned(),
             ),
             Self::Rule(error) => Some(error.rule.hint()),

@@ -38,6 +38,14 @@ pub const HIVE_DELTAS: [&str; 5] = [
     "Software_Delta",
     "System_Delta",
 ];
+/// The hives of a base layer that these change, in the same order.
+pub const BASE_HIVES: [&str; 5] = [
+    "Files/Windows/System32/config/DEFAULT",
+    "Files/Windows/System32/config/SAM",
+    "Files/Windows/System32/config/SECURITY",
+    "Files/Windows/System32/config/SOFTWARE",
+    "Files/Windows/System32/config/SYSTEM",
+];
 /// The files of the utility VM that Windows changes during an import, and the files in the layer
 /// folder that keep them as they were.
 pub const BOOT_FILES: [(&str, &str); 4] = [

@@ -6,10 +6,24 @@
 //!
 //! What comes out depends on the view alone: entries in the order of their names, each file that
 //! has several names with its content at the first of these.
+//!
+//! Files of layers hide one another, and so the nearest is the one to keep. Registry hives do not:
+//! each layer's are changes on top of those of the layers below, and nothing here can merge them.
+//! Where more than one layer says something, squashing is refused, or loses it on request.
 
-use crate::chain::View;
+use std::collections::HashMap;
+use std::io::Read;
+
+use ntmeta::hive;
+
+use crate::chain::{ItemKind, View};
 use crate::error::{Error, Result};
 use crate::hub::{self, LayerWriter, Progress};
+use crate::layout;
+use crate::path::LayerPath;
+
+/// How much of a hive is read to see whether it says something, in bytes: the root key is in front.
+const HIVE_START: u64 = 64 * 1024;
 
 /// What is to become one layer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,25 +31,131 @@ pub struct SquashOptions {
     /// Whether the lowest layer is left out: the result then goes on top of it, and still removes
     /// what the chain removes of it.
     pub keep_base: bool,
+    /// Whether changes of the registry may be lost: of those of several layers, and of those on top
+    /// of a base layer that becomes part of the result.
+    pub lose_registry: bool,
+}
+
+/// What became of a chain.
+#[derive(Debug)]
+pub struct Squashed<T> {
+    /// What the writer made.
+    pub output: T,
+    /// Changes of the registry that are lost; only with [`SquashOptions::lose_registry`].
+    pub lost_hives: Vec<LostHive>,
+}
+
+/// Changes of the registry that are lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostHive {
+    /// The hive.
+    pub path: LayerPath,
+    /// The layers whose changes are lost, nearest first.
+    pub layers: Vec<usize>,
 }
 
 /// Writes all that is seen of a view into `writer`, and completes that.
 ///
+/// ```
+/// use wclayer::chain::{self, OpenOptions};
+/// use wclayer::squash::{SquashOptions, squash};
+/// use wclayer::tar::TarLayerWriter;
+///
+/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let view = chain::open(layer, &OpenOptions::default(), &())?;
+/// let writer = TarLayerWriter::new(Vec::new());
+/// let squashed = squash(view, SquashOptions::default(), writer, &())?;
+/// assert_eq!(squashed.output.len() % 512, 0);
+/// # Ok::<(), wclayer::Error>(())
+/// ```
+///
 /// # Errors
 ///
-/// [`Error::OnlyBase`] when the base is to be kept and there is nothing on top of it; what reading
-/// the view or writing the layer says; [`Error::Cancelled`].
+/// [`Error::OnlyBase`] when the base is to be kept and there is nothing on top of it;
+/// [`Error::SeveralHives`]; [`Error::LinkTarget`] for a hard link to nothing; what reading the view
+/// or writing the layer says; [`Error::Cancelled`].
 pub fn squash<W: LayerWriter>(
     view: View,
     options: SquashOptions,
     writer: W,
     progress: &dyn Progress,
-) -> Result<W::Output> {
+) -> Result<Squashed<W::Output>> {
     let depth = view.depth();
     let view = match options.keep_base {
         false => view,
         true if depth < 2 => return Err(Error::OnlyBase),
         true => view.only_nearest(depth - 1),
     };
-    hub::copy(&mut view.reader(&[]), writer, progress)
+    let hives = Hives::find(&view)?;
+    if !options.lose_registry {
+        hives.check(&view)?;
+    }
+    let mut reader = view.reader(&[]).as_layer().taking(hives.kept);
+    let output = hub::copy(&mut reader, writer, progress)?;
+    Ok(Squashed {
+        output,
+        lost_hives: hives.lost,
+    })
+}
+
+/// The hive deltas of the layers that are squashed.
+#[derive(Default)]
+struct Hives {
+    /// The layer that each comes from, where it is not the nearest that has one.
+    kept: HashMap<LayerPath, usize>,
+    lost: Vec<LostHive>,
+}
+
+impl Hives {
+    fn find(view: &View) -> Result<Self> {
+        let mut hives = Self::default();
+        for (delta, base) in layout::HIVE_DELTAS.iter().zip(layout::BASE_HIVES) {
+            let path = layout::path(&format!("{}/{delta}", layout::HIVES));
+            let mut layers = Vec::new();
+            for layer in 0..view.seen() {
+                if changes_something(view, layer, &path)? {
+                    layers.push(layer);
+                }
+            }
+            // On top of a whole hive, a delta counts only in a layer of its own.
+            let has_base = view.find(&layout::path(base))?.is_some();
+            if !has_base && !layers.is_empty() {
+                hives.kept.insert(path.clone(), layers.remove(0));
+            }
+            if !layers.is_empty() {
+                hives.lost.push(LostHive { path, layers });
+            }
+        }
+        Ok(hives)
+    }
+
+    /// Refuses to lose something.
+    fn check(&self, view: &View) -> Result<()> {
+        let Some(lost) = self.lost.first() else {
+            return Ok(());
+        };
+        let kept = self.kept.get(&lost.path).into_iter();
+        let places: Vec<_> = view.places().collect();
+        let name = |layer: &usize| format!("`{}`", places[*layer].display());
+        let layers: Vec<String> = kept.chain(&lost.layers).map(name).collect();
+        Err(Error::SeveralHives {
+            hive: lost.path.to_string(),
+            layers: layers.join(", "),
+        })
+    }
+}
+
+/// Returns whether a layer by itself has a hive there that says something.
+fn changes_something(view: &View, layer: usize, path: &LayerPath) -> Result<bool> {
+    let Some(item) = view.layer(layer).slot(path)?.added else {
+        return Ok(false);
+    };
+    if item.kind != ItemKind::File || item.size == 0 {
+        return Ok(false);
+    }
+    let mut start = Vec::new();
+    let content = view.layer(layer).content(&item, None)?;
+    let read = content.take(HIVE_START).read_to_end(&mut start);
+    read.map_err(Error::Input)?;
+    Ok(!hive::says_nothing(&start))
 }

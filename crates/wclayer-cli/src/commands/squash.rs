@@ -33,6 +33,12 @@ pub(crate) struct Arguments {
     /// Leave the base layer out; the tar goes on top of it
     #[arg(long, conflicts_with = "this_layer")]
     keep_base: bool,
+    /// Squash although changes of the registry get lost, and say which
+    ///
+    /// The registry hives of several layers cannot be merged, nor can those of a layer with the
+    /// whole hives of a base layer. Hives that change nothing do not matter.
+    #[arg(long)]
+    lose_registry: bool,
     /// Output layer tar [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -46,7 +52,11 @@ pub(crate) struct Arguments {
 /// Squashes a chain.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let target = Target::open(arguments.output.as_deref())?;
-    let opened = arguments.view.open(Access::Content, output)?;
+    let access = match arguments.keep_base {
+        true => Access::UpperContent,
+        false => Access::Content,
+    };
+    let opened = arguments.view.open(access, output)?;
     let compression = arguments.compress.compression();
     output.step(format_args!(
         "writing {}, compression {}",
@@ -58,13 +68,23 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let writer = BlobWriter::new(target.file(), compression)?;
     let options = SquashOptions {
         keep_base: arguments.keep_base,
+        lose_registry: arguments.lose_registry,
     };
-    let blob = squash(opened.view, options, writer, &progress)?;
+    let squashed = squash(opened.view, options, writer, &progress)?;
     if progress.is_cancelled() {
         return Err(wclayer::Error::Cancelled.into());
     }
     drop(progress);
     target.commit()?;
     let (path, file) = (&arguments.view.layer, arguments.output.as_deref());
-    show("Squashed", path, file, &blob, started.elapsed(), output)
+    for lost in &squashed.lost_hives {
+        let layers: Vec<String> = lost.layers.iter().map(ToString::to_string).collect();
+        output.warn(&format!(
+            "lost: the registry changes in `{}` of layer {}",
+            lost.path,
+            layers.join(", ")
+        ));
+    }
+    let blob = &squashed.output;
+    show("Squashed", path, file, blob, started.elapsed(), output)
 }

@@ -4,7 +4,9 @@
 //! layers below it, whatever is on top of these later (hcsshim `internal/wclayer/legacy.go`,
 //! `AddLink`). So the identity of a file is the layer that it lies in and its [`ItemId`] there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use ntmeta::{ReparsePoint, wide};
 
@@ -14,8 +16,48 @@ use crate::error::Result;
 use crate::layout;
 use crate::path::LayerPath;
 
-/// How many links one may follow the other before a file.
-const MAX_LINK_STEPS: usize = 64;
+/// How many links one may follow the other before a file: a file has no more names on NTFS.
+const MAX_LINK_STEPS: usize = 1023;
+/// How many links are followed to learn where all of them lead.
+const MAX_FOLLOWED: usize = 16 * 1024;
+/// How many links are remembered, some megabytes of them.
+const MAX_KNOWN: usize = 64 * 1024;
+
+/// Where links lead that have been followed before, so that following a long chain of them from
+/// each of its links costs no more than following it once.
+#[derive(Default)]
+pub(super) struct KnownLinks(RefCell<HashMap<Identity, Known>>);
+
+/// A file or a link: the number of its layer, and what it is there.
+type Identity = (usize, ItemId);
+
+/// The end of a chain of links.
+#[derive(Clone)]
+struct Known {
+    /// The file and its layer; `None` when there is none.
+    file: Option<Arc<(usize, Item)>>,
+    /// How many links lead there.
+    steps: usize,
+}
+
+impl KnownLinks {
+    fn get(&self, link: Identity) -> Option<Known> {
+        self.0.borrow().get(&link).cloned()
+    }
+
+    /// Takes note of links of which each leads to the next, and the last to `end`.
+    fn put(&self, links: &[Identity], end: &Known) {
+        let mut known = self.0.borrow_mut();
+        if known.len() + links.len() > MAX_KNOWN {
+            known.clear();
+        }
+        for (before, link) in links.iter().rev().enumerate() {
+            let file = end.file.clone();
+            let steps = end.steps + before + 1;
+            known.insert(*link, Known { file, steps });
+        }
+    }
+}
 
 /// Follows a hard link to its file; returns the file's layer, the file, and for a link the target
 /// that it names. What cannot be followed is returned as it is.
@@ -28,26 +70,63 @@ pub(super) fn follow(
         return Ok((layer, item, None));
     };
     let named = named.clone();
-    let mut target = named.clone();
-    let mut place = layer;
-    for _ in 0..MAX_LINK_STEPS {
-        let found = match view.layer(place).slot(&target)?.added {
-            Some(found) => Some((place, found)),
-            None => {
-                let merged = view.merged(&target, place + 1..view.depth())?;
-                merged.and_then(|merged| merged.item)
-            }
-        };
-        match found {
-            Some((at, found)) => match &found.kind {
-                ItemKind::File => return Ok((at, found, Some(named))),
-                ItemKind::Directory => break,
-                ItemKind::Link(next) => (place, target) = (at, next.clone()),
+    let link = (layer, item.id);
+    let known = match view.known_links().get(link) {
+        Some(known) => known,
+        None => learn(view, link, &named)?,
+    };
+    Ok(match known.file {
+        Some(file) if known.steps <= MAX_LINK_STEPS => (file.0, file.1.clone(), Some(named)),
+        _ => (layer, item, Some(named)),
+    })
+}
+
+/// Follows a link that leads to `target` step by step, and takes note of all links on the way.
+fn learn(view: &View, link: Identity, target: &LayerPath) -> Result<Known> {
+    let mut links = vec![link];
+    let mut passed = HashSet::from([link]);
+    let mut next = target.clone();
+    let mut place = link.0;
+    let mut end = Known {
+        file: None,
+        steps: 0,
+    };
+    let mut is_known = true;
+    while let Some((at, found)) = named(view, place, &next)? {
+        let (kind, id) = (found.kind.clone(), (at, found.id));
+        match kind {
+            ItemKind::File => end.file = Some(Arc::new((at, found))),
+            ItemKind::Directory => {}
+            ItemKind::Link(target) => match view.known_links().get(id) {
+                Some(known) => end = known,
+                None if !passed.insert(id) => {}
+                None if links.len() == MAX_FOLLOWED => is_known = false,
+                None => {
+                    links.push(id);
+                    (place, next) = (at, target);
+                    continue;
+                }
             },
-            None => break,
         }
+        break;
     }
-    Ok((layer, item, Some(named)))
+    // What lies behind too many links may still be a file of the last of them.
+    let sure = match is_known {
+        true => links.len(),
+        false => links.len().saturating_sub(MAX_LINK_STEPS),
+    };
+    view.known_links().put(&links[..sure], &end);
+    let steps = end.steps + links.len();
+    Ok(Known { steps, ..end })
+}
+
+/// Returns what a link of a layer names: something of that layer, else of those below it.
+fn named(view: &View, layer: usize, target: &LayerPath) -> Result<Option<(usize, Item)>> {
+    if let Some(own) = view.layer(layer).slot(target)?.added {
+        return Ok(Some((layer, own)));
+    }
+    let below = view.merged(target, layer + 1..view.depth())?;
+    Ok(below.and_then(|below| below.item))
 }
 
 /// Returns all names of a file in the view.

@@ -39,6 +39,8 @@ pub enum Access {
     Listing,
     /// The content of most files. A compressed tar is decompressed into a temporary file, once.
     Content,
+    /// The same, but for the lowest layer.
+    UpperContent,
 }
 
 /// Opens a layer with its parents: a portable layer, a transport folder, or a layer tar (plain,
@@ -68,9 +70,13 @@ pub fn open(
 ///
 /// As for [`open`].
 pub fn open_chain(chain: &[PathBuf], access: Access, progress: &dyn Progress) -> Result<View> {
-    let layers = chain
-        .iter()
-        .map(|place| open_layer(place, access, progress));
+    let access_to = |number| match access {
+        Access::UpperContent if number + 1 == chain.len() => Access::Listing,
+        Access::UpperContent => Access::Content,
+        access => access,
+    };
+    let layers = chain.iter().enumerate();
+    let layers = layers.map(|(number, place)| open_layer(place, access_to(number), progress));
     Ok(View::new(layers.collect::<Result<_>>()?))
 }
 

@@ -2,13 +2,17 @@
 //!
 //! Entries come sorted by path, directories before what is in them. The first name of a file
 //! carries it, later ones are links to that. What the view hides of layers below it comes as
-//! removals, right where it is. A directory that no layer has an entry for gets none.
+//! removals, right where it is. A directory that no layer has an entry for gets none, except in
+//! what is to be [a layer](ViewReader::as_layer).
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{Cursor, Read};
 
-use super::layer::{Item, ItemId, ItemKind, Removed};
+use ntmeta::{FileAttributes, FileBasicInfo, FileTime, StreamHeader, StreamId};
+
+use super::layer::{BackupStream, Item, ItemId, ItemKind, Removed};
 use super::links::{self, LinksBelow};
+use super::merge::Merged;
 use super::view::{Node, NodeKind, View, Walk};
 use crate::error::{Error, Result};
 use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry};
@@ -32,6 +36,9 @@ pub struct ViewReader<'a> {
     /// The hard links of layers out of sight, once they are asked for.
     links_below: Option<LinksBelow>,
     stream: Option<Box<dyn Read + Send>>,
+    is_layer: bool,
+    /// Files that come from the layer of that number, whatever is on top of it.
+    taken_from: HashMap<LayerPath, usize>,
 }
 
 impl<'a> ViewReader<'a> {
@@ -43,20 +50,39 @@ impl<'a> ViewReader<'a> {
             linked: None,
             links_below: None,
             stream: None,
+            is_layer: false,
+            taken_from: HashMap::new(),
         }
     }
 
-    fn entry(&mut self, node: Node) -> Result<Option<Entry>> {
+    /// Reads what can be imported as a layer on top of those out of sight: each directory has an
+    /// entry, only what is there is removed, and a hard link whose file is missing is an error.
+    pub fn as_layer(mut self) -> Self {
+        self.is_layer = true;
+        self
+    }
+
+    /// Takes files from the layers of these numbers, where these have them.
+    pub(crate) fn taking(mut self, files: HashMap<LayerPath, usize>) -> Self {
+        self.taken_from = files;
+        self
+    }
+
+    fn entry(&mut self, mut node: Node) -> Result<Option<Entry>> {
+        if let Some(&layer) = self.taken_from.get(&node.path)
+            && let Some(item) = self.view.layer(layer).slot(&node.path)?.added
+        {
+            (node.layer, node.item) = (layer, Some(item));
+        }
         match (node.kind, &node.item) {
-            (NodeKind::Removal, _) => Ok(Some(Entry::Removal(node.path))),
-            (_, None) => Ok(match node.removed {
-                Some(Removed::Path) => Some(Entry::Removal(node.path)),
-                Some(Removed::Contents) => Some(Entry::Opaque(node.path)),
-                None => None,
-            }),
+            (NodeKind::Directory, None) if self.is_layer && node.exists => {
+                self.implied_directory(&node).map(Some)
+            }
+            (NodeKind::Removal, _) | (_, None) => self.removal(&node),
             (NodeKind::Directory, Some(item)) => {
-                let hides = node.removed.is_some() && !item.is_reparse_point;
-                self.next = hides.then(|| Entry::Opaque(node.path.clone()));
+                if !item.is_reparse_point && self.hides_contents(&node)? {
+                    self.next = Some(Entry::Opaque(node.path.clone()));
+                }
                 self.file(&node, item).map(Some)
             }
             (NodeKind::File, Some(item)) => {
@@ -70,6 +96,79 @@ impl<'a> ViewReader<'a> {
                 self.file(&node, item).map(Some)
             }
         }
+    }
+
+    /// Returns the entry of what is only removed.
+    fn removal(&self, node: &Node) -> Result<Option<Entry>> {
+        let below = self.below(&node.path)?;
+        Ok(match node.removed {
+            Some(Removed::Path) if self.removes(below.as_ref(), |_| true) => {
+                Some(Entry::Removal(node.path.clone()))
+            }
+            Some(Removed::Contents) if self.removes(below.as_ref(), is_directory) => {
+                Some(Entry::Opaque(node.path.clone()))
+            }
+            _ => None,
+        })
+    }
+
+    /// Returns whether a directory of the view hides what the layers out of sight have in it.
+    fn hides_contents(&self, node: &Node) -> Result<bool> {
+        Ok(node.removed.is_some() && self.removes(self.below(&node.path)?.as_ref(), is_directory))
+    }
+
+    /// Returns what the layers out of sight have at a path.
+    fn below(&self, path: &LayerPath) -> Result<Option<Merged>> {
+        let below = self
+            .view
+            .merged(path, self.view.seen()..self.view.depth())?;
+        Ok(below.filter(|below| below.exists))
+    }
+
+    /// Returns whether there is something to remove: always, when nobody knows what is below.
+    fn removes(&self, below: Option<&Merged>, is_removed: fn(&Merged) -> bool) -> bool {
+        !self.is_layer || self.view.seen() == self.view.depth() || below.is_some_and(is_removed)
+    }
+
+    /// Makes an entry for a directory that the layers in sight have none for: as it is in the whole
+    /// chain, else with times and descriptor of the directory that it lies in.
+    fn implied_directory(&mut self, node: &Node) -> Result<Entry> {
+        if self.hides_contents(node)? {
+            self.next = Some(Entry::Opaque(node.path.clone()));
+        }
+        let mut place = Some(node.path.clone());
+        let mut known = None;
+        while let Some(path) = place {
+            let merged = self.view.merged(&path, 0..self.view.depth())?;
+            known = merged.and_then(|merged| merged.item);
+            if known.is_some() {
+                break;
+            }
+            place = path.parent();
+        }
+        let (basic_info, stream) = match known {
+            Some((layer, item)) if item.path == node.path => {
+                let stream = self.view.layer(layer).backup_stream(&item)?;
+                (item.basic_info, stream)
+            }
+            Some((layer, item)) => {
+                let security = self.view.layer(layer).details(&item)?.security;
+                let attributes = FileAttributes::DIRECTORY;
+                let basic_info = FileBasicInfo {
+                    attributes,
+                    ..item.basic_info
+                };
+                (basic_info, only_security(security))
+            }
+            None => (without_parent(), BackupStream::empty()),
+        };
+        self.stream = Some(stream.reader);
+        Ok(Entry::File(FileEntry {
+            path: node.path.clone(),
+            basic_info,
+            size: 0,
+            metadata_first: stream.metadata_first,
+        }))
     }
 
     fn file(&mut self, node: &Node, item: &Item) -> Result<Entry> {
@@ -86,6 +185,12 @@ impl<'a> ViewReader<'a> {
     /// Returns what a file is to be a link to; `None` when its content is to be carried here.
     fn link_target(&mut self, node: &Node, item: &Item) -> Result<Option<LayerPath>> {
         if let ItemKind::Link(target) = &item.kind {
+            if self.is_layer {
+                return Err(Error::LinkTarget {
+                    path: node.path.to_string(),
+                    target: target.to_string(),
+                });
+            }
             // Its file is missing; the sink has to say so.
             return Ok(Some(target.clone()));
         }
@@ -129,6 +234,38 @@ impl<'a> ViewReader<'a> {
             }
         }
         Ok(None)
+    }
+}
+
+fn is_directory(merged: &Merged) -> bool {
+    let item = merged.item.as_ref();
+    item.is_none_or(|(_, item)| item.is_plain_directory())
+}
+
+/// Returns the backup stream of a directory that has a descriptor and nothing else.
+fn only_security(security: Option<Vec<u8>>) -> BackupStream {
+    let Some(security) = security else {
+        return BackupStream::empty();
+    };
+    let header = StreamHeader::new(StreamId::SECURITY_DATA, security.len() as u64);
+    let mut bytes = Vec::with_capacity(header.encoded_len() + security.len());
+    header.encode(&mut bytes);
+    bytes.extend(security);
+    BackupStream {
+        reader: Box::new(Cursor::new(bytes)),
+        metadata_first: true,
+    }
+}
+
+/// Returns the times and attributes of a directory when no layer has an entry for one above it.
+fn without_parent() -> FileBasicInfo {
+    let time = FileTime::UNIX_EPOCH;
+    FileBasicInfo {
+        creation_time: time,
+        last_access_time: time,
+        last_write_time: time,
+        change_time: time,
+        attributes: FileAttributes::DIRECTORY,
     }
 }
 

@@ -4,6 +4,7 @@
 //! something of it, and what they say is merged by the rules in `merge`. Nothing is kept but the
 //! open layers, so that a view costs no memory for what is not looked at.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::Path;
@@ -38,6 +39,7 @@ pub struct View {
     /// How many of the layers are seen; those below only serve hard links.
     seen: usize,
     keeps_removals: bool,
+    known_links: links::KnownLinks,
 }
 
 /// What is at a path of a view.
@@ -59,6 +61,8 @@ pub struct Node {
     pub removed: Option<Removed>,
     /// The layers that say something of what is in the directory, nearest first.
     pub(super) contributors: Vec<usize>,
+    /// Whether something is there, rather than only removed.
+    pub(super) exists: bool,
 }
 
 /// What a node is.
@@ -128,6 +132,7 @@ impl View {
             seen: layers.len(),
             layers,
             keeps_removals: false,
+            known_links: links::KnownLinks::default(),
         }
     }
 
@@ -184,8 +189,13 @@ impl View {
         let mut names: BTreeMap<Vec<u16>, Vec<(usize, Slot)>> = BTreeMap::new();
         for &layer in contributors {
             for slot in self.layers[layer].slots(directory.map(|node| &node.path))? {
-                let name = folded_name(&slot.path);
-                names.entry(name).or_default().push((layer, slot));
+                // Most names are of one layer alone: a vector of one.
+                match names.entry(folded_name(&slot.path)) {
+                    Entry::Vacant(place) => {
+                        place.insert(vec![(layer, slot)]);
+                    }
+                    Entry::Occupied(mut known) => known.get_mut().push((layer, slot)),
+                }
             }
         }
         let mut children = Vec::with_capacity(names.len());
@@ -335,12 +345,17 @@ impl View {
 
     /// Returns the first reparse point on the way to a path, and what of the path is left after it.
     fn first_link(&self, path: &LayerPath) -> Result<Option<(Node, Vec<u8>)>> {
-        let mut way = path.ancestors();
-        way.push(path.clone());
-        for step in way {
-            let Some(node) = self.find(&step)? else {
+        let mut contributors: Vec<usize> = (0..self.seen).collect();
+        for step in path.ancestors().into_iter().chain([path.clone()]) {
+            let merged = self.merged_of(&step, &contributors)?;
+            let Some(node) = merged
+                .map(|merged| self.node(merged))
+                .transpose()?
+                .flatten()
+            else {
                 return Ok(None);
             };
+            contributors.clone_from(&node.contributors);
             if node.is_reparse_point() {
                 let rest = &path.as_bytes()[step.as_bytes().len()..];
                 return Ok(Some((
@@ -425,10 +440,15 @@ impl View {
             link,
             removed: merged.removed.filter(|_| self.keeps_removals),
             contributors: merged.contributors,
+            exists: merged.exists,
         }))
     }
 
-    pub(super) fn layer(&self, number: usize) -> &dyn ChainLayer {
+    pub(super) fn known_links(&self) -> &links::KnownLinks {
+        &self.known_links
+    }
+
+    pub(crate) fn layer(&self, number: usize) -> &dyn ChainLayer {
         &*self.layers[number]
     }
 }
