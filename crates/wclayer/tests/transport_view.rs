@@ -356,3 +356,24 @@ fn sparse_and_alternate_streams_are_read_with_their_holes() {
     let other = StreamName::parse(b"other").expect("a name");
     assert!(view.content(&node, Some(&other)).is_err());
 }
+
+#[test]
+fn a_file_of_endless_holes_is_refused() {
+    let layers = Layers::new();
+    make(&layers, "layer", tar(|_| Ok(())).get_ref(), None);
+    for (end, is_fine) in [
+        (64_u64 << 30, true),
+        ((64 << 30) + 1, false),
+        (i64::MAX as u64, false),
+    ] {
+        let mut file = 0x220_u32.to_le_bytes().to_vec();
+        let mut data = StreamHeader::new(StreamId::DATA, 0);
+        data.attributes = StreamAttributes::SPARSE;
+        data.encode(&mut file);
+        StreamHeader::sparse_block(end as i64, 0).encode(&mut file);
+        fs::write(layers.path("layer-folder/Files/f"), file).expect("a file");
+        let view = view(&layers, "layer-folder", &[]).expect("a layer");
+        let node = view.find(&path("Files/f"));
+        assert_eq!(node.is_ok(), is_fine, "{end}");
+    }
+}

@@ -33,7 +33,7 @@ enum Part {
 }
 
 impl BackupStreamParts {
-    /// Plans the stream of an entry.
+    /// Plans the stream of an entry. The data is verified where a stream has a hash.
     pub(super) fn new(
         content: TarContent,
         security: Option<&[u8]>,
@@ -121,7 +121,8 @@ impl BackupStreamParts {
             }
             Some(Part::Open(stream)) => {
                 let stored = stream.stored.as_ref();
-                let open = self.content.stream(stream.offset, stream.size, stored);
+                let (offset, size) = (stream.offset, stream.size);
+                let open = self.content.stream(offset, size, stored, stream.sha256);
                 self.open = Some(open.map_err(io::Error::other)?);
                 Ok(None)
             }

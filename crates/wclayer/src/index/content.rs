@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::compression::Decoder;
-use crate::error::{Result, io_error};
+use crate::digest::{Digest, Hasher};
+use crate::error::{Error, Result, io_error};
 use crate::tar::{SparseMap, SparseRange};
 
 /// A layer tar whose bytes can be read from any place.
@@ -28,6 +29,9 @@ pub(super) struct StreamContent {
     /// How far the content has been read.
     position: u64,
     size: u64,
+    /// What has been read, and what all of it must hash to; `None` when that is not known, or when
+    /// something was left out.
+    check: Option<(Hasher, Digest)>,
 }
 
 enum Input {
@@ -40,12 +44,13 @@ enum Input {
 
 impl TarContent {
     /// Opens a stream of `size` bytes that starts at `offset`; of a sparse one, `stored` says what
-    /// the tar has.
+    /// the tar has. Reading it to its end fails when it is not what `sha256` says.
     pub(super) fn stream(
         &self,
         offset: u64,
         size: u64,
         stored: Option<&SparseMap>,
+        sha256: Option<Digest>,
     ) -> Result<StreamContent> {
         let input = match self {
             Self::Plain(file) => Input::Plain(Arc::clone(file)),
@@ -73,6 +78,7 @@ impl TarContent {
             ranges,
             position: 0,
             size,
+            check: sha256.map(|sha256| (Hasher::new(), sha256)),
         })
     }
 }
@@ -80,6 +86,9 @@ impl TarContent {
 impl StreamContent {
     /// Goes forward to a place in the content.
     pub(super) fn skip_to(&mut self, position: u64) {
+        if position > self.position {
+            self.check = None;
+        }
         while let Some(range) = self.ranges.last().copied() {
             let end = range.offset + range.len;
             if position < end {
@@ -94,10 +103,8 @@ impl StreamContent {
         }
         self.position = self.position.max(position.min(self.size));
     }
-}
 
-impl Read for StreamContent {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_unchecked(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.size - self.position).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
         if wanted == 0 {
@@ -125,6 +132,29 @@ impl Read for StreamContent {
         self.position += read as u64;
         if self.position == range.offset + range.len {
             self.ranges.pop();
+        }
+        Ok(read)
+    }
+}
+
+impl Read for StreamContent {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.read_unchecked(buffer)?;
+        if let Some((hasher, _)) = &mut self.check {
+            hasher.update(&buffer[..read]);
+        }
+        if self.position == self.size
+            && let Some((hasher, expected)) = self.check.take()
+        {
+            let actual = hasher.finish();
+            if actual != expected {
+                let mismatch = Error::DigestMismatch {
+                    what: "content",
+                    expected,
+                    actual,
+                };
+                return Err(io::Error::new(io::ErrorKind::InvalidData, mismatch));
+            }
         }
         Ok(read)
     }

@@ -27,7 +27,7 @@ pub(crate) struct IndexedLayer {
     place: PathBuf,
     implied: ImpliedDirectories,
     /// Where the index lies, when it was made for this view alone.
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 /// How many bytes the directories without an entry may take in memory, about: some hundred
@@ -61,8 +61,14 @@ impl IndexedLayer {
             index,
             content,
             place: place.to_owned(),
-            _folder: folder,
+            folder,
         })
+    }
+
+    /// Returns whether content is compared with its hash: not that of a tar whose hashes were taken
+    /// only now.
+    fn is_verified(&self) -> bool {
+        self.folder.is_none()
     }
 
     fn slot_of(&self, path: &LayerPath, entries: Vec<IndexedEntry>) -> Result<Slot> {
@@ -177,14 +183,19 @@ impl ChainLayer for IndexedLayer {
             path: item.path.to_string(),
             stream: stream.map(ToString::to_string),
         })?;
+        let sha256 = found.sha256.filter(|_| self.is_verified());
+        let stored = found.stored.as_ref();
         let content = self
             .content
-            .stream(found.offset, found.size, found.stored.as_ref())?;
+            .stream(found.offset, found.size, stored, sha256)?;
         Ok(Box::new(content))
     }
 
     fn backup_stream(&self, item: &Item) -> Result<BackupStream> {
-        let (entry, streams) = self.entry(item)?;
+        let (entry, mut streams) = self.entry(item)?;
+        if !self.is_verified() {
+            streams.iter_mut().for_each(|stream| stream.sha256 = None);
+        }
         let security = entry.security.map(|id| self.index.security(id));
         let parts = BackupStreamParts::new(
             self.content.clone(),

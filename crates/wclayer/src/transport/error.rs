@@ -94,6 +94,9 @@ pub enum EntryProblem {
     /// A directory with a name that the format needs for itself.
     #[error("is a directory with the name of a file that describes one")]
     Reserved,
+    /// Sparse streams of any length cost nothing on disk, and time without end when they are read.
+    #[error("has more than 64 GiB of holes")]
+    Holes,
 }
 
 impl EntryProblem {

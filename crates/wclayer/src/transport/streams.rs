@@ -13,6 +13,7 @@ use ntmeta::backup_stream::BackupStreamReader;
 use ntmeta::{BackupStreamError, StreamAttributes, StreamHeader, StreamId, wide};
 
 use super::entries::{EntryStream, OpenEntry};
+use super::error::EntryProblem;
 use crate::chain::{Details, StreamDetails};
 use crate::error::{Error, Result};
 use crate::hcs::HcsError;
@@ -24,6 +25,8 @@ const HEADERS: usize = 4096;
 /// The most metadata of one entry that is kept, and the most streams.
 const MAX_METADATA: u64 = 1 << 20;
 const MAX_STREAMS: usize = 4096;
+/// How many bytes of an entry's data may be holes, as in a layer tar.
+const MAX_HOLES: u64 = 64 << 30;
 
 type Input<F> = BackupStreamReader<BufReader<EntryStream<F>>>;
 
@@ -58,6 +61,7 @@ pub(super) fn summarize<F: File>(entry: &mut OpenEntry<F>, path: &LayerPath) -> 
         .unnamed
         .saturating_add(data.named_before)
         .saturating_add(data.named);
+    check_holes(found.total_size.saturating_sub(data.stored), path)?;
     Ok(found)
 }
 
@@ -68,6 +72,8 @@ struct Lengths {
     named_before: u64,
     named: u64,
     in_named: bool,
+    /// Bytes of all of them that are there.
+    stored: u64,
 }
 
 impl Lengths {
@@ -86,6 +92,7 @@ impl Lengths {
             StreamId::SPARSE_BLOCK => block_end(header),
             _ => return,
         };
+        self.stored = self.stored.saturating_add(header.size);
         let current = match self.in_named {
             true => &mut self.named,
             false => &mut self.unnamed,
@@ -156,8 +163,18 @@ pub(super) fn details<F: File>(entry: &mut OpenEntry<F>, path: &LayerPath) -> Re
             }
         }
     }
+    let holes = |stream: &StreamDetails| stream.size.saturating_sub(stream.allocated);
+    let holes = found.streams.iter().map(holes);
+    check_holes(holes.fold(0, u64::saturating_add), path)?;
     found.streams.sort_by_key(|stream| stream.name.is_some());
     Ok(found)
+}
+
+fn check_holes(holes: u64, path: &LayerPath) -> Result<()> {
+    match holes {
+        0..=MAX_HOLES => Ok(()),
+        _ => Err(EntryProblem::Holes.of(path)),
+    }
 }
 
 fn put_data(

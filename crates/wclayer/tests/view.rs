@@ -1,0 +1,249 @@
+//! The view's answers one by one: links of both kinds, directories without an entry, damage.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use layergen::TarBuilder;
+use tempfile::TempDir;
+use wclayer::chain::{self, ItemKind, OpenOptions, Resolved, View};
+use wclayer::{ErrorKind, LayerPath, ParentChain};
+
+mod common;
+
+use common::{DIRECTORY, Layers, REPARSE, directory, plain, tar, within};
+
+type Tar = TarBuilder<Vec<u8>>;
+
+fn write(
+    folder: &TempDir,
+    name: &str,
+    build: impl FnOnce(&mut Tar) -> std::io::Result<()>,
+) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, tar(build).get_ref()).expect("written");
+    path
+}
+
+/// Opens layers, nearest first.
+fn open(layers: &[PathBuf]) -> View {
+    let options = OpenOptions {
+        parents: ParentChain::from_nearest_first(&layers[1..]),
+        ..OpenOptions::default()
+    };
+    chain::open(&layers[0], &options, &()).expect("a view")
+}
+
+fn path(text: &str) -> LayerPath {
+    text.parse().expect(text)
+}
+
+/// Says in a word where a path leads.
+fn resolved(view: &View, text: &str) -> String {
+    match view.resolve(&path(text)).expect("readable") {
+        Resolved::Found(node) => format!("found {}", node.path),
+        Resolved::Missing(path) => format!("missing {path}"),
+        Resolved::Outside { link, target } => format!("{link} leads to {target}"),
+        Resolved::Loop => "loop".to_owned(),
+    }
+}
+
+fn junction() -> layergen::Meta {
+    layergen::Meta::with_attributes(DIRECTORY | REPARSE)
+}
+
+#[test]
+fn links_are_followed_inside_of_the_volume_and_across_layers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = write(&folder, "base.tar", |tar| {
+        tar.directory("Files/Real", &directory())?;
+        tar.directory("Files/Real/In", &directory())?;
+        tar.file("Files/Real/In/file", &plain(), b"x")?;
+        tar.file("Files/top", &plain(), b"x")
+    });
+    let upper = write(&folder, "upper.tar", |tar| {
+        tar.junction("Files/J", r"C:\Real", &junction())?;
+        tar.symlink("Files/relative", r"J\in", &plain())?;
+        tar.symlink("Files/up", r"..\..\..\etc", &plain())?;
+        tar.symlink("Files/drive", r"D:\x", &plain())?;
+        tar.symlink("Files/nowhere", "none", &plain())?;
+        tar.symlink("Files/self", "self", &plain())?;
+        tar.symlink("Files/ping", "pong", &plain())?;
+        tar.symlink("Files/pong", "ping", &plain())?;
+        tar.directory("UtilityVM", &directory())?;
+        tar.directory("UtilityVM/Files", &directory())?;
+        tar.file("UtilityVM/Files/top", &plain(), b"vm")?;
+        tar.junction("UtilityVM/Files/root", r"C:\", &junction())
+    });
+    let view = open(&[upper, base]);
+    for (from, to) in [
+        ("Files/j/in/FILE", "found Files/Real/In/file"),
+        ("Files/relative/file", "found Files/Real/In/file"),
+        ("Files/Real/In", "found Files/Real/In"),
+        ("Files/J/none/file", "missing Files/Real/none/file"),
+        ("Files/nowhere", "missing Files/none"),
+        ("Files/up", r"Files/up leads to ..\..\..\etc"),
+        ("Files/drive/x", r"Files/drive leads to D:\x"),
+        ("Files/self", "loop"),
+        ("Files/ping/x", "loop"),
+        ("UtilityVM/Files/root/top", "found UtilityVM/Files/top"),
+    ] {
+        assert_eq!(resolved(&view, from), to, "{from}");
+    }
+}
+
+#[test]
+fn as_many_links_are_followed_as_on_windows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layer = write(&folder, "layer.tar", |tar| {
+        tar.file("Files/0", &plain(), b"x")?;
+        (1..=64).try_for_each(|link| {
+            tar.symlink(&format!("Files/{link}"), &(link - 1).to_string(), &plain())
+        })
+    });
+    let view = open(&[layer]);
+    assert_eq!(resolved(&view, "Files/63"), "found Files/0");
+    assert_eq!(resolved(&view, "Files/64"), "loop");
+}
+
+#[test]
+fn a_long_way_over_a_link_is_gone_in_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let deep = vec!["d"; 900].join("/");
+    let layer = write(&folder, "layer.tar", |tar| {
+        tar.symlink("Files/l", &deep.replace('/', "\\"), &plain())?;
+        tar.file(&format!("Files/{deep}"), &plain(), b"x")
+    });
+    let expected = format!("found Files/{deep}");
+    let found = within(20, move || resolved(&open(&[layer]), "Files/l"));
+    assert_eq!(found, expected);
+}
+
+/// Hard links of which each names the one before it; the first names `target`.
+fn link_chain(tar: &mut Tar, target: &str, count: usize) -> std::io::Result<()> {
+    (1..=count).try_for_each(|link| {
+        let before = match link {
+            1 => target.to_owned(),
+            link => format!("Files/{}", link - 1),
+        };
+        tar.hard_link(&format!("Files/{link}"), &before, &plain())
+    })
+}
+
+fn kind_of(view: &View, text: &str) -> ItemKind {
+    let node = view.find(&path(text)).expect("readable").expect("there");
+    node.item.expect("an item").kind
+}
+
+#[test]
+fn hard_links_are_followed_as_far_as_a_file_has_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layer = write(&folder, "layer.tar", |tar| {
+        tar.file("Files/file", &plain(), b"x")?;
+        link_chain(tar, "Files/file", 20_000)
+    });
+    // From either end, the answers are the same.
+    for order in [
+        [1, 1023, 1024, 17_000, 20_000],
+        [20_000, 17_000, 1024, 1023, 1],
+    ] {
+        let view = open(std::slice::from_ref(&layer));
+        for link in order {
+            let is_file = kind_of(&view, &format!("Files/{link}")) == ItemKind::File;
+            assert_eq!(is_file, link <= 1023, "link {link} in {order:?}");
+        }
+    }
+    let all = within(60, move || {
+        let view = open(&[layer]);
+        let nodes = view.walk(None).map(|node| node.expect("readable"));
+        let is_broken = |item: &wclayer::chain::Item| item.kind != ItemKind::File;
+        nodes
+            .filter(|node| node.link.is_some() && node.item.as_ref().is_some_and(is_broken))
+            .count()
+    });
+    assert_eq!(all, 20_000 - 1023);
+}
+
+#[test]
+fn hard_links_in_a_circle_name_no_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layer = write(&folder, "layer.tar", |tar| {
+        link_chain(tar, "Files/5000", 5000)
+    });
+    let broken = within(60, move || {
+        let view = open(&[layer]);
+        let nodes = view.walk(None).map(|node| node.expect("readable"));
+        nodes
+            .filter(|node| matches!(&node.item, Some(item) if item.kind != ItemKind::File))
+            .count()
+    });
+    // `Files` is the directory among them.
+    assert_eq!(broken, 5001);
+}
+
+#[test]
+fn directories_without_an_entry_are_seen_and_bounded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layer = write(&folder, "layer.tar", |tar| {
+        tar.file("Files/a/b/file", &plain(), b"x")?;
+        tar.whiteout("Files/gone/x")
+    });
+    let view = open(&[layer]);
+    let names: Vec<String> = view
+        .walk(None)
+        .map(|node| node.expect("readable").path.to_string())
+        .collect();
+    assert_eq!(names, ["Files", "Files/a", "Files/a/b", "Files/a/b/file"]);
+    // Each of these paths has some hundred directories of its own.
+    let many = write(&folder, "many.tar", |tar| {
+        let rest = vec!["directory"; 1000].join("/");
+        (0..500).try_for_each(|number| tar.file(&format!("Files/{number}/{rest}"), &plain(), b""))
+    });
+    let error = within(60, move || {
+        chain::open(&many, &OpenOptions::default(), &()).err()
+    });
+    assert_eq!(error.expect("refused").kind(), ErrorKind::InvalidLayer);
+}
+
+#[test]
+fn damaged_content_of_a_portable_layer_is_not_passed_on() {
+    let layers = Layers::new();
+    let source = tar(|tar| {
+        tar.file("Files/good", &plain(), b"good content")?;
+        tar.file("Files/bad", &plain(), b"soon bad content")
+    });
+    layers.import("layer", source, &[]).expect("imported");
+    let tar = layers.path("layer").join("layer.tar");
+    spoil(&tar, b"soon bad");
+    let view = open(&[layers.path("layer")]);
+    let read = |name: &str, whole: bool| {
+        let node = view.find(&path(name)).expect("readable").expect("there");
+        let mut bytes = Vec::new();
+        let content = match whole {
+            true => view.backup_stream(&node).expect("opened").reader,
+            false => view.content(&node, None).expect("opened"),
+        };
+        let mut content: Box<dyn Read> = content;
+        content.read_to_end(&mut bytes).map(|_| bytes)
+    };
+    for whole in [false, true] {
+        assert!(read("Files/good", whole).is_ok());
+        let error = read("Files/bad", whole).expect_err("damaged");
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    }
+}
+
+/// Changes a byte of a file, where `text` begins.
+fn spoil(file: &Path, text: &[u8]) {
+    let mut bytes = fs::read(file).expect("read");
+    let at = bytes.windows(text.len()).position(|part| part == text);
+    bytes[at.expect("there")] ^= 1;
+    let mut permissions = fs::metadata(file).expect("there").permissions();
+    #[allow(clippy::permissions_set_readonly_false)]
+    permissions.set_readonly(false);
+    fs::set_permissions(file, permissions).expect("ours");
+    fs::File::create(file)
+        .expect("ours")
+        .write_all(&bytes)
+        .expect("written");
+}
