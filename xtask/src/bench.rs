@@ -4,7 +4,7 @@
 //! the median counts. An imported or exported layer is only done when it is on the disk: `wclayer`
 //! flushes what it wrote, so the fast peers also stand there with a flush of their output as part
 //! of their time. Files that are extracted are flushed by nobody. The questions about a chain have
-//! one layer of it as their measure.
+//! one layer of it as their measure, and a check of all rules has an import.
 
 mod material;
 
@@ -23,7 +23,7 @@ use self::material::{LAYERS, Material};
 use crate::measure::{self, Cost, median};
 use crate::{Result, build, table};
 
-/// Measure import, export and extract beside igzip, gzip, cp and bsdtar, and questions to a chain.
+/// Measure our commands beside igzip, gzip, cp and bsdtar, and questions to a chain.
 #[derive(Args)]
 pub(crate) struct Options {
     /// Size of the generated layer.
@@ -54,9 +54,9 @@ enum Size {
 }
 
 /// Who takes part in each operation, ours first. Words in capitals stand for paths: `TAR` is the
-/// layer, `TAR.GZ` its gzip form, `LAYER` the imported layer, `MANY.TAR` a layer of small files,
-/// `CHAIN` the nearest layer of a chain, `OUT` what is to be made.
-const COMMANDS: [(&str, &str); 17] = [
+/// layer, `TAR.GZ` its gzip form, `LAYER` the imported layer, `MANY.TAR` a layer of small files of
+/// which `LAST` is the last one, `CHAIN` the nearest layer of a chain, `OUT` what is to be made.
+const COMMANDS: [(&str, &str); 27] = [
     ("import", "wclayer import -q -i TAR.GZ OUT"),
     ("import", "igzip -dc TAR.GZ > OUT"),
     ("import", "igzip -dc TAR.GZ > OUT; fsync OUT"),
@@ -68,6 +68,16 @@ const COMMANDS: [(&str, &str); 17] = [
     ("export", "cp TAR OUT; fsync OUT"),
     ("extract", "wclayer extract -q MANY.TAR -C OUT"),
     ("extract", "bsdtar -xf MANY.TAR -C OUT"),
+    ("list tar", "wclayer find TAR"),
+    ("list tar", "bsdtar -tf TAR"),
+    ("list tar.gz", "wclayer find TAR.GZ"),
+    ("list tar.gz", "bsdtar -tf TAR.GZ"),
+    ("cat first", "wclayer cat MANY.TAR.GZ Files/0/0.dll"),
+    ("cat first", "bsdtar -xOqf MANY.TAR.GZ Files/0/0.dll"),
+    ("cat last", "wclayer cat MANY.TAR.GZ LAST"),
+    ("cat last", "bsdtar -xOqf MANY.TAR.GZ LAST"),
+    ("validate", "wclayer validate TAR.GZ"),
+    ("validate", "wclayer import -q -i TAR.GZ OUT"),
     ("stat", "wclayer stat CHAIN Files/7/0-700.dll"),
     ("stat", "wclayer stat --this-layer CHAIN Files/7/9-700.dll"),
     ("ls", "wclayer ls CHAIN Files/7"),
@@ -104,6 +114,8 @@ pub(crate) fn run(options: &Options) -> Result {
         "TAR.GZ" => Some(&material.blob),
         "LAYER" => Some(&material.imported),
         "MANY.TAR" => Some(&material.many),
+        "MANY.TAR.GZ" => Some(&material.many_blob),
+        "LAST" => Some(&material.last),
         "CHAIN" => Some(&material.chain),
         "OUT" => Some(&output),
         _ => None,
@@ -219,8 +231,8 @@ impl Contender {
     /// Returns the size of the tar that passes, where there is one.
     fn size(&self, material: &Material) -> Option<u64> {
         match self.operation {
-            "stat" | "ls" | "find" => None,
-            "extract" => Some(material.many_size),
+            "stat" | "ls" | "find" | "cat first" => None,
+            "extract" | "cat last" => Some(material.many_size),
             _ => Some(material.tar_size),
         }
     }

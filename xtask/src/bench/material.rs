@@ -33,6 +33,10 @@ pub(super) struct Material {
     pub(super) imported: PathBuf,
     /// A tar of many small files.
     pub(super) many: PathBuf,
+    /// Its gzip form.
+    pub(super) many_blob: PathBuf,
+    /// The path of its last file.
+    pub(super) last: PathBuf,
     pub(super) many_size: u64,
     /// The nearest layer of the chain.
     pub(super) chain: PathBuf,
@@ -53,10 +57,7 @@ impl Material {
     pub(super) fn make(options: &Options, wclayer: &Path, folder: &Path) -> Result<Self> {
         let (tar, blob) = (folder.join("layer.tar"), folder.join("layer.tar.gz"));
         make_tar(options, &tar)?;
-        let out = BufWriter::with_capacity(1 << 20, File::create(&blob)?);
-        let mut encoder = GzEncoder::new(out, Compression::new(6));
-        io::copy(&mut File::open(&tar)?, &mut encoder)?;
-        encoder.finish()?.into_inner()?.sync_all()?;
+        compress(&tar, &blob)?;
         let imported = folder.join("imported");
         import(wclayer, &blob, None, &imported)?;
         let many = folder.join("many.tar");
@@ -64,7 +65,12 @@ impl Material {
         small_files(&many, files, |number, rng| {
             (format!("{number}.dll"), 1024 + rng.below(15 * 1024 + 1))
         })?;
+        let many_blob = folder.join("many.tar.gz");
+        compress(&many, &many_blob)?;
+        let last = files - 1;
         Ok(Self {
+            last: format!("Files/{}/{last}.dll", last / FILES_A_DIRECTORY).into(),
+            many_blob,
             tar_size: fs::metadata(&tar)?.len(),
             blob_size: fs::metadata(&blob)?.len(),
             many_size: fs::metadata(&many)?.len(),
@@ -89,6 +95,15 @@ fn make_tar(options: &Options, tar: &Path) -> Result {
         }
     }
     out.into_inner()?.sync_all()?;
+    Ok(())
+}
+
+/// Writes the gzip form of a tar.
+fn compress(tar: &Path, blob: &Path) -> Result {
+    let out = BufWriter::with_capacity(1 << 20, File::create(blob)?);
+    let mut encoder = GzEncoder::new(out, Compression::new(6));
+    io::copy(&mut File::open(tar)?, &mut encoder)?;
+    encoder.finish()?.into_inner()?.sync_all()?;
     Ok(())
 }
 

@@ -136,7 +136,8 @@ pub fn padded(mut content: Vec<u8>) -> Vec<u8> {
     content
 }
 
-/// Everything in a folder, at any depth: kind and content of each path. Links are not followed.
+/// Everything in a folder, at any depth: kind and content of each path, permissions, and when files
+/// were changed. Links are not followed.
 pub fn snapshot(folder: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -154,9 +155,18 @@ pub fn snapshot(folder: &Path) -> BTreeMap<PathBuf, String> {
                 "folder".to_owned()
             } else if metadata.is_file() {
                 let content = std::fs::read(&path).expect("readable");
-                format!("{} bytes, {}", content.len(), wclayer::Digest::of(&content))
+                let written = metadata.modified().expect("known");
+                let digest = wclayer::Digest::of(&content);
+                format!("{} bytes, {digest}, {written:?}", content.len())
             } else {
                 format!("{:?}", metadata.file_type())
+            };
+            #[cfg(unix)]
+            let what = {
+                use std::os::unix::fs::MetadataExt;
+                let (mode, links) = (metadata.mode(), metadata.nlink());
+                let links = if metadata.is_dir() { 0 } else { links };
+                format!("{what}, mode {mode:o}, {links} links")
             };
             found.insert(path, what);
         }
