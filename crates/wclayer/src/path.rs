@@ -460,7 +460,7 @@ mod tests {
                 "{name}"
             );
         }
-        assert!(LayerPath::parse("d/".repeat(16_384).as_bytes()).is_ok());
+        assert!(LayerPath::parse("d/".repeat(MAX_DEPTH).as_bytes()).is_ok());
     }
 
     #[test]
