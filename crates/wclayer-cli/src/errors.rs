@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use wclayer::ErrorKind;
 
 use crate::escape::escaped;
-use crate::output::{self, Output};
+use crate::output::{self, ErrorJson, Output};
 
 /// The exit code of a command that failed.
 pub(crate) const FAILED: u8 = 1;
@@ -67,6 +67,9 @@ pub(crate) enum CliError {
     /// The result could not be printed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
+    /// The JSON that was begun has the error in it; it is to be told on stderr only.
+    #[error(transparent)]
+    InJson(Box<CliError>),
     /// All has been printed already; only the exit code is left.
     #[error("failed")]
     Told,
@@ -80,6 +83,7 @@ impl CliError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Layer(error) => error.kind(),
+            Self::InJson(error) => error.kind(),
             #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => ErrorKind::Unsupported,
             Self::CannotReplace
@@ -98,6 +102,7 @@ impl CliError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Layer(error) => return error.hint(),
+            Self::InJson(error) => return error.hint(),
             #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => {
                 "`import`, `export`, `info` and `remove` work on every system, with portable layers."
@@ -145,14 +150,25 @@ pub(crate) fn report(error: &CliError, output: &Output) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if !matches!(error, CliError::Told) && !error.is_closed_pipe() {
-        let causes: Vec<String> = causes(error).map(ToString::to_string).collect();
-        let hint = error.hint();
-        output::print_error(&error.to_string(), &causes, hint.as_deref());
-        if output.is_json() {
-            output::print_error_json(&error.kind(), &error.to_string(), &causes, hint.as_deref());
+        let told = json(error);
+        output::print_error(&told.message, &told.causes, told.hint.as_deref());
+        // What standard output does not take is not said there.
+        let is_json_open = !matches!(error, CliError::InJson(_) | CliError::Stdout(_));
+        if output.is_json() && is_json_open {
+            output::print_error_json(told);
         }
     }
     ExitCode::from(FAILED)
+}
+
+/// Returns what is told of an error.
+pub(crate) fn json(error: &CliError) -> ErrorJson<ErrorKind> {
+    ErrorJson {
+        kind: error.kind(),
+        message: error.to_string(),
+        causes: causes(error).map(ToString::to_string).collect(),
+        hint: error.hint(),
+    }
 }
 
 fn causes(error: &CliError) -> impl Iterator<Item = &(dyn Error + 'static)> {

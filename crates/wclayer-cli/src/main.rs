@@ -9,6 +9,7 @@ mod commands;
 mod errors;
 mod escape;
 mod layer_view;
+mod list_json;
 mod node_view;
 mod output;
 mod path_argument;

@@ -1,7 +1,7 @@
 //! How an entry of a view is shown: its letters and name for people, a JSON object for programs,
 //! the same for every command (`docs/json.md`).
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -11,6 +11,7 @@ use wclayer::ntmeta::{FileAttributes, ReparsePoint, wide};
 
 use crate::errors::CliError;
 use crate::escape::escaped;
+use crate::list_json::ListJson;
 
 /// An entry as JSON.
 #[derive(Debug, Serialize)]
@@ -58,39 +59,26 @@ pub(crate) fn kind_name(kind: NodeKind) -> &'static str {
     }
 }
 
-/// Writes `{"entries": […]}` entry by entry: a layer may have any number of them.
+/// Writes `{"entries": […]}` entry by entry.
 pub(crate) struct EntriesJson<W> {
-    sink: W,
-    is_first: bool,
+    list: ListJson<W>,
 }
 
 impl<W: Write> EntriesJson<W> {
     /// Starts the object.
-    pub(crate) fn start(mut sink: W) -> Result<Self, CliError> {
-        sink.write_all(b"{\"entries\": [")
-            .map_err(CliError::Stdout)?;
-        Ok(Self {
-            sink,
-            is_first: true,
-        })
+    pub(crate) fn start(sink: W) -> Result<Self, CliError> {
+        let list = ListJson::start(sink, &[], "entries")?;
+        Ok(Self { list })
     }
 
     /// Adds an entry.
     pub(crate) fn add(&mut self, node: &Node) -> Result<(), CliError> {
-        let before: &[u8] = if self.is_first { b"\n  " } else { b",\n  " };
-        self.is_first = false;
-        let written = self.sink.write_all(before).and_then(|()| {
-            serde_json::to_writer(&mut self.sink, &NodeJson::new(node)).map_err(io::Error::from)
-        });
-        written.map_err(CliError::Stdout)
+        self.list.add(&NodeJson::new(node))
     }
 
-    /// Ends the object.
-    pub(crate) fn finish(mut self) -> Result<(), CliError> {
-        let written = self.sink.write_all(b"\n]}\n");
-        written
-            .and_then(|()| self.sink.flush())
-            .map_err(CliError::Stdout)
+    /// Ends the object: whole, or with the error that ended the walk early.
+    pub(crate) fn end(self, walked: Result<(), CliError>) -> Result<(), CliError> {
+        self.list.end(None, walked)
     }
 }
 

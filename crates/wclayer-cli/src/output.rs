@@ -182,33 +182,27 @@ pub(crate) fn print_error(message: &str, causes: &[String], hint: Option<&str>) 
     let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
+/// An error as JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorJson<K> {
+    /// The kind of failure.
+    pub(crate) kind: K,
+    /// What failed.
+    pub(crate) message: String,
+    /// Why, the nearest cause first.
+    pub(crate) causes: Vec<String>,
+    /// What can be done about it.
+    pub(crate) hint: Option<String>,
+}
+
 /// Prints an error as JSON.
-pub(crate) fn print_error_json(
-    kind: &impl Serialize,
-    message: &str,
-    causes: &[String],
-    hint: Option<&str>,
-) {
+pub(crate) fn print_error_json(error: ErrorJson<impl Serialize>) {
     #[derive(Serialize)]
-    struct ErrorJson<'a, K> {
-        kind: &'a K,
-        message: &'a str,
-        causes: &'a [String],
-        hint: Option<&'a str>,
-    }
-    #[derive(Serialize)]
-    struct FailureJson<'a, K> {
-        error: ErrorJson<'a, K>,
+    struct FailureJson<K> {
+        error: ErrorJson<K>,
     }
     // The exit code tells that the command failed, whoever reads this.
-    let _ = print_json(&FailureJson {
-        error: ErrorJson {
-            kind,
-            message,
-            causes,
-            hint,
-        },
-    });
+    let _ = print_json(&FailureJson { error });
 }
 
 /// Prints as JSON what clap says about a wrong command line.
@@ -218,12 +212,12 @@ pub(crate) fn print_usage_error_json(text: &str) {
         .strip_prefix("error: ")
         .unwrap_or(message)
         .trim_end();
-    print_error_json(
-        &"usage",
-        message,
-        &[],
-        Some("`wclayer --help` shows the usage."),
-    );
+    print_error_json(ErrorJson {
+        kind: "usage",
+        message: message.to_owned(),
+        causes: Vec::new(),
+        hint: Some("`wclayer --help` shows the usage.".to_owned()),
+    });
 }
 
 fn print_json(value: &impl Serialize) -> io::Result<()> {

@@ -80,6 +80,16 @@ fn print_json(
     sink: impl Write,
 ) -> Result<(), CliError> {
     let mut entries = EntriesJson::start(sink)?;
+    let walked = add_entries(arguments, opened, start, &mut entries);
+    entries.end(walked)
+}
+
+fn add_entries(
+    arguments: &Arguments,
+    opened: &Opened,
+    start: Option<&Node>,
+    entries: &mut EntriesJson<impl Write>,
+) -> Result<(), CliError> {
     match start {
         Some(node) if !node.is_plain_directory() => entries.add(node)?,
         start if arguments.recursive => {
@@ -94,7 +104,7 @@ fn print_json(
             }
         }
     }
-    entries.finish()
+    Ok(())
 }
 
 /// A listing for people, on its way to standard output.

@@ -53,8 +53,8 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     if arguments.json {
         let sink = BufWriter::new(io::stdout().lock());
         let mut entries = EntriesJson::start(sink)?;
-        draw(arguments, &opened, start.as_ref(), &mut entries)?;
-        return entries.finish();
+        let drawn = draw(arguments, &opened, start.as_ref(), &mut entries);
+        return entries.end(drawn);
     }
     let (sink, has_color) = output::text_sink();
     let mut text = Text { sink, has_color };

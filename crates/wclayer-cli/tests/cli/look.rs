@@ -1,6 +1,6 @@
 //! `ls`, `tree`, `stat` and `cat` on the sample: the same text whatever form the layers have.
 
-use crate::support::{Workplace, sample};
+use crate::support::{Workplace, members, sample};
 
 const NOTES: &str = "Files/Program Files/Sample/notes-2.txt";
 const LINKED: &str = "Files/Program Files/App/runtime.dll";
@@ -193,4 +193,30 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     drop(reader);
     let status = listing.stdout(writer).status().expect("wclayer");
     assert!(status.success(), "{status}");
+}
+
+#[test]
+fn a_failure_on_the_way_is_said_in_the_object_that_was_begun() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    work.run(&["import", "--format", "transport", "-i", &base, "base"])
+        .succeeds();
+    // Too short for the attributes, so that the listing of its directory fails.
+    work.write("base/Files/Windows/System32/sample.dll", b"short");
+    for command in ["ls -R --json base", "tree --json base"] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let run = work.run(&arguments).fails("sample.dll");
+        let json = run.json();
+        assert_eq!(members(&json), ["entries", "error"], "{command}");
+        let first = &json["entries"][0];
+        assert_eq!(first["path"], "Files", "{command}");
+        assert_eq!(
+            members(&json["error"]),
+            ["causes", "hint", "kind", "message"]
+        );
+        assert_eq!(json["error"]["kind"], "invalid_layer", "{command}");
+    }
+    // Before anything is found there is nothing but the error.
+    let json = work.run(&["ls", "--json", "base", "Files/none"]).fails("");
+    assert_eq!(members(&json.json()), ["error"]);
 }
