@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::cli::GlobalOptions;
 use crate::errors::CliError;
+use crate::escape::escaped;
 
 const TITLE: Style = Style::new().bold();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -61,10 +62,14 @@ impl Output {
 
     /// Prints a step, when these are wanted.
     pub(crate) fn step(&self, text: fmt::Arguments<'_>) {
+        if self.verbose == 0 {
+            return;
+        }
+        let text = text.to_string();
+        let text = escaped(&text);
         let mut stderr = anstream::stderr().lock();
         let _ = match self.verbose {
-            0 => Ok(()),
-            1 => writeln!(stderr, "{text}"),
+            ..=1 => writeln!(stderr, "{text}"),
             _ => writeln!(
                 stderr,
                 "[{:9.3} s] {text}",
@@ -76,6 +81,7 @@ impl Output {
     /// Prints a warning.
     pub(crate) fn warn(&self, text: &str) {
         if !self.quiet {
+            let text = escaped(text);
             let _ = writeln!(anstream::stderr(), "{WARNING}Warning:{WARNING:#} {text}");
         }
     }
@@ -95,7 +101,7 @@ impl Output {
         finish(write!(anstream::stdout(), "{summary}"))
     }
 
-    /// Prints what belongs to an error, below it.
+    /// Prints what belongs to an error, below it: lines whose names are escaped.
     pub(crate) fn below_error(&self, text: &str) {
         let _ = anstream::stderr().write_all(text.as_bytes());
     }
@@ -108,7 +114,7 @@ impl Output {
     }
 }
 
-/// A title and rows of a label and a value, aligned.
+/// A title and rows of a label and a value, aligned. What would command a terminal is escaped.
 #[derive(Debug)]
 pub(crate) struct Summary {
     title: String,
@@ -119,14 +125,15 @@ impl Summary {
     /// Starts a summary.
     pub(crate) fn new(title: String) -> Self {
         Self {
-            title,
+            title: escaped(&title).into_owned(),
             rows: Vec::new(),
         }
     }
 
     /// Adds a row.
     pub(crate) fn row(&mut self, label: &'static str, value: impl fmt::Display) {
-        self.rows.push((label, value.to_string()));
+        let value = value.to_string();
+        self.rows.push((label, escaped(&value).into_owned()));
     }
 }
 
@@ -162,21 +169,22 @@ pub(crate) fn set_color(choice: ColorChoice) {
     .write_global();
 }
 
-/// Prints an error with its causes and what can be done about it.
+/// Prints an error with its causes and what can be done about it. Names of a layer are in all of
+/// these: each is escaped, and is one line.
 pub(crate) fn print_error(message: &str, causes: &[String], hint: Option<&str>) {
-    let mut text = format!("{ERROR}Error:{ERROR:#} {message}\n");
+    let mut text = format!("{ERROR}Error:{ERROR:#} {}\n", escaped(message));
     match causes {
         [] => {}
-        [cause] => text += &format!("Caused by: {cause}\n"),
+        [cause] => text += &format!("Caused by: {}\n", escaped(cause)),
         causes => {
             text += "Caused by:\n";
             for (number, cause) in causes.iter().enumerate() {
-                text += &format!("{}: {cause}\n", number + 1);
+                text += &format!("{}: {}\n", number + 1, escaped(cause));
             }
         }
     }
     if let Some(hint) = hint {
-        text += &format!("{HINT}Hint:{HINT:#} {hint}\n");
+        text += &format!("{HINT}Hint:{HINT:#} {}\n", escaped(hint));
     }
     // Without stderr there is nobody to tell.
     let _ = anstream::stderr().write_all(text.as_bytes());

@@ -5,7 +5,6 @@ use wclayer::chain::{ItemKind, Node, Removed, Slot};
 
 use crate::commands::view_options::Opened;
 use crate::errors::CliError;
-use crate::escape::escaped;
 use crate::output::Summary;
 use crate::units;
 
@@ -76,9 +75,7 @@ impl LayerSaysJson {
         };
         let time = self.last_write_time.as_deref().unwrap_or_default();
         let added = match (self.added, &self.link) {
-            (Some("link"), Some(target)) => {
-                Some(format!("adds a hard link to {}", escaped(target)))
-            }
+            (Some("link"), Some(target)) => Some(format!("adds a hard link to {target}")),
             (Some("file"), _) => {
                 let size = units::size(self.size.unwrap_or(0));
                 Some(format!("adds a file of {size}, written {time}"))

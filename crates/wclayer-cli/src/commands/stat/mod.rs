@@ -17,7 +17,6 @@ use self::metadata::{EaJson, ReparseJson};
 use self::security::SecurityJson;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
-use crate::escape::escaped;
 use crate::node_view::{self, NodeJson};
 use crate::output::{Output, Summary};
 use crate::path_argument::layer_path;
@@ -119,10 +118,10 @@ impl StatJson {
     }
 
     fn summary(&self, node: &Node) -> Summary {
-        let mut summary = Summary::new(escaped(&node.path.to_string()).into_owned());
+        let mut summary = Summary::new(node.path.to_string());
         summary.row("kind", describe(node));
         if let Some(place) = &self.place {
-            summary.row("layer", format!("{} (`{}`)", node.layer, escaped(place)));
+            summary.row("layer", format!("{} (`{place}`)", node.layer));
         }
         if let Some(info) = node.basic_info() {
             summary.row("created", info.creation_time);
@@ -134,7 +133,7 @@ impl StatJson {
             summary.row("attributes", format!("{} ({bits:#x})", names.join(", ")));
         }
         if let Some(link) = &node.link {
-            summary.row("hard link to", escaped(&link.to_string()));
+            summary.row("hard link to", link);
         }
         if let Some(reparse) = &self.reparse {
             reparse.rows(&mut summary);
@@ -155,7 +154,7 @@ impl StatJson {
         }
         if self.names.len() > 1 {
             for name in &self.names {
-                summary.row("name", escaped(name));
+                summary.row("name", name);
             }
         }
         // Of one layer alone, all has been said.
@@ -181,7 +180,7 @@ impl StreamJson {
     fn text(&self) -> String {
         let name = match &self.name {
             None => "data".to_owned(),
-            Some(name) => format!(":{}", escaped(name)),
+            Some(name) => format!(":{name}"),
         };
         let sparse = match self.sparse {
             true => format!(", {} allocated", units::size(self.allocated)),
