@@ -67,6 +67,9 @@ pub(crate) enum CliError {
     /// The result could not be printed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
+    /// A failure, and what may have been meant.
+    #[error("{0}")]
+    Hinted(Box<CliError>, &'static str),
     /// The JSON that was begun has the error in it; it is to be told on stderr only.
     #[error(transparent)]
     InJson(Box<CliError>),
@@ -83,7 +86,7 @@ impl CliError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Layer(error) => error.kind(),
-            Self::InJson(error) => error.kind(),
+            Self::InJson(error) | Self::Hinted(error, _) => error.kind(),
             #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => ErrorKind::Unsupported,
             Self::CannotReplace
@@ -103,6 +106,10 @@ impl CliError {
         let hint = match self {
             Self::Layer(error) => return error.hint(),
             Self::InJson(error) => return error.hint(),
+            Self::Hinted(error, hint) => {
+                let before = error.hint().map(|before| before + " ").unwrap_or_default();
+                return Some(before + hint);
+            }
             #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => {
                 "`import`, `export`, `info` and `remove` work on every system, with portable layers."
@@ -172,5 +179,9 @@ pub(crate) fn json(error: &CliError) -> ErrorJson<ErrorKind> {
 }
 
 fn causes(error: &CliError) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let error = match error {
+        CliError::Hinted(error, _) => error,
+        error => error,
+    };
     std::iter::successors(error.source(), |cause| (**cause).source())
 }

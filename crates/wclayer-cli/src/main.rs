@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 fn run() -> ExitCode {
     let arguments = match cli::parse() {
         Ok(arguments) => arguments,
-        Err(error) => return cli::report(&error),
+        Err(error) => return cli::report(error),
     };
     let output = Output::new(&arguments.global, arguments.command.wants_json());
     match commands::run(arguments.command, &output) {

@@ -214,7 +214,7 @@ pub(crate) fn print_error_json(error: ErrorJson<impl Serialize>) {
 }
 
 /// Prints as JSON what clap says about a wrong command line.
-pub(crate) fn print_usage_error_json(text: &str) {
+pub(crate) fn print_usage_error_json(text: &str, hint: Option<&str>) {
     let message = text.split("\n\n").next().unwrap_or(text);
     let message = message
         .strip_prefix("error: ")
@@ -224,7 +224,10 @@ pub(crate) fn print_usage_error_json(text: &str) {
         kind: "usage",
         message: message.to_owned(),
         causes: Vec::new(),
-        hint: Some("`wclayer --help` shows the usage.".to_owned()),
+        hint: Some(
+            hint.unwrap_or("`wclayer --help` shows the usage.")
+                .to_owned(),
+        ),
     });
 }
 

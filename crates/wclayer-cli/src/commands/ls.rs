@@ -3,8 +3,8 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use wclayer::LayerPath;
 use wclayer::chain::{Access, Node};
+use wclayer::{ErrorKind, LayerPath};
 
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
@@ -19,6 +19,16 @@ Examples:
   wclayer ls layers/app Files/Windows --long
   wclayer ls app.tar.gz --this-layer -R";
 
+const PARENTS: &str =
+    "Layer below it: a folder or a tar; repeat it for each, nearest parent first (not `--long`)";
+const PARENTS_AT_LENGTH: &str = "\
+Layer below it: a folder or a tar; repeat it for each, nearest parent first
+
+Not needed for a layer that knows its parents. The long listing is `--long`.";
+
+/// For those who know `-l` of other programs.
+pub(crate) const NOT_LONG: &str = "`-l` names a parent layer; the long listing is `--long`.";
+
 /// List a directory of a layer, as a container on top of it would see it
 ///
 /// With --long: what an entry is and its attributes (d directory, l reparse point, h hard link,
@@ -26,6 +36,7 @@ Examples:
 /// from (0 is the nearest), its size, when it was last written, its name.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
+#[command(mut_arg("layers", |layers| layers.help(PARENTS).long_help(PARENTS_AT_LENGTH)))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
@@ -48,7 +59,7 @@ pub(crate) struct Arguments {
 
 /// Prints the listing.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
+    let opened = open(arguments, output)?;
     let start = match &arguments.path {
         Some(path) => Some(opened.find(path, arguments.follow)?),
         None => None,
@@ -71,6 +82,17 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         start => listing.print_directory(start.as_ref())?,
     }
     listing.sink.flush().map_err(CliError::Stdout)
+}
+
+fn open(arguments: &Arguments, output: &Output) -> Result<Opened, CliError> {
+    let opened = arguments.view.open(Access::Listing, output);
+    opened.map_err(|error| {
+        // `ls -lR LAYER` and `ls -l LAYER PATH` name layers that are none.
+        match error.kind() == ErrorKind::NotFound && !arguments.view.layers.is_empty() {
+            true => CliError::Hinted(Box::new(error), NOT_LONG),
+            false => error,
+        }
+    })
 }
 
 fn print_json(

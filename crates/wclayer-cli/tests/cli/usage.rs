@@ -1,6 +1,6 @@
 //! Wrong usage, help, completions, manual pages, and the commands that need Windows.
 
-use crate::support::{Workplace, members};
+use crate::support::{Workplace, members, sample};
 
 const COMMANDS: [&str; 20] = [
     "cat",
@@ -84,6 +84,41 @@ fn wrong_usage_with_json_is_an_object_too() {
             .as_str()
             .is_some_and(|text| text.contains("--output"))
     );
+}
+
+#[test]
+fn ls_says_that_its_short_l_is_no_long_listing() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    let hint = "`-l` names a parent layer; the long listing is `--long`.";
+    for line in [
+        "ls -l BASE",
+        "ls BASE -l",
+        "ls BASE -Rl",
+        "ls --json -l BASE",
+    ] {
+        let line = line.replace("BASE", &base);
+        let run = work.run(&line.split(' ').collect::<Vec<_>>());
+        let run = run.was_wrong_usage();
+        assert!(run.stderr.contains(hint), "{line}: {}", run.stderr);
+        if line.contains("--json") {
+            assert_eq!(run.json()["error"]["hint"], hint);
+        }
+    }
+    for line in ["ls -lR BASE", "ls -l BASE Files", "ls -l BASE Files --long"] {
+        let line = line.replace("BASE", &base);
+        let run = work.run(&line.split(' ').collect::<Vec<_>>());
+        run.fails(&format!("Hint: {hint}"));
+    }
+    for line in ["ls", "ls --all BASE", "tree -l BASE", "ls --layer"] {
+        let run = work.run(&line.split(' ').collect::<Vec<_>>());
+        let run = run.was_wrong_usage();
+        assert!(!run.stderr.contains(hint), "{line}: {}", run.stderr);
+    }
+    for help in ["-h", "--help"] {
+        let help = work.run(&["ls", help]).succeeds();
+        assert!(help.text().contains("`--long`"), "{}", help.text());
+    }
 }
 
 #[test]
