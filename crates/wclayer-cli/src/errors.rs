@@ -9,6 +9,7 @@ use wclayer::ErrorKind;
 
 use crate::escape::escaped;
 use crate::output::{self, ErrorJson, Output};
+use crate::path_argument::PathArgumentError;
 
 /// The exit code of a command that failed.
 pub(crate) const FAILED: u8 = 1;
@@ -34,6 +35,9 @@ pub(crate) enum CliError {
     /// Only transport folders can be given empty hives.
     #[error("--hives goes with --format transport only")]
     HivesElsewhere,
+    /// What names an entry, in an option that takes other values as well, is no path of a layer.
+    #[error("`{0}` is not a path of a layer")]
+    PathArgument(String, #[source] PathArgumentError),
     /// There is nothing at a path.
     #[error("there is no `{}` in `{}`", escaped(path), layer.display())]
     NoEntry {
@@ -91,6 +95,7 @@ impl CliError {
             Self::NeedsHostCompute { .. } => ErrorKind::Unsupported,
             Self::CannotReplace
             | Self::HivesElsewhere
+            | Self::PathArgument(..)
             | Self::OutputIsTerminal
             | Self::InputIsTerminal => ErrorKind::InvalidInput,
             Self::NoEntry { .. } | Self::LinkOutside { .. } | Self::LinkLoop { .. } => {
@@ -120,7 +125,9 @@ impl CliError {
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
             Self::NoEntry { followed: true, .. } => "A symbolic link or junction led there.",
             Self::NoEntry { .. } => "Paths begin with `Files`, `Hives` or `UtilityVM`.",
-            Self::LinkOutside { .. } | Self::LinkLoop { .. } => return None,
+            Self::LinkOutside { .. } | Self::LinkLoop { .. } | Self::PathArgument(..) => {
+                return None;
+            }
             Self::Told | Self::Stdout(_) | Self::Signals(_) => return None,
         };
         Some(hint.to_owned())

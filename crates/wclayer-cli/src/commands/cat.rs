@@ -33,6 +33,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// The file, and behind a colon the name of an alternate data stream
+    ///
+    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
     #[arg(value_name = "PATH[:STREAM]", value_parser = stream_path())]
     path: StreamPath,
     /// Follow symbolic links and junctions

@@ -3,15 +3,15 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
+use wclayer::ErrorKind;
 use wclayer::chain::{Access, Node};
-use wclayer::{ErrorKind, LayerPath};
 
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::node_view::{self, EntriesJson};
 use crate::output::{self, Output};
-use crate::path_argument::layer_path;
+use crate::path_argument::{Place, place};
 use crate::units;
 
 const EXAMPLES: &str = "\
@@ -41,8 +41,10 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// The directory, or a file [default: the top of the layer]
-    #[arg(value_name = "PATH", value_parser = layer_path())]
-    path: Option<LayerPath>,
+    ///
+    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    #[arg(value_name = "PATH", value_parser = place())]
+    path: Option<Place>,
     /// Show attributes, layer, size and time of each
     #[arg(long)]
     long: bool,
@@ -60,7 +62,7 @@ pub(crate) struct Arguments {
 /// Prints the listing.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let opened = open(arguments, output)?;
-    let start = match &arguments.path {
+    let start = match Place::path(&arguments.path) {
         Some(path) => Some(opened.find(path, arguments.follow)?),
         None => None,
     };

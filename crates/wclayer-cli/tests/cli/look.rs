@@ -3,6 +3,7 @@
 use crate::support::{Workplace, members, sample};
 
 const NOTES: &str = "Files/Program Files/Sample/notes-2.txt";
+const NOTES_STREAM: &str = "Files/Program Files/Sample/notes-2.txt:x";
 const LINKED: &str = "Files/Program Files/App/runtime.dll";
 
 /// The sample's two layers, in all forms that can be looked into: the arguments that name each.
@@ -177,6 +178,14 @@ fn what_is_not_there_is_said_and_links_out_are_not_followed() {
     work.run(&["cat", &base, "Files/Windows"])
         .fails("`Files/Windows` has no data");
     work.run(&["ls", &base, "../x"]).was_wrong_usage();
+    for (path, why) in [
+        (r"D:\x", "a layer has no drive `D:`, only `C:`"),
+        (NOTES_STREAM, "`cat FILE:STREAM` prints one"),
+        (".", "the top of a layer is no entry"),
+    ] {
+        let run = work.run(&["stat", &base, path]).was_wrong_usage();
+        assert!(run.stderr.contains(why), "{path}: {}", run.stderr);
+    }
     work.write("text", b"no layer");
     work.run(&["ls", "text"]).fails("cannot read layer");
     work.create_folder("empty");
@@ -219,4 +228,25 @@ fn a_failure_on_the_way_is_said_in_the_object_that_was_begun() {
     // Before anything is found there is nothing but the error.
     let json = work.run(&["ls", "--json", "base", "Files/none"]).fails("");
     assert_eq!(members(&json.json()), ["error"]);
+}
+
+#[test]
+fn paths_are_taken_as_the_container_has_them() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    let run = |arguments: &[&str]| work.run(arguments).succeeds().text().to_owned();
+    let top = run(&["ls", &base]);
+    for path in ["/", ".", r"\"] {
+        assert_eq!(run(&["ls", &base, path]), top);
+    }
+    assert_eq!(run(&["tree", &base, "/"]), run(&["tree", &base]));
+    assert_eq!(run(&["find", &base, "/"]), run(&["find", &base]));
+    assert_eq!(run(&["du", &base, "/"]), run(&["du", &base]));
+    let users = run(&["ls", &base, "Files/Users"]);
+    for path in [r"C:\Users", "c:/users/", "/Files/Users", r"\Files\Users"] {
+        assert_eq!(run(&["ls", &base, path]), users, "{path}");
+    }
+    let notes = run(&["cat", &base, NOTES]);
+    let path = r"C:\Program Files\Sample\notes-2.txt::$DATA";
+    assert_eq!(run(&["cat", &base, path]), notes);
 }

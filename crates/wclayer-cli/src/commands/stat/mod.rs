@@ -38,6 +38,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// The file or directory
+    ///
+    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
     #[arg(value_name = "PATH", value_parser = layer_path())]
     path: LayerPath,
     /// Follow symbolic links and junctions
