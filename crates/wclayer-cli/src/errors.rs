@@ -45,8 +45,8 @@ pub(crate) enum CliError {
         path: String,
         /// The layer.
         layer: PathBuf,
-        /// Whether links were followed.
-        followed: bool,
+        /// Why, as a hint.
+        why: String,
     },
     /// A link leads out of the layer.
     #[error("`{}` leads out of the layer, to `{}`", escaped(link), escaped(target))]
@@ -123,8 +123,7 @@ impl CliError {
             Self::HivesElsewhere => "Leave it out: other formats need no empty hives.",
             Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
-            Self::NoEntry { followed: true, .. } => "A symbolic link or junction led there.",
-            Self::NoEntry { .. } => "Paths begin with `Files`, `Hives` or `UtilityVM`.",
+            Self::NoEntry { why, .. } => why,
             Self::LinkOutside { .. } | Self::LinkLoop { .. } | Self::PathArgument(..) => {
                 return None;
             }

@@ -160,10 +160,19 @@ pub(crate) fn reparse_target(view: &View, node: &Node) -> Result<Option<String>,
         return Ok(None);
     };
     Ok(Some(match ReparsePoint::decode(&buffer) {
-        Ok(point) => match point.target() {
-            Some(target) => wide::display(&target).into_owned(),
-            None => format!("[{}]", point.tag()),
-        },
+        Ok(point) => target(&point).unwrap_or_else(|| format!("[{}]", point.tag())),
         Err(_) => "[malformed]".to_owned(),
     }))
+}
+
+/// Returns where a symbolic link or junction leads; `None` for everything else.
+pub(crate) fn link_target(view: &View, node: &Node) -> wclayer::Result<Option<String>> {
+    let buffer = view.details(node)?.reparse;
+    let point = buffer.and_then(|buffer| ReparsePoint::decode(&buffer).ok());
+    Ok(point.as_ref().and_then(target))
+}
+
+fn target(point: &ReparsePoint) -> Option<String> {
+    let target = point.target()?;
+    Some(wide::display(&target).into_owned())
 }

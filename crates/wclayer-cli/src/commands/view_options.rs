@@ -12,6 +12,7 @@ use clap::Args;
 use wclayer::chain::{self, Access, Node, OpenOptions, Resolved, View};
 use wclayer::{Error, LayerPath, ParentChain, Progress};
 
+use super::missing;
 use crate::errors::CliError;
 use crate::output::Output;
 use crate::progress::Bar;
@@ -129,17 +130,24 @@ impl Opened {
 
     /// Finds what is at a path; with `follow` over symbolic links and junctions.
     pub(crate) fn find(&self, path: &LayerPath, follow: bool) -> Result<Node, CliError> {
-        let missing = |path: &LayerPath| CliError::NoEntry {
-            path: path.to_string(),
-            layer: self.layer.clone(),
-            followed: follow,
+        let missing = |at: &LayerPath| {
+            let led = follow && at != path;
+            let why = missing::why(&self.view, at, follow);
+            CliError::NoEntry {
+                path: at.to_string(),
+                layer: self.layer.clone(),
+                why: match led {
+                    true => format!("A symbolic link or junction led there. {why}"),
+                    false => why,
+                },
+            }
         };
         if !follow {
             return self.view.find(path)?.ok_or_else(|| missing(path));
         }
         match self.view.resolve(path)? {
             Resolved::Found(node) => Ok(*node),
-            Resolved::Missing(path) => Err(missing(&path)),
+            Resolved::Missing(at) => Err(missing(&at)),
             Resolved::Outside { link, target } => Err(CliError::LinkOutside {
                 link: link.to_string(),
                 target,

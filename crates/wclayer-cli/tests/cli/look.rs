@@ -192,6 +192,55 @@ fn what_is_not_there_is_said_and_links_out_are_not_followed() {
     work.run(&["ls", "empty"]).fails("is no layer");
 }
 
+#[test]
+fn why_nothing_is_at_a_path_is_said() {
+    let work = Workplace::new();
+    work.import_base("base");
+    work.import_app("base", "app");
+    for (path, why) in [
+        (
+            "Files/ProgramData/Cache",
+            "`Files/ProgramData/Cache` is removed by layer 0 (`",
+        ),
+        (
+            "Files/ProgramData/Cache/x",
+            "`Files/ProgramData/Cache` is removed by layer 0 (`",
+        ),
+        (
+            "Files/ProgramData/State/first.json",
+            "`Files/ProgramData/State` is emptied by layer 0 (`",
+        ),
+        (
+            "Files/Users/All Users/State",
+            "`Files/Users/All Users` is a link to `C:\\ProgramData`; `ls`",
+        ),
+        (
+            "files/windows/nothing/x",
+            "Hint: `Files/Windows` is there, and has no such name.",
+        ),
+        (
+            "Files/Windows/System32/sample.dll/x",
+            "`Files/Windows/System32/sample.dll` is a file.",
+        ),
+        (
+            "Windows/System32",
+            "Paths begin with `Files`, `Hives` or `UtilityVM`. There is `Files/Windows/System32`.",
+        ),
+        (
+            "Nothing",
+            "Hint: Paths begin with `Files`, `Hives` or `UtilityVM`.\n",
+        ),
+        ("utilityvm/x", "Hint: The layer has no `UtilityVM`."),
+    ] {
+        let message = format!("there is no `{path}`");
+        let run = work.run(&["stat", "app", path]).fails(&message).fails(why);
+        assert_eq!(run.text(), "");
+    }
+    let run = work.run(&["ls", "app", "Files/Users/All Users/none", "--follow"]);
+    run.fails("there is no `Files/ProgramData/none`")
+        .fails("Hint: A symbolic link or junction led there. `Files/ProgramData` is there");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
