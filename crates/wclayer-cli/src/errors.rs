@@ -48,6 +48,16 @@ pub(crate) enum CliError {
         /// Why, as a hint.
         why: String,
     },
+    /// What is at a path has no content to print.
+    #[error("`{}` is {what}", escaped(path))]
+    NoContent {
+        /// The path inside the layer.
+        path: String,
+        /// What it is.
+        what: String,
+        /// What can be done.
+        hint: &'static str,
+    },
     /// A link leads out of the layer.
     #[error("`{}` leads out of the layer, to `{}`", escaped(link), escaped(target))]
     LinkOutside {
@@ -96,6 +106,7 @@ impl CliError {
             Self::CannotReplace
             | Self::HivesElsewhere
             | Self::PathArgument(..)
+            | Self::NoContent { .. }
             | Self::OutputIsTerminal
             | Self::InputIsTerminal => ErrorKind::InvalidInput,
             Self::NoEntry { .. } | Self::LinkOutside { .. } | Self::LinkLoop { .. } => {
@@ -124,6 +135,7 @@ impl CliError {
             Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
             Self::NoEntry { why, .. } => why,
+            Self::NoContent { hint, .. } => hint,
             Self::LinkOutside { .. } | Self::LinkLoop { .. } | Self::PathArgument(..) => {
                 return None;
             }

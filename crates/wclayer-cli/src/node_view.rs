@@ -6,7 +6,7 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use wclayer::LayerPath;
-use wclayer::chain::{Node, NodeKind, Removed, View};
+use wclayer::chain::{ItemKind, Node, NodeKind, Removed, View};
 use wclayer::ntmeta::{FileAttributes, ReparsePoint, wide};
 
 use crate::errors::CliError;
@@ -25,6 +25,7 @@ pub(crate) struct NodeJson {
     last_write_time: Option<String>,
     reparse_point: bool,
     link: Option<String>,
+    target_missing: bool,
     removed: Option<&'static str>,
 }
 
@@ -42,6 +43,7 @@ impl NodeJson {
                 .map(|info| info.last_write_time.to_string()),
             reparse_point: node.is_reparse_point(),
             link: node.link.as_ref().map(ToString::to_string),
+            target_missing: missing_target(node).is_some(),
             removed: node.removed.map(|removed| match removed {
                 Removed::Path => "path",
                 Removed::Contents => "contents",
@@ -108,7 +110,7 @@ pub(crate) fn letters(node: &Node) -> String {
 }
 
 /// Returns the last component, with what follows it in listings: `/` behind a directory, the
-/// target of a link, what is removed. The component itself may be in colour.
+/// target of a link or that it is missing, what is removed. The component itself may be in colour.
 pub(crate) fn name(view: &View, node: &Node, has_color: bool) -> Result<String, CliError> {
     let name = match has_color {
         true => styled(&file_name(&node.path), style(node)),
@@ -126,6 +128,7 @@ pub(crate) fn name(view: &View, node: &Node, has_color: bool) -> Result<String, 
             None => name,
         },
         NodeKind::Directory => format!("{name}/{removed}"),
+        NodeKind::File if missing_target(node).is_some() => format!("{name} (target missing)"),
         NodeKind::File => name,
     })
 }
@@ -152,6 +155,14 @@ fn styled(text: &str, style: Style) -> String {
 /// Returns the last component of a path, safe to print.
 fn file_name(path: &LayerPath) -> String {
     escaped(&wide::display(path.file_name())).into_owned()
+}
+
+/// Returns the target of a hard link, where none of the layers has that.
+pub(crate) fn missing_target(node: &Node) -> Option<&LayerPath> {
+    match &node.item.as_ref()?.kind {
+        ItemKind::Link(target) => Some(target),
+        _ => None,
+    }
 }
 
 /// Returns where a reparse point leads, or what kind it is of where that is not a path.

@@ -33,7 +33,8 @@ pub(crate) const NOT_LONG: &str = "`-l` names a parent layer; the long listing i
 ///
 /// With --long: what an entry is and its attributes (d directory, l reparse point, h hard link,
 /// w removal; r read-only, h hidden, s system, a archive, c compressed), the layer that it comes
-/// from (0 is the nearest), its size, when it was last written, its name.
+/// from (0 is the nearest), its size (`?` of a hard link whose target is in none of the layers), when
+/// it was last written, its name.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 #[command(mut_arg("layers", |layers| layers.help(PARENTS).long_help(PARENTS_AT_LENGTH)))]
@@ -170,6 +171,7 @@ impl<W: Write> Listing<'_, W> {
     fn print(&mut self, nodes: &[Node]) -> Result<(), CliError> {
         let size = |node: &Node| match node.is_plain_directory() {
             true => "-".to_owned(),
+            false if node_view::missing_target(node).is_some() => "?".to_owned(),
             false => units::size(node.size()).to_string(),
         };
         let sizes: Vec<String> = nodes.iter().map(size).collect();

@@ -12,7 +12,7 @@ use clap::Args;
 use wclayer::chain::{self, Access, Node, OpenOptions, Resolved, View};
 use wclayer::{Error, LayerPath, ParentChain, Progress};
 
-use super::missing;
+use super::missing::Missing;
 use crate::errors::CliError;
 use crate::output::Output;
 use crate::progress::Bar;
@@ -66,6 +66,8 @@ pub(crate) struct Opened {
     /// Set once the command is to stop.
     pub(crate) cancelled: Arc<AtomicBool>,
     layer: PathBuf,
+    /// How many layers of the chain are above those of the view.
+    above: usize,
 }
 
 impl Opened {
@@ -82,15 +84,18 @@ impl Opened {
         })
     }
 
-    /// Opens just these layers, the lower ones of the chain of `layer`.
+    /// Opens the chain of `layer` without the nearest `above` layers.
     pub(crate) fn open_chain(
         layer: &Path,
         chain: &[PathBuf],
+        above: usize,
         output: &Output,
     ) -> Result<Self, CliError> {
-        Self::with_bar(layer, chain, output, |progress| {
+        let chain = &chain[above..];
+        let opened = Self::with_bar(layer, chain, output, |progress| {
             chain::open_chain(chain, Access::Listing, progress)
-        })
+        })?;
+        Ok(Self { above, ..opened })
     }
 
     fn with_bar(
@@ -117,6 +122,7 @@ impl Opened {
             view,
             cancelled,
             layer: layer.to_owned(),
+            above: 0,
         })
     }
 
@@ -132,7 +138,13 @@ impl Opened {
     pub(crate) fn find(&self, path: &LayerPath, follow: bool) -> Result<Node, CliError> {
         let missing = |at: &LayerPath| {
             let led = follow && at != path;
-            let why = missing::why(&self.view, at, follow);
+            let missing = Missing {
+                view: &self.view,
+                above: self.above,
+                path: at,
+                follows: follow,
+            };
+            let why = missing.why();
             CliError::NoEntry {
                 path: at.to_string(),
                 layer: self.layer.clone(),

@@ -176,7 +176,11 @@ fn what_is_not_there_is_said_and_links_out_are_not_followed() {
     work.run(&["ls", &base, "Files/none"])
         .fails("there is no `Files/none`");
     work.run(&["cat", &base, "Files/Windows"])
-        .fails("`Files/Windows` has no data");
+        .fails("`Files/Windows` is a directory");
+    let link = ["cat", &base, "Files/Users/All Users"];
+    work.run(&link)
+        .fails(r"`Files/Users/All Users` is a link to `C:\ProgramData`")
+        .fails("--follow");
     work.run(&["ls", &base, "../x"]).was_wrong_usage();
     for (path, why) in [
         (r"D:\x", "a layer has no drive `D:`, only `C:`"),
@@ -190,6 +194,37 @@ fn what_is_not_there_is_said_and_links_out_are_not_followed() {
     work.run(&["ls", "text"]).fails("cannot read layer");
     work.create_folder("empty");
     work.run(&["ls", "empty"]).fails("is no layer");
+}
+
+#[test]
+fn a_hard_link_into_a_parent_that_is_not_given_is_told() {
+    let work = Workplace::new();
+    let app = sample("app.tar.gz");
+    let target = "Files/Windows/System32/sample.dll";
+    work.run(&["cat", &app, LINKED])
+        .fails(&format!(
+            "is a hard link to `{target}`, which is in none of the layers"
+        ))
+        .fails("Name the parent layers with -l");
+    let listing = work.run(&["ls", "--long", &app, "Files/Program Files/App"]);
+    let listing = listing.succeeds();
+    let line = listing
+        .text()
+        .lines()
+        .find(|line| line.contains("runtime.dll"));
+    let line = line.expect("the link");
+    assert!(
+        line.contains("  ?  ") && line.ends_with("runtime.dll (target missing)"),
+        "{line}"
+    );
+    let stat = work.run(&["stat", &app, LINKED]).succeeds();
+    let row = format!("  hard link to  {target} (in none of the layers: ");
+    assert!(stat.text().contains(&row), "{}", stat.text());
+    let json = work
+        .run(&["stat", "--json", &app, LINKED])
+        .succeeds()
+        .json();
+    assert_eq!(json["targetMissing"], true);
 }
 
 #[test]
@@ -233,6 +268,7 @@ fn why_nothing_is_at_a_path_is_said() {
         ("utilityvm/x", "Hint: The layer has no `UtilityVM`."),
     ] {
         let message = format!("there is no `{path}`");
+        work.run(&["cat", "app", path]).fails(&message).fails(why);
         let run = work.run(&["stat", "app", path]).fails(&message).fails(why);
         assert_eq!(run.text(), "");
     }

@@ -48,7 +48,8 @@ fn find_prints_what_passes_all_tests() {
                 "path",
                 "removed",
                 "reparsePoint",
-                "size"
+                "size",
+                "targetMissing"
             ]
         );
     }

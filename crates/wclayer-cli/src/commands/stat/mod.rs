@@ -135,7 +135,11 @@ impl StatJson {
             summary.row("attributes", format!("{} ({bits:#x})", names.join(", ")));
         }
         if let Some(link) = &node.link {
-            summary.row("hard link to", link);
+            let missing = match node_view::missing_target(node) {
+                Some(_) => " (in none of the layers: name the parents with -l)",
+                None => "",
+            };
+            summary.row("hard link to", format!("{link}{missing}"));
         }
         if let Some(reparse) = &self.reparse {
             reparse.rows(&mut summary);
