@@ -75,6 +75,17 @@ pub(crate) enum CliError {
     /// A tar would go to a terminal.
     #[error("a layer tar is not written to a terminal")]
     OutputIsTerminal,
+    /// An output is named as standard output is elsewhere.
+    #[error("`-` is no file to write to")]
+    OutputIsDash,
+    /// The output would take the place of a layer that is read.
+    #[error("the output `{}` is part of the layer `{}`", output.display(), layer.display())]
+    OutputIsLayer {
+        /// The output.
+        output: PathBuf,
+        /// The layer.
+        layer: PathBuf,
+    },
     /// A tar would come from a terminal.
     #[error("a layer tar is not read from a terminal")]
     InputIsTerminal,
@@ -108,6 +119,8 @@ impl CliError {
             | Self::PathArgument(..)
             | Self::NoContent { .. }
             | Self::OutputIsTerminal
+            | Self::OutputIsDash
+            | Self::OutputIsLayer { .. }
             | Self::InputIsTerminal => ErrorKind::InvalidInput,
             Self::NoEntry { .. } | Self::LinkOutside { .. } | Self::LinkLoop { .. } => {
                 ErrorKind::InvalidInput
@@ -133,6 +146,8 @@ impl CliError {
             Self::CannotReplace => "Delete the layer that is there with `wclayer remove`.",
             Self::HivesElsewhere => "Leave it out: other formats need no empty hives.",
             Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
+            Self::OutputIsDash => "Leave -o out to write to standard output.",
+            Self::OutputIsLayer { .. } => "Name another file with -o FILE.",
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
             Self::NoEntry { why, .. } => why,
             Self::NoContent { hint, .. } => hint,
