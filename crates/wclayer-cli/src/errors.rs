@@ -86,6 +86,9 @@ pub(crate) enum CliError {
         /// The layer.
         layer: PathBuf,
     },
+    /// A layer that is looked into would come from standard input.
+    #[error("a layer to look into is not read from standard input")]
+    InputIsDash,
     /// A tar would come from a terminal.
     #[error("a layer tar is not read from a terminal")]
     InputIsTerminal,
@@ -120,6 +123,7 @@ impl CliError {
             | Self::NoContent { .. }
             | Self::OutputIsTerminal
             | Self::OutputIsDash
+            | Self::InputIsDash
             | Self::OutputIsLayer { .. }
             | Self::InputIsTerminal => ErrorKind::InvalidInput,
             Self::NoEntry { .. } | Self::LinkOutside { .. } | Self::LinkLoop { .. } => {
@@ -148,6 +152,7 @@ impl CliError {
             Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
             Self::OutputIsDash => "Leave -o out to write to standard output.",
             Self::OutputIsLayer { .. } => "Name another file with -o FILE.",
+            Self::InputIsDash => "It is read more than once: write it to a file first.",
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
             Self::NoEntry { why, .. } => why,
             Self::NoContent { hint, .. } => hint,

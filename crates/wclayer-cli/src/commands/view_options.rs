@@ -43,6 +43,7 @@ impl ViewOptions {
 
     /// Returns where the layers are that are seen, nearest first.
     pub(crate) fn seen_chain(&self) -> Result<Vec<PathBuf>, CliError> {
+        check_places(std::iter::once(&self.layer).chain(&self.layers))?;
         let mut chain = chain::whole_chain(&self.layer, &self.options(Access::Listing))?;
         if self.this_layer {
             chain.truncate(1);
@@ -79,6 +80,7 @@ impl Opened {
     ) -> Result<Self, CliError> {
         let mut places = vec![layer];
         places.extend(options.parents.iter_nearest_first());
+        check_places(&places)?;
         Self::with_bar(layer, &places, output, |progress| {
             chain::open(layer, options, progress)
         })
@@ -168,6 +170,16 @@ impl Opened {
                 path: path.to_string(),
             }),
         }
+    }
+}
+
+/// Refuses standard input as it is named elsewhere, unless there is a file of that name.
+fn check_places(places: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<(), CliError> {
+    let is_stdin = |place: &Path| place == Path::new("-") && !place.exists();
+    let mut places = places.into_iter();
+    match places.any(|place| is_stdin(place.as_ref())) {
+        true => Err(CliError::InputIsDash),
+        false => Ok(()),
     }
 }
 

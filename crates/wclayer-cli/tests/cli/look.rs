@@ -279,6 +279,29 @@ fn why_nothing_is_at_a_path_is_said() {
 
 #[cfg(unix)]
 #[test]
+fn what_can_be_read_once_only_is_refused() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    let fifo = std::process::Command::new("mkfifo")
+        .arg(work.path("pipe"))
+        .status();
+    assert!(fifo.expect("mkfifo").success());
+    for arguments in [
+        &["ls", "-"][..],
+        &["cat", "-", "Files/x"],
+        &["ls", &base, "-l", "-"],
+        &["diff", "-", &base],
+        &["ls", "pipe"],
+        &["cat", "pipe", "Files/x"],
+        &["ls", &base, "-l", "pipe"],
+    ] {
+        work.run(arguments)
+            .fails("read more than once: write it to a file first.");
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");

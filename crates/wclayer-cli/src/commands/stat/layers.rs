@@ -5,6 +5,7 @@ use wclayer::chain::{ItemKind, Node, Removed, Slot};
 
 use crate::commands::view_options::Opened;
 use crate::errors::CliError;
+use crate::layer_view;
 use crate::output::Summary;
 use crate::units;
 
@@ -26,7 +27,7 @@ pub(super) fn say(opened: &Opened, node: &Node) -> Result<Vec<LayerSaysJson>, Cl
     let places: Vec<_> = opened.view.places().collect();
     let slots = opened.view.slots(&node.path)?;
     let says = slots.iter().map(|(layer, slot)| {
-        let place = places[*layer].display().to_string();
+        let place = layer_view::absolute(places[*layer]);
         LayerSaysJson::new(*layer, place, slot)
     });
     Ok(says.collect())

@@ -6,6 +6,8 @@ mod layers;
 mod metadata;
 mod security;
 
+use std::path::Path;
+
 use clap::Args;
 use serde::Serialize;
 use wclayer::chain::{Access, Details, Node, NodeKind};
@@ -17,6 +19,7 @@ use self::metadata::{EaJson, ReparseJson};
 use self::security::SecurityJson;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
+use crate::layer_view;
 use crate::node_view::{self, NodeJson};
 use crate::output::{Output, Summary};
 use crate::path_argument::layer_path;
@@ -87,7 +90,8 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let node = opened.find(&arguments.path, arguments.follow)?;
     let details = opened.view.details(&node)?;
     let json = StatJson::new(&opened, &node, &details)?;
-    output.result(&json.summary(&node), &json)
+    let place = opened.view.places().nth(node.layer);
+    output.result(&json.summary(&node, place), &json)
 }
 
 impl StatJson {
@@ -104,7 +108,7 @@ impl StatJson {
             metadata::extended_attributes(details.ea.as_deref());
         Ok(Self {
             node: NodeJson::new(node),
-            place: place.flatten().map(|place| place.display().to_string()),
+            place: place.flatten().map(layer_view::absolute),
             creation_time: info.map(|info| info.creation_time.to_string()),
             last_access_time: info.map(|info| info.last_access_time.to_string()),
             change_time: info.map(|info| info.change_time.to_string()),
@@ -119,10 +123,11 @@ impl StatJson {
         })
     }
 
-    fn summary(&self, node: &Node) -> Summary {
+    fn summary(&self, node: &Node, place: Option<&Path>) -> Summary {
         let mut summary = Summary::new(node.path.to_string());
         summary.row("kind", describe(node));
-        if let Some(place) = &self.place {
+        if let (Some(_), Some(place)) = (&node.item, place) {
+            let place = place.display();
             summary.row("layer", format!("{} (`{place}`)", node.layer));
         }
         if let Some(info) = node.basic_info() {
