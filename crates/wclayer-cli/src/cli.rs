@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
-    /// Print nothing but errors and what was asked for with --json
+    /// Print nothing but errors and what was asked for: no progress, warnings or summaries
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Print the steps on stderr; given twice, with the time of each

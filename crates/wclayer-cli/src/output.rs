@@ -86,19 +86,28 @@ impl Output {
         }
     }
 
-    /// Prints the result of a command: JSON where asked for, else the summary, unless quiet.
+    /// Prints what a command has done: JSON where asked for, else the summary, unless quiet.
     pub(crate) fn result(
         &self,
         summary: &impl fmt::Display,
         json: &impl Serialize,
     ) -> Result<(), CliError> {
-        if self.json {
-            return finish(print_json(json));
+        match self.quiet && !self.json {
+            true => Ok(()),
+            false => self.answer(summary, json),
         }
-        if self.quiet {
-            return Ok(());
-        }
-        finish(write!(anstream::stdout(), "{summary}"))
+    }
+
+    /// Prints what a command was asked for, also when quiet: JSON or text.
+    pub(crate) fn answer(
+        &self,
+        text: &impl fmt::Display,
+        json: &impl Serialize,
+    ) -> Result<(), CliError> {
+        finish(match self.json {
+            true => print_json(json),
+            false => write!(anstream::stdout(), "{text}"),
+        })
     }
 
     /// Prints what belongs to an error, below it: lines whose names are escaped.

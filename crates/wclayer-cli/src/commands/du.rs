@@ -123,7 +123,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
             .directories
             .sort_by_key(|at| std::cmp::Reverse(at.size));
     }
-    output.result(&usage, &usage)
+    output.answer(&usage, &usage)
 }
 
 /// Files that were counted already: those with several names are not known beforehand, so that a

@@ -143,6 +143,28 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
+fn quiet_keeps_what_was_asked_for() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    let run = work.run(&["import", "-q", "--format", "portable", "-i", &base, "base"]);
+    assert_eq!(run.succeeds().text(), "");
+    for command in [
+        &["info", "base"][..],
+        &["ls", "base"],
+        &["stat", "base", "Files"],
+        &["find", "base"],
+        &["tree", "base"],
+        &["du", "base"],
+        &["validate", "--explain", "tar-record"],
+    ] {
+        let loud = work.run(command).succeeds();
+        assert_ne!(loud.text(), "", "{command:?}");
+        let quiet = work.run(&[&["-q"][..], command].concat()).succeeds();
+        assert_eq!(quiet.text(), loud.text(), "{command:?}");
+    }
+}
+
+#[test]
 fn without_arguments_the_help_is_the_answer() {
     let work = Workplace::new();
     let run = work.run(&[]).succeeds();

@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let details = opened.view.details(&node)?;
     let json = StatJson::new(&opened, &node, &details)?;
     let place = opened.view.places().nth(node.layer);
-    output.result(&json.summary(&node, place), &json)
+    output.answer(&json.summary(&node, place), &json)
 }
 
 impl StatJson {
