@@ -164,3 +164,21 @@ fn listings_are_in_colour_on_demand() {
     let output = without.output().expect("wclayer");
     assert_eq!(output.stdout, b"Files/\n");
 }
+
+#[test]
+fn every_command_spells_paths_as_the_layers_do() {
+    let work = Workplace::new();
+    let mut tar = TarBuilder::new(Vec::new());
+    let meta = Meta::with_attributes(0x20);
+    // Without entries for the directories.
+    tar.file("Files/Dir/Sub/X", &meta, b"").expect("memory");
+    work.write("layer.tar", &tar.finish().expect("memory"));
+    let text = |arguments: &[&str]| work.run(arguments).succeeds().text().to_owned();
+    let asked = "FILES/dir/SUB/x";
+    assert_eq!(text(&["find", "layer.tar", asked]), "Files/Dir/Sub/X\n");
+    assert!(text(&["stat", "layer.tar", asked]).starts_with("Files/Dir/Sub/X\n"));
+    assert!(text(&["stat", "layer.tar", "files/DIR"]).starts_with("Files/Dir\n"));
+    assert!(text(&["tree", "layer.tar", "files/DIR/sub"]).starts_with("Files/Dir/Sub\n"));
+    let listing = text(&["ls", "-R", "layer.tar", "files/DIR"]);
+    assert_eq!(listing, "Sub/\n\nFiles/Dir/Sub:\nX\n");
+}
