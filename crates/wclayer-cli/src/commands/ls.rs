@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use clap::Args;
 use wclayer::ErrorKind;
-use wclayer::chain::{Access, Node};
+use wclayer::chain::{Access, Node, NodeKind};
 
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
@@ -169,10 +169,11 @@ impl<W: Write> Listing<'_, W> {
 
     /// Prints entries of one directory, columns aligned.
     fn print(&mut self, nodes: &[Node]) -> Result<(), CliError> {
-        let size = |node: &Node| match node.is_plain_directory() {
-            true => "-".to_owned(),
-            false if node_view::missing_target(node).is_some() => "?".to_owned(),
-            false => units::size(node.size()).to_string(),
+        let size = |node: &Node| match node.kind {
+            NodeKind::Removal => "-".to_owned(),
+            _ if node.is_plain_directory() => "-".to_owned(),
+            _ if node_view::missing_target(node).is_some() => "?".to_owned(),
+            _ => units::size(node.size()).to_string(),
         };
         let sizes: Vec<String> = nodes.iter().map(size).collect();
         let width = sizes.iter().map(String::len).max().unwrap_or(0);

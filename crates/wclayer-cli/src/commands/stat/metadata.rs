@@ -69,10 +69,10 @@ impl EaJson {
     pub(super) fn row(&self, summary: &mut Summary) {
         let (name, size, flags) = (&self.name, self.size, self.flags);
         let shown = self.value.get(..2 * SHOWN_BYTES).unwrap_or(&self.value);
-        let cut = if shown.len() < self.value.len() {
-            "…"
-        } else {
-            ""
+        let (colon, cut) = match (shown.len(), self.value.len()) {
+            (0, _) => ("", ""),
+            (shown, all) if shown < all => (": ", "…"),
+            _ => (": ", ""),
         };
         let text = match &self.text {
             Some(text) => {
@@ -84,7 +84,7 @@ impl EaJson {
         };
         summary.row(
             "EA",
-            format!("{name}: {size} bytes, flags {flags:#x}: {shown}{cut}{text}"),
+            format!("{name}: {size} bytes, flags {flags:#x}{colon}{shown}{cut}{text}"),
         );
     }
 }

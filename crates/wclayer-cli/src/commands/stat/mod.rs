@@ -136,8 +136,12 @@ impl StatJson {
             summary.row("written", info.last_write_time);
             summary.row("changed", info.change_time);
             let names: Vec<_> = node.attributes().names().collect();
+            let names = match names.is_empty() {
+                true => "none".to_owned(),
+                false => names.join(", "),
+            };
             let bits = node.attributes().bits();
-            summary.row("attributes", format!("{} ({bits:#x})", names.join(", ")));
+            summary.row("attributes", format!("{names} ({bits:#x})"));
         }
         if let Some(link) = &node.link {
             let missing = match node_view::missing_target(node) {
