@@ -11,7 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{
     ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
 };
@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
-    /// Print nothing but errors and what was asked for with --json
+    /// Print nothing but errors and what was asked for: no progress, warnings or summaries
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Print the steps on stderr; given twice, with the time of each
@@ -131,7 +131,7 @@ pub(crate) fn parse() -> Result<Arguments, clap::Error> {
 }
 
 /// Prints help, the version, or what is wrong with the usage.
-pub(crate) fn report(error: &clap::Error) -> ExitCode {
+pub(crate) fn report(error: clap::Error) -> ExitCode {
     match error.kind() {
         // As the reference answers an empty command line.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -143,14 +143,50 @@ pub(crate) fn report(error: &clap::Error) -> ExitCode {
             let _ = error.print();
             ExitCode::SUCCESS
         }
-        _ => {
-            let _ = error.print();
-            if env::args_os().any(|argument| argument == "--json") {
-                output::print_usage_error_json(&error.render().to_string());
-            }
-            ExitCode::from(WRONG_USAGE)
-        }
+        _ => report_wrong_usage(error),
     }
+}
+
+fn report_wrong_usage(mut error: clap::Error) -> ExitCode {
+    let message = error.render().to_string();
+    let arguments: Vec<OsString> = env::args_os().collect();
+    let hint = hint(&error, &arguments);
+    if let Some(hint) = hint {
+        let tip = ContextValue::StyledStrs(vec![hint.into()]);
+        error.insert(ContextKind::Suggested, tip);
+    }
+    let _ = error.print();
+    if arguments.iter().any(|argument| argument == "--json") {
+        output::print_usage_error_json(&message, hint);
+    }
+    ExitCode::from(WRONG_USAGE)
+}
+
+/// Returns what may have been meant by a command line that is wrong.
+fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
+    let is_option = |argument: &&OsString| argument.as_encoded_bytes().starts_with(b"-");
+    let command = arguments
+        .iter()
+        .skip(1)
+        .find(|argument| !is_option(argument));
+    let is_ls = command.is_some_and(|command| command == "ls");
+    // `ls -l LAYER` lacks the layer, `ls LAYER -l` the parent.
+    let names_none = match error.kind() {
+        ErrorKind::MissingRequiredArgument => true,
+        ErrorKind::InvalidValue | ErrorKind::TooFewValues => {
+            error.get(ContextKind::InvalidValue).is_none_or(is_empty)
+        }
+        _ => false,
+    };
+    let is_long = |argument: &OsString| {
+        let letters = argument.to_str().and_then(|text| text.strip_prefix('-'));
+        letters.is_some_and(|letters| !letters.starts_with('-') && letters.contains('l'))
+    };
+    (is_ls && names_none && arguments.iter().any(is_long)).then_some(ls::NOT_LONG)
+}
+
+fn is_empty(value: &ContextValue) -> bool {
+    matches!(value, ContextValue::String(text) if text.is_empty())
 }
 
 /// Finds `--color` before clap does, whose own messages follow it too.

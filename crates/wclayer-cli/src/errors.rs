@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use wclayer::ErrorKind;
 
 use crate::escape::escaped;
-use crate::output::{self, Output};
+use crate::output::{self, ErrorJson, Output};
+use crate::path_argument::PathArgumentError;
 
 /// The exit code of a command that failed.
 pub(crate) const FAILED: u8 = 1;
@@ -34,6 +35,9 @@ pub(crate) enum CliError {
     /// Only transport folders can be given empty hives.
     #[error("--hives goes with --format transport only")]
     HivesElsewhere,
+    /// What names an entry, in an option that takes other values as well, is no path of a layer.
+    #[error("`{0}` is not a path of a layer")]
+    PathArgument(String, #[source] PathArgumentError),
     /// There is nothing at a path.
     #[error("there is no `{}` in `{}`", escaped(path), layer.display())]
     NoEntry {
@@ -41,8 +45,18 @@ pub(crate) enum CliError {
         path: String,
         /// The layer.
         layer: PathBuf,
-        /// Whether links were followed.
-        followed: bool,
+        /// Why, as a hint.
+        why: String,
+    },
+    /// What is at a path has no content to print.
+    #[error("`{}` is {what}", escaped(path))]
+    NoContent {
+        /// The path inside the layer.
+        path: String,
+        /// What it is.
+        what: String,
+        /// What can be done.
+        hint: &'static str,
     },
     /// A link leads out of the layer.
     #[error("`{}` leads out of the layer, to `{}`", escaped(link), escaped(target))]
@@ -61,12 +75,32 @@ pub(crate) enum CliError {
     /// A tar would go to a terminal.
     #[error("a layer tar is not written to a terminal")]
     OutputIsTerminal,
+    /// An output is named as standard output is elsewhere.
+    #[error("`-` is no file to write to")]
+    OutputIsDash,
+    /// The output would take the place of a layer that is read.
+    #[error("the output `{}` is part of the layer `{}`", output.display(), layer.display())]
+    OutputIsLayer {
+        /// The output.
+        output: PathBuf,
+        /// The layer.
+        layer: PathBuf,
+    },
+    /// A layer that is looked into would come from standard input.
+    #[error("a layer to look into is not read from standard input")]
+    InputIsDash,
     /// A tar would come from a terminal.
     #[error("a layer tar is not read from a terminal")]
     InputIsTerminal,
     /// The result could not be printed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
+    /// A failure, and what may have been meant.
+    #[error("{0}")]
+    Hinted(Box<CliError>, &'static str),
+    /// The JSON that was begun has the error in it; it is to be told on stderr only.
+    #[error(transparent)]
+    InJson(Box<CliError>),
     /// All has been printed already; only the exit code is left.
     #[error("failed")]
     Told,
@@ -80,11 +114,17 @@ impl CliError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Layer(error) => error.kind(),
+            Self::InJson(error) | Self::Hinted(error, _) => error.kind(),
             #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => ErrorKind::Unsupported,
             Self::CannotReplace
             | Self::HivesElsewhere
+            | Self::PathArgument(..)
+            | Self::NoContent { .. }
             | Self::OutputIsTerminal
+            | Self::OutputIsDash
+            | Self::InputIsDash
+            | Self::OutputIsLayer { .. }
             | Self::InputIsTerminal => ErrorKind::InvalidInput,
             Self::NoEntry { .. } | Self::LinkOutside { .. } | Self::LinkLoop { .. } => {
                 ErrorKind::InvalidInput
@@ -98,6 +138,11 @@ impl CliError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Layer(error) => return error.hint(),
+            Self::InJson(error) => return error.hint(),
+            Self::Hinted(error, hint) => {
+                let before = error.hint().map(|before| before + " ").unwrap_or_default();
+                return Some(before + hint);
+            }
             #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => {
                 "`import`, `export`, `info` and `remove` work on every system, with portable layers."
@@ -105,10 +150,15 @@ impl CliError {
             Self::CannotReplace => "Delete the layer that is there with `wclayer remove`.",
             Self::HivesElsewhere => "Leave it out: other formats need no empty hives.",
             Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
+            Self::OutputIsDash => "Leave -o out to write to standard output.",
+            Self::OutputIsLayer { .. } => "Name another file with -o FILE.",
+            Self::InputIsDash => "It is read more than once: write it to a file first.",
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
-            Self::NoEntry { followed: true, .. } => "A symbolic link or junction led there.",
-            Self::NoEntry { .. } => "Paths begin with `Files`, `Hives` or `UtilityVM`.",
-            Self::LinkOutside { .. } | Self::LinkLoop { .. } => return None,
+            Self::NoEntry { why, .. } => why,
+            Self::NoContent { hint, .. } => hint,
+            Self::LinkOutside { .. } | Self::LinkLoop { .. } | Self::PathArgument(..) => {
+                return None;
+            }
             Self::Told | Self::Stdout(_) | Self::Signals(_) => return None,
         };
         Some(hint.to_owned())
@@ -145,16 +195,31 @@ pub(crate) fn report(error: &CliError, output: &Output) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if !matches!(error, CliError::Told) && !error.is_closed_pipe() {
-        let causes: Vec<String> = causes(error).map(ToString::to_string).collect();
-        let hint = error.hint();
-        output::print_error(&error.to_string(), &causes, hint.as_deref());
-        if output.is_json() {
-            output::print_error_json(&error.kind(), &error.to_string(), &causes, hint.as_deref());
+        let told = json(error);
+        output::print_error(&told.message, &told.causes, told.hint.as_deref());
+        // What standard output does not take is not said there.
+        let is_json_open = !matches!(error, CliError::InJson(_) | CliError::Stdout(_));
+        if output.is_json() && is_json_open {
+            output::print_error_json(told);
         }
     }
     ExitCode::from(FAILED)
 }
 
+/// Returns what is told of an error.
+pub(crate) fn json(error: &CliError) -> ErrorJson<ErrorKind> {
+    ErrorJson {
+        kind: error.kind(),
+        message: error.to_string(),
+        causes: causes(error).map(ToString::to_string).collect(),
+        hint: error.hint(),
+    }
+}
+
 fn causes(error: &CliError) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let error = match error {
+        CliError::Hinted(error, _) => error,
+        error => error,
+    };
     std::iter::successors(error.source(), |cause| (**cause).source())
 }

@@ -9,6 +9,7 @@ mod commands;
 mod errors;
 mod escape;
 mod layer_view;
+mod list_json;
 mod node_view;
 mod output;
 mod path_argument;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
 fn run() -> ExitCode {
     let arguments = match cli::parse() {
         Ok(arguments) => arguments,
-        Err(error) => return cli::report(&error),
+        Err(error) => return cli::report(error),
     };
     let output = Output::new(&arguments.global, arguments.command.wants_json());
     match commands::run(arguments.command, &output) {

@@ -1,16 +1,17 @@
 //! How an entry of a view is shown: its letters and name for people, a JSON object for programs,
 //! the same for every command (`docs/json.md`).
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use wclayer::LayerPath;
-use wclayer::chain::{Node, NodeKind, Removed, View};
+use wclayer::chain::{ItemKind, Node, NodeKind, Removed, View};
 use wclayer::ntmeta::{FileAttributes, ReparsePoint, wide};
 
 use crate::errors::CliError;
 use crate::escape::escaped;
+use crate::list_json::ListJson;
 
 /// An entry as JSON.
 #[derive(Debug, Serialize)]
@@ -24,6 +25,7 @@ pub(crate) struct NodeJson {
     last_write_time: Option<String>,
     reparse_point: bool,
     link: Option<String>,
+    target_missing: bool,
     removed: Option<&'static str>,
 }
 
@@ -41,6 +43,7 @@ impl NodeJson {
                 .map(|info| info.last_write_time.to_string()),
             reparse_point: node.is_reparse_point(),
             link: node.link.as_ref().map(ToString::to_string),
+            target_missing: missing_target(node).is_some(),
             removed: node.removed.map(|removed| match removed {
                 Removed::Path => "path",
                 Removed::Contents => "contents",
@@ -58,39 +61,26 @@ pub(crate) fn kind_name(kind: NodeKind) -> &'static str {
     }
 }
 
-/// Writes `{"entries": […]}` entry by entry: a layer may have any number of them.
+/// Writes `{"entries": […]}` entry by entry.
 pub(crate) struct EntriesJson<W> {
-    sink: W,
-    is_first: bool,
+    list: ListJson<W>,
 }
 
 impl<W: Write> EntriesJson<W> {
     /// Starts the object.
-    pub(crate) fn start(mut sink: W) -> Result<Self, CliError> {
-        sink.write_all(b"{\"entries\": [")
-            .map_err(CliError::Stdout)?;
-        Ok(Self {
-            sink,
-            is_first: true,
-        })
+    pub(crate) fn start(sink: W) -> Result<Self, CliError> {
+        let list = ListJson::start(sink, &[], "entries")?;
+        Ok(Self { list })
     }
 
     /// Adds an entry.
     pub(crate) fn add(&mut self, node: &Node) -> Result<(), CliError> {
-        let before: &[u8] = if self.is_first { b"\n  " } else { b",\n  " };
-        self.is_first = false;
-        let written = self.sink.write_all(before).and_then(|()| {
-            serde_json::to_writer(&mut self.sink, &NodeJson::new(node)).map_err(io::Error::from)
-        });
-        written.map_err(CliError::Stdout)
+        self.list.add(&NodeJson::new(node))
     }
 
-    /// Ends the object.
-    pub(crate) fn finish(mut self) -> Result<(), CliError> {
-        let written = self.sink.write_all(b"\n]}\n");
-        written
-            .and_then(|()| self.sink.flush())
-            .map_err(CliError::Stdout)
+    /// Ends the object: whole, or with the error that ended the walk early.
+    pub(crate) fn end(self, walked: Result<(), CliError>) -> Result<(), CliError> {
+        self.list.end(None, walked)
     }
 }
 
@@ -120,7 +110,7 @@ pub(crate) fn letters(node: &Node) -> String {
 }
 
 /// Returns the last component, with what follows it in listings: `/` behind a directory, the
-/// target of a link, what is removed. The component itself may be in colour.
+/// target of a link or that it is missing, what is removed. The component itself may be in colour.
 pub(crate) fn name(view: &View, node: &Node, has_color: bool) -> Result<String, CliError> {
     let name = match has_color {
         true => styled(&file_name(&node.path), style(node)),
@@ -138,6 +128,7 @@ pub(crate) fn name(view: &View, node: &Node, has_color: bool) -> Result<String, 
             None => name,
         },
         NodeKind::Directory => format!("{name}/{removed}"),
+        NodeKind::File if missing_target(node).is_some() => format!("{name} (target missing)"),
         NodeKind::File => name,
     })
 }
@@ -166,16 +157,33 @@ fn file_name(path: &LayerPath) -> String {
     escaped(&wide::display(path.file_name())).into_owned()
 }
 
+/// Returns the target of a hard link, where none of the layers has that.
+pub(crate) fn missing_target(node: &Node) -> Option<&LayerPath> {
+    match &node.item.as_ref()?.kind {
+        ItemKind::Link(target) => Some(target),
+        _ => None,
+    }
+}
+
 /// Returns where a reparse point leads, or what kind it is of where that is not a path.
 pub(crate) fn reparse_target(view: &View, node: &Node) -> Result<Option<String>, CliError> {
     let Some(buffer) = view.details(node)?.reparse else {
         return Ok(None);
     };
     Ok(Some(match ReparsePoint::decode(&buffer) {
-        Ok(point) => match point.target() {
-            Some(target) => wide::display(&target).into_owned(),
-            None => format!("[{}]", point.tag()),
-        },
+        Ok(point) => target(&point).unwrap_or_else(|| format!("[{}]", point.tag())),
         Err(_) => "[malformed]".to_owned(),
     }))
+}
+
+/// Returns where a symbolic link or junction leads; `None` for everything else.
+pub(crate) fn link_target(view: &View, node: &Node) -> wclayer::Result<Option<String>> {
+    let buffer = view.details(node)?.reparse;
+    let point = buffer.and_then(|buffer| ReparsePoint::decode(&buffer).ok());
+    Ok(point.as_ref().and_then(target))
+}
+
+fn target(point: &ReparsePoint) -> Option<String> {
+    let target = point.target()?;
+    Some(wide::display(&target).into_owned())
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::cli::GlobalOptions;
 use crate::errors::CliError;
+use crate::escape::escaped;
 
 const TITLE: Style = Style::new().bold();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -61,10 +62,14 @@ impl Output {
 
     /// Prints a step, when these are wanted.
     pub(crate) fn step(&self, text: fmt::Arguments<'_>) {
+        if self.verbose == 0 {
+            return;
+        }
+        let text = text.to_string();
+        let text = escaped(&text);
         let mut stderr = anstream::stderr().lock();
         let _ = match self.verbose {
-            0 => Ok(()),
-            1 => writeln!(stderr, "{text}"),
+            ..=1 => writeln!(stderr, "{text}"),
             _ => writeln!(
                 stderr,
                 "[{:9.3} s] {text}",
@@ -76,26 +81,36 @@ impl Output {
     /// Prints a warning.
     pub(crate) fn warn(&self, text: &str) {
         if !self.quiet {
+            let text = escaped(text);
             let _ = writeln!(anstream::stderr(), "{WARNING}Warning:{WARNING:#} {text}");
         }
     }
 
-    /// Prints the result of a command: JSON where asked for, else the summary, unless quiet.
+    /// Prints what a command has done: JSON where asked for, else the summary, unless quiet.
     pub(crate) fn result(
         &self,
         summary: &impl fmt::Display,
         json: &impl Serialize,
     ) -> Result<(), CliError> {
-        if self.json {
-            return finish(print_json(json));
+        match self.quiet && !self.json {
+            true => Ok(()),
+            false => self.answer(summary, json),
         }
-        if self.quiet {
-            return Ok(());
-        }
-        finish(write!(anstream::stdout(), "{summary}"))
     }
 
-    /// Prints what belongs to an error, below it.
+    /// Prints what a command was asked for, also when quiet: JSON or text.
+    pub(crate) fn answer(
+        &self,
+        text: &impl fmt::Display,
+        json: &impl Serialize,
+    ) -> Result<(), CliError> {
+        finish(match self.json {
+            true => print_json(json),
+            false => write!(anstream::stdout(), "{text}"),
+        })
+    }
+
+    /// Prints what belongs to an error, below it: lines whose names are escaped.
     pub(crate) fn below_error(&self, text: &str) {
         let _ = anstream::stderr().write_all(text.as_bytes());
     }
@@ -108,7 +123,7 @@ impl Output {
     }
 }
 
-/// A title and rows of a label and a value, aligned.
+/// A title and rows of a label and a value, aligned. What would command a terminal is escaped.
 #[derive(Debug)]
 pub(crate) struct Summary {
     title: String,
@@ -119,14 +134,15 @@ impl Summary {
     /// Starts a summary.
     pub(crate) fn new(title: String) -> Self {
         Self {
-            title,
+            title: escaped(&title).into_owned(),
             rows: Vec::new(),
         }
     }
 
     /// Adds a row.
     pub(crate) fn row(&mut self, label: &'static str, value: impl fmt::Display) {
-        self.rows.push((label, value.to_string()));
+        let value = value.to_string();
+        self.rows.push((label, escaped(&value).into_owned()));
     }
 }
 
@@ -162,68 +178,66 @@ pub(crate) fn set_color(choice: ColorChoice) {
     .write_global();
 }
 
-/// Prints an error with its causes and what can be done about it.
+/// Prints an error with its causes and what can be done about it. Names of a layer are in all of
+/// these: each is escaped, and is one line.
 pub(crate) fn print_error(message: &str, causes: &[String], hint: Option<&str>) {
-    let mut text = format!("{ERROR}Error:{ERROR:#} {message}\n");
+    let mut text = format!("{ERROR}Error:{ERROR:#} {}\n", escaped(message));
     match causes {
         [] => {}
-        [cause] => text += &format!("Caused by: {cause}\n"),
+        [cause] => text += &format!("Caused by: {}\n", escaped(cause)),
         causes => {
             text += "Caused by:\n";
             for (number, cause) in causes.iter().enumerate() {
-                text += &format!("{}: {cause}\n", number + 1);
+                text += &format!("{}: {}\n", number + 1, escaped(cause));
             }
         }
     }
     if let Some(hint) = hint {
-        text += &format!("{HINT}Hint:{HINT:#} {hint}\n");
+        text += &format!("{HINT}Hint:{HINT:#} {}\n", escaped(hint));
     }
     // Without stderr there is nobody to tell.
     let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
+/// An error as JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorJson<K> {
+    /// The kind of failure.
+    pub(crate) kind: K,
+    /// What failed.
+    pub(crate) message: String,
+    /// Why, the nearest cause first.
+    pub(crate) causes: Vec<String>,
+    /// What can be done about it.
+    pub(crate) hint: Option<String>,
+}
+
 /// Prints an error as JSON.
-pub(crate) fn print_error_json(
-    kind: &impl Serialize,
-    message: &str,
-    causes: &[String],
-    hint: Option<&str>,
-) {
+pub(crate) fn print_error_json(error: ErrorJson<impl Serialize>) {
     #[derive(Serialize)]
-    struct ErrorJson<'a, K> {
-        kind: &'a K,
-        message: &'a str,
-        causes: &'a [String],
-        hint: Option<&'a str>,
-    }
-    #[derive(Serialize)]
-    struct FailureJson<'a, K> {
-        error: ErrorJson<'a, K>,
+    struct FailureJson<K> {
+        error: ErrorJson<K>,
     }
     // The exit code tells that the command failed, whoever reads this.
-    let _ = print_json(&FailureJson {
-        error: ErrorJson {
-            kind,
-            message,
-            causes,
-            hint,
-        },
-    });
+    let _ = print_json(&FailureJson { error });
 }
 
 /// Prints as JSON what clap says about a wrong command line.
-pub(crate) fn print_usage_error_json(text: &str) {
+pub(crate) fn print_usage_error_json(text: &str, hint: Option<&str>) {
     let message = text.split("\n\n").next().unwrap_or(text);
     let message = message
         .strip_prefix("error: ")
         .unwrap_or(message)
         .trim_end();
-    print_error_json(
-        &"usage",
-        message,
-        &[],
-        Some("`wclayer --help` shows the usage."),
-    );
+    print_error_json(ErrorJson {
+        kind: "usage",
+        message: message.to_owned(),
+        causes: Vec::new(),
+        hint: Some(
+            hint.unwrap_or("`wclayer --help` shows the usage.")
+                .to_owned(),
+        ),
+    });
 }
 
 fn print_json(value: &impl Serialize) -> io::Result<()> {

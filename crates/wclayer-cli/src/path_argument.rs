@@ -1,9 +1,10 @@
 //! Paths inside a layer on the command line.
 //!
-//! `/` and `\` separate. A name that is no text can be given as the commands show it, with
-//! `\u{1b}` and `\u{d800}` ([`crate::escape`]), or, where the system's arguments are bytes, as the
-//! WTF-8 that `find --null` prints. Only what is escaped when it is shown is read back so: every
-//! other `\u{…}` is a separator and a name.
+//! `/` and `\` separate, also in front. `C:` is the volume of the container, which is `Files`. A
+//! name that is no text can be given as the commands show it, with `\u{1b}` and `\u{d800}`
+//! ([`crate::escape`]), or, where the system's arguments are bytes, as the WTF-8 that
+//! `find --null` prints. Only what is escaped when it is shown is read back so: every other `\u{…}`
+//! is a separator and a name.
 
 use std::ffi::OsStr;
 
@@ -14,9 +15,55 @@ use wclayer::{LayerPath, PathError, StreamName};
 
 use crate::escape::is_unsafe;
 
+/// The unnamed stream of a file by its full name, behind the file's.
+const UNNAMED_STREAM: &[u8] = b"::$DATA";
+
+/// A path, or the top of the layer, which is above all paths.
+#[derive(Debug, Clone)]
+pub(crate) struct Place(Option<LayerPath>);
+
+impl Place {
+    /// Returns the path; `None` for the top, which is where commands begin without an argument.
+    pub(crate) fn path(argument: &Option<Self>) -> Option<&LayerPath> {
+        argument.as_ref().and_then(|place| place.0.as_ref())
+    }
+
+    /// Returns the paths; none when one of these is the top: all of the layer.
+    pub(crate) fn paths(arguments: &[Self]) -> Vec<LayerPath> {
+        let paths: Option<Vec<_>> = arguments.iter().map(|place| place.0.clone()).collect();
+        paths.unwrap_or_default()
+    }
+}
+
 /// A file, and maybe one of its alternate streams.
 #[derive(Debug, Clone)]
 pub(crate) struct StreamPath(pub(crate) LayerPath, pub(crate) Option<StreamName>);
+
+/// Why an argument is no path inside a layer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PathArgumentError {
+    /// It breaks a rule of paths.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A stream where only files can be named.
+    #[error("{0}; `stat FILE` lists the streams of a file, `cat FILE:STREAM` prints one")]
+    Stream(PathError),
+    /// It names a volume that no layer has.
+    #[error("a layer has no drive `{0}:`, only `C:`, which is its `Files`")]
+    Drive(char),
+    /// The top, where an entry is needed.
+    #[error("the top of a layer is no entry; paths begin with `Files`, `Hives` or `UtilityVM`")]
+    Top,
+}
+
+/// Takes a path or the top.
+pub(crate) fn place() -> impl TypedValueParser<Value = Place> {
+    OsStringValueParser::new().try_map(|text| match parse(&text) {
+        Ok(path) => Ok(Place(Some(path))),
+        Err(PathArgumentError::Top) => Ok(Place(None)),
+        Err(error) => Err(error),
+    })
+}
 
 /// Takes a path.
 pub(crate) fn layer_path() -> impl TypedValueParser<Value = LayerPath> {
@@ -25,15 +72,43 @@ pub(crate) fn layer_path() -> impl TypedValueParser<Value = LayerPath> {
 
 /// Takes a path, and behind a colon the name of an alternate stream.
 pub(crate) fn stream_path() -> impl TypedValueParser<Value = StreamPath> {
-    OsStringValueParser::new().try_map(|text| {
-        let (path, stream) = split_stream(&unescaped(&bytes(&text)))?;
-        Ok::<_, PathError>(StreamPath(path, stream))
-    })
+    OsStringValueParser::new().try_map(|text| parse_stream(&text))
 }
 
 /// Parses a path.
-pub(crate) fn parse(text: &OsStr) -> Result<LayerPath, PathError> {
-    LayerPath::parse(&unescaped(&bytes(text)))
+pub(crate) fn parse(text: &OsStr) -> Result<LayerPath, PathArgumentError> {
+    let name = in_layer(unescaped(&bytes(text)))?;
+    LayerPath::parse(&name).map_err(|error| match error {
+        PathError::Empty if !text.is_empty() => PathArgumentError::Top,
+        PathError::Colon { .. } => PathArgumentError::Stream(error),
+        error => error.into(),
+    })
+}
+
+fn parse_stream(text: &OsStr) -> Result<StreamPath, PathArgumentError> {
+    let name = in_layer(unescaped(&bytes(text)))?;
+    let file = name.len().saturating_sub(UNNAMED_STREAM.len());
+    if name[file..].eq_ignore_ascii_case(UNNAMED_STREAM) {
+        return Ok(StreamPath(LayerPath::parse(&name[..file])?, None));
+    }
+    match split_stream(&name) {
+        Ok((path, stream)) => Ok(StreamPath(path, stream)),
+        Err(PathError::Empty) if !text.is_empty() => Err(PathArgumentError::Top),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a path that begins at a root, or on the container's drive, one that begins at the top of
+/// the layer.
+fn in_layer(name: Vec<u8>) -> Result<Vec<u8>, PathArgumentError> {
+    match name.as_slice() {
+        [b'/' | b'\\', rest @ ..] => Ok(rest.to_vec()),
+        [b'C' | b'c', b':', rest @ ..] => Ok([b"Files/", rest].concat()),
+        [drive, b':', ..] if drive.is_ascii_alphabetic() => {
+            Err(PathArgumentError::Drive(char::from(*drive)))
+        }
+        _ => Ok(name),
+    }
 }
 
 #[cfg(windows)]
@@ -117,7 +192,53 @@ mod tests {
         ] {
             assert_eq!(parse(OsStr::new(text)).expect(text).to_string(), path);
         }
-        assert_eq!(parse(OsStr::new(r"a\u{0}")), Err(PathError::Nul));
+        let nul = parse(OsStr::new(r"a\u{0}"));
+        assert_eq!(nul, Err(PathError::Nul.into()));
+    }
+
+    #[test]
+    fn paths_of_the_container_are_paths_of_the_layer() {
+        for (text, path) in [
+            ("/Files/x", "Files/x"),
+            (r"\Files\x", "Files/x"),
+            (r"C:\Users\x", "Files/Users/x"),
+            ("c:/Users", "Files/Users"),
+            (r"C:\", "Files"),
+            ("C:", "Files"),
+            (r"\u{d800}x", "\\u{d800}x"),
+        ] {
+            assert_eq!(parse(OsStr::new(text)).expect(text).to_string(), path);
+        }
+        for text in ["/", r"\", ".", "./", "/."] {
+            let top = parse(OsStr::new(text));
+            assert_eq!(top, Err(PathArgumentError::Top), "{text}");
+        }
+        for (text, error) in [
+            ("", PathError::Empty.into()),
+            ("D:/x", PathArgumentError::Drive('D')),
+            (r"\\server\share", PathError::Absolute.into()),
+            ("/../x", PathError::ParentComponent.into()),
+            (r"C:\..\x", PathError::ParentComponent.into()),
+        ] {
+            assert_eq!(parse(OsStr::new(text)), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn streams_are_named_as_windows_names_them() {
+        let of = |text: &str| {
+            let StreamPath(path, stream) = parse_stream(OsStr::new(text)).expect(text);
+            (path.to_string(), stream.map(|stream| stream.to_string()))
+        };
+        let file = || "Files/x".to_owned();
+        assert_eq!(of("Files/x::$data"), (file(), None));
+        assert_eq!(of(r"C:\x::$DATA"), (file(), None));
+        assert_eq!(of("Files/x:s:$DATA"), (file(), Some("s".to_owned())));
+        assert_eq!(of("/Files/x:s"), (file(), Some("s".to_owned())));
+        assert!(parse_stream(OsStr::new("::$DATA")).is_err());
+        assert!(parse_stream(OsStr::new("Files/x:")).is_err());
+        let stream = parse(OsStr::new("Files/x:s")).map_err(|error| error.to_string());
+        assert!(stream.is_err_and(|text| text.ends_with("`cat FILE:STREAM` prints one")));
     }
 
     #[cfg(unix)]

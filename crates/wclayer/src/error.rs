@@ -116,6 +116,12 @@ pub enum Error {
         /// The file or folder.
         place: PathBuf,
     },
+    /// Something is neither a file nor a folder: a pipe, a device.
+    #[error("`{}` is neither a file nor a folder", place.display())]
+    NotKept {
+        /// What is there.
+        place: PathBuf,
+    },
     /// The content is not what its digest says.
     #[error("the {what} is {actual}, but {expected} was expected")]
     DigestMismatch {
@@ -196,9 +202,11 @@ impl Error {
             Self::Portable(error) => error.kind(),
             Self::Hcs(error) => error.kind(),
             Self::Transport(error) => error.kind(),
-            Self::Path { .. } | Self::OnlyBase | Self::NoCurrentFile | Self::AfterError => {
-                ErrorKind::InvalidInput
-            }
+            Self::Path { .. }
+            | Self::NotKept { .. }
+            | Self::OnlyBase
+            | Self::NoCurrentFile
+            | Self::AfterError => ErrorKind::InvalidInput,
             Self::NoStream { .. } | Self::NotInLayer { .. } | Self::NoLayer { .. } => {
                 ErrorKind::NotFound
             }
@@ -232,6 +240,9 @@ impl Error {
                  (--lose-registry)."
                     .to_owned(),
             ),
+            Self::NotKept { .. } => {
+                Some("A layer is read more than once: write it to a file first.".to_owned())
+            }
             Self::Rule(error) => Some(error.rule.hint()),
             Self::Index(error) => error.hint(),
             Self::Portable(error) => error.hint(),

@@ -13,6 +13,7 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::path::Path;
 
 use ntmeta::hive;
 
@@ -71,10 +72,24 @@ pub struct LostHive {
 ///
 /// # Errors
 ///
-/// [`Error::OnlyBase`] when the base is to be kept and there is nothing on top of it;
-/// [`Error::SeveralHives`]; [`Error::LinkTarget`] for a hard link to nothing; what reading the view
-/// or writing the layer says; [`Error::Cancelled`].
+/// [`Error::Layer`] with the nearest layer: [`Error::OnlyBase`] when the base is to be kept and there
+/// is nothing on top of it; [`Error::SeveralHives`]; [`Error::LinkTarget`] for a hard link to nothing;
+/// what reading the view or writing the layer says. [`Error::Cancelled`].
 pub fn squash<W: LayerWriter>(
+    view: View,
+    options: SquashOptions,
+    writer: W,
+    progress: &dyn Progress,
+) -> Result<Squashed<W::Output>> {
+    let layer = view.places().next().map(Path::to_owned);
+    squash_view(view, options, writer, progress).map_err(|error| match (error, layer) {
+        (Error::Cancelled, _) => Error::Cancelled,
+        (error, Some(layer)) => error.of_layer("squash", &layer),
+        (error, None) => error,
+    })
+}
+
+fn squash_view<W: LayerWriter>(
     view: View,
     options: SquashOptions,
     writer: W,

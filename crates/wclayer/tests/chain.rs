@@ -261,6 +261,18 @@ fn open(layers: &[PathBuf]) -> View {
     chain::open(top, &options, &()).expect("a view")
 }
 
+/// Checks that what is found is spelled as it is listed, whatever the spelling asked for.
+fn check_spelling(view: &View) {
+    for node in view.walk(None) {
+        let node = node.expect("readable");
+        let listed = node.path.to_string();
+        for asked in [listed.to_uppercase(), listed.to_lowercase()] {
+            let found = view.find(&asked.parse().expect(&asked)).expect("readable");
+            assert_eq!(found.expect(&asked).path.to_string(), listed);
+        }
+    }
+}
+
 /// Squashes a view into a tar.
 fn squashed(view: View, folder: &Path, keep_base: bool) -> PathBuf {
     let path = folder.join(if keep_base {
@@ -410,6 +422,14 @@ proptest! {
     fn the_view_equals_the_model(layers in layers()) {
         let (view, model) = of_both(&layers);
         prop_assert_eq!(view, model);
+    }
+
+    #[test]
+    fn a_path_is_spelled_as_it_is_listed(layers in layers()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = write_all(folder.path(), &layers);
+        check_spelling(&open(&files));
+        check_spelling(&open(&files).only_nearest(1));
     }
 
     #[test]

@@ -172,7 +172,7 @@ fn what_a_folder_removes_is_gone_and_told() {
         tar.file("Files/d/gone", &plain(), b"1")?;
         tar.file("Files/d/stays", &plain(), b"2")
     });
-    let upper = tar(|tar| tar.whiteout("Files/d/gone"));
+    let upper = tar(|tar| tar.whiteout("Files/d/Gone"));
     make(&layers, "base", base.get_ref(), None);
     make(&layers, "upper", upper.get_ref(), Some("base"));
     for lower in KINDS {
@@ -185,6 +185,9 @@ fn what_a_folder_removes_is_gone_and_told() {
         ..OpenOptions::default()
     };
     let alone = layers_of::open(layers.path("upper-folder"), &options, &()).expect("a layer");
+    let removal = alone.find(&path("FILES/D/GONE")).expect("readable");
+    let spelled = removal.map(|node| node.path.to_string());
+    assert_eq!(spelled.as_deref(), Some("Files/d/Gone"));
     let nodes: Vec<_> = alone
         .walk(None)
         .map(|node| node.expect("readable"))
@@ -205,7 +208,7 @@ fn what_a_folder_removes_is_gone_and_told() {
         [
             line("Files", true, false),
             line("Files/d", false, false),
-            line("Files/d/gone", false, true)
+            line("Files/d/Gone", false, true)
         ]
     );
 }

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use wclayer::Error;
-use wclayer::chain::{self, Access, Passed};
+use wclayer::chain::{self, Access, Node, Passed, View};
 
 use super::view_options::{Opened, ViewOptions, tars_size};
 use crate::errors::CliError;
+use crate::node_view;
 use crate::output::Output;
 use crate::path_argument::{StreamPath, stream_path};
 use crate::progress::Bar;
@@ -33,6 +34,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// The file, and behind a colon the name of an alternate data stream
+    ///
+    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
     #[arg(value_name = "PATH[:STREAM]", value_parser = stream_path())]
     path: StreamPath,
     /// Follow symbolic links and junctions
@@ -52,8 +55,39 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         }
     };
     let node = opened.find(path, arguments.follow)?;
-    let content = opened.view.content(&node, stream.as_ref())?;
-    copy(content, &opened.cancelled)
+    if let Some(target) = node_view::missing_target(&node) {
+        return Err(no_content(
+            &node,
+            format!("a hard link to `{target}`, which is in none of the layers"),
+            "Name the parent layers with -l, nearest first.",
+        ));
+    }
+    match opened.view.content(&node, stream.as_ref()) {
+        Err(Error::NoStream { stream: None, .. }) => Err(without_data(&opened.view, &node)?),
+        content => copy(content?, &opened.cancelled),
+    }
+}
+
+/// Says what it is that has no data.
+fn without_data(view: &View, node: &Node) -> Result<CliError, CliError> {
+    if let Some(target) = node_view::link_target(view, node)? {
+        let what = format!("a link to `{target}`");
+        return Ok(no_content(node, what, "--follow prints what it leads to."));
+    }
+    if node.is_plain_directory() {
+        let what = "a directory".to_owned();
+        return Ok(no_content(node, what, "`wclayer ls` lists it."));
+    }
+    let (path, stream) = (node.path.to_string(), None);
+    Ok(Error::NoStream { path, stream }.into())
+}
+
+fn no_content(node: &Node, what: String, hint: &'static str) -> CliError {
+    CliError::NoContent {
+        path: node.path.to_string(),
+        what,
+        hint,
+    }
 }
 
 /// Copies the content out of the compressed tars on top, if it can be found that way; else opens
@@ -70,7 +104,7 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
             copy(content, &cancelled).map(|()| None)
         }
         Passed::Below(layers) if layers > 0 => {
-            let opened = Opened::open_chain(&arguments.view.layer, &chain[layers..], output);
+            let opened = Opened::open_chain(&arguments.view.layer, &chain, layers, output);
             opened.map(Some)
         }
         _ => arguments.view.open(Access::Listing, output).map(Some),

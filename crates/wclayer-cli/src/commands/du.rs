@@ -17,7 +17,7 @@ use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::output::Output;
-use crate::path_argument::layer_path;
+use crate::path_argument::{Place, place};
 use crate::units;
 
 const EXAMPLES: &str = "\
@@ -39,8 +39,10 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// Directory or file [default: everything]
-    #[arg(value_name = "PATH", value_parser = layer_path())]
-    path: Option<LayerPath>,
+    ///
+    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    #[arg(value_name = "PATH", value_parser = place())]
+    path: Option<Place>,
     /// How deep the directories lie that are shown
     #[arg(long, value_name = "N", default_value_t = 1)]
     depth: usize,
@@ -121,7 +123,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
             .directories
             .sort_by_key(|at| std::cmp::Reverse(at.size));
     }
-    output.result(&usage, &usage)
+    output.answer(&usage, &usage)
 }
 
 /// Files that were counted already: those with several names are not known beforehand, so that a
@@ -139,11 +141,11 @@ impl Counted {
 }
 
 fn walk(arguments: &Arguments, opened: &Opened) -> Result<Usage, CliError> {
-    let start = match &arguments.path {
+    let start = match Place::path(&arguments.path) {
         Some(path) => Some(opened.find(path, false)?),
         None => None,
     };
-    let above = (arguments.path.as_ref()).map_or(0, |path| path.components().count());
+    let above = (Place::path(&arguments.path)).map_or(0, |path| path.components().count());
     let mut usage = Usage {
         path: start.as_ref().map(|node| node.path.to_string()),
         size: 0,
@@ -213,7 +215,7 @@ fn by_layer(
         for node in alone.view.walk(None) {
             opened.check_cancelled()?;
             let node = node?;
-            if (arguments.path.as_ref())
+            if (Place::path(&arguments.path))
                 .is_some_and(|path| node.path != *path && !node.path.is_below(path))
             {
                 continue;

@@ -158,6 +158,9 @@ impl Target {
             }
             return Ok(Self::Stdout(unbuffered_stdout().map_err(CliError::Stdout)?));
         };
+        if path == Path::new("-") {
+            return Err(CliError::OutputIsDash);
+        }
         let path = follow_link(path);
         if is_special(&path) {
             let file = File::options()

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
-use wclayer::LayerPath;
 use wclayer::chain::Access;
 use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, Reason};
 use wclayer::hub;
@@ -16,7 +15,7 @@ use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::layer_view;
 use crate::output::{Output, Summary};
-use crate::path_argument::layer_path;
+use crate::path_argument::{Place, place};
 use crate::progress::Bar;
 use crate::units;
 
@@ -41,8 +40,10 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// What to extract, with all below it [default: everything]
-    #[arg(value_name = "PATH", value_parser = layer_path())]
-    paths: Vec<LayerPath>,
+    ///
+    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    #[arg(value_name = "PATH", value_parser = place())]
+    paths: Vec<Place>,
     /// Folder to extract to; made where it is missing
     #[arg(short = 'C', long, value_name = "DIR")]
     directory: PathBuf,
@@ -71,7 +72,8 @@ struct ExtractJson<'a> {
 /// Extracts a layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let opened = arguments.view.open(Access::Content, output)?;
-    for path in &arguments.paths {
+    let paths = Place::paths(&arguments.paths);
+    for path in &paths {
         opened.find(path, false)?;
     }
     let started = Instant::now();
@@ -80,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     };
     let writer = ExtractWriter::new(&arguments.directory, options)?;
     let progress = Bar::start(output, None, Arc::clone(&opened.cancelled));
-    let mut reader = opened.view.reader(&arguments.paths);
+    let mut reader = opened.view.reader(&paths);
     let extracted = hub::copy(&mut reader, writer, &progress)?;
     drop(progress);
     let taken = started.elapsed();

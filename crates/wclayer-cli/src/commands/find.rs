@@ -5,7 +5,6 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use wclayer::LayerPath;
 use wclayer::chain::{Access, Node};
 
 use super::find_tests::{TestOptions, Tests};
@@ -14,7 +13,7 @@ use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::node_view::NodeJson;
 use crate::output::Output;
-use crate::path_argument::layer_path;
+use crate::path_argument::{Place, place};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,8 +30,10 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// Where to look: the entry itself and all below it [default: everywhere]
-    #[arg(value_name = "PATH", value_parser = layer_path())]
-    path: Option<LayerPath>,
+    ///
+    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    #[arg(value_name = "PATH", value_parser = place())]
+    path: Option<Place>,
     #[command(flatten)]
     tests: TestOptions,
     /// End each path with a NUL instead of a line end, and do not escape it
@@ -46,7 +47,7 @@ pub(crate) struct Arguments {
 /// Prints what passes the tests.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let opened = arguments.view.open(Access::Listing, output)?;
-    let start = match &arguments.path {
+    let start = match Place::path(&arguments.path) {
         Some(path) => Some(opened.find(path, false)?),
         None => None,
     };

@@ -87,12 +87,8 @@ impl<'a> Tests<'a> {
             Some(text) => Some(match parse_time(text) {
                 Some(time) => time,
                 None => {
-                    let path = path_argument::parse(text.as_ref()).map_err(|source| {
-                        wclayer::Error::Path {
-                            path: text.clone(),
-                            source,
-                        }
-                    })?;
+                    let path = path_argument::parse(text.as_ref())
+                        .map_err(|source| CliError::PathArgument(text.clone(), source))?;
                     let node = opened.find(&path, false)?;
                     node.basic_info()
                         .map(|info| info.last_write_time)

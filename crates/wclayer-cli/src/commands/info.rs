@@ -69,7 +69,7 @@ fn show_portable_layer(arguments: &Arguments, output: &Output) -> Result<(), Cli
     ));
     let mut summary = Summary::new(format!("Layer `{}`", arguments.path.display()));
     layer_view::rows(&mut summary, &layer);
-    output.result(&summary, &LayerJson::new(&layer))?;
+    output.answer(&summary, &LayerJson::new(&layer))?;
     descriptor
         .warnings
         .iter()
@@ -120,5 +120,5 @@ fn show_windows_layer(
         None => summary.row("parents", "not known: it has no layerchain.json"),
         Some(parents) => layer_view::parent_rows(&mut summary, parents),
     }
-    output.result(&summary, &json)
+    output.answer(&summary, &json)
 }

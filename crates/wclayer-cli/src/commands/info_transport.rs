@@ -45,7 +45,7 @@ pub(crate) fn run(path: &Path, output: &Output) -> Result<(), CliError> {
         content_size: found.content_size,
         entries: found.entries,
     };
-    output.result(&summary, &json)
+    output.answer(&summary, &json)
 }
 
 /// Counts what a transport folder holds.

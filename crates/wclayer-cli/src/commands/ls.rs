@@ -3,15 +3,15 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use wclayer::LayerPath;
-use wclayer::chain::{Access, Node};
+use wclayer::ErrorKind;
+use wclayer::chain::{Access, Node, NodeKind};
 
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::node_view::{self, EntriesJson};
 use crate::output::{self, Output};
-use crate::path_argument::layer_path;
+use crate::path_argument::{Place, place};
 use crate::units;
 
 const EXAMPLES: &str = "\
@@ -19,19 +19,33 @@ Examples:
   wclayer ls layers/app Files/Windows --long
   wclayer ls app.tar.gz --this-layer -R";
 
+const PARENTS: &str =
+    "Layer below it: a folder or a tar; repeat it for each, nearest parent first (not `--long`)";
+const PARENTS_AT_LENGTH: &str = "\
+Layer below it: a folder or a tar; repeat it for each, nearest parent first
+
+Not needed for a layer that knows its parents. The long listing is `--long`.";
+
+/// For those who know `-l` of other programs.
+pub(crate) const NOT_LONG: &str = "`-l` names a parent layer; the long listing is `--long`.";
+
 /// List a directory of a layer, as a container on top of it would see it
 ///
 /// With --long: what an entry is and its attributes (d directory, l reparse point, h hard link,
 /// w removal; r read-only, h hidden, s system, a archive, c compressed), the layer that it comes
-/// from (0 is the nearest), its size, when it was last written, its name.
+/// from (0 is the nearest), its size (`?` of a hard link whose target is in none of the layers), when
+/// it was last written, its name.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
+#[command(mut_arg("layers", |layers| layers.help(PARENTS).long_help(PARENTS_AT_LENGTH)))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// The directory, or a file [default: the top of the layer]
-    #[arg(value_name = "PATH", value_parser = layer_path())]
-    path: Option<LayerPath>,
+    ///
+    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    #[arg(value_name = "PATH", value_parser = place())]
+    path: Option<Place>,
     /// Show attributes, layer, size and time of each
     #[arg(long)]
     long: bool,
@@ -48,8 +62,8 @@ pub(crate) struct Arguments {
 
 /// Prints the listing.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let start = match &arguments.path {
+    let opened = open(arguments, output)?;
+    let start = match Place::path(&arguments.path) {
         Some(path) => Some(opened.find(path, arguments.follow)?),
         None => None,
     };
@@ -73,6 +87,17 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     listing.sink.flush().map_err(CliError::Stdout)
 }
 
+fn open(arguments: &Arguments, output: &Output) -> Result<Opened, CliError> {
+    let opened = arguments.view.open(Access::Listing, output);
+    opened.map_err(|error| {
+        // `ls -lR LAYER` and `ls -l LAYER PATH` name layers that are none.
+        match error.kind() == ErrorKind::NotFound && !arguments.view.layers.is_empty() {
+            true => CliError::Hinted(Box::new(error), NOT_LONG),
+            false => error,
+        }
+    })
+}
+
 fn print_json(
     arguments: &Arguments,
     opened: &Opened,
@@ -80,6 +105,16 @@ fn print_json(
     sink: impl Write,
 ) -> Result<(), CliError> {
     let mut entries = EntriesJson::start(sink)?;
+    let walked = add_entries(arguments, opened, start, &mut entries);
+    entries.end(walked)
+}
+
+fn add_entries(
+    arguments: &Arguments,
+    opened: &Opened,
+    start: Option<&Node>,
+    entries: &mut EntriesJson<impl Write>,
+) -> Result<(), CliError> {
     match start {
         Some(node) if !node.is_plain_directory() => entries.add(node)?,
         start if arguments.recursive => {
@@ -94,7 +129,7 @@ fn print_json(
             }
         }
     }
-    entries.finish()
+    Ok(())
 }
 
 /// A listing for people, on its way to standard output.
@@ -134,9 +169,11 @@ impl<W: Write> Listing<'_, W> {
 
     /// Prints entries of one directory, columns aligned.
     fn print(&mut self, nodes: &[Node]) -> Result<(), CliError> {
-        let size = |node: &Node| match node.is_plain_directory() {
-            true => "-".to_owned(),
-            false => units::size(node.size()).to_string(),
+        let size = |node: &Node| match node.kind {
+            NodeKind::Removal => "-".to_owned(),
+            _ if node.is_plain_directory() => "-".to_owned(),
+            _ if node_view::missing_target(node).is_some() => "?".to_owned(),
+            _ => units::size(node.size()).to_string(),
         };
         let sizes: Vec<String> = nodes.iter().map(size).collect();
         let width = sizes.iter().map(String::len).max().unwrap_or(0);

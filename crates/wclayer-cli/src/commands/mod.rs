@@ -21,6 +21,7 @@ mod info_transport;
 pub(crate) mod ls;
 pub(crate) mod makebaselayer;
 pub(crate) mod man;
+mod missing;
 pub(crate) mod mount;
 pub(crate) mod remove;
 pub(crate) mod squash;

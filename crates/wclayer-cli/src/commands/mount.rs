@@ -74,5 +74,5 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     };
     // This one line, as the reference prints it.
     let place = target.as_deref().unwrap_or(&volume);
-    output.result(&format_args!("{place}\n"), &json)
+    output.answer(&format_args!("{place}\n"), &json)
 }

@@ -1,12 +1,12 @@
 //! `squash`: a chain as one layer tar.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
 use wclayer::Progress;
-use wclayer::chain::Access;
+use wclayer::chain::{Access, View};
 use wclayer::squash::{SquashOptions, squash};
 use wclayer::tar::BlobWriter;
 
@@ -57,6 +57,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         false => Access::Content,
     };
     let opened = arguments.view.open(access, output)?;
+    if let Some(file) = &arguments.output {
+        check_output(file, &opened.view)?;
+    }
     let compression = arguments.compress.compression();
     output.step(format_args!(
         "writing {}, compression {}",
@@ -87,4 +90,24 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
     let blob = &squashed.output;
     show("Squashed", path, file, blob, started.elapsed(), output)
+}
+
+/// Refuses to write over what is read: a tar of the chain, or a file in one of its folders.
+fn check_output(output: &Path, view: &View) -> Result<(), CliError> {
+    // What is not there yet is none of these.
+    let Ok(file) = output.canonicalize() else {
+        return Ok(());
+    };
+    let is_file_of = |place: &&Path| {
+        place
+            .canonicalize()
+            .is_ok_and(|place| file.starts_with(place))
+    };
+    match view.places().find(is_file_of) {
+        None => Ok(()),
+        Some(layer) => Err(CliError::OutputIsLayer {
+            output: output.to_owned(),
+            layer: layer.to_owned(),
+        }),
+    }
 }

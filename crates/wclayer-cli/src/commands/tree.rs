@@ -3,7 +3,6 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use wclayer::LayerPath;
 use wclayer::chain::{Access, Node};
 
 use super::view_options::{Opened, ViewOptions};
@@ -11,7 +10,7 @@ use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::node_view::{self, EntriesJson};
 use crate::output::{self, Output};
-use crate::path_argument::layer_path;
+use crate::path_argument::{Place, place};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,8 +24,10 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// The directory to begin with [default: the top of the layer]
-    #[arg(value_name = "PATH", value_parser = layer_path())]
-    path: Option<LayerPath>,
+    ///
+    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    #[arg(value_name = "PATH", value_parser = place())]
+    path: Option<Place>,
     /// How many levels to show [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     depth: Option<u32>,
@@ -46,15 +47,15 @@ trait Sink {
 /// Prints the tree.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let opened = arguments.view.open(Access::Listing, output)?;
-    let start = match &arguments.path {
+    let start = match Place::path(&arguments.path) {
         Some(path) => Some(opened.find(path, arguments.follow)?),
         None => None,
     };
     if arguments.json {
         let sink = BufWriter::new(io::stdout().lock());
         let mut entries = EntriesJson::start(sink)?;
-        draw(arguments, &opened, start.as_ref(), &mut entries)?;
-        return entries.finish();
+        let drawn = draw(arguments, &opened, start.as_ref(), &mut entries);
+        return entries.end(drawn);
     }
     let (sink, has_color) = output::text_sink();
     let mut text = Text { sink, has_color };

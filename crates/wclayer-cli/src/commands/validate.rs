@@ -267,7 +267,7 @@ fn explain(id: &str, output: &Output) -> Result<(), CliError> {
         let _ = write_rule(&mut text, *rule, None);
     }
     let rules = rules.into_iter().map(RuleJson::new).collect();
-    output.result(&text, &RulesJson { rules })
+    output.answer(&text, &RulesJson { rules })
 }
 
 /// The result as JSON.

@@ -12,6 +12,7 @@ use clap::Args;
 use wclayer::chain::{self, Access, Node, OpenOptions, Resolved, View};
 use wclayer::{Error, LayerPath, ParentChain, Progress};
 
+use super::missing::Missing;
 use crate::errors::CliError;
 use crate::output::Output;
 use crate::progress::Bar;
@@ -42,6 +43,7 @@ impl ViewOptions {
 
     /// Returns where the layers are that are seen, nearest first.
     pub(crate) fn seen_chain(&self) -> Result<Vec<PathBuf>, CliError> {
+        check_places(std::iter::once(&self.layer).chain(&self.layers))?;
         let mut chain = chain::whole_chain(&self.layer, &self.options(Access::Listing))?;
         if self.this_layer {
             chain.truncate(1);
@@ -65,6 +67,8 @@ pub(crate) struct Opened {
     /// Set once the command is to stop.
     pub(crate) cancelled: Arc<AtomicBool>,
     layer: PathBuf,
+    /// How many layers of the chain are above those of the view.
+    above: usize,
 }
 
 impl Opened {
@@ -76,20 +80,24 @@ impl Opened {
     ) -> Result<Self, CliError> {
         let mut places = vec![layer];
         places.extend(options.parents.iter_nearest_first());
+        check_places(&places)?;
         Self::with_bar(layer, &places, output, |progress| {
             chain::open(layer, options, progress)
         })
     }
 
-    /// Opens just these layers, the lower ones of the chain of `layer`.
+    /// Opens the chain of `layer` without the nearest `above` layers.
     pub(crate) fn open_chain(
         layer: &Path,
         chain: &[PathBuf],
+        above: usize,
         output: &Output,
     ) -> Result<Self, CliError> {
-        Self::with_bar(layer, chain, output, |progress| {
+        let chain = &chain[above..];
+        let opened = Self::with_bar(layer, chain, output, |progress| {
             chain::open_chain(chain, Access::Listing, progress)
-        })
+        })?;
+        Ok(Self { above, ..opened })
     }
 
     fn with_bar(
@@ -116,6 +124,7 @@ impl Opened {
             view,
             cancelled,
             layer: layer.to_owned(),
+            above: 0,
         })
     }
 
@@ -129,17 +138,30 @@ impl Opened {
 
     /// Finds what is at a path; with `follow` over symbolic links and junctions.
     pub(crate) fn find(&self, path: &LayerPath, follow: bool) -> Result<Node, CliError> {
-        let missing = |path: &LayerPath| CliError::NoEntry {
-            path: path.to_string(),
-            layer: self.layer.clone(),
-            followed: follow,
+        let missing = |at: &LayerPath| {
+            let led = follow && at != path;
+            let missing = Missing {
+                view: &self.view,
+                above: self.above,
+                path: at,
+                follows: follow,
+            };
+            let why = missing.why();
+            CliError::NoEntry {
+                path: at.to_string(),
+                layer: self.layer.clone(),
+                why: match led {
+                    true => format!("A symbolic link or junction led there. {why}"),
+                    false => why,
+                },
+            }
         };
         if !follow {
             return self.view.find(path)?.ok_or_else(|| missing(path));
         }
         match self.view.resolve(path)? {
             Resolved::Found(node) => Ok(*node),
-            Resolved::Missing(path) => Err(missing(&path)),
+            Resolved::Missing(at) => Err(missing(&at)),
             Resolved::Outside { link, target } => Err(CliError::LinkOutside {
                 link: link.to_string(),
                 target,
@@ -148,6 +170,16 @@ impl Opened {
                 path: path.to_string(),
             }),
         }
+    }
+}
+
+/// Refuses standard input as it is named elsewhere, unless there is a file of that name.
+fn check_places(places: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<(), CliError> {
+    let is_stdin = |place: &Path| place == Path::new("-") && !place.exists();
+    let mut places = places.into_iter();
+    match places.any(|place| is_stdin(place.as_ref())) {
+        true => Err(CliError::InputIsDash),
+        false => Ok(()),
     }
 }
 

@@ -1,8 +1,9 @@
 //! `ls`, `tree`, `stat` and `cat` on the sample: the same text whatever form the layers have.
 
-use crate::support::{Workplace, sample};
+use crate::support::{Workplace, members, sample};
 
 const NOTES: &str = "Files/Program Files/Sample/notes-2.txt";
+const NOTES_STREAM: &str = "Files/Program Files/Sample/notes-2.txt:x";
 const LINKED: &str = "Files/Program Files/App/runtime.dll";
 
 /// The sample's two layers, in all forms that can be looked into: the arguments that name each.
@@ -175,12 +176,128 @@ fn what_is_not_there_is_said_and_links_out_are_not_followed() {
     work.run(&["ls", &base, "Files/none"])
         .fails("there is no `Files/none`");
     work.run(&["cat", &base, "Files/Windows"])
-        .fails("`Files/Windows` has no data");
+        .fails("`Files/Windows` is a directory");
+    let link = ["cat", &base, "Files/Users/All Users"];
+    work.run(&link)
+        .fails(r"`Files/Users/All Users` is a link to `C:\ProgramData`")
+        .fails("--follow");
     work.run(&["ls", &base, "../x"]).was_wrong_usage();
+    for (path, why) in [
+        (r"D:\x", "a layer has no drive `D:`, only `C:`"),
+        (NOTES_STREAM, "`cat FILE:STREAM` prints one"),
+        (".", "the top of a layer is no entry"),
+    ] {
+        let run = work.run(&["stat", &base, path]).was_wrong_usage();
+        assert!(run.stderr.contains(why), "{path}: {}", run.stderr);
+    }
     work.write("text", b"no layer");
     work.run(&["ls", "text"]).fails("cannot read layer");
     work.create_folder("empty");
     work.run(&["ls", "empty"]).fails("is no layer");
+}
+
+#[test]
+fn a_hard_link_into_a_parent_that_is_not_given_is_told() {
+    let work = Workplace::new();
+    let app = sample("app.tar.gz");
+    let target = "Files/Windows/System32/sample.dll";
+    work.run(&["cat", &app, LINKED])
+        .fails(&format!(
+            "is a hard link to `{target}`, which is in none of the layers"
+        ))
+        .fails("Name the parent layers with -l");
+    let listing = work.run(&["ls", "--long", &app, "Files/Program Files/App"]);
+    let listing = listing.succeeds();
+    let line = listing
+        .text()
+        .lines()
+        .find(|line| line.contains("runtime.dll"));
+    let line = line.expect("the link");
+    assert!(
+        line.contains("  ?  ") && line.ends_with("runtime.dll (target missing)"),
+        "{line}"
+    );
+    let stat = work.run(&["stat", &app, LINKED]).succeeds();
+    let row = format!("  hard link to  {target} (in none of the layers: ");
+    assert!(stat.text().contains(&row), "{}", stat.text());
+    let json = work
+        .run(&["stat", "--json", &app, LINKED])
+        .succeeds()
+        .json();
+    assert_eq!(json["targetMissing"], true);
+}
+
+#[test]
+fn why_nothing_is_at_a_path_is_said() {
+    let work = Workplace::new();
+    work.import_base("base");
+    work.import_app("base", "app");
+    for (path, why) in [
+        (
+            "Files/ProgramData/Cache",
+            "`Files/ProgramData/Cache` is removed by layer 0 (`",
+        ),
+        (
+            "Files/ProgramData/Cache/x",
+            "`Files/ProgramData/Cache` is removed by layer 0 (`",
+        ),
+        (
+            "Files/ProgramData/State/first.json",
+            "`Files/ProgramData/State` is emptied by layer 0 (`",
+        ),
+        (
+            "Files/Users/All Users/State",
+            "`Files/Users/All Users` is a link to `C:\\ProgramData`; `ls`",
+        ),
+        (
+            "files/windows/nothing/x",
+            "Hint: `Files/Windows` is there, and has no such name.",
+        ),
+        (
+            "Files/Windows/System32/sample.dll/x",
+            "`Files/Windows/System32/sample.dll` is a file.",
+        ),
+        (
+            "Windows/System32",
+            "Paths begin with `Files`, `Hives` or `UtilityVM`. There is `Files/Windows/System32`.",
+        ),
+        (
+            "Nothing",
+            "Hint: Paths begin with `Files`, `Hives` or `UtilityVM`.\n",
+        ),
+        ("utilityvm/x", "Hint: The layer has no `UtilityVM`."),
+    ] {
+        let message = format!("there is no `{path}`");
+        work.run(&["cat", "app", path]).fails(&message).fails(why);
+        let run = work.run(&["stat", "app", path]).fails(&message).fails(why);
+        assert_eq!(run.text(), "");
+    }
+    let run = work.run(&["ls", "app", "Files/Users/All Users/none", "--follow"]);
+    run.fails("there is no `Files/ProgramData/none`")
+        .fails("Hint: A symbolic link or junction led there. `Files/ProgramData` is there");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_can_be_read_once_only_is_refused() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    let fifo = std::process::Command::new("mkfifo")
+        .arg(work.path("pipe"))
+        .status();
+    assert!(fifo.expect("mkfifo").success());
+    for arguments in [
+        &["ls", "-"][..],
+        &["cat", "-", "Files/x"],
+        &["ls", &base, "-l", "-"],
+        &["diff", "-", &base],
+        &["ls", "pipe"],
+        &["cat", "pipe", "Files/x"],
+        &["ls", &base, "-l", "pipe"],
+    ] {
+        work.run(arguments)
+            .fails("read more than once: write it to a file first.");
+    }
 }
 
 #[cfg(unix)]
@@ -193,4 +310,51 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     drop(reader);
     let status = listing.stdout(writer).status().expect("wclayer");
     assert!(status.success(), "{status}");
+}
+
+#[test]
+fn a_failure_on_the_way_is_said_in_the_object_that_was_begun() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    work.run(&["import", "--format", "transport", "-i", &base, "base"])
+        .succeeds();
+    // Too short for the attributes, so that the listing of its directory fails.
+    work.write("base/Files/Windows/System32/sample.dll", b"short");
+    for command in ["ls -R --json base", "tree --json base"] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let run = work.run(&arguments).fails("sample.dll");
+        let json = run.json();
+        assert_eq!(members(&json), ["entries", "error"], "{command}");
+        let first = &json["entries"][0];
+        assert_eq!(first["path"], "Files", "{command}");
+        assert_eq!(
+            members(&json["error"]),
+            ["causes", "hint", "kind", "message"]
+        );
+        assert_eq!(json["error"]["kind"], "invalid_layer", "{command}");
+    }
+    // Before anything is found there is nothing but the error.
+    let json = work.run(&["ls", "--json", "base", "Files/none"]).fails("");
+    assert_eq!(members(&json.json()), ["error"]);
+}
+
+#[test]
+fn paths_are_taken_as_the_container_has_them() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    let run = |arguments: &[&str]| work.run(arguments).succeeds().text().to_owned();
+    let top = run(&["ls", &base]);
+    for path in ["/", ".", r"\"] {
+        assert_eq!(run(&["ls", &base, path]), top);
+    }
+    assert_eq!(run(&["tree", &base, "/"]), run(&["tree", &base]));
+    assert_eq!(run(&["find", &base, "/"]), run(&["find", &base]));
+    assert_eq!(run(&["du", &base, "/"]), run(&["du", &base]));
+    let users = run(&["ls", &base, "Files/Users"]);
+    for path in [r"C:\Users", "c:/users/", "/Files/Users", r"\Files\Users"] {
+        assert_eq!(run(&["ls", &base, path]), users, "{path}");
+    }
+    let notes = run(&["cat", &base, NOTES]);
+    let path = r"C:\Program Files\Sample\notes-2.txt::$DATA";
+    assert_eq!(run(&["cat", &base, path]), notes);
 }

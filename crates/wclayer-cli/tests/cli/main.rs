@@ -4,6 +4,7 @@ mod export;
 #[cfg(target_os = "linux")]
 mod extract;
 mod full_disk;
+mod golden;
 mod import;
 mod info;
 #[cfg(unix)]

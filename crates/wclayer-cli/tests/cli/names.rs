@@ -54,6 +54,39 @@ fn nothing_commands_the_terminal() {
 }
 
 #[test]
+fn messages_do_not_command_the_terminal() {
+    let work = Workplace::new();
+    let mut tar = TarBuilder::new(Vec::new());
+    let name = "Files/\x1b]0;title\x07\x1b[2J\nx\u{202e}";
+    let shown = r"Files/\u{1b}]0;title\u{7}\u{1b}[2J\u{a}x\u{202e}";
+    let meta = Meta {
+        records: vec![("MSWINDOWS.fileattr".to_owned(), b"\x1b[31m".to_vec())],
+        ..Meta::with_attributes(0x20)
+    };
+    tar.file(name, &meta, b"").expect("memory");
+    work.write("bad.tar", &tar.finish().expect("memory"));
+    work.create_folder("folder");
+    for command in [
+        &["ls", "bad.tar"][..],
+        &["stat", "bad.tar", "Files"],
+        &["import", "-i", "bad.tar", "layer"],
+        &["ls", "-vv", "folder", "-l", "\x1b[2J"],
+    ] {
+        // In colour, nothing is stripped on the way to the test.
+        let run = work.run(&[&["--color", "always"], command].concat());
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        if command.contains(&"bad.tar") {
+            assert!(run.stderr.contains(shown), "{}", run.stderr);
+        }
+        let text = ["\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[36m"]
+            .iter()
+            .fold(run.stderr, |text, colour| text.replace(colour, ""));
+        let is_safe = |unit: char| unit == '\n' || !unit.is_control();
+        assert!(text.chars().all(is_safe), "{command:?}: {text:?}");
+    }
+}
+
+#[test]
 fn a_name_is_taken_as_it_is_shown() {
     let work = layer();
     for (number, path) in SHOWN.into_iter().enumerate() {
@@ -130,4 +163,22 @@ fn listings_are_in_colour_on_demand() {
     without.env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1");
     let output = without.output().expect("wclayer");
     assert_eq!(output.stdout, b"Files/\n");
+}
+
+#[test]
+fn every_command_spells_paths_as_the_layers_do() {
+    let work = Workplace::new();
+    let mut tar = TarBuilder::new(Vec::new());
+    let meta = Meta::with_attributes(0x20);
+    // Without entries for the directories.
+    tar.file("Files/Dir/Sub/X", &meta, b"").expect("memory");
+    work.write("layer.tar", &tar.finish().expect("memory"));
+    let text = |arguments: &[&str]| work.run(arguments).succeeds().text().to_owned();
+    let asked = "FILES/dir/SUB/x";
+    assert_eq!(text(&["find", "layer.tar", asked]), "Files/Dir/Sub/X\n");
+    assert!(text(&["stat", "layer.tar", asked]).starts_with("Files/Dir/Sub/X\n"));
+    assert!(text(&["stat", "layer.tar", "files/DIR"]).starts_with("Files/Dir\n"));
+    assert!(text(&["tree", "layer.tar", "files/DIR/sub"]).starts_with("Files/Dir/Sub\n"));
+    let listing = text(&["ls", "-R", "layer.tar", "files/DIR"]);
+    assert_eq!(listing, "Sub/\n\nFiles/Dir/Sub:\nX\n");
 }

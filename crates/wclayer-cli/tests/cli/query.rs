@@ -48,7 +48,8 @@ fn find_prints_what_passes_all_tests() {
                 "path",
                 "removed",
                 "reparsePoint",
-                "size"
+                "size",
+                "targetMissing"
             ]
         );
     }
@@ -152,4 +153,42 @@ fn what_is_kept_of_a_chain_goes_on_top_of_its_base() {
     work.run(&["squash", "--keep-base", "-o", "x.tar", "base"])
         .fails("no layer on top of its base");
     assert!(!work.path("x.tar").exists());
+}
+
+#[test]
+fn what_cannot_be_squashed_is_said_with_the_layer() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    work.run(&["import", "--format", "portable", "-i", &base, "base"])
+        .succeeds();
+    let app = sample("app.tar.gz");
+    work.write("app.tar.gz", &std::fs::read(&app).expect("the sample"));
+    let tar = work.read("base/layer.tar");
+    work.write("base/layer.tar", &tar[..30_000]);
+    work.run(&["squash", "-l", "base", "app.tar.gz", "-o", "x.tar"])
+        .fails("cannot squash layer `app.tar.gz`")
+        .fails("1: cannot read layer `base`");
+    work.run(&["extract", "-l", "base", "app.tar.gz", "-C", "x"])
+        .fails("cannot read layer `base`");
+    assert_eq!(work.list("."), ["app.tar.gz", "base", "x"]);
+}
+
+#[test]
+fn a_squashed_chain_does_not_take_the_place_of_its_layers() {
+    let work = Workplace::new();
+    work.import_base("base");
+    let app = std::fs::read(sample("app.tar.gz")).expect("the sample");
+    work.write("app.tar.gz", &app);
+    for output in ["app.tar.gz", "./app.tar.gz", "base/layer.tar"] {
+        work.run(&["squash", "-l", "base", "app.tar.gz", "-o", output])
+            .fails(&format!("the output `{output}` is part of the layer `"));
+    }
+    assert_eq!(work.read("app.tar.gz"), app);
+    for command in [
+        &["squash", "-l", "base", "app.tar.gz", "-o", "-"][..],
+        &["export", "base", "-o", "-"],
+    ] {
+        work.run(command).fails("`-` is no file to write to");
+    }
+    assert_eq!(work.list("."), ["app.tar.gz", "base"]);
 }

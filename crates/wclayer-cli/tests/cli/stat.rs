@@ -186,6 +186,13 @@ fn each_layer_that_has_the_path_is_told() {
     let json = work.run(&["stat", "--json", "-l", "1.tar", "0.tar", "files/D/X"]);
     let json = json.succeeds().json();
     assert_eq!(json["layers"][1]["size"], 1);
+    let absolute = |name| work.path(name).to_str().map(ToOwned::to_owned);
+    assert_eq!(
+        json["place"].as_str().map(ToOwned::to_owned),
+        absolute("0.tar")
+    );
+    let below = json["layers"][1]["place"].as_str();
+    assert_eq!(below.map(ToOwned::to_owned), absolute("1.tar"));
     assert_eq!(
         members(&json["layers"][0]),
         [

@@ -1,6 +1,6 @@
 //! Wrong usage, help, completions, manual pages, and the commands that need Windows.
 
-use crate::support::{Workplace, members};
+use crate::support::{Workplace, members, sample};
 
 const COMMANDS: [&str; 20] = [
     "cat",
@@ -87,6 +87,41 @@ fn wrong_usage_with_json_is_an_object_too() {
 }
 
 #[test]
+fn ls_says_that_its_short_l_is_no_long_listing() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    let hint = "`-l` names a parent layer; the long listing is `--long`.";
+    for line in [
+        "ls -l BASE",
+        "ls BASE -l",
+        "ls BASE -Rl",
+        "ls --json -l BASE",
+    ] {
+        let line = line.replace("BASE", &base);
+        let run = work.run(&line.split(' ').collect::<Vec<_>>());
+        let run = run.was_wrong_usage();
+        assert!(run.stderr.contains(hint), "{line}: {}", run.stderr);
+        if line.contains("--json") {
+            assert_eq!(run.json()["error"]["hint"], hint);
+        }
+    }
+    for line in ["ls -lR BASE", "ls -l BASE Files", "ls -l BASE Files --long"] {
+        let line = line.replace("BASE", &base);
+        let run = work.run(&line.split(' ').collect::<Vec<_>>());
+        run.fails(&format!("Hint: {hint}"));
+    }
+    for line in ["ls", "ls --all BASE", "tree -l BASE", "ls --layer"] {
+        let run = work.run(&line.split(' ').collect::<Vec<_>>());
+        let run = run.was_wrong_usage();
+        assert!(!run.stderr.contains(hint), "{line}: {}", run.stderr);
+    }
+    for help in ["-h", "--help"] {
+        let help = work.run(&["ls", help]).succeeds();
+        assert!(help.text().contains("`--long`"), "{}", help.text());
+    }
+}
+
+#[test]
 fn every_command_has_help_with_an_example() {
     let work = Workplace::new();
     for command in COMMANDS {
@@ -105,6 +140,28 @@ fn every_command_has_help_with_an_example() {
         work.run(&["h", "import"]).succeeds().stdout,
         work.run(&["import", "--help"]).succeeds().stdout
     );
+}
+
+#[test]
+fn quiet_keeps_what_was_asked_for() {
+    let work = Workplace::new();
+    let base = sample("base.tar.gz");
+    let run = work.run(&["import", "-q", "--format", "portable", "-i", &base, "base"]);
+    assert_eq!(run.succeeds().text(), "");
+    for command in [
+        &["info", "base"][..],
+        &["ls", "base"],
+        &["stat", "base", "Files"],
+        &["find", "base"],
+        &["tree", "base"],
+        &["du", "base"],
+        &["validate", "--explain", "tar-record"],
+    ] {
+        let loud = work.run(command).succeeds();
+        assert_ne!(loud.text(), "", "{command:?}");
+        let quiet = work.run(&[&["-q"][..], command].concat()).succeeds();
+        assert_eq!(quiet.text(), loud.text(), "{command:?}");
+    }
 }
 
 #[test]

@@ -128,7 +128,10 @@ fn open_layer(
     }
     match std::fs::metadata(place) {
         Ok(found) if found.is_file() => Ok(Box::new(open_tar(place, access, progress)?)),
-        Ok(_) => Err(Error::NoLayer {
+        Ok(found) if found.is_dir() => Err(Error::NoLayer {
+            place: place.to_owned(),
+        }),
+        Ok(_) => Err(Error::NotKept {
             place: place.to_owned(),
         }),
         Err(error) => Err(io_error("open", place)(error)),

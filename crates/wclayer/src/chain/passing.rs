@@ -58,7 +58,7 @@ pub fn content_in_passing<'a>(
             })?;
         match found {
             Found::Nothing => {}
-            Found::Content(content) => return Ok(Passed::Content(Box::new(content))),
+            Found::Content(content) => return Ok(Passed::Content(content)),
             Found::Unclear => return Ok(Passed::Unclear),
         }
     }
@@ -71,7 +71,7 @@ struct Passing<'a> {
 }
 
 enum Found<'a> {
-    Content(Passing<'a>),
+    Content(Box<Passing<'a>>),
     Nothing,
     Unclear,
 }
@@ -91,14 +91,15 @@ impl<'a> Passing<'a> {
         while let Some(entry) = self.entries.next_entry()? {
             match (&entry.kind, stream) {
                 (TarEntryKind::File(file), None) if file.path == *path && has_content(file) => {
-                    return Ok(Found::Content(self));
+                    return Ok(Found::Content(Box::new(self)));
                 }
                 (TarEntryKind::File(file), Some(_)) if file.path == *path => is_behind_file = true,
-                (TarEntryKind::Stream(member), Some(stream)) if is_behind_file => {
-                    if member.name.is_same(stream) {
-                        return Ok(Found::Content(self));
-                    }
+                (TarEntryKind::Stream(member), Some(stream))
+                    if is_behind_file && member.name.is_same(stream) =>
+                {
+                    return Ok(Found::Content(Box::new(self)));
                 }
+                (TarEntryKind::Stream(_), Some(_)) if is_behind_file => {}
                 _ if is_behind_file || is_about(&entry, path) => return Ok(Found::Unclear),
                 _ => {}
             }

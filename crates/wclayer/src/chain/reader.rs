@@ -35,7 +35,8 @@ pub struct ViewReader<'a> {
     linked: Option<HashMap<Identity, Option<LayerPath>>>,
     /// The hard links of layers out of sight, once they are asked for.
     links_below: Option<LinksBelow>,
-    stream: Option<Box<dyn Read + Send>>,
+    /// The open backup stream, and the number of the layer that it is read from.
+    stream: Option<(usize, Box<dyn Read + Send>)>,
     is_layer: bool,
     /// Files that come from the layer of that number, whatever is on top of it.
     taken_from: HashMap<LayerPath, usize>,
@@ -146,9 +147,11 @@ impl<'a> ViewReader<'a> {
             }
             place = path.parent();
         }
+        let layer = known.as_ref().map_or(0, |(layer, _)| *layer);
         let (basic_info, stream) = match known {
             Some((layer, item)) if item.path == node.path => {
-                let stream = self.view.layer(layer).backup_stream(&item)?;
+                let stream = self.view.layer(layer).backup_stream(&item);
+                let stream = stream.map_err(|error| self.of_layer(layer, error))?;
                 (item.basic_info, stream)
             }
             Some((layer, item)) => {
@@ -162,7 +165,7 @@ impl<'a> ViewReader<'a> {
             }
             None => (without_parent(), BackupStream::empty()),
         };
-        self.stream = Some(stream.reader);
+        self.stream = Some((layer, stream.reader));
         Ok(Entry::File(FileEntry {
             path: node.path.clone(),
             basic_info,
@@ -172,14 +175,20 @@ impl<'a> ViewReader<'a> {
     }
 
     fn file(&mut self, node: &Node, item: &Item) -> Result<Entry> {
-        let stream = self.view.backup_stream(node)?;
-        self.stream = Some(stream.reader);
+        let stream = self.view.backup_stream(node);
+        let stream = stream.map_err(|error| self.of_layer(node.layer, error))?;
+        self.stream = Some((node.layer, stream.reader));
         Ok(Entry::File(FileEntry {
             path: node.path.clone(),
             basic_info: item.basic_info,
             size: item.size,
             metadata_first: stream.metadata_first,
         }))
+    }
+
+    /// Says which layer could not be read.
+    fn of_layer(&self, layer: usize, error: Error) -> Error {
+        error.of_layer("read", self.view.layer(layer).place())
     }
 
     /// Returns what a file is to be a link to; `None` when its content is to be carried here.
@@ -285,8 +294,12 @@ impl LayerReader for ViewReader<'_> {
 
     fn read_stream(&mut self, buffer: &mut [u8]) -> Result<usize> {
         match &mut self.stream {
-            Some(stream) => stream.read(buffer).map_err(Error::Input),
             None => Ok(0),
+            Some((layer, stream)) => {
+                let layer = *layer;
+                let read = stream.read(buffer);
+                read.map_err(|error| self.of_layer(layer, Error::Input(error)))
+            }
         }
     }
 }

@@ -201,7 +201,7 @@ impl View {
         let mut children = Vec::with_capacity(names.len());
         for mut merged in names.into_values().filter_map(merge) {
             if let Some(node) = directory {
-                merged.path = in_directory(node, &merged.path)?;
+                merged.path = in_directory(&node.path, &merged.path)?;
             }
             children.extend(self.node(merged)?);
         }
@@ -346,8 +346,9 @@ impl View {
     /// Returns the first reparse point on the way to a path, and what of the path is left after it.
     fn first_link(&self, path: &LayerPath) -> Result<Option<(Node, Vec<u8>)>> {
         let mut contributors: Vec<usize> = (0..self.seen).collect();
+        let mut above: Option<LayerPath> = None;
         for step in path.ancestors().into_iter().chain([path.clone()]) {
-            let merged = self.merged_of(&step, &contributors)?;
+            let merged = self.merged_of(above.as_ref(), &step, &contributors)?;
             let Some(node) = merged
                 .map(|merged| self.node(merged))
                 .transpose()?
@@ -356,6 +357,7 @@ impl View {
                 return Ok(None);
             };
             contributors.clone_from(&node.contributors);
+            above = Some(node.path.clone());
             if node.is_reparse_point() {
                 let rest = &path.as_bytes()[step.as_bytes().len()..];
                 return Ok(Some((
@@ -385,17 +387,29 @@ impl View {
         layers: std::ops::Range<usize>,
     ) -> Result<Option<Merged>> {
         let mut contributors: Vec<usize> = layers.collect();
+        let mut above: Option<LayerPath> = None;
         for directory in path.ancestors() {
-            match self.merged_of(&directory, &contributors)? {
-                Some(merged) => contributors = merged.contributors,
-                None => return Ok(None),
-            }
+            let Some(merged) = self.merged_of(above.as_ref(), &directory, &contributors)? else {
+                return Ok(None);
+            };
+            contributors = merged.contributors;
+            above = Some(merged.path);
         }
-        self.merged_of(path, &contributors)
+        self.merged_of(above.as_ref(), path, &contributors)
     }
 
-    fn merged_of(&self, path: &LayerPath, layers: &[usize]) -> Result<Option<Merged>> {
-        Ok(merge(self.slots_of(path, layers)?))
+    /// Merges what these layers say of a path; `directory` is that of the path, as it is spelled.
+    fn merged_of(
+        &self,
+        directory: Option<&LayerPath>,
+        path: &LayerPath,
+        layers: &[usize],
+    ) -> Result<Option<Merged>> {
+        let mut merged = merge(self.slots_of(path, layers)?);
+        if let (Some(directory), Some(merged)) = (directory, &mut merged) {
+            merged.path = in_directory(directory, &merged.path)?;
+        }
+        Ok(merged)
     }
 
     fn slots_of(&self, path: &LayerPath, layers: &[usize]) -> Result<Vec<(usize, Slot)>> {
@@ -514,12 +528,14 @@ fn folded_name(path: &LayerPath) -> Vec<u16> {
 }
 
 /// Spells the directory of a path as the view does.
-fn in_directory(directory: &Node, path: &LayerPath) -> Result<LayerPath> {
-    directory
-        .path
-        .join(path.file_name())
-        .map_err(|source| Error::Path {
-            path: path.to_string(),
-            source,
-        })
+fn in_directory(directory: &LayerPath, path: &LayerPath) -> Result<LayerPath> {
+    let own = path.parent();
+    if own.is_some_and(|own| own.as_bytes() == directory.as_bytes()) {
+        return Ok(path.clone());
+    }
+    let spelled = directory.join(path.file_name());
+    spelled.map_err(|source| Error::Path {
+        path: path.to_string(),
+        source,
+    })
 }

@@ -73,12 +73,15 @@ impl IndexedLayer {
 
     fn slot_of(&self, path: &LayerPath, entries: Vec<IndexedEntry>) -> Result<Slot> {
         let implied = self.implied.get(path);
+        // In the layer's spelling, whatever that of the question is.
+        let spelled = entries.first().map(|entry| &entry.path);
+        let spelled = spelled.or(implied.map(|(path, _)| path)).unwrap_or(path);
         let mut slot = Slot {
-            path: path.clone(),
+            path: spelled.clone(),
             added: None,
             removed: None,
             has_below: implied.is_some(),
-            has_added_below: implied.unwrap_or(false),
+            has_added_below: implied.is_some_and(|(_, adds)| adds),
         };
         let mut last = None;
         for entry in entries {
@@ -267,14 +270,15 @@ impl ImpliedDirectories {
         true
     }
 
-    /// Returns whether something is added below a directory; `None` when it is none of these.
-    fn get(&self, path: &LayerPath) -> Option<bool> {
+    /// Returns a directory as it is spelled, and whether something is added below; `None` when it is
+    /// none of these.
+    fn get(&self, path: &LayerPath) -> Option<(&LayerPath, bool)> {
         if self.by_key.is_empty() {
             return None;
         }
         let of_key = self.by_key.get(&schema::path_key(path))?;
         let found = of_key.iter().find(|(other, _)| other == path);
-        found.map(|(_, adds)| *adds)
+        found.map(|(path, adds)| (path, *adds))
     }
 
     /// Returns those that lie directly in a directory, at the top for `None`.

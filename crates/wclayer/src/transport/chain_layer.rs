@@ -174,11 +174,15 @@ impl<R: Root> TransportLayer<R> {
 
     fn slot_of(&self, path: LayerPath, found: Option<(LayerPath, FileAttributes)>) -> Result<Slot> {
         let removed = self.removals.contains(&path).then_some(Removed::Path);
+        let spelled = self.removals.spelling(&path);
         let added = found.map(|(path, listed)| self.item(path, listed));
         let added = added.transpose()?;
         Ok(Slot {
             has_below: self.removals.has_below(&path),
-            path: added.as_ref().map_or(path, |item| item.path.clone()),
+            path: match &added {
+                Some(item) => item.path.clone(),
+                None => spelled.unwrap_or(path),
+            },
             added,
             removed,
             has_added_below: false,
@@ -212,6 +216,15 @@ impl Removals {
 
     fn contains(&self, path: &LayerPath) -> bool {
         self.0.binary_search(path).is_ok()
+    }
+
+    /// Returns how a path is spelled that is removed, or that something is removed below.
+    fn spelling(&self, path: &LayerPath) -> Option<LayerPath> {
+        if let Ok(at) = self.0.binary_search(path) {
+            return Some(self.0[at].clone());
+        }
+        let first = self.below(Some(path)).first()?;
+        std::iter::successors(first.parent(), LayerPath::parent).find(|above| above == path)
     }
 
     /// Returns what is removed below a directory, at any depth.

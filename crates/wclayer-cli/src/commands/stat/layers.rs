@@ -5,7 +5,7 @@ use wclayer::chain::{ItemKind, Node, Removed, Slot};
 
 use crate::commands::view_options::Opened;
 use crate::errors::CliError;
-use crate::escape::escaped;
+use crate::layer_view;
 use crate::output::Summary;
 use crate::units;
 
@@ -27,7 +27,7 @@ pub(super) fn say(opened: &Opened, node: &Node) -> Result<Vec<LayerSaysJson>, Cl
     let places: Vec<_> = opened.view.places().collect();
     let slots = opened.view.slots(&node.path)?;
     let says = slots.iter().map(|(layer, slot)| {
-        let place = places[*layer].display().to_string();
+        let place = layer_view::absolute(places[*layer]);
         LayerSaysJson::new(*layer, place, slot)
     });
     Ok(says.collect())
@@ -76,9 +76,7 @@ impl LayerSaysJson {
         };
         let time = self.last_write_time.as_deref().unwrap_or_default();
         let added = match (self.added, &self.link) {
-            (Some("link"), Some(target)) => {
-                Some(format!("adds a hard link to {}", escaped(target)))
-            }
+            (Some("link"), Some(target)) => Some(format!("adds a hard link to {target}")),
             (Some("file"), _) => {
                 let size = units::size(self.size.unwrap_or(0));
                 Some(format!("adds a file of {size}, written {time}"))

@@ -4,7 +4,6 @@
 use serde::Serialize;
 use wclayer::ntmeta::{ReparsePoint, ea, wide};
 
-use crate::escape::escaped;
 use crate::output::Summary;
 
 /// How many bytes of an extended attribute are shown to people.
@@ -68,24 +67,24 @@ impl EaJson {
     }
 
     pub(super) fn row(&self, summary: &mut Summary) {
-        let (name, size, flags) = (escaped(&self.name), self.size, self.flags);
+        let (name, size, flags) = (&self.name, self.size, self.flags);
         let shown = self.value.get(..2 * SHOWN_BYTES).unwrap_or(&self.value);
-        let cut = if shown.len() < self.value.len() {
-            "…"
-        } else {
-            ""
+        let (colon, cut) = match (shown.len(), self.value.len()) {
+            (0, _) => ("", ""),
+            (shown, all) if shown < all => (": ", "…"),
+            _ => (": ", ""),
         };
         let text = match &self.text {
             Some(text) => {
                 let start: String = text.chars().take(SHOWN_BYTES).collect();
                 let cut = if start.len() < text.len() { "…" } else { "" };
-                format!(" \"{}{cut}\"", escaped(&start))
+                format!(" \"{start}{cut}\"")
             }
             None => String::new(),
         };
         summary.row(
             "EA",
-            format!("{name}: {size} bytes, flags {flags:#x}: {shown}{cut}{text}"),
+            format!("{name}: {size} bytes, flags {flags:#x}{colon}{shown}{cut}{text}"),
         );
     }
 }
@@ -131,12 +130,12 @@ impl ReparseJson {
             summary.row("reparse", format!("malformed, {size} bytes: {problem}"));
             return;
         }
-        summary.row("reparse", escaped(&self.words));
+        summary.row("reparse", &self.words);
         if let (Some(tag), Some(value)) = (&self.tag, self.tag_value) {
             summary.row("tag", format!("{tag} ({value:#010x})"));
         }
         if let Some(application) = &self.application {
-            summary.row("package", escaped(&application.package));
+            summary.row("package", &application.package);
         }
     }
 }

@@ -6,6 +6,8 @@ mod layers;
 mod metadata;
 mod security;
 
+use std::path::Path;
+
 use clap::Args;
 use serde::Serialize;
 use wclayer::chain::{Access, Details, Node, NodeKind};
@@ -17,7 +19,7 @@ use self::metadata::{EaJson, ReparseJson};
 use self::security::SecurityJson;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
-use crate::escape::escaped;
+use crate::layer_view;
 use crate::node_view::{self, NodeJson};
 use crate::output::{Output, Summary};
 use crate::path_argument::layer_path;
@@ -39,6 +41,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
     /// The file or directory
+    ///
+    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
     #[arg(value_name = "PATH", value_parser = layer_path())]
     path: LayerPath,
     /// Follow symbolic links and junctions
@@ -86,7 +90,8 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let node = opened.find(&arguments.path, arguments.follow)?;
     let details = opened.view.details(&node)?;
     let json = StatJson::new(&opened, &node, &details)?;
-    output.result(&json.summary(&node), &json)
+    let place = opened.view.places().nth(node.layer);
+    output.answer(&json.summary(&node, place), &json)
 }
 
 impl StatJson {
@@ -103,7 +108,7 @@ impl StatJson {
             metadata::extended_attributes(details.ea.as_deref());
         Ok(Self {
             node: NodeJson::new(node),
-            place: place.flatten().map(|place| place.display().to_string()),
+            place: place.flatten().map(layer_view::absolute),
             creation_time: info.map(|info| info.creation_time.to_string()),
             last_access_time: info.map(|info| info.last_access_time.to_string()),
             change_time: info.map(|info| info.change_time.to_string()),
@@ -118,11 +123,12 @@ impl StatJson {
         })
     }
 
-    fn summary(&self, node: &Node) -> Summary {
-        let mut summary = Summary::new(escaped(&node.path.to_string()).into_owned());
+    fn summary(&self, node: &Node, place: Option<&Path>) -> Summary {
+        let mut summary = Summary::new(node.path.to_string());
         summary.row("kind", describe(node));
-        if let Some(place) = &self.place {
-            summary.row("layer", format!("{} (`{}`)", node.layer, escaped(place)));
+        if let (Some(_), Some(place)) = (&node.item, place) {
+            let place = place.display();
+            summary.row("layer", format!("{} (`{place}`)", node.layer));
         }
         if let Some(info) = node.basic_info() {
             summary.row("created", info.creation_time);
@@ -130,11 +136,19 @@ impl StatJson {
             summary.row("written", info.last_write_time);
             summary.row("changed", info.change_time);
             let names: Vec<_> = node.attributes().names().collect();
+            let names = match names.is_empty() {
+                true => "none".to_owned(),
+                false => names.join(", "),
+            };
             let bits = node.attributes().bits();
-            summary.row("attributes", format!("{} ({bits:#x})", names.join(", ")));
+            summary.row("attributes", format!("{names} ({bits:#x})"));
         }
         if let Some(link) = &node.link {
-            summary.row("hard link to", escaped(&link.to_string()));
+            let missing = match node_view::missing_target(node) {
+                Some(_) => " (in none of the layers: name the parents with -l)",
+                None => "",
+            };
+            summary.row("hard link to", format!("{link}{missing}"));
         }
         if let Some(reparse) = &self.reparse {
             reparse.rows(&mut summary);
@@ -155,7 +169,7 @@ impl StatJson {
         }
         if self.names.len() > 1 {
             for name in &self.names {
-                summary.row("name", escaped(name));
+                summary.row("name", name);
             }
         }
         // Of one layer alone, all has been said.
@@ -181,7 +195,7 @@ impl StreamJson {
     fn text(&self) -> String {
         let name = match &self.name {
             None => "data".to_owned(),
-            Some(name) => format!(":{}", escaped(name)),
+            Some(name) => format!(":{name}"),
         };
         let sparse = match self.sparse {
             true => format!(", {} allocated", units::size(self.allocated)),

@@ -4,7 +4,6 @@ use serde::Serialize;
 use wclayer::ntmeta::security::explain::account;
 use wclayer::ntmeta::security::{AclSlot, SecurityDescriptor};
 
-use crate::escape::escaped;
 use crate::output::Summary;
 
 /// A security descriptor as JSON.
@@ -57,7 +56,7 @@ impl SecurityJson {
             return;
         }
         if let Some(sddl) = &self.sddl {
-            summary.row("SDDL", escaped(sddl));
+            summary.row("SDDL", sddl);
         }
         summary.row("control", self.control.join(", "));
         for (label, account) in [("owner", &self.owner), ("group", &self.group)] {
