@@ -14,7 +14,7 @@ use layergen::{Meta, TarBuilder};
 use tempfile::TempDir;
 use wclayer::chain::{self, OpenOptions};
 use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, Reason};
-use wclayer::{ParentChain, hub};
+use wclayer::{ParentChain, hub, tar::TarLayerReader};
 
 /// A folder with layers, and one that is extracted to.
 struct Place(TempDir);
@@ -240,11 +240,16 @@ fn losses_are_counted_by_kind_and_xattrs_keep_what_they_can() {
 fn names_that_look_like_escapes_are_renamed_and_reported() {
     let place = Place::new();
     let long = "ä".repeat(200);
-    let extracted = place.one(|tar| {
+    let build = |tar: &mut TarBuilder<Vec<u8>>| {
         tar.directory("Files/a%2Fb", &directory())?;
         tar.file("Files/a%2Fb/x", &plain(), b"x")?;
-        tar.file(&format!("Files/{long}"), &plain(), b"long")
-    });
+        tar.file(&format!("Files/{long}"), &plain(), b"long")?;
+        tar.symlink("Files/link", &long.to_uppercase(), &plain())
+    };
+    let extracted = place.one(build);
+    assert_eq!(place.read("Files/link"), b"long");
+    // Also where the directory is there already.
+    assert_eq!(place.one(build).renamed, extracted.renamed);
     assert_eq!(place.read("Files/a%252Fb/x"), b"x");
     let names: Vec<_> = extracted
         .renamed
@@ -260,6 +265,51 @@ fn names_that_look_like_escapes_are_renamed_and_reported() {
         .find(|it| it.path.ends_with(&long));
     let cut = &cut.expect("reported").name;
     assert_eq!(place.read(&format!("Files/{cut}")), b"long");
+}
+
+/// A host that takes two names for one is as rare as a source that gives a path twice: the second
+/// file gets another name either way, and links follow it there.
+#[test]
+fn links_lead_to_the_name_that_a_file_got() {
+    let place = Place::new();
+    let tar = tar(|tar| {
+        tar.file("Files/x", &plain(), b"one")?;
+        tar.file("Files/x", &plain(), b"two")?;
+        tar.hard_link("Files/hard", "Files/x", &plain())?;
+        tar.symlink("Files/soft", "X", &plain())
+    });
+    let writer = ExtractWriter::new(place.out(""), ExtractOptions::default()).expect("a folder");
+    let extracted = hub::copy(&mut TarLayerReader::new(tar), writer, &()).expect("extracted");
+    assert_eq!(extracted.renamed.count, 1);
+    let other = &extracted.renamed.first[0].name;
+    assert_eq!(place.read(&format!("Files/{other}")), b"two");
+    assert_eq!(place.read("Files/x"), b"one");
+    assert_eq!(place.read("Files/hard"), b"two");
+    assert_eq!(place.read("Files/soft"), b"two");
+}
+
+#[test]
+fn what_came_while_the_layer_was_read_is_replaced() {
+    let place = Place::new();
+    let writer = ExtractWriter::new(place.out(""), ExtractOptions::default()).expect("a folder");
+    fs::create_dir_all(place.out("Files")).expect("free");
+    fs::write(place.out("Files/x"), "old").expect("free");
+    std::os::unix::fs::symlink("x", place.out("Files/d")).expect("free");
+    fs::write(place.out("Files/soft"), "old").expect("free");
+    fs::write(place.out("Files/target"), "old").expect("free");
+    let tar = tar(|tar| {
+        tar.directory("Files/d", &directory())?;
+        tar.file("Files/x", &plain(), b"new")?;
+        tar.hard_link("Files/hard", "Files/target", &plain())?;
+        tar.symlink("Files/soft", "x", &plain())
+    });
+    let extracted = hub::copy(&mut TarLayerReader::new(tar), writer, &()).expect("extracted");
+    assert_eq!((extracted.replaced, extracted.renamed.count), (3, 0));
+    assert_eq!(place.read("Files/x"), b"new");
+    assert_eq!(place.read("Files/soft"), b"new");
+    assert!(place.out("Files/d").is_dir());
+    // What a hard link names is to be of the layer.
+    assert_eq!(extracted.not_made.first[0].path, "Files/hard");
 }
 
 #[test]

@@ -7,12 +7,11 @@ use std::fs::FileTimes;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use cap_std::fs::Dir;
 use ntmeta::{FileAttributes, ReparsePoint, ReparseTag};
 
 use super::keep::{Keeper, host_time, make_read_only};
 use super::links::PendingSymlink;
-use super::place::Ground;
+use super::place::{Folder, Ground};
 use super::report::{Extracted, Loss};
 use super::stream::{Content, Metadata, Taker};
 use crate::error::Result;
@@ -22,7 +21,7 @@ use crate::hub::FileEntry;
 pub(super) struct FileJob {
     pub(super) entry: FileEntry,
     /// The directory that it lies in.
-    pub(super) parent: Arc<Dir>,
+    pub(super) parent: Arc<Folder>,
 }
 
 /// What one thread works with, and what it did.
@@ -188,7 +187,7 @@ impl Drop for Target<'_> {
         if let Some(made) = self.made.take() {
             drop(made.file);
             // It failed already, or the user has stopped it.
-            let _ = self.job.parent.remove_file(&made.name);
+            let _ = self.job.parent.dir.remove_file(&made.name);
         }
     }
 }

@@ -13,8 +13,9 @@ use cap_std::time::SystemTime;
 use ntmeta::{FileAttributes, FileBasicInfo, ReparsePoint, wide};
 
 use super::keep::host_time;
-use super::place::{Ground, Places};
+use super::place::{Folder, Ground};
 use super::report::{Extracted, Reason};
+use super::walk::Places;
 use crate::chain::{self, Target};
 use crate::error::{Error, Result};
 use crate::hub::LinkEntry;
@@ -89,10 +90,10 @@ impl Links<'_> {
             }
             new => new.map_err(failed())?,
         };
-        match from.hard_link(&name, &to, &new) {
+        match from.dir.hard_link(&name, &to.dir, &new) {
             Ok(()) => self.report.links += 1,
             Err(error) if can_copy(&error) => {
-                copy(&from, &name, &to, &new).map_err(failed())?;
+                copy(&from.dir, &name, &to.dir, &new).map_err(failed())?;
                 self.report.copied_links += 1;
             }
             Err(error) => return Err(failed()(error)),
@@ -104,11 +105,14 @@ impl Links<'_> {
     }
 
     /// Finds a file that this extraction has made.
-    fn extracted(&self, path: &LayerPath) -> Option<(Dir, String)> {
-        let dir = self.places.find_parent(path).ok()?;
-        let name = super::host_name(path.file_name(), self.ground.rules).into_owned();
-        let there = dir.symlink_metadata(&name).ok()?;
-        (there.is_file() && self.ground.is_ours(&there)).then_some((dir, name))
+    fn extracted(&self, path: &LayerPath) -> Option<(Folder, String)> {
+        let folder = self.places.find_parent(path).ok()?;
+        let made = &self.ground.made;
+        let name = made.name_of(folder.place, path.file_name(), self.ground.rules);
+        let name = name.into_owned();
+        let there = folder.dir.symlink_metadata(&name).ok()?;
+        let is_ours = made.is_claimed(made.place(folder.place, &name));
+        (there.is_file() && is_ours).then_some((folder, name))
     }
 
     /// Makes the symbolic links.
@@ -135,13 +139,13 @@ impl Links<'_> {
         let Target::Inside(target) = chain::target(&link.path, point) else {
             return not(Reason::LeadsOutside);
         };
-        let dir = match self.places.parent(&link.path, self.report) {
+        let folder = match self.places.parent(&link.path, self.report) {
             // A file stands where its directory would be.
             Err(Error::Io { source, .. }) if is_taken(&source) => return not(Reason::PlaceTaken),
-            dir => dir?,
+            folder => folder?,
         };
         let text = relative(&link.path, &target, &self.places.spelling(&target, budget));
-        let name = match self.ground.free(&dir, &link.path) {
+        let name = match self.ground.free(&folder, &link.path) {
             Err(error) if is_taken(&error) => return not(Reason::PlaceTaken),
             name => name.map_err(self.ground.error("make the link", &link.path))?,
         };
@@ -150,14 +154,14 @@ impl Links<'_> {
             .attributes
             .contains(FileAttributes::DIRECTORY);
         let made = match is_directory {
-            true => dir.symlink_dir(&text, &name),
-            false => dir.symlink_file(&text, &name),
+            true => folder.dir.symlink_dir(&text, &name),
+            false => folder.dir.symlink_file(&text, &name),
         };
         if made.is_err() {
             return not(Reason::Refused);
         }
         // A link whose time the host does not set is as good.
-        let _ = set_times(&dir, &name, &link.basic_info);
+        let _ = set_times(&folder.dir, &name, &link.basic_info);
         if name.as_bytes() != link.path.file_name() {
             self.report.renamed(&link.path, &name);
         }
@@ -168,9 +172,11 @@ impl Links<'_> {
     /// Sets the times of directories, in which nothing is made any more.
     pub(super) fn directory_times(&mut self, all: &[(LayerPath, FileBasicInfo)]) -> Result<()> {
         for (path, info) in all {
-            let dir = self.places.parent(path, self.report)?;
-            let name = super::host_name(path.file_name(), self.ground.rules);
-            set_times(&dir, &name, info).map_err(self.ground.error("set the times of", path))?;
+            let folder = self.places.parent(path, self.report)?;
+            let made = &self.ground.made;
+            let name = made.name_of(folder.place, path.file_name(), self.ground.rules);
+            set_times(&folder.dir, &name, info)
+                .map_err(self.ground.error("set the times of", path))?;
         }
         Ok(())
     }
