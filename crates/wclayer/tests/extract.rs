@@ -93,6 +93,32 @@ fn content_of_every_size_comes_out_with_its_times() {
 }
 
 #[test]
+fn times_far_away_are_set_or_reported() {
+    // 1965, 1800 and 2500.
+    for ticks in [
+        114_867_072_000_000_000_u64,
+        62_798_112_000_000_000,
+        283_696_992_000_000_000,
+    ] {
+        let seconds = i64::try_from(ticks / 10_000_000).expect("small") - 11_644_473_600;
+        let place = Place::new();
+        let extracted = place.one(|tar| {
+            tar.directory("Files/d", &directory().at(ticks))?;
+            tar.file("Files/x", &plain().at(ticks), b"x")?;
+            tar.symlink("Files/soft", "x", &plain().at(ticks))
+        });
+        let names = ["Files/d", "Files/x", "Files/soft"];
+        let wrong = names.into_iter().filter(|name| {
+            let there = fs::symlink_metadata(place.out(name)).expect(name);
+            there.mtime() != seconds
+        });
+        let lost = extracted.lost.get(&Loss::LastTimes);
+        let lost = lost.map_or(0, |lost| lost.count);
+        assert_eq!(lost, wrong.count() as u64, "{ticks}");
+    }
+}
+
+#[test]
 fn zeros_of_sparse_files_take_no_room() {
     let place = Place::new();
     let mut content = vec![0; 8 << 20];

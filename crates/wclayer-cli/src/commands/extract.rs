@@ -48,8 +48,9 @@ pub(crate) struct Arguments {
     directory: PathBuf,
     /// Keep metadata and alternate streams in extended attributes
     ///
-    /// With the names of ntfs-3g (`system.ntfs_acl`, …) on an NTFS mount, as `user.ntfs_acl`, …
-    /// elsewhere; streams as Samba does (`user.DosStream.NAME:$DATA`).
+    /// On an NTFS mount with the names of its driver (ntfs-3g: `system.ntfs_acl`, …, and streams as
+    /// `user.NAME`; ntfs3: `system.ntfs_security`, …), as `user.ntfs_acl`, … elsewhere, with streams
+    /// as Samba has them (`user.DosStream.NAME:$DATA`).
     #[arg(long)]
     xattrs: bool,
     /// Print one JSON object
@@ -162,6 +163,7 @@ fn label(kind: Loss) -> &'static str {
         Loss::ExtendedAttributes => "lost: extended attributes",
         Loss::Attributes => "lost: attributes",
         Loss::Times => "lost: times of creation and change",
+        Loss::LastTimes => "lost: times of last write and access",
         Loss::ReparseData => "lost: reparse data",
         Loss::OtherStreams => "lost: other streams",
     }

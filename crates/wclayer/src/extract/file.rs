@@ -3,13 +3,12 @@
 //! A file is made when its first byte comes, or at its end, when it is known to be no link. What
 //! fails in the middle is deleted.
 
-use std::fs::FileTimes;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use ntmeta::{FileAttributes, ReparsePoint, ReparseTag};
 
-use super::keep::{Keeper, host_time, make_read_only};
+use super::keep::{Keeper, make_read_only, set_file_times};
 use super::links::PendingSymlink;
 use super::place::{Folder, Ground};
 use super::report::{Extracted, Loss};
@@ -127,31 +126,18 @@ impl Target<'_> {
         if entry.size > made.end {
             made.file.set_len(entry.size)?;
         }
-        keeper.keep(
-            Some(&made.file),
-            &entry.path,
-            &entry.basic_info,
-            metadata,
-            report,
-        );
-        if let Some(reparse) = metadata.reparse.as_ref().filter(|_| !keeper.wants_xattrs()) {
-            report.lost(Loss::ReparseData, reparse.size, || entry.path.to_string());
+        let (path, info) = (&entry.path, &entry.basic_info);
+        let has_times = keeper.keep(Some(&made.file), path, info, metadata, report);
+        if !set_file_times(&made.file, info) && !has_times {
+            report.lost(Loss::LastTimes, 16, || path.to_string());
         }
-        let mut times = FileTimes::new();
-        if let Some(time) = host_time(entry.basic_info.last_write_time) {
-            times = times.set_modified(time);
-        }
-        if let Some(time) = host_time(entry.basic_info.last_access_time) {
-            times = times.set_accessed(time);
-        }
-        made.file.set_times(times)?;
-        if entry
-            .basic_info
-            .attributes
-            .contains(FileAttributes::READONLY)
+        if info.attributes.contains(FileAttributes::READONLY)
+            && make_read_only(&made.file).is_err()
+            && !keeper.wants_xattrs()
         {
-            make_read_only(&made.file)?;
+            report.lost(Loss::Attributes, 4, || path.to_string());
         }
+        keeper.keep_reparse(Some(&made.file), path, &metadata.reparse, report);
         if made.name.as_bytes() != entry.path.file_name() {
             report.renamed(&entry.path, &made.name);
         }

@@ -6,15 +6,16 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::SystemTime;
 
-use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions};
-use cap_std::time::SystemTime;
 use ntmeta::{FileAttributes, FileBasicInfo, ReparsePoint, wide};
 
-use super::keep::host_time;
+use super::keep::{Keeper, are_held, host_time};
 use super::place::{Folder, Ground};
-use super::report::{Extracted, Reason};
+use super::report::{Extracted, Loss, Reason};
+use super::stream::Value;
 use super::walk::Places;
 use crate::chain::{self, Target};
 use crate::error::{Error, Result};
@@ -31,6 +32,16 @@ pub(super) struct PendingSymlink {
     pub(super) basic_info: FileBasicInfo,
     /// `None` when it is damaged.
     pub(super) point: Option<ReparsePoint>,
+}
+
+/// A directory that has been made, and waits for what is set last.
+#[derive(Debug)]
+pub(super) struct PendingDirectory {
+    pub(super) path: LayerPath,
+    pub(super) basic_info: FileBasicInfo,
+    /// Whether its times are kept already.
+    pub(super) has_times: bool,
+    pub(super) reparse: Option<Value>,
 }
 
 /// Makes all that waited.
@@ -160,8 +171,10 @@ impl Links<'_> {
         if made.is_err() {
             return not(Reason::Refused);
         }
-        // A link whose time the host does not set is as good.
-        let _ = set_times(&folder.dir, &name, &link.basic_info);
+        if !set_times(&folder.dir, &name, &link.basic_info) {
+            self.report
+                .lost(Loss::LastTimes, 16, || link.path.to_string());
+        }
         if name.as_bytes() != link.path.file_name() {
             self.report.renamed(&link.path, &name);
         }
@@ -169,14 +182,22 @@ impl Links<'_> {
         Ok(Ok(()))
     }
 
-    /// Sets the times of directories, in which nothing is made any more.
-    pub(super) fn directory_times(&mut self, all: &[(LayerPath, FileBasicInfo)]) -> Result<()> {
-        for (path, info) in all {
+    /// Completes directories, in which nothing is made any more.
+    pub(super) fn directories(&mut self, keeper: Keeper, all: &[PendingDirectory]) -> Result<()> {
+        for directory in all {
+            let (path, info) = (&directory.path, &directory.basic_info);
             let folder = self.places.parent(path, self.report)?;
             let made = &self.ground.made;
             let name = made.name_of(folder.place, path.file_name(), self.ground.rules);
-            set_times(&folder.dir, &name, info)
-                .map_err(self.ground.error("set the times of", path))?;
+            if !set_times(&folder.dir, &name, info) && !directory.has_times {
+                self.report.lost(Loss::LastTimes, 16, || path.to_string());
+            }
+            if directory.reparse.is_some() {
+                let object = folder.dir.open_dir_nofollow(&*name);
+                let object = object.and_then(|dir| dir.open("."));
+                let object = object.ok().map(cap_std::fs::File::into_std);
+                keeper.keep_reparse(object.as_ref(), path, &directory.reparse, self.report);
+            }
         }
         Ok(())
     }
@@ -244,10 +265,70 @@ fn relative(link: &LayerPath, target: &LayerPath, spelt: &[String]) -> String {
     }
 }
 
-fn set_times(dir: &Dir, name: &str, info: &FileBasicInfo) -> io::Result<()> {
-    let spec = |time| host_time(time).map(|time| SystemTimeSpec::from(SystemTime::from_std(time)));
-    let (accessed, modified) = (spec(info.last_access_time), spec(info.last_write_time));
-    dir.set_symlink_times(name, accessed, modified)
+/// Sets the times of last write and access; tells whether the host holds them.
+fn set_times(dir: &Dir, name: &str, info: &FileBasicInfo) -> bool {
+    let (accessed, modified) = (info.last_access_time, info.last_write_time);
+    let there = || {
+        let there = dir.symlink_metadata(name).ok()?;
+        let (modified, accessed) = there.modified().ok().zip(there.accessed().ok())?;
+        Some((modified.into_std(), accessed.into_std()))
+    };
+    let set = set_link_times(dir, name, host_time(accessed), host_time(modified));
+    set.is_ok() && are_held(info, there)
+}
+
+/// Sets times without following a link. Not with cap-std on Unix, which ends the program at times
+/// before 1970.
+#[cfg(unix)]
+fn set_link_times(
+    dir: &Dir,
+    name: &str,
+    accessed: Option<SystemTime>,
+    modified: Option<SystemTime>,
+) -> io::Result<()> {
+    use rustix::fs::{AtFlags, Timestamps, UTIME_OMIT, utimensat};
+    let spec = |time: Option<SystemTime>| {
+        let mut spec = rustix::fs::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        match time.map(|time| time.duration_since(SystemTime::UNIX_EPOCH)) {
+            None => spec.tv_nsec = UTIME_OMIT,
+            Some(Ok(since)) => {
+                spec.tv_sec = since.as_secs().try_into().ok()?;
+                spec.tv_nsec = since.subsec_nanos() as _;
+            }
+            Some(Err(before)) => {
+                let before = before.duration();
+                spec.tv_sec = 0_i64.checked_sub_unsigned(before.as_secs())?;
+                if before.subsec_nanos() > 0 {
+                    spec.tv_sec -= 1;
+                    spec.tv_nsec = (1_000_000_000 - before.subsec_nanos()) as _;
+                }
+            }
+        }
+        Some(spec)
+    };
+    let (Some(last_access), Some(last_modification)) = (spec(accessed), spec(modified)) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let times = Timestamps {
+        last_access,
+        last_modification,
+    };
+    Ok(utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+#[cfg(not(unix))]
+fn set_link_times(
+    dir: &Dir,
+    name: &str,
+    accessed: Option<SystemTime>,
+    modified: Option<SystemTime>,
+) -> io::Result<()> {
+    use cap_fs_ext::SystemTimeSpec;
+    let spec = |time: SystemTime| SystemTimeSpec::from(cap_std::time::SystemTime::from_std(time));
+    dir.set_symlink_times(name, accessed.map(spec), modified.map(spec))
 }
 
 #[cfg(test)]

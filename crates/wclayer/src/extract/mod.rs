@@ -43,13 +43,13 @@ mod workers;
 use std::path::Path;
 use std::sync::Arc;
 
-use ntmeta::{FileAttributes, FileBasicInfo};
+use ntmeta::FileAttributes;
 
 use self::file::FileJob;
 use self::keep::Keeper;
-use self::links::{Links, PendingSymlink};
+use self::links::{Links, PendingDirectory, PendingSymlink};
 use self::place::Ground;
-use self::stream::{NoContent, Taker};
+use self::stream::{NoContent, Taker, Value};
 use self::walk::Places;
 use self::workers::Workers;
 use crate::error::{Error, Result};
@@ -58,6 +58,9 @@ use crate::path::LayerPath;
 
 pub use self::names::{NameRules, host_name, real_name};
 pub use self::report::{Extracted, Listed, Loss, Lost, NotMade, Reason, Renamed};
+
+/// How much reparse data of directories is kept in memory until it can be set, in bytes.
+const MAX_WAITING: usize = 16 << 20;
 
 /// How a layer is extracted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -87,7 +90,9 @@ pub struct ExtractWriter {
     directory: Option<(FileEntry, Taker)>,
     links: Vec<LinkEntry>,
     symlinks: Vec<PendingSymlink>,
-    directories: Vec<(LayerPath, FileBasicInfo)>,
+    directories: Vec<PendingDirectory>,
+    /// Bytes of reparse data in these.
+    waiting: usize,
     report: Extracted,
 }
 
@@ -109,6 +114,7 @@ impl ExtractWriter {
             links: Vec::new(),
             symlinks: Vec::new(),
             directories: Vec::new(),
+            waiting: 0,
             report: Extracted::default(),
         })
     }
@@ -133,13 +139,29 @@ impl ExtractWriter {
             true => folder.dir.open(".").ok().map(cap_std::fs::File::into_std),
             false => None,
         };
-        self.keeper
-            .keep(object.as_ref(), path, info, &metadata, &mut self.report);
-        if let Some(reparse) = metadata.reparse.filter(|_| object.is_none()) {
-            self.report
-                .lost(Loss::ReparseData, reparse.size, || path.to_string());
+        let report = &mut self.report;
+        let has_times = self
+            .keeper
+            .keep(object.as_ref(), path, info, &metadata, report);
+        // Last of all: who knows what can be made in a reparse point.
+        let size = |value: &Value| value.bytes.as_ref().map_or(0, Vec::len);
+        let waiting = self.waiting + metadata.reparse.as_ref().map_or(0, size);
+        let waits = object.is_some() && waiting <= MAX_WAITING;
+        let reparse = metadata.reparse.filter(|reparse| {
+            if !waits {
+                report.lost(Loss::ReparseData, reparse.size, || path.to_string());
+            }
+            waits
+        });
+        if reparse.is_some() {
+            self.waiting = waiting;
         }
-        self.directories.push((entry.path, entry.basic_info));
+        self.directories.push(PendingDirectory {
+            path: entry.path,
+            basic_info: entry.basic_info,
+            has_times,
+            reparse,
+        });
         Ok(())
     }
 }
@@ -204,6 +226,7 @@ impl LayerWriter for ExtractWriter {
             mut symlinks,
             directories,
             mut report,
+            keeper,
             ..
         } = self;
         symlinks.extend(workers.finish(&mut report)?);
@@ -216,7 +239,7 @@ impl LayerWriter for ExtractWriter {
         };
         last.hard_links(links, &mut symlinks)?;
         last.symlinks(&symlinks)?;
-        last.directory_times(&directories)?;
+        last.directories(keeper, &directories)?;
         report.replaced = ground.replaced();
         Ok(report)
     }

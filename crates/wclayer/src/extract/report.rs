@@ -98,6 +98,8 @@ pub enum Loss {
     Attributes,
     /// The times of creation and change.
     Times,
+    /// The times of last write and access, where the host cannot hold or set them.
+    LastTimes,
     /// Reparse data of what is no link.
     ReparseData,
     /// What else a backup stream holds: object ids, …
