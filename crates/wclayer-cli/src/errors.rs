@@ -67,6 +67,12 @@ pub(crate) enum CliError {
     /// The result could not be printed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
+    /// What can be extracted has been, but something is missing.
+    #[error("{count} of the layer's links could not be made")]
+    NotMade {
+        /// How many.
+        count: u64,
+    },
     /// All has been printed already; only the exit code is left.
     #[error("failed")]
     Told,
@@ -89,7 +95,7 @@ impl CliError {
             Self::NoEntry { .. } | Self::LinkOutside { .. } | Self::LinkLoop { .. } => {
                 ErrorKind::InvalidInput
             }
-            Self::Told => ErrorKind::InvalidLayer,
+            Self::Told | Self::NotMade { .. } => ErrorKind::InvalidLayer,
             Self::Stdout(_) | Self::Signals(_) => ErrorKind::Io,
         }
     }
@@ -108,6 +114,7 @@ impl CliError {
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
             Self::NoEntry { followed: true, .. } => "A symbolic link or junction led there.",
             Self::NoEntry { .. } => "Paths begin with `Files`, `Hives` or `UtilityVM`.",
+            Self::NotMade { .. } => "Everything else is there; `--json` lists what is missing.",
             Self::LinkOutside { .. } | Self::LinkLoop { .. } => return None,
             Self::Told | Self::Stdout(_) | Self::Signals(_) => return None,
         };

@@ -168,6 +168,38 @@ fn links_inside_are_made_relative_and_found_in_any_case() {
     assert_eq!(target, PathBuf::from("Users"));
     assert_eq!(extracted.not_made.first[0].path, "Files/out");
     assert_eq!(extracted.not_made.first[0].reason, Reason::LeadsOutside);
+    assert_eq!(extracted.failed, 0);
+    // What the new texts do not say.
+    assert_eq!(extracted.lost[&Loss::ReparseData].count, 2);
+}
+
+#[test]
+fn links_that_cannot_be_made_are_told_apart() {
+    let place = Place::new();
+    let extracted = place.one(|tar| {
+        tar.directory("Files/d", &directory())?;
+        tar.hard_link("Files/hard", "Files/d", &plain())?;
+        tar.symlink("Files/long", &r"..\d\".repeat(1500), &plain())?;
+        tar.symlink("Files/d/long", &r"..\d\".repeat(1500), &plain())?;
+        // Fits as it is, but not as a name of the host.
+        tar.symlink("Files/name", &"n".repeat(2000), &plain())
+    });
+    let reasons: Vec<_> = extracted
+        .not_made
+        .first
+        .iter()
+        .map(|it| (&it.path[..], it.reason, it.cause.is_some()))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            ("Files/hard", Reason::TargetIsDirectory, false),
+            ("Files/d/long", Reason::Refused, true),
+            ("Files/long", Reason::LeadsOutside, false),
+            ("Files/name", Reason::LeadsOutside, false),
+        ]
+    );
+    assert_eq!(extracted.failed, 2);
 }
 
 #[test]
@@ -343,10 +375,18 @@ fn a_failure_names_the_file_and_leaves_no_half_of_it() {
     let place = Place::new();
     fs::create_dir_all(place.out("Files/x")).expect("free");
     let path = place.0.path().join("x.tar");
-    let tar = tar(|tar| tar.file("Files/x", &plain(), b"content"));
+    let tar = tar(|tar| {
+        tar.file("Files/%41", &plain(), b"content")?;
+        tar.file("Files/x", &plain(), b"content")
+    });
     fs::write(&path, tar.get_ref()).expect("free");
     let view = chain::open(&path, &OpenOptions::default(), &()).expect("a view");
     let writer = ExtractWriter::new(place.out(""), ExtractOptions::default()).expect("a folder");
+    let so_far = writer.so_far();
     let error = hub::copy(&mut view.reader(&[]), writer, &()).expect_err("a directory there");
     assert!(error.to_string().contains("Files/x"), "{error}");
+    assert!(error.hint().is_some());
+    let extracted = so_far.extracted();
+    assert_eq!((extracted.files, extracted.renamed.count), (1, 1));
+    assert_eq!(extracted.lost[&Loss::Times].count, 2);
 }

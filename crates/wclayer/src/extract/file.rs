@@ -6,13 +6,13 @@
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use ntmeta::{FileAttributes, ReparsePoint, ReparseTag};
+use ntmeta::FileAttributes;
 
 use super::keep::{Keeper, make_read_only, set_file_times};
-use super::links::PendingSymlink;
 use super::place::{Folder, Ground};
-use super::report::{Extracted, Loss};
+use super::report::{Extracted, Loss, Tally};
 use super::stream::{Content, Metadata, Taker};
+use super::symlink::PendingSymlink;
 use crate::error::Result;
 use crate::hub::FileEntry;
 
@@ -27,7 +27,7 @@ pub(super) struct FileJob {
 pub(super) struct Maker {
     pub(super) ground: Arc<Ground>,
     pub(super) keeper: Keeper,
-    pub(super) report: Extracted,
+    pub(super) report: Tally,
     pub(super) symlinks: Vec<PendingSymlink>,
 }
 
@@ -178,22 +178,6 @@ impl Drop for Target<'_> {
     }
 }
 
-impl PendingSymlink {
-    /// Makes one of an entry that is a symbolic link or a junction.
-    pub(super) fn of(entry: &FileEntry, metadata: &Metadata) -> Option<Self> {
-        let bytes = metadata.reparse.as_ref()?.bytes.as_ref()?;
-        let tag = ReparseTag(u32::from_le_bytes(*bytes.first_chunk()?));
-        if !matches!(tag, ReparseTag::SYMLINK | ReparseTag::MOUNT_POINT) {
-            return None;
-        }
-        Some(Self {
-            path: entry.path.clone(),
-            basic_info: entry.basic_info,
-            point: ReparsePoint::decode(bytes).ok(),
-        })
-    }
-}
-
 impl Maker {
     /// Makes a file of its whole backup stream.
     pub(super) fn make(&mut self, job: &FileJob, stream: &[u8]) -> Result<()> {
@@ -205,7 +189,7 @@ impl Maker {
 
     /// Completes a file.
     pub(super) fn finish(&mut self, file: NewFile<'_>) -> Result<()> {
-        let link = file.finish(self.keeper, &mut self.report)?;
+        let link = file.finish(self.keeper, &mut self.report.own)?;
         self.symlinks.extend(link);
         Ok(())
     }

@@ -10,12 +10,13 @@ use std::time::SystemTime;
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions};
-use ntmeta::{FileAttributes, FileBasicInfo, ReparsePoint, wide};
+use ntmeta::{FileAttributes, FileBasicInfo};
 
 use super::keep::{Keeper, are_held, host_time};
 use super::place::{Folder, Ground};
-use super::report::{Extracted, Loss, Reason};
+use super::report::{Extracted, Loss, Reason, Why};
 use super::stream::Value;
+use super::symlink::PendingSymlink;
 use super::walk::Places;
 use crate::chain::{self, Target};
 use crate::error::{Error, Result};
@@ -24,15 +25,6 @@ use crate::path::LayerPath;
 
 /// How many names are looked through for the spelling of what symbolic links name.
 const LISTING_BUDGET: u64 = 4_000_000;
-
-/// A symbolic link or junction that is to be made.
-#[derive(Debug, Clone)]
-pub(super) struct PendingSymlink {
-    pub(super) path: LayerPath,
-    pub(super) basic_info: FileBasicInfo,
-    /// `None` when it is damaged.
-    pub(super) point: Option<ReparsePoint>,
-}
 
 /// A directory that has been made, and waits for what is set last.
 #[derive(Debug)]
@@ -86,17 +78,21 @@ impl Links<'_> {
 
     fn hard_link(&mut self, link: &LinkEntry, target: &LayerPath) -> Result<()> {
         let ground = self.ground;
-        let Some((from, name)) = self.extracted(target) else {
-            self.report
-                .not_made(&link.path, link.target.to_string(), Reason::TargetMissing);
-            return Ok(());
+        let (from, name) = match self.extracted(target) {
+            Ok(found) => found,
+            Err(reason) => {
+                self.report
+                    .not_made(&link.path, &link.target.to_string(), reason.into());
+                return Ok(());
+            }
         };
         let to = self.places.parent(&link.path, self.report)?;
         let failed = || ground.error("link", &link.path);
         let new = match ground.free(&to, &link.path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let why = Reason::PlaceTaken.into();
                 self.report
-                    .not_made(&link.path, link.target.to_string(), Reason::PlaceTaken);
+                    .not_made(&link.path, &link.target.to_string(), why);
                 return Ok(());
             }
             new => new.map_err(failed())?,
@@ -116,22 +112,33 @@ impl Links<'_> {
     }
 
     /// Finds a file that this extraction has made.
-    fn extracted(&self, path: &LayerPath) -> Option<(Folder, String)> {
-        let folder = self.places.find_parent(path).ok()?;
+    fn extracted(&self, path: &LayerPath) -> std::result::Result<(Folder, String), Reason> {
+        let missing = |_| Reason::TargetMissing;
+        let folder = self.places.find_parent(path).map_err(missing)?;
         let made = &self.ground.made;
         let name = made.name_of(folder.place, path.file_name(), self.ground.rules);
         let name = name.into_owned();
-        let there = folder.dir.symlink_metadata(&name).ok()?;
-        let is_ours = made.is_claimed(made.place(folder.place, &name));
-        (there.is_file() && is_ours).then_some((folder, name))
+        let place = made.place(folder.place, &name);
+        if self.places.has_entered(place) {
+            return Err(Reason::TargetIsDirectory);
+        }
+        let there = folder.dir.symlink_metadata(&name).map_err(missing)?;
+        match there.is_file() && made.is_claimed(place) {
+            true => Ok((folder, name)),
+            false => Err(Reason::TargetMissing),
+        }
     }
 
     /// Makes the symbolic links.
     pub(super) fn symlinks(&mut self, links: &[PendingSymlink]) -> Result<()> {
         let mut budget = LISTING_BUDGET;
         for link in links {
-            if let Err((target, reason)) = self.symlink(link, &mut budget)? {
-                self.report.not_made(&link.path, target, reason);
+            let made = match &link.text {
+                Ok(text) => self.symlink(link, text, &mut budget)?,
+                Err((_, why)) => Err(why.clone()),
+            };
+            if let Err(why) = made {
+                self.report.not_made(&link.path, &link.shown(), why);
             }
         }
         Ok(())
@@ -140,45 +147,45 @@ impl Links<'_> {
     fn symlink(
         &mut self,
         link: &PendingSymlink,
+        text: &[u8],
         budget: &mut u64,
-    ) -> Result<Result<(), (String, Reason)>> {
-        let Some(point) = &link.point else {
-            return Ok(Err((String::new(), Reason::Damaged)));
-        };
-        let text = point.target().map(|text| wide::display(&text).into_owned());
-        let not = |reason| Ok(Err((text.clone().unwrap_or_default(), reason)));
-        let Target::Inside(target) = chain::target(&link.path, point) else {
-            return not(Reason::LeadsOutside);
+    ) -> Result<std::result::Result<(), Why>> {
+        let Target::Inside(target) = chain::target_of_text(&link.path, text) else {
+            return Ok(Err(Reason::LeadsOutside.into()));
         };
         let folder = match self.places.parent(&link.path, self.report) {
             // A file stands where its directory would be.
-            Err(Error::Io { source, .. }) if is_taken(&source) => return not(Reason::PlaceTaken),
+            Err(Error::Io { source, .. }) if is_taken(&source) => {
+                return Ok(Err(Reason::PlaceTaken.into()));
+            }
             folder => folder?,
         };
         let text = relative(&link.path, &target, &self.places.spelling(&target, budget));
         let name = match self.ground.free(&folder, &link.path) {
-            Err(error) if is_taken(&error) => return not(Reason::PlaceTaken),
+            Err(error) if is_taken(&error) => return Ok(Err(Reason::PlaceTaken.into())),
             name => name.map_err(self.ground.error("make the link", &link.path))?,
         };
-        let is_directory = link
-            .basic_info
-            .attributes
-            .contains(FileAttributes::DIRECTORY);
-        let made = match is_directory {
+        let attributes = link.basic_info.attributes;
+        let made = match attributes.contains(FileAttributes::DIRECTORY) {
             true => folder.dir.symlink_dir(&text, &name),
             false => folder.dir.symlink_file(&text, &name),
         };
-        if made.is_err() {
-            return not(Reason::Refused);
+        if let Err(error) = made {
+            return Ok(Err(Why {
+                reason: Reason::Refused,
+                cause: Some(error.to_string()),
+            }));
         }
+        let report = &mut *self.report;
+        let path = || link.path.to_string();
         if !set_times(&folder.dir, &name, &link.basic_info) {
-            self.report
-                .lost(Loss::LastTimes, 16, || link.path.to_string());
+            report.lost(Loss::LastTimes, 16, path);
         }
+        report.lost(Loss::ReparseData, link.size, path);
         if name.as_bytes() != link.path.file_name() {
-            self.report.renamed(&link.path, &name);
+            report.renamed(&link.path, &name);
         }
-        self.report.symlinks += 1;
+        report.symlinks += 1;
         Ok(Ok(()))
     }
 

@@ -37,6 +37,7 @@ mod names;
 mod place;
 mod report;
 mod stream;
+mod symlink;
 mod walk;
 mod workers;
 
@@ -47,9 +48,11 @@ use ntmeta::FileAttributes;
 
 use self::file::FileJob;
 use self::keep::Keeper;
-use self::links::{Links, PendingDirectory, PendingSymlink};
+use self::links::{Links, PendingDirectory};
 use self::place::Ground;
+use self::report::Tally;
 use self::stream::{NoContent, Taker, Value};
+use self::symlink::PendingSymlink;
 use self::walk::Places;
 use self::workers::Workers;
 use crate::error::{Error, Result};
@@ -57,7 +60,7 @@ use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::path::LayerPath;
 
 pub use self::names::{NameRules, host_name, real_name};
-pub use self::report::{Extracted, Listed, Loss, Lost, NotMade, Reason, Renamed};
+pub use self::report::{Extracted, Listed, Loss, Lost, NotMade, Reason, Renamed, SoFar};
 
 /// How much reparse data of directories is kept in memory until it can be set, in bytes.
 const MAX_WAITING: usize = 16 << 20;
@@ -93,7 +96,7 @@ pub struct ExtractWriter {
     directories: Vec<PendingDirectory>,
     /// Bytes of reparse data in these.
     waiting: usize,
-    report: Extracted,
+    report: Tally,
 }
 
 impl ExtractWriter {
@@ -108,6 +111,7 @@ impl ExtractWriter {
         Ok(Self {
             workers: Workers::start(&ground, keeper),
             places: Places::new(Arc::clone(&ground), root),
+            report: Tally::new(&ground),
             ground,
             keeper,
             directory: None,
@@ -115,8 +119,12 @@ impl ExtractWriter {
             symlinks: Vec::new(),
             directories: Vec::new(),
             waiting: 0,
-            report: Extracted::default(),
         })
+    }
+
+    /// Returns what tells, also after a failure, what was extracted.
+    pub fn so_far(&self) -> SoFar {
+        SoFar(Arc::clone(&self.ground))
     }
 
     /// Makes the directory whose backup stream has ended, where there is one.
@@ -129,17 +137,17 @@ impl ExtractWriter {
         let (path, info) = (&entry.path, &entry.basic_info);
         if let Some(link) = PendingSymlink::of(&entry, &metadata) {
             self.keeper
-                .keep(None, path, info, &metadata, &mut self.report);
+                .keep(None, path, info, &metadata, &mut self.report.own);
             self.symlinks.push(link);
             return Ok(());
         }
-        let folder = self.places.directory(path, &mut self.report)?;
+        let folder = self.places.directory(path, &mut self.report.own)?;
         // To be opened again for its attributes: the handle only leads to names.
         let object = match self.keeper.wants_xattrs() {
             true => folder.dir.open(".").ok().map(cap_std::fs::File::into_std),
             false => None,
         };
-        let report = &mut self.report;
+        let report = &mut self.report.own;
         let has_times = self
             .keeper
             .keep(object.as_ref(), path, info, &metadata, report);
@@ -180,7 +188,7 @@ impl LayerWriter for ExtractWriter {
             self.directory = Some((file.clone(), Taker::default()));
             return Ok(());
         }
-        let parent = self.places.parent(&file.path, &mut self.report)?;
+        let parent = self.places.parent(&file.path, &mut self.report.own)?;
         self.workers.add(FileJob {
             entry: file.clone(),
             parent,
@@ -208,7 +216,7 @@ impl LayerWriter for ExtractWriter {
     fn remove(&mut self, _: &LayerPath) -> Result<()> {
         self.end_directory()?;
         self.workers.end_file()?;
-        self.report.removals += 1;
+        self.report.own.removals += 1;
         Ok(())
     }
 
@@ -229,18 +237,18 @@ impl LayerWriter for ExtractWriter {
             keeper,
             ..
         } = self;
-        symlinks.extend(workers.finish(&mut report)?);
+        symlinks.extend(workers.finish()?);
         // In the order of their names, whichever thread came first.
         symlinks.sort_by(|a, b| a.path.cmp(&b.path));
         let mut last = Links {
             ground: &ground,
             places: &mut places,
-            report: &mut report,
+            report: &mut report.own,
         };
         last.hard_links(links, &mut symlinks)?;
         last.symlinks(&symlinks)?;
         last.directories(keeper, &directories)?;
-        report.replaced = ground.replaced();
-        Ok(report)
+        drop(report);
+        Ok(SoFar(ground).extracted())
     }
 }

@@ -16,6 +16,7 @@ use ntmeta::upcase;
 
 use super::made::{Made, Place, lock};
 use super::names::{NameRules, host_name, other_name};
+use super::report::Extracted;
 use crate::error::{Error, Result, io_error};
 use crate::path::LayerPath;
 
@@ -31,6 +32,8 @@ pub(super) struct Ground {
     pub(super) made: Made,
     pub(super) rules: NameRules,
     replaced: AtomicU64,
+    /// What the threads that have ended did.
+    pub(super) report: Mutex<Extracted>,
 }
 
 /// An open directory on the host.
@@ -63,6 +66,7 @@ impl Ground {
             made: Made::new(),
             rules: NameRules::of_this_system(),
             replaced: AtomicU64::new(0),
+            report: Mutex::default(),
         };
         let top = Folder::new(dir, ground.made.top());
         Ok((Arc::new(ground), Arc::new(top)))

@@ -184,6 +184,11 @@ impl Places {
         Ok(Folder::new(dir, place))
     }
 
+    /// Returns whether a directory of that place has been entered.
+    pub(super) fn has_entered(&self, place: Place) -> bool {
+        self.entered.contains(&place)
+    }
+
     /// Finds how names are spelt on the host that tells cases apart: the path is from a link.
     /// What is not there stays as it is. Every listing costs of `budget`.
     pub(super) fn spelling(&self, path: &LayerPath, budget: &mut u64) -> Vec<String> {
