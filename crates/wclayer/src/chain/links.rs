@@ -168,28 +168,32 @@ pub(crate) fn target_of_text(path: &LayerPath, text: &[u8]) -> Target {
         return outside();
     };
     let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\');
-    let (base, rest) = match without_device_prefix(text) {
-        [b'C' | b'c', b':', rest @ ..] if rest.first().is_none_or(is_separator) => {
-            (Some(volume.clone()), rest)
-        }
+    let (is_absolute, rest) = match without_device_prefix(text) {
+        [b'C' | b'c', b':', rest @ ..] if rest.first().is_none_or(is_separator) => (true, rest),
         [_, b':', ..] => return outside(),
         [first, second, ..] if is_separator(first) && is_separator(second) => return outside(),
-        [first, rest @ ..] if is_separator(first) => (Some(volume.clone()), rest),
-        rest => (path.parent(), rest),
+        [first, rest @ ..] if is_separator(first) => (true, rest),
+        rest => (false, rest),
     };
-    let mut place = base;
+    let top = volume.components().count();
+    let mut place: Vec<&[u8]> = match is_absolute {
+        true => volume.components().collect(),
+        false => path.components().collect(),
+    };
+    if !is_absolute {
+        place.pop();
+    }
     for component in rest.split(is_separator) {
-        place = match (component, place) {
-            (b"" | b".", place) => place,
-            (b"..", Some(place)) if place != volume => place.parent(),
-            (name, Some(place)) if name != b".." => place.join(name).ok(),
-            _ => None,
-        };
-        if place.is_none() {
-            return outside();
+        match component {
+            b"" | b"." => {}
+            b".." if place.len() > top => {
+                place.pop();
+            }
+            name if name == b".." || name.contains(&b':') => return outside(),
+            name => place.push(name),
         }
     }
-    place.map_or_else(outside, Target::Inside)
+    LayerPath::parse(&place.join(&b'/')).map_or_else(|_| outside(), Target::Inside)
 }
 
 /// Takes what names the namespace of devices off a path with a drive (Microsoft, "Naming Files,

@@ -45,6 +45,10 @@ pub(super) struct Keeper {
 
 /// Whose names extended attributes get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    expect(dead_code, reason = "only Linux has these drivers")
+)]
 enum Names {
     Ntfs3g,
     Ntfs3,
