@@ -101,6 +101,12 @@ pub(crate) enum CliError {
     /// The JSON that was begun has the error in it; it is to be told on stderr only.
     #[error(transparent)]
     InJson(Box<CliError>),
+    /// What can be extracted has been, but something is missing.
+    #[error("{count} of the layer's links could not be made")]
+    NotMade {
+        /// How many.
+        count: u64,
+    },
     /// All has been printed already; only the exit code is left.
     #[error("failed")]
     Told,
@@ -129,7 +135,7 @@ impl CliError {
             Self::NoEntry { .. } | Self::LinkOutside { .. } | Self::LinkLoop { .. } => {
                 ErrorKind::InvalidInput
             }
-            Self::Told => ErrorKind::InvalidLayer,
+            Self::Told | Self::NotMade { .. } => ErrorKind::InvalidLayer,
             Self::Stdout(_) | Self::Signals(_) => ErrorKind::Io,
         }
     }
@@ -156,6 +162,7 @@ impl CliError {
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
             Self::NoEntry { why, .. } => why,
             Self::NoContent { hint, .. } => hint,
+            Self::NotMade { .. } => "Everything else is there; `--json` lists what is missing.",
             Self::LinkOutside { .. } | Self::LinkLoop { .. } | Self::PathArgument(..) => {
                 return None;
             }

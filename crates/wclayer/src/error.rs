@@ -306,6 +306,11 @@ fn io_hint(error: &io::Error) -> Option<String> {
         io::ErrorKind::PermissionDenied => {
             Some("The user that runs wclayer may not do this: check the permissions.".to_owned())
         }
+        io::ErrorKind::IsADirectory => Some(
+            "A directory is in the way, which is never replaced: move it away, or choose another \
+             path."
+                .to_owned(),
+        ),
         _ => None,
     }
 }

@@ -14,7 +14,7 @@ use layergen::{Meta, TarBuilder};
 use tempfile::TempDir;
 use wclayer::chain::{self, OpenOptions};
 use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, Reason};
-use wclayer::{ParentChain, hub};
+use wclayer::{ParentChain, hub, tar::TarLayerReader};
 
 /// A folder with layers, and one that is extracted to.
 struct Place(TempDir);
@@ -93,6 +93,32 @@ fn content_of_every_size_comes_out_with_its_times() {
 }
 
 #[test]
+fn times_far_away_are_set_or_reported() {
+    // 1965, 1800 and 2500.
+    for ticks in [
+        114_867_072_000_000_000_u64,
+        62_798_112_000_000_000,
+        283_696_992_000_000_000,
+    ] {
+        let seconds = i64::try_from(ticks / 10_000_000).expect("small") - 11_644_473_600;
+        let place = Place::new();
+        let extracted = place.one(|tar| {
+            tar.directory("Files/d", &directory().at(ticks))?;
+            tar.file("Files/x", &plain().at(ticks), b"x")?;
+            tar.symlink("Files/soft", "x", &plain().at(ticks))
+        });
+        let names = ["Files/d", "Files/x", "Files/soft"];
+        let wrong = names.into_iter().filter(|name| {
+            let there = fs::symlink_metadata(place.out(name)).expect(name);
+            there.mtime() != seconds
+        });
+        let lost = extracted.lost.get(&Loss::LastTimes);
+        let lost = lost.map_or(0, |lost| lost.count);
+        assert_eq!(lost, wrong.count() as u64, "{ticks}");
+    }
+}
+
+#[test]
 fn zeros_of_sparse_files_take_no_room() {
     let place = Place::new();
     let mut content = vec![0; 8 << 20];
@@ -142,6 +168,38 @@ fn links_inside_are_made_relative_and_found_in_any_case() {
     assert_eq!(target, PathBuf::from("Users"));
     assert_eq!(extracted.not_made.first[0].path, "Files/out");
     assert_eq!(extracted.not_made.first[0].reason, Reason::LeadsOutside);
+    assert_eq!(extracted.failed, 0);
+    // What the new texts do not say.
+    assert_eq!(extracted.lost[&Loss::ReparseData].count, 2);
+}
+
+#[test]
+fn links_that_cannot_be_made_are_told_apart() {
+    let place = Place::new();
+    let extracted = place.one(|tar| {
+        tar.directory("Files/d", &directory())?;
+        tar.hard_link("Files/hard", "Files/d", &plain())?;
+        tar.symlink("Files/long", &r"..\d\".repeat(1500), &plain())?;
+        tar.symlink("Files/d/long", &r"..\d\".repeat(1500), &plain())?;
+        // Fits as it is, but not as a name of the host.
+        tar.symlink("Files/name", &"n".repeat(2000), &plain())
+    });
+    let reasons: Vec<_> = extracted
+        .not_made
+        .first
+        .iter()
+        .map(|it| (&it.path[..], it.reason, it.cause.is_some()))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            ("Files/hard", Reason::TargetIsDirectory, false),
+            ("Files/d/long", Reason::Refused, true),
+            ("Files/long", Reason::LeadsOutside, false),
+            ("Files/name", Reason::LeadsOutside, false),
+        ]
+    );
+    assert_eq!(extracted.failed, 2);
 }
 
 #[test]
@@ -240,11 +298,16 @@ fn losses_are_counted_by_kind_and_xattrs_keep_what_they_can() {
 fn names_that_look_like_escapes_are_renamed_and_reported() {
     let place = Place::new();
     let long = "ä".repeat(200);
-    let extracted = place.one(|tar| {
+    let build = |tar: &mut TarBuilder<Vec<u8>>| {
         tar.directory("Files/a%2Fb", &directory())?;
         tar.file("Files/a%2Fb/x", &plain(), b"x")?;
-        tar.file(&format!("Files/{long}"), &plain(), b"long")
-    });
+        tar.file(&format!("Files/{long}"), &plain(), b"long")?;
+        tar.symlink("Files/link", &long.to_uppercase(), &plain())
+    };
+    let extracted = place.one(build);
+    assert_eq!(place.read("Files/link"), b"long");
+    // Also where the directory is there already.
+    assert_eq!(place.one(build).renamed, extracted.renamed);
     assert_eq!(place.read("Files/a%252Fb/x"), b"x");
     let names: Vec<_> = extracted
         .renamed
@@ -262,15 +325,68 @@ fn names_that_look_like_escapes_are_renamed_and_reported() {
     assert_eq!(place.read(&format!("Files/{cut}")), b"long");
 }
 
+/// A host that takes two names for one is as rare as a source that gives a path twice: the second
+/// file gets another name either way, and links follow it there.
+#[test]
+fn links_lead_to_the_name_that_a_file_got() {
+    let place = Place::new();
+    let tar = tar(|tar| {
+        tar.file("Files/x", &plain(), b"one")?;
+        tar.file("Files/x", &plain(), b"two")?;
+        tar.hard_link("Files/hard", "Files/x", &plain())?;
+        tar.symlink("Files/soft", "X", &plain())
+    });
+    let writer = ExtractWriter::new(place.out(""), ExtractOptions::default()).expect("a folder");
+    let extracted = hub::copy(&mut TarLayerReader::new(tar), writer, &()).expect("extracted");
+    assert_eq!(extracted.renamed.count, 1);
+    let other = &extracted.renamed.first[0].name;
+    assert_eq!(place.read(&format!("Files/{other}")), b"two");
+    assert_eq!(place.read("Files/x"), b"one");
+    assert_eq!(place.read("Files/hard"), b"two");
+    assert_eq!(place.read("Files/soft"), b"two");
+}
+
+#[test]
+fn what_came_while_the_layer_was_read_is_replaced() {
+    let place = Place::new();
+    let writer = ExtractWriter::new(place.out(""), ExtractOptions::default()).expect("a folder");
+    fs::create_dir_all(place.out("Files")).expect("free");
+    fs::write(place.out("Files/x"), "old").expect("free");
+    std::os::unix::fs::symlink("x", place.out("Files/d")).expect("free");
+    fs::write(place.out("Files/soft"), "old").expect("free");
+    fs::write(place.out("Files/target"), "old").expect("free");
+    let tar = tar(|tar| {
+        tar.directory("Files/d", &directory())?;
+        tar.file("Files/x", &plain(), b"new")?;
+        tar.hard_link("Files/hard", "Files/target", &plain())?;
+        tar.symlink("Files/soft", "x", &plain())
+    });
+    let extracted = hub::copy(&mut TarLayerReader::new(tar), writer, &()).expect("extracted");
+    assert_eq!((extracted.replaced, extracted.renamed.count), (3, 0));
+    assert_eq!(place.read("Files/x"), b"new");
+    assert_eq!(place.read("Files/soft"), b"new");
+    assert!(place.out("Files/d").is_dir());
+    // What a hard link names is to be of the layer.
+    assert_eq!(extracted.not_made.first[0].path, "Files/hard");
+}
+
 #[test]
 fn a_failure_names_the_file_and_leaves_no_half_of_it() {
     let place = Place::new();
     fs::create_dir_all(place.out("Files/x")).expect("free");
     let path = place.0.path().join("x.tar");
-    let tar = tar(|tar| tar.file("Files/x", &plain(), b"content"));
+    let tar = tar(|tar| {
+        tar.file("Files/%41", &plain(), b"content")?;
+        tar.file("Files/x", &plain(), b"content")
+    });
     fs::write(&path, tar.get_ref()).expect("free");
     let view = chain::open(&path, &OpenOptions::default(), &()).expect("a view");
     let writer = ExtractWriter::new(place.out(""), ExtractOptions::default()).expect("a folder");
+    let so_far = writer.so_far();
     let error = hub::copy(&mut view.reader(&[]), writer, &()).expect_err("a directory there");
     assert!(error.to_string().contains("Files/x"), "{error}");
+    assert!(error.hint().is_some());
+    let extracted = so_far.extracted();
+    assert_eq!((extracted.files, extracted.renamed.count), (1, 1));
+    assert_eq!(extracted.lost[&Loss::Times].count, 2);
 }

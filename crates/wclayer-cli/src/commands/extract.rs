@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 use wclayer::chain::Access;
-use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, Reason};
+use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, NotMade, Reason};
 use wclayer::hub;
 
 use super::view_options::ViewOptions;
@@ -27,13 +27,17 @@ Examples:
 
 /// How many names of each kind are shown; `--json` has more.
 const SHOWN: usize = 3;
+/// How many characters of a name are shown; `--json` has all.
+const MAX_SHOWN: usize = 400;
 
 /// Take files out of a layer, as plain files
 ///
 /// Nothing is written outside of DIR. Directories that are there are used; files and links in the
 /// way are replaced. Symbolic links and junctions are made where they lead to a place inside of the
 /// layer. Names that the host cannot hold are written as %XX. What the host does not keep is listed.
-/// After a failure, the files that were complete stay.
+/// When a link cannot be made, though it leads nowhere else, the rest is extracted, and the exit code
+/// is 1. After a failure, the files that were complete stay, and what was lost till then is listed;
+/// a program that is killed (SIGKILL) may leave a part of a file under the file's name.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -49,8 +53,9 @@ pub(crate) struct Arguments {
     directory: PathBuf,
     /// Keep metadata and alternate streams in extended attributes
     ///
-    /// With the names of ntfs-3g (`system.ntfs_acl`, …) on an NTFS mount, as `user.ntfs_acl`, …
-    /// elsewhere; streams as Samba does (`user.DosStream.NAME:$DATA`).
+    /// On an NTFS mount with the names of its driver (ntfs-3g: `system.ntfs_acl`, …, and streams as
+    /// `user.NAME`; ntfs3: `system.ntfs_security`, …), as `user.ntfs_acl`, … elsewhere, with streams
+    /// as Samba has them (`user.DosStream.NAME:$DATA`).
     #[arg(long)]
     xattrs: bool,
     /// Print one JSON object
@@ -83,8 +88,16 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let writer = ExtractWriter::new(&arguments.directory, options)?;
     let progress = Bar::start(output, None, Arc::clone(&opened.cancelled));
     let mut reader = opened.view.reader(&paths);
-    let extracted = hub::copy(&mut reader, writer, &progress)?;
+    let so_far = writer.so_far();
+    let copied = hub::copy(&mut reader, writer, &progress);
     drop(progress);
+    let extracted = match copied {
+        Ok(extracted) => extracted,
+        Err(error) => {
+            tell_so_far(arguments, &so_far.extracted(), output);
+            return Err(error.into());
+        }
+    };
     let taken = started.elapsed();
     let json = ExtractJson {
         layer: layer_view::absolute(&arguments.view.layer),
@@ -96,7 +109,25 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let mut summary = Summary::new(title);
     rows(&mut summary, &extracted);
     summary.row("time", units::time_and_rate(extracted.bytes, taken));
-    output.result(&summary, &json)
+    output.result(&summary, &json)?;
+    match extracted.failed {
+        0 => Ok(()),
+        // The object says it.
+        _ if output.is_json() => Err(CliError::Told),
+        count => Err(CliError::NotMade { count }),
+    }
+}
+
+/// Tells what was extracted and lost before a failure: nobody else knows what renamed files were.
+fn tell_so_far(arguments: &Arguments, extracted: &Extracted, output: &Output) {
+    if output.is_json() {
+        return;
+    }
+    let folder = arguments.directory.display();
+    let mut summary = Summary::new(format!("Extracted to `{folder}` before it failed"));
+    rows(&mut summary, extracted);
+    // The failure itself is what has to be told.
+    let _ = output.result(&summary, &());
 }
 
 fn rows(summary: &mut Summary, extracted: &Extracted) {
@@ -124,7 +155,7 @@ fn rows(summary: &mut Summary, extracted: &Extracted) {
     let names = not_made
         .first
         .iter()
-        .map(|it| format!("{} ({})", it.path, why(it.reason, &it.target)));
+        .map(|it| format!("{} ({})", it.path, why(it)));
     list(summary, "not made", not_made.count, names);
     for (kind, lost) in &extracted.lost {
         list(
@@ -147,7 +178,7 @@ fn list(
     }
     let shown: Vec<String> = names
         .take(SHOWN)
-        .map(|name| escaped(&name).into_owned())
+        .map(|name| escaped(&shortened(name)).into_owned())
         .collect();
     let more = if count > shown.len() as u64 {
         ", …"
@@ -157,6 +188,17 @@ fn list(
     summary.row(label, format!("{count}: {}{more}", shown.join(", ")));
 }
 
+/// Leaves out the middle of a very long name.
+fn shortened(name: String) -> String {
+    let count = name.chars().count();
+    if count <= MAX_SHOWN {
+        return name;
+    }
+    let start: String = name.chars().take(MAX_SHOWN / 2).collect();
+    let end: String = name.chars().skip(count - MAX_SHOWN / 2).collect();
+    format!("{start}…{end}")
+}
+
 fn label(kind: Loss) -> &'static str {
     match kind {
         Loss::SecurityDescriptors => "lost: security descriptors",
@@ -164,17 +206,21 @@ fn label(kind: Loss) -> &'static str {
         Loss::ExtendedAttributes => "lost: extended attributes",
         Loss::Attributes => "lost: attributes",
         Loss::Times => "lost: times of creation and change",
+        Loss::LastTimes => "lost: times of last write and access",
         Loss::ReparseData => "lost: reparse data",
         Loss::OtherStreams => "lost: other streams",
     }
 }
 
-fn why(reason: Reason, target: &str) -> String {
-    match reason {
-        Reason::LeadsOutside => format!("leads outside, to {target}"),
-        Reason::TargetMissing => format!("there is no {target}"),
-        Reason::PlaceTaken => "its place is taken".to_owned(),
-        Reason::Refused => "the host refused it".to_owned(),
-        Reason::Damaged => "the reparse point is damaged".to_owned(),
+fn why(not_made: &NotMade) -> String {
+    let target = &not_made.target;
+    match (not_made.reason, &not_made.cause) {
+        (Reason::LeadsOutside, _) => format!("leads outside, to {target}"),
+        (Reason::TargetMissing, _) => format!("there is no {target}"),
+        (Reason::TargetIsDirectory, _) => format!("{target} is a directory"),
+        (Reason::PlaceTaken, _) => "its place is taken".to_owned(),
+        (Reason::Refused, Some(cause)) => format!("the host refused it: {cause}"),
+        (Reason::Refused, None) => "the host refused it".to_owned(),
+        (Reason::Damaged, _) => "the reparse point is damaged".to_owned(),
     }
 }

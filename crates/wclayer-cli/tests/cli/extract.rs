@@ -1,5 +1,7 @@
 //! `extract` on the sample.
 
+use layergen::{Meta, TarBuilder};
+
 use crate::support::{Run, Workplace, members, sample};
 
 fn run(work: &Workplace, more: &[&str]) -> Run {
@@ -19,6 +21,7 @@ fn files_of_the_chain_come_out_and_losses_are_told() {
             "directories",
             "directory",
             "elapsedSeconds",
+            "failed",
             "files",
             "layer",
             "links",
@@ -59,4 +62,64 @@ fn only_what_is_named_comes_and_what_is_missing_is_an_error() {
     run(&work, &["Files/nothing", "-C", "none"]).fails("there is no `Files/nothing`");
     assert!(!work.path("none").exists());
     run(&work, &[]).was_wrong_usage();
+}
+
+/// Writes `layer.tar` with a file that is renamed, one after it, and links to a file of the layer,
+/// to another volume and to nothing.
+fn with_links() -> Workplace {
+    let work = Workplace::new();
+    let mut tar = TarBuilder::new(Vec::new());
+    let meta = Meta::with_attributes(0x20);
+    let folder = Meta::with_attributes(0x10);
+    tar.directory("Files", &folder).expect("memory");
+    tar.file("Files/a%41", &meta, b"x").expect("memory");
+    tar.file("Files/b", &meta, b"x").expect("memory");
+    tar.symlink("Files/in", r"\\?\C:\b", &meta).expect("memory");
+    tar.symlink("Files/out", r"D:\x", &meta).expect("memory");
+    tar.hard_link("Files/hard", "Files/nothing", &meta)
+        .expect("memory");
+    work.write("layer.tar", &tar.finish().expect("memory"));
+    work
+}
+
+#[test]
+fn a_link_that_cannot_be_made_ends_with_exit_code_1_after_all_else() {
+    let work = with_links();
+    let missing = "1 of the layer's links could not be made";
+    let failed = work
+        .run(&["extract", "layer.tar", "-C", "out"])
+        .fails(missing);
+    assert!(failed.text().contains("there is no Files/nothing"));
+    let quiet = work.run(&["-q", "extract", "layer.tar", "-C", "quiet"]);
+    assert_eq!(quiet.fails(missing).text(), "");
+    let json = work.run(&["extract", "layer.tar", "-C", "json", "--json"]);
+    let object = json.json();
+    assert_eq!(json.code, Some(1));
+    assert_eq!(
+        (&object["failed"], &object["symlinks"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(work.read("json/Files/b"), b"x");
+    // What leads outside is no failure.
+    for path in ["Files/in", "Files/out"] {
+        work.run(&["extract", "layer.tar", path, "-C", "some"])
+            .succeeds();
+    }
+}
+
+#[test]
+fn what_was_done_before_a_failure_is_told() {
+    let work = with_links();
+    work.create_folder("out/Files/b");
+    let failed = work.run(&["extract", "layer.tar", "-C", "out"]);
+    let failed = failed.fails("cannot extract");
+    assert!(
+        failed.text().contains("Files/a%41 as a%2541"),
+        "{}",
+        failed.text()
+    );
+    assert!(failed.text().contains("lost: "), "{}", failed.text());
+    assert!(failed.stderr.contains("Hint: A directory is in the way"));
+    let json = work.run(&["extract", "layer.tar", "-C", "out", "--json"]);
+    assert_eq!(members(&json.json()), ["error"]);
 }

@@ -233,37 +233,56 @@ pub(crate) enum Target {
 
 /// Finds out where a symbolic link or junction at `path` leads. `C:` is the volume that the link
 /// lies on: `Files`, or `UtilityVM\Files` for the files of the utility VM.
-pub(crate) fn target(path: &LayerPath, point: &ReparsePoint) -> Target {
-    let Some(text) = point.target() else {
-        return Target::None;
-    };
-    let outside = || Target::Outside(wide::display(&text).into_owned());
+pub(super) fn target(path: &LayerPath, point: &ReparsePoint) -> Target {
+    match point.target() {
+        Some(text) => target_of_text(path, &text),
+        None => Target::None,
+    }
+}
+
+/// Finds out where a link with that text (WTF-8) leads.
+pub(crate) fn target_of_text(path: &LayerPath, text: &[u8]) -> Target {
+    let outside = || Target::Outside(wide::display(text).into_owned());
     let Some(volume) = volume_of(path) else {
         return outside();
     };
     let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\');
-    let (base, rest) = match &text[..] {
-        [b'C' | b'c', b':', rest @ ..] if rest.first().is_none_or(is_separator) => {
-            (Some(volume.clone()), rest)
-        }
+    let (is_absolute, rest) = match without_device_prefix(text) {
+        [b'C' | b'c', b':', rest @ ..] if rest.first().is_none_or(is_separator) => (true, rest),
         [_, b':', ..] => return outside(),
         [first, second, ..] if is_separator(first) && is_separator(second) => return outside(),
-        [first, rest @ ..] if is_separator(first) => (Some(volume.clone()), rest),
-        rest => (path.parent(), rest),
+        [first, rest @ ..] if is_separator(first) => (true, rest),
+        rest => (false, rest),
     };
-    let mut place = base;
+    let top = volume.components().count();
+    let mut place: Vec<&[u8]> = match is_absolute {
+        true => volume.components().collect(),
+        false => path.components().collect(),
+    };
+    if !is_absolute {
+        place.pop();
+    }
     for component in rest.split(is_separator) {
-        place = match (component, place) {
-            (b"" | b".", place) => place,
-            (b"..", Some(place)) if place != volume => place.parent(),
-            (name, Some(place)) if name != b".." => place.join(name).ok(),
-            _ => None,
-        };
-        if place.is_none() {
-            return outside();
+        match component {
+            b"" | b"." => {}
+            b".." if place.len() > top => {
+                place.pop();
+            }
+            name if name == b".." || name.contains(&b':') => return outside(),
+            name => place.push(name),
         }
     }
-    place.map_or_else(outside, Target::Inside)
+    LayerPath::parse(&place.join(&b'/')).map_or_else(|_| outside(), Target::Inside)
+}
+
+/// Takes what names the namespace of devices off a path with a drive (Microsoft, "Naming Files,
+/// Paths, and Namespaces"; `\??\` is the kernel's own).
+fn without_device_prefix(text: &[u8]) -> &[u8] {
+    [br"\\?\", br"\??\", br"\\.\"]
+        .into_iter()
+        .find_map(|prefix| text.strip_prefix(prefix))
+        .filter(|rest| matches!(rest, [_, b':', ..]))
+        .unwrap_or(text)
 }
 
 /// Returns the directory of the volume that a path lies on.
@@ -292,6 +311,12 @@ mod tests {
             ("Files/a/l", r"\x", Some("Files/x")),
             ("Files/a/l", r"C:\x\y", Some("Files/x/y")),
             ("Files/a/l", r"c:\", Some("Files")),
+            ("Files/a/l", r"\\?\C:\x", Some("Files/x")),
+            ("Files/a/l", r"\??\C:\x", Some("Files/x")),
+            ("Files/a/l", r"\\.\c:", Some("Files")),
+            ("Files/a/l", r"\\?\D:\x", None),
+            ("Files/a/l", r"\\?\UNC\server\share", None),
+            ("Files/a/l", r"\??\C:x", None),
             ("Files/a/l", r"D:\x", None),
             ("Files/a/l", r"\\server\share", None),
             ("UtilityVM/Files/l", r"C:\x", Some("UtilityVM/Files/x")),

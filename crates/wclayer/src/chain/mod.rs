@@ -25,7 +25,7 @@ mod view;
 pub use layer::{
     BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, Removed, Slot, StreamDetails,
 };
-pub(crate) use links::{Target, target};
+pub(crate) use links::{Target, target_of_text};
 pub(crate) use open::stored_parents;
 pub use open::{Access, OpenOptions, open, open_chain, whole_chain};
 pub use parent_chain::ParentChain;

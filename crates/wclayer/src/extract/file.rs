@@ -3,18 +3,16 @@
 //! A file is made when its first byte comes, or at its end, when it is known to be no link. What
 //! fails in the middle is deleted.
 
-use std::fs::FileTimes;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use cap_std::fs::Dir;
-use ntmeta::{FileAttributes, ReparsePoint, ReparseTag};
+use ntmeta::FileAttributes;
 
-use super::keep::{Keeper, host_time, make_read_only};
-use super::links::PendingSymlink;
-use super::place::Ground;
-use super::report::{Extracted, Loss};
+use super::keep::{Keeper, make_read_only, set_file_times};
+use super::place::{Folder, Ground};
+use super::report::{Extracted, Loss, Tally};
 use super::stream::{Content, Metadata, Taker};
+use super::symlink::PendingSymlink;
 use crate::error::Result;
 use crate::hub::FileEntry;
 
@@ -22,14 +20,14 @@ use crate::hub::FileEntry;
 pub(super) struct FileJob {
     pub(super) entry: FileEntry,
     /// The directory that it lies in.
-    pub(super) parent: Arc<Dir>,
+    pub(super) parent: Arc<Folder>,
 }
 
 /// What one thread works with, and what it did.
 pub(super) struct Maker {
     pub(super) ground: Arc<Ground>,
     pub(super) keeper: Keeper,
-    pub(super) report: Extracted,
+    pub(super) report: Tally,
     pub(super) symlinks: Vec<PendingSymlink>,
 }
 
@@ -128,31 +126,18 @@ impl Target<'_> {
         if entry.size > made.end {
             made.file.set_len(entry.size)?;
         }
-        keeper.keep(
-            Some(&made.file),
-            &entry.path,
-            &entry.basic_info,
-            metadata,
-            report,
-        );
-        if let Some(reparse) = metadata.reparse.as_ref().filter(|_| !keeper.wants_xattrs()) {
-            report.lost(Loss::ReparseData, reparse.size, || entry.path.to_string());
+        let (path, info) = (&entry.path, &entry.basic_info);
+        let has_times = keeper.keep(Some(&made.file), path, info, metadata, report);
+        if !set_file_times(&made.file, info) && !has_times {
+            report.lost(Loss::LastTimes, 16, || path.to_string());
         }
-        let mut times = FileTimes::new();
-        if let Some(time) = host_time(entry.basic_info.last_write_time) {
-            times = times.set_modified(time);
-        }
-        if let Some(time) = host_time(entry.basic_info.last_access_time) {
-            times = times.set_accessed(time);
-        }
-        made.file.set_times(times)?;
-        if entry
-            .basic_info
-            .attributes
-            .contains(FileAttributes::READONLY)
+        if info.attributes.contains(FileAttributes::READONLY)
+            && make_read_only(&made.file).is_err()
+            && !keeper.wants_xattrs()
         {
-            make_read_only(&made.file)?;
+            report.lost(Loss::Attributes, 4, || path.to_string());
         }
+        keeper.keep_reparse(Some(&made.file), path, &metadata.reparse, report);
         if made.name.as_bytes() != entry.path.file_name() {
             report.renamed(&entry.path, &made.name);
         }
@@ -188,24 +173,8 @@ impl Drop for Target<'_> {
         if let Some(made) = self.made.take() {
             drop(made.file);
             // It failed already, or the user has stopped it.
-            let _ = self.job.parent.remove_file(&made.name);
+            let _ = self.job.parent.dir.remove_file(&made.name);
         }
-    }
-}
-
-impl PendingSymlink {
-    /// Makes one of an entry that is a symbolic link or a junction.
-    pub(super) fn of(entry: &FileEntry, metadata: &Metadata) -> Option<Self> {
-        let bytes = metadata.reparse.as_ref()?.bytes.as_ref()?;
-        let tag = ReparseTag(u32::from_le_bytes(*bytes.first_chunk()?));
-        if !matches!(tag, ReparseTag::SYMLINK | ReparseTag::MOUNT_POINT) {
-            return None;
-        }
-        Some(Self {
-            path: entry.path.clone(),
-            basic_info: entry.basic_info,
-            point: ReparsePoint::decode(bytes).ok(),
-        })
     }
 }
 
@@ -220,7 +189,7 @@ impl Maker {
 
     /// Completes a file.
     pub(super) fn finish(&mut self, file: NewFile<'_>) -> Result<()> {
-        let link = file.finish(self.keeper, &mut self.report)?;
+        let link = file.finish(self.keeper, &mut self.report.own)?;
         self.symlinks.extend(link);
         Ok(())
     }

@@ -6,15 +6,18 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::SystemTime;
 
-use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions};
-use cap_std::time::SystemTime;
-use ntmeta::{FileAttributes, FileBasicInfo, ReparsePoint, wide};
+use ntmeta::{FileAttributes, FileBasicInfo};
 
-use super::keep::host_time;
-use super::place::{Ground, Places};
-use super::report::{Extracted, Reason};
+use super::keep::{Keeper, are_held, host_time};
+use super::place::{Folder, Ground};
+use super::report::{Extracted, Loss, Reason, Why};
+use super::stream::Value;
+use super::symlink::PendingSymlink;
+use super::walk::Places;
 use crate::chain::{self, Target};
 use crate::error::{Error, Result};
 use crate::hub::LinkEntry;
@@ -23,13 +26,14 @@ use crate::path::LayerPath;
 /// How many names are looked through for the spelling of what symbolic links name.
 const LISTING_BUDGET: u64 = 4_000_000;
 
-/// A symbolic link or junction that is to be made.
-#[derive(Debug, Clone)]
-pub(super) struct PendingSymlink {
+/// A directory that has been made, and waits for what is set last.
+#[derive(Debug)]
+pub(super) struct PendingDirectory {
     pub(super) path: LayerPath,
     pub(super) basic_info: FileBasicInfo,
-    /// `None` when it is damaged.
-    pub(super) point: Option<ReparsePoint>,
+    /// Whether its times are kept already.
+    pub(super) has_times: bool,
+    pub(super) reparse: Option<Value>,
 }
 
 /// Makes all that waited.
@@ -74,25 +78,29 @@ impl Links<'_> {
 
     fn hard_link(&mut self, link: &LinkEntry, target: &LayerPath) -> Result<()> {
         let ground = self.ground;
-        let Some((from, name)) = self.extracted(target) else {
-            self.report
-                .not_made(&link.path, link.target.to_string(), Reason::TargetMissing);
-            return Ok(());
+        let (from, name) = match self.extracted(target) {
+            Ok(found) => found,
+            Err(reason) => {
+                self.report
+                    .not_made(&link.path, &link.target.to_string(), reason.into());
+                return Ok(());
+            }
         };
         let to = self.places.parent(&link.path, self.report)?;
         let failed = || ground.error("link", &link.path);
         let new = match ground.free(&to, &link.path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let why = Reason::PlaceTaken.into();
                 self.report
-                    .not_made(&link.path, link.target.to_string(), Reason::PlaceTaken);
+                    .not_made(&link.path, &link.target.to_string(), why);
                 return Ok(());
             }
             new => new.map_err(failed())?,
         };
-        match from.hard_link(&name, &to, &new) {
+        match from.dir.hard_link(&name, &to.dir, &new) {
             Ok(()) => self.report.links += 1,
             Err(error) if can_copy(&error) => {
-                copy(&from, &name, &to, &new).map_err(failed())?;
+                copy(&from.dir, &name, &to.dir, &new).map_err(failed())?;
                 self.report.copied_links += 1;
             }
             Err(error) => return Err(failed()(error)),
@@ -104,19 +112,33 @@ impl Links<'_> {
     }
 
     /// Finds a file that this extraction has made.
-    fn extracted(&self, path: &LayerPath) -> Option<(Dir, String)> {
-        let dir = self.places.find_parent(path).ok()?;
-        let name = super::host_name(path.file_name(), self.ground.rules).into_owned();
-        let there = dir.symlink_metadata(&name).ok()?;
-        (there.is_file() && self.ground.is_ours(&there)).then_some((dir, name))
+    fn extracted(&self, path: &LayerPath) -> std::result::Result<(Folder, String), Reason> {
+        let missing = |_| Reason::TargetMissing;
+        let folder = self.places.find_parent(path).map_err(missing)?;
+        let made = &self.ground.made;
+        let name = made.name_of(folder.place, path.file_name(), self.ground.rules);
+        let name = name.into_owned();
+        let place = made.place(folder.place, &name);
+        if self.places.has_entered(place) {
+            return Err(Reason::TargetIsDirectory);
+        }
+        let there = folder.dir.symlink_metadata(&name).map_err(missing)?;
+        match there.is_file() && made.is_claimed(place) {
+            true => Ok((folder, name)),
+            false => Err(Reason::TargetMissing),
+        }
     }
 
     /// Makes the symbolic links.
     pub(super) fn symlinks(&mut self, links: &[PendingSymlink]) -> Result<()> {
         let mut budget = LISTING_BUDGET;
         for link in links {
-            if let Err((target, reason)) = self.symlink(link, &mut budget)? {
-                self.report.not_made(&link.path, target, reason);
+            let made = match &link.text {
+                Ok(text) => self.symlink(link, text, &mut budget)?,
+                Err((_, why)) => Err(why.clone()),
+            };
+            if let Err(why) = made {
+                self.report.not_made(&link.path, &link.shown(), why);
             }
         }
         Ok(())
@@ -125,52 +147,64 @@ impl Links<'_> {
     fn symlink(
         &mut self,
         link: &PendingSymlink,
+        text: &[u8],
         budget: &mut u64,
-    ) -> Result<Result<(), (String, Reason)>> {
-        let Some(point) = &link.point else {
-            return Ok(Err((String::new(), Reason::Damaged)));
+    ) -> Result<std::result::Result<(), Why>> {
+        let Target::Inside(target) = chain::target_of_text(&link.path, text) else {
+            return Ok(Err(Reason::LeadsOutside.into()));
         };
-        let text = point.target().map(|text| wide::display(&text).into_owned());
-        let not = |reason| Ok(Err((text.clone().unwrap_or_default(), reason)));
-        let Target::Inside(target) = chain::target(&link.path, point) else {
-            return not(Reason::LeadsOutside);
-        };
-        let dir = match self.places.parent(&link.path, self.report) {
+        let folder = match self.places.parent(&link.path, self.report) {
             // A file stands where its directory would be.
-            Err(Error::Io { source, .. }) if is_taken(&source) => return not(Reason::PlaceTaken),
-            dir => dir?,
+            Err(Error::Io { source, .. }) if is_taken(&source) => {
+                return Ok(Err(Reason::PlaceTaken.into()));
+            }
+            folder => folder?,
         };
         let text = relative(&link.path, &target, &self.places.spelling(&target, budget));
-        let name = match self.ground.free(&dir, &link.path) {
-            Err(error) if is_taken(&error) => return not(Reason::PlaceTaken),
+        let name = match self.ground.free(&folder, &link.path) {
+            Err(error) if is_taken(&error) => return Ok(Err(Reason::PlaceTaken.into())),
             name => name.map_err(self.ground.error("make the link", &link.path))?,
         };
-        let is_directory = link
-            .basic_info
-            .attributes
-            .contains(FileAttributes::DIRECTORY);
-        let made = match is_directory {
-            true => dir.symlink_dir(&text, &name),
-            false => dir.symlink_file(&text, &name),
+        let attributes = link.basic_info.attributes;
+        let made = match attributes.contains(FileAttributes::DIRECTORY) {
+            true => folder.dir.symlink_dir(&text, &name),
+            false => folder.dir.symlink_file(&text, &name),
         };
-        if made.is_err() {
-            return not(Reason::Refused);
+        if let Err(error) = made {
+            return Ok(Err(Why {
+                reason: Reason::Refused,
+                cause: Some(error.to_string()),
+            }));
         }
-        // A link whose time the host does not set is as good.
-        let _ = set_times(&dir, &name, &link.basic_info);
+        let report = &mut *self.report;
+        let path = || link.path.to_string();
+        if !set_times(&folder.dir, &name, &link.basic_info) {
+            report.lost(Loss::LastTimes, 16, path);
+        }
+        report.lost(Loss::ReparseData, link.size, path);
         if name.as_bytes() != link.path.file_name() {
-            self.report.renamed(&link.path, &name);
+            report.renamed(&link.path, &name);
         }
-        self.report.symlinks += 1;
+        report.symlinks += 1;
         Ok(Ok(()))
     }
 
-    /// Sets the times of directories, in which nothing is made any more.
-    pub(super) fn directory_times(&mut self, all: &[(LayerPath, FileBasicInfo)]) -> Result<()> {
-        for (path, info) in all {
-            let dir = self.places.parent(path, self.report)?;
-            let name = super::host_name(path.file_name(), self.ground.rules);
-            set_times(&dir, &name, info).map_err(self.ground.error("set the times of", path))?;
+    /// Completes directories, in which nothing is made any more.
+    pub(super) fn directories(&mut self, keeper: Keeper, all: &[PendingDirectory]) -> Result<()> {
+        for directory in all {
+            let (path, info) = (&directory.path, &directory.basic_info);
+            let folder = self.places.parent(path, self.report)?;
+            let made = &self.ground.made;
+            let name = made.name_of(folder.place, path.file_name(), self.ground.rules);
+            if !set_times(&folder.dir, &name, info) && !directory.has_times {
+                self.report.lost(Loss::LastTimes, 16, || path.to_string());
+            }
+            if directory.reparse.is_some() {
+                let object = folder.dir.open_dir_nofollow(&*name);
+                let object = object.and_then(|dir| dir.open("."));
+                let object = object.ok().map(cap_std::fs::File::into_std);
+                keeper.keep_reparse(object.as_ref(), path, &directory.reparse, self.report);
+            }
         }
         Ok(())
     }
@@ -238,10 +272,70 @@ fn relative(link: &LayerPath, target: &LayerPath, spelt: &[String]) -> String {
     }
 }
 
-fn set_times(dir: &Dir, name: &str, info: &FileBasicInfo) -> io::Result<()> {
-    let spec = |time| host_time(time).map(|time| SystemTimeSpec::from(SystemTime::from_std(time)));
-    let (accessed, modified) = (spec(info.last_access_time), spec(info.last_write_time));
-    dir.set_symlink_times(name, accessed, modified)
+/// Sets the times of last write and access; tells whether the host holds them.
+fn set_times(dir: &Dir, name: &str, info: &FileBasicInfo) -> bool {
+    let (accessed, modified) = (info.last_access_time, info.last_write_time);
+    let there = || {
+        let there = dir.symlink_metadata(name).ok()?;
+        let (modified, accessed) = there.modified().ok().zip(there.accessed().ok())?;
+        Some((modified.into_std(), accessed.into_std()))
+    };
+    let set = set_link_times(dir, name, host_time(accessed), host_time(modified));
+    set.is_ok() && are_held(info, there)
+}
+
+/// Sets times without following a link. Not with cap-std on Unix, which ends the program at times
+/// before 1970.
+#[cfg(unix)]
+fn set_link_times(
+    dir: &Dir,
+    name: &str,
+    accessed: Option<SystemTime>,
+    modified: Option<SystemTime>,
+) -> io::Result<()> {
+    use rustix::fs::{AtFlags, Timestamps, UTIME_OMIT, utimensat};
+    let spec = |time: Option<SystemTime>| {
+        let mut spec = rustix::fs::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        match time.map(|time| time.duration_since(SystemTime::UNIX_EPOCH)) {
+            None => spec.tv_nsec = UTIME_OMIT,
+            Some(Ok(since)) => {
+                spec.tv_sec = since.as_secs().try_into().ok()?;
+                spec.tv_nsec = since.subsec_nanos() as _;
+            }
+            Some(Err(before)) => {
+                let before = before.duration();
+                spec.tv_sec = 0_i64.checked_sub_unsigned(before.as_secs())?;
+                if before.subsec_nanos() > 0 {
+                    spec.tv_sec -= 1;
+                    spec.tv_nsec = (1_000_000_000 - before.subsec_nanos()) as _;
+                }
+            }
+        }
+        Some(spec)
+    };
+    let (Some(last_access), Some(last_modification)) = (spec(accessed), spec(modified)) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let times = Timestamps {
+        last_access,
+        last_modification,
+    };
+    Ok(utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+#[cfg(not(unix))]
+fn set_link_times(
+    dir: &Dir,
+    name: &str,
+    accessed: Option<SystemTime>,
+    modified: Option<SystemTime>,
+) -> io::Result<()> {
+    use cap_fs_ext::SystemTimeSpec;
+    let spec = |time: SystemTime| SystemTimeSpec::from(cap_std::time::SystemTime::from_std(time));
+    dir.set_symlink_times(name, accessed.map(spec), modified.map(spec))
 }
 
 #[cfg(test)]

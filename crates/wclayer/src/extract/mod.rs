@@ -15,7 +15,7 @@
 //!
 //! **Nothing outside the folder is touched**, whatever the layer says and whatever is or comes to
 //! be in the folder: each name is used alone, in an open directory that was entered through no
-//! link (`place`). Links are made last (`links`).
+//! link (`place`, `walk`). Links are made last (`links`).
 //!
 //! **Nothing is lost silently**: [`Extracted`] counts what the host does not keep, and names it.
 //! With [`ExtractOptions::xattrs`] metadata goes into extended attributes (`keep`).
@@ -23,7 +23,8 @@
 //! After an error, or dropped before the end, the writer leaves the files that are complete; of the
 //! one that was being written, nothing. Links and the times of directories are missing then.
 //!
-//! Memory: some MiB for content, and a record for each directory, hard link and symbolic link.
+//! Memory: some MiB for content, a record for each directory, hard link and symbolic link, and for
+//! each file 8 to 16 bytes. Open directories: up to some hundred, however deep the layer is.
 //!
 //! Sources are to give each path once; [`View::reader`](crate::chain::View::reader) does. Names
 //! that only the host takes for one do not overwrite each other: the second gets another name.
@@ -31,29 +32,38 @@
 mod file;
 mod keep;
 mod links;
+mod made;
 mod names;
 mod place;
 mod report;
 mod stream;
+mod symlink;
+mod walk;
 mod workers;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use ntmeta::{FileAttributes, FileBasicInfo};
+use ntmeta::FileAttributes;
 
 use self::file::FileJob;
 use self::keep::Keeper;
-use self::links::{Links, PendingSymlink};
-use self::place::{Ground, Places};
-use self::stream::{NoContent, Taker};
+use self::links::{Links, PendingDirectory};
+use self::place::Ground;
+use self::report::Tally;
+use self::stream::{NoContent, Taker, Value};
+use self::symlink::PendingSymlink;
+use self::walk::Places;
 use self::workers::Workers;
 use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::path::LayerPath;
 
 pub use self::names::{NameRules, host_name, real_name};
-pub use self::report::{Extracted, Listed, Loss, Lost, NotMade, Reason, Renamed};
+pub use self::report::{Extracted, Listed, Loss, Lost, NotMade, Reason, Renamed, SoFar};
+
+/// How much reparse data of directories is kept in memory until it can be set, in bytes.
+const MAX_WAITING: usize = 16 << 20;
 
 /// How a layer is extracted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,8 +93,10 @@ pub struct ExtractWriter {
     directory: Option<(FileEntry, Taker)>,
     links: Vec<LinkEntry>,
     symlinks: Vec<PendingSymlink>,
-    directories: Vec<(LayerPath, FileBasicInfo)>,
-    report: Extracted,
+    directories: Vec<PendingDirectory>,
+    /// Bytes of reparse data in these.
+    waiting: usize,
+    report: Tally,
 }
 
 impl ExtractWriter {
@@ -95,18 +107,24 @@ impl ExtractWriter {
     /// When the folder cannot be made or written to.
     pub fn new(folder: impl AsRef<Path>, options: ExtractOptions) -> Result<Self> {
         let (ground, root) = Ground::open(folder.as_ref())?;
-        let keeper = Keeper::new(&root, options.xattrs);
+        let keeper = Keeper::new(&root.dir, options.xattrs);
         Ok(Self {
             workers: Workers::start(&ground, keeper),
             places: Places::new(Arc::clone(&ground), root),
+            report: Tally::new(&ground),
             ground,
             keeper,
             directory: None,
             links: Vec::new(),
             symlinks: Vec::new(),
             directories: Vec::new(),
-            report: Extracted::default(),
+            waiting: 0,
         })
+    }
+
+    /// Returns what tells, also after a failure, what was extracted.
+    pub fn so_far(&self) -> SoFar {
+        SoFar(Arc::clone(&self.ground))
     }
 
     /// Makes the directory whose backup stream has ended, where there is one.
@@ -119,23 +137,39 @@ impl ExtractWriter {
         let (path, info) = (&entry.path, &entry.basic_info);
         if let Some(link) = PendingSymlink::of(&entry, &metadata) {
             self.keeper
-                .keep(None, path, info, &metadata, &mut self.report);
+                .keep(None, path, info, &metadata, &mut self.report.own);
             self.symlinks.push(link);
             return Ok(());
         }
-        let dir = self.places.directory(path, &mut self.report)?;
+        let folder = self.places.directory(path, &mut self.report.own)?;
         // To be opened again for its attributes: the handle only leads to names.
         let object = match self.keeper.wants_xattrs() {
-            true => dir.open(".").ok().map(cap_std::fs::File::into_std),
+            true => folder.dir.open(".").ok().map(cap_std::fs::File::into_std),
             false => None,
         };
-        self.keeper
-            .keep(object.as_ref(), path, info, &metadata, &mut self.report);
-        if let Some(reparse) = metadata.reparse.filter(|_| object.is_none()) {
-            self.report
-                .lost(Loss::ReparseData, reparse.size, || path.to_string());
+        let report = &mut self.report.own;
+        let has_times = self
+            .keeper
+            .keep(object.as_ref(), path, info, &metadata, report);
+        // Last of all: who knows what can be made in a reparse point.
+        let size = |value: &Value| value.bytes.as_ref().map_or(0, Vec::len);
+        let waiting = self.waiting + metadata.reparse.as_ref().map_or(0, size);
+        let waits = object.is_some() && waiting <= MAX_WAITING;
+        let reparse = metadata.reparse.filter(|reparse| {
+            if !waits {
+                report.lost(Loss::ReparseData, reparse.size, || path.to_string());
+            }
+            waits
+        });
+        if reparse.is_some() {
+            self.waiting = waiting;
         }
-        self.directories.push((entry.path, entry.basic_info));
+        self.directories.push(PendingDirectory {
+            path: entry.path,
+            basic_info: entry.basic_info,
+            has_times,
+            reparse,
+        });
         Ok(())
     }
 }
@@ -154,7 +188,7 @@ impl LayerWriter for ExtractWriter {
             self.directory = Some((file.clone(), Taker::default()));
             return Ok(());
         }
-        let parent = self.places.parent(&file.path, &mut self.report)?;
+        let parent = self.places.parent(&file.path, &mut self.report.own)?;
         self.workers.add(FileJob {
             entry: file.clone(),
             parent,
@@ -182,7 +216,7 @@ impl LayerWriter for ExtractWriter {
     fn remove(&mut self, _: &LayerPath) -> Result<()> {
         self.end_directory()?;
         self.workers.end_file()?;
-        self.report.removals += 1;
+        self.report.own.removals += 1;
         Ok(())
     }
 
@@ -200,20 +234,21 @@ impl LayerWriter for ExtractWriter {
             mut symlinks,
             directories,
             mut report,
+            keeper,
             ..
         } = self;
-        symlinks.extend(workers.finish(&mut report)?);
+        symlinks.extend(workers.finish()?);
         // In the order of their names, whichever thread came first.
         symlinks.sort_by(|a, b| a.path.cmp(&b.path));
         let mut last = Links {
             ground: &ground,
             places: &mut places,
-            report: &mut report,
+            report: &mut report.own,
         };
         last.hard_links(links, &mut symlinks)?;
         last.symlinks(&symlinks)?;
-        last.directory_times(&directories)?;
-        report.replaced = ground.replaced();
-        Ok(report)
+        last.directories(keeper, &directories)?;
+        drop(report);
+        Ok(SoFar(ground).extracted())
     }
 }

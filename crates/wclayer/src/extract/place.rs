@@ -1,53 +1,75 @@
 //! Places on the host: directories opened name by name, below one handle, through no link.
 //!
 //! Every call names one component in an open directory, so that nothing that stands in the way,
-//! or is put there meanwhile, leads out of the folder. What was there before is told from what
-//! this extraction made by the time of its making, compared with that of a file made at the start.
+//! or is put there meanwhile, leads out of the folder.
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, Metadata, OpenOptions};
 use ntmeta::upcase;
 
+use super::made::{Made, Place, lock};
 use super::names::{NameRules, host_name, other_name};
 use super::report::Extracted;
 use crate::error::{Error, Result, io_error};
 use crate::path::LayerPath;
 
+/// How often a name is tried that others take at the same time.
+const TRIES: u32 = 8;
+/// The longest path in an error, in characters.
+const SHOWN_PATH: usize = 400;
+
 /// The folder that is extracted to; shared by all threads.
 #[derive(Debug)]
 pub(super) struct Ground {
     folder: PathBuf,
-    /// The change time of what was made first.
-    start: Stamp,
+    pub(super) made: Made,
     pub(super) rules: NameRules,
     replaced: AtomicU64,
+    /// What the threads that have ended did.
+    pub(super) report: Mutex<Extracted>,
 }
 
-/// Seconds and nanoseconds.
-type Stamp = (i64, u32);
+/// An open directory on the host.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub(super) dir: Dir,
+    pub(super) place: Place,
+    /// The names in it when one was in the way for the first time. Locked while a way is cleared.
+    there: Mutex<Option<HashSet<Place>>>,
+}
+
+impl Folder {
+    pub(super) fn new(dir: Dir, place: Place) -> Self {
+        Self {
+            dir,
+            place,
+            there: Mutex::default(),
+        }
+    }
+}
 
 impl Ground {
     /// Makes the folder, where it is missing, and opens it.
-    pub(super) fn open(folder: &Path) -> Result<(Arc<Self>, Arc<Dir>)> {
+    pub(super) fn open(folder: &Path) -> Result<(Arc<Self>, Arc<Folder>)> {
         std::fs::create_dir_all(folder).map_err(io_error("create", folder))?;
         let dir = Dir::open_ambient_dir(folder, ambient_authority());
         let dir = dir.map_err(io_error("open", folder))?;
-        let start = start_of(&dir).map_err(io_error("write to", folder))?;
         let ground = Self {
             folder: folder.to_owned(),
-            start,
+            made: Made::new(),
             rules: NameRules::of_this_system(),
             replaced: AtomicU64::new(0),
+            report: Mutex::default(),
         };
-        Ok((Arc::new(ground), Arc::new(dir)))
+        let top = Folder::new(dir, ground.made.top());
+        Ok((Arc::new(ground), Arc::new(top)))
     }
 
     /// Makes the error of a path of the layer.
@@ -62,15 +84,10 @@ impl Ground {
                 .map(|name| host_name(name, self.rules).into_owned());
             Error::Io {
                 action,
-                path: self.folder.join(names.collect::<PathBuf>()),
+                path: self.folder.join(shortened(names.collect())),
                 source,
             }
         }
-    }
-
-    /// Returns whether this extraction made something.
-    pub(super) fn is_ours(&self, metadata: &Metadata) -> bool {
-        stamp(metadata) >= self.start
     }
 
     /// Returns how much of what was there before was replaced.
@@ -80,240 +97,198 @@ impl Ground {
 
     /// Frees the place of a path, and returns the name to use there: another one when the host
     /// takes two names of the layer for one.
-    pub(super) fn free(&self, dir: &Dir, path: &LayerPath) -> io::Result<String> {
-        let name = host_name(path.file_name(), self.rules).into_owned();
-        match self.clear(dir, &name)? {
-            true => Ok(name),
-            false => {
-                let other = other_name(path.file_name(), self.rules);
-                match self.clear(dir, &other)? {
-                    true => Ok(other),
-                    false => Err(io::ErrorKind::AlreadyExists.into()),
-                }
-            }
-        }
+    pub(super) fn free(&self, folder: &Folder, path: &LayerPath) -> io::Result<String> {
+        self.take_name(folder, path, |name| self.clear(folder, name))
     }
 
-    /// Deletes what was there before; `false` when it is of this extraction.
-    fn clear(&self, dir: &Dir, name: &str) -> io::Result<bool> {
-        let there = match dir.symlink_metadata(name) {
+    /// Makes a file that was not there, and gives its name.
+    pub(super) fn create(&self, folder: &Folder, path: &LayerPath) -> io::Result<(File, String)> {
+        let mut options = OpenOptions::new();
+        options
+            .write(true)
+            .create_new(true)
+            .follow(FollowSymlinks::No);
+        let mut made = None;
+        let name = self.take_name(folder, path, |name| {
+            for _ in 0..TRIES {
+                match folder.dir.open_with(name, &options) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        if !self.clear(folder, name)? {
+                            return Ok(false);
+                        }
+                    }
+                    file => {
+                        made = Some(file?);
+                        return Ok(true);
+                    }
+                }
+            }
+            Ok(false)
+        })?;
+        let file = made.ok_or(io::ErrorKind::AlreadyExists)?;
+        Ok((file, name))
+    }
+
+    /// Claims the first name of a path for which `take` succeeds.
+    fn take_name(
+        &self,
+        folder: &Folder,
+        path: &LayerPath,
+        mut take: impl FnMut(&str) -> io::Result<bool>,
+    ) -> io::Result<String> {
+        let real = path.file_name();
+        let name = host_name(real, self.rules);
+        let mut take = |name: &str| {
+            let place = self.made.place(folder.place, name);
+            Ok::<_, io::Error>(self.made.claim(place) && take(name)?)
+        };
+        let name = match take(&name)? {
+            true => name.into_owned(),
+            false => {
+                let other = other_name(real, self.rules);
+                match take(&other)? {
+                    true => other,
+                    false => return Err(io::ErrorKind::AlreadyExists.into()),
+                }
+            }
+        };
+        self.made.note(folder.place, real, &name);
+        Ok(name)
+    }
+
+    /// Deletes what was there before under a name that the caller has just claimed; `false` when
+    /// the host takes it for the name of something that this extraction has made.
+    fn clear(&self, folder: &Folder, name: &str) -> io::Result<bool> {
+        let mut listed = lock(&folder.there);
+        let there = match folder.dir.symlink_metadata(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
             there => there?,
         };
         if there.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        if self.is_ours(&there) {
-            return Ok(false);
+        let place = |name: &str| self.made.place(folder.place, name);
+        let listed = match &mut *listed {
+            Some(listed) => listed,
+            none => none.insert(names_in(&folder.dir)?.map(|it| place(&it)).collect()),
+        };
+        // The claim is new: under exactly this name nothing has been made. Else it is spelt
+        // otherwise, or came later.
+        if !listed.remove(&place(name)) {
+            match spelling_of(&folder.dir, name, &there)? {
+                Some(spelt) if spelt == name => {}
+                Some(spelt) if !self.made.is_claimed(place(&spelt)) => {
+                    listed.remove(&place(&spelt));
+                }
+                _ => return Ok(false),
+            }
         }
-        remove(dir, name)?;
+        match folder.dir.remove_file_or_symlink(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
         self.replaced.fetch_add(1, Ordering::Relaxed);
         Ok(true)
     }
 
-    /// Makes a file that was not there, and gives its name.
-    pub(super) fn create(&self, dir: &Dir, path: &LayerPath) -> io::Result<(File, String)> {
-        let mut options = OpenOptions::new();
-        options
-            .write(true)
-            .create_new(true)
-            .follow(FollowSymlinks::No);
-        let name = host_name(path.file_name(), self.rules);
-        match dir.open_with(&*name, &options) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let name = self.free(dir, path)?;
-                Ok((dir.open_with(&name, &options)?, name))
+    /// Opens a directory in another one, and makes it where it is missing; tells whether it was. A
+    /// link or file that was there before is replaced, as `tar` does.
+    pub(super) fn enter(&self, folder: &Folder, name: &str) -> io::Result<(Dir, bool)> {
+        let dir = &folder.dir;
+        let mut is_ours = None;
+        for _ in 0..TRIES {
+            match dir.open_dir_nofollow(name) {
+                Ok(opened) => return Ok((opened, false)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => match dir.symlink_metadata(name) {
+                    Ok(there) if !there.is_dir() => {
+                        let place = self.made.place(folder.place, name);
+                        let is_ours = *is_ours.get_or_insert_with(|| !self.made.claim(place));
+                        if is_ours || !self.clear(folder, name)? {
+                            return Err(error);
+                        }
+                    }
+                    _ => return Err(error),
+                },
             }
-            created => Ok((created?, name.into_owned())),
+            match dir.create_dir(name) {
+                Ok(()) => return Ok((dir.open_dir_nofollow(name)?, true)),
+                // Somebody else was faster.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
         }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 }
 
-/// Opens directories of the layer on the host, and makes those that are missing.
-pub(super) struct Places {
-    ground: Arc<Ground>,
-    root: Arc<Dir>,
-    /// The directories of the last path, outermost first.
-    open: Vec<(Vec<u8>, Arc<Dir>)>,
+/// Returns the names in a directory, without those that are no text.
+fn names_in(dir: &Dir) -> io::Result<impl Iterator<Item = String> + use<>> {
+    let entries = dir.entries()?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()))
 }
 
-impl Places {
-    pub(super) fn new(ground: Arc<Ground>, root: Arc<Dir>) -> Self {
-        Self {
-            ground,
-            root,
-            open: Vec::new(),
-        }
-    }
-
-    /// Opens the directory that holds a path, and makes it where it is missing.
-    pub(super) fn parent(&mut self, path: &LayerPath, report: &mut Extracted) -> Result<Arc<Dir>> {
-        match path.parent() {
-            Some(parent) => self.directory(&parent, report),
-            None => Ok(Arc::clone(&self.root)),
-        }
-    }
-
-    /// Opens a directory, and makes it where it is missing.
-    pub(super) fn directory(
-        &mut self,
-        path: &LayerPath,
-        report: &mut Extracted,
-    ) -> Result<Arc<Dir>> {
-        let known = self.open.iter().map(|(name, _)| &name[..]);
-        let known = known
-            .zip(path.components())
-            .take_while(|(a, b)| a == b)
-            .count();
-        self.open.truncate(known);
-        for (depth, name) in path.components().enumerate().skip(known) {
-            let last = self.open.last().map_or(&self.root, |(_, dir)| dir);
-            let (dir, is_new) = enter(&self.ground, last, name)
-                .map_err(self.ground.error("make the directory", path))?;
-            if is_new && let Cow::Owned(host) = host_name(name, self.ground.rules) {
-                let above = path.ancestors();
-                report.renamed(above.get(depth).unwrap_or(path), &host);
-            }
-            report.directories += u64::from(is_new);
-            self.open.push((name.to_owned(), Arc::new(dir)));
-        }
-        let last = self.open.last().map_or(&self.root, |(_, dir)| dir);
-        Ok(Arc::clone(last))
-    }
-
-    /// Opens the directory that holds a path, if it is there.
-    pub(super) fn find_parent(&self, path: &LayerPath) -> io::Result<Dir> {
-        let mut dir = self.root.try_clone()?;
-        for name in path.parent().iter().flat_map(LayerPath::components) {
-            dir = dir.open_dir_nofollow(&*host_name(name, self.ground.rules))?;
-        }
-        Ok(dir)
-    }
-
-    /// Finds how names are spelt on the host that tells cases apart: the path is from a link.
-    /// What is not there stays as it is. Every listing costs of `budget`.
-    pub(super) fn spelling(&self, path: &LayerPath, budget: &mut u64) -> Vec<String> {
-        let names = path
-            .components()
-            .map(|name| host_name(name, self.ground.rules).into_owned());
-        let mut names: Vec<String> = names.collect();
-        let mut dir = self.root.try_clone().ok();
-        for name in &mut names {
-            let Some(here) = dir.take() else { break };
-            if here.symlink_metadata(&*name).is_err()
-                && let Some(spelt) = any_case(&here, name, budget)
-            {
-                *name = spelt;
-            }
-            dir = here.open_dir_nofollow(&*name).ok();
-        }
-        names
-    }
-}
-
-/// Looks for a name in any case of letters.
-fn any_case(dir: &Dir, name: &str, budget: &mut u64) -> Option<String> {
+/// Returns how a name is spelt that the host found; `None` when that cannot be told.
+fn spelling_of(dir: &Dir, name: &str, found: &Metadata) -> io::Result<Option<String>> {
     let wanted: Vec<u16> = name.encode_utf16().collect();
-    for entry in dir.entries().ok()? {
-        *budget = budget.checked_sub(1)?;
-        let Ok(found) = entry.ok()?.file_name().into_string() else {
-            continue;
-        };
-        let units: Vec<u16> = found.encode_utf16().collect();
+    let mut spelt = None;
+    for there in names_in(dir)? {
+        if there == name {
+            return Ok(Some(there));
+        }
+        let units: Vec<u16> = there.encode_utf16().collect();
         if upcase::eq_ignore_case(&units, &wanted) {
-            return Some(found);
+            spelt = Some(there);
+        }
+    }
+    if spelt.is_some() {
+        return Ok(spelt);
+    }
+    let Some(wanted) = identity(found) else {
+        return Ok(None);
+    };
+    Ok(names_in(dir)?.find(|there| {
+        let there = dir.symlink_metadata(there).ok();
+        there.as_ref().and_then(identity) == Some(wanted)
+    }))
+}
+
+/// Looks for a name in any case of letters. Every name looked at costs of `budget`.
+pub(super) fn any_case(dir: &Dir, name: &str, budget: &mut u64) -> Option<String> {
+    let wanted: Vec<u16> = name.encode_utf16().collect();
+    for there in names_in(dir).ok()? {
+        *budget = budget.checked_sub(1)?;
+        let units: Vec<u16> = there.encode_utf16().collect();
+        if upcase::eq_ignore_case(&units, &wanted) {
+            return Some(there);
         }
     }
     None
 }
 
-/// Opens a directory in another one, and makes it where it is missing. A link or file that was
-/// there before is replaced, as `tar` does.
-fn enter(ground: &Ground, dir: &Dir, name: &[u8]) -> io::Result<(Dir, bool)> {
-    let name = host_name(name, ground.rules);
-    match dir.open_dir_nofollow(&*name) {
-        Ok(opened) => return Ok((opened, false)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => match dir.symlink_metadata(&*name) {
-            Ok(there) if !there.is_dir() && !ground.is_ours(&there) => {
-                remove(dir, &name)?;
-                ground.replaced.fetch_add(1, Ordering::Relaxed);
-            }
-            _ => return Err(error),
-        },
+/// Returns the device and number of a file, where the system tells: equal at the same time, they
+/// mean the same file.
+pub(super) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::MetadataExt;
+        Some((metadata.dev(), metadata.ino()))
     }
-    dir.create_dir(&*name)?;
-    Ok((dir.open_dir_nofollow(&*name)?, true))
-}
-
-/// Deletes a file or a link, of either kind on Windows.
-fn remove(dir: &Dir, name: &str) -> io::Result<()> {
-    dir.remove_file_or_symlink(name)
-}
-
-/// Waits for the file system's clock, which moves in steps, to move on: what was there before is
-/// older then than what is made from now on. A clock with long steps is not waited for.
-fn start_of(dir: &Dir) -> io::Result<Stamp> {
-    let first = probe(dir)?;
-    for _ in 0..20 {
-        let next = probe(dir)?;
-        if next > first {
-            return Ok(next);
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Ok(first)
-}
-
-/// Makes a file, looks at its time and deletes it.
-fn probe(dir: &Dir) -> io::Result<Stamp> {
-    let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .create_new(true)
-        .follow(FollowSymlinks::No);
-    for number in 0..1000_u32 {
-        let name = format!(".wclayer-extract-{}-{number}", std::process::id());
-        match dir.open_with(&name, &options) {
-            Ok(file) => {
-                let stamp = file.metadata().map(|metadata| stamp(&metadata));
-                drop(file);
-                dir.remove_file(&name)?;
-                return stamp;
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// Returns when a file was made, which nothing here sets. Linux has file systems that do not tell;
-/// macOS moves that time when others are set: there it is the last change.
-fn stamp(metadata: &Metadata) -> Stamp {
-    let created = metadata
-        .created()
-        .ok()
-        .filter(|_| !cfg!(target_vendor = "apple"));
-    let since = created.map(|time| time.into_std().duration_since(SystemTime::UNIX_EPOCH));
-    match since {
-        Some(Ok(since)) => (
-            since.as_secs().try_into().unwrap_or(i64::MAX),
-            since.subsec_nanos(),
-        ),
-        Some(Err(_)) => (0, 0),
-        None => changed(metadata),
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        None
     }
 }
 
-#[cfg(unix)]
-fn changed(metadata: &Metadata) -> Stamp {
-    use cap_std::fs::MetadataExt;
-    let nanoseconds = u32::try_from(metadata.ctime_nsec()).unwrap_or(0);
-    (metadata.ctime(), nanoseconds)
-}
-
-#[cfg(not(unix))]
-fn changed(_: &Metadata) -> Stamp {
-    (0, 0)
+/// Leaves out the middle of a very long path.
+fn shortened(names: PathBuf) -> PathBuf {
+    let text = names.to_string_lossy();
+    let count = text.chars().count();
+    if count <= SHOWN_PATH {
+        return names;
+    }
+    let start: String = text.chars().take(SHOWN_PATH / 2).collect();
+    let end: String = text.chars().skip(count - SHOWN_PATH / 2).collect();
+    format!("{start}…{end}").into()
 }

@@ -1,9 +1,12 @@
 //! What an extraction did, and what it could not keep.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::made::lock;
+use super::place::Ground;
 use crate::path::LayerPath;
 
 /// How many names a list of the report holds; all are counted.
@@ -35,6 +38,8 @@ pub struct Extracted {
     pub renamed: Listed<Renamed>,
     /// What was not made at all.
     pub not_made: Listed<NotMade>,
+    /// How much of that should have been made: all but links that lead outside.
+    pub failed: u64,
     /// What the host does not keep, by its kind.
     pub lost: BTreeMap<Loss, Lost>,
 }
@@ -66,6 +71,8 @@ pub struct NotMade {
     pub target: String,
     /// Why.
     pub reason: Reason,
+    /// What the host said.
+    pub cause: Option<String>,
 }
 
 /// Why something was not made.
@@ -76,12 +83,30 @@ pub enum Reason {
     LeadsOutside,
     /// The file that a hard link names was not extracted.
     TargetMissing,
+    /// What a hard link names is a directory.
+    TargetIsDirectory,
     /// Something else of the layer has that place.
     PlaceTaken,
-    /// The host makes no such links.
+    /// The host does not make that link.
     Refused,
     /// The reparse point is damaged.
     Damaged,
+}
+
+/// Why something was not made, and what the host said.
+#[derive(Debug, Clone)]
+pub(super) struct Why {
+    pub(super) reason: Reason,
+    pub(super) cause: Option<String>,
+}
+
+impl From<Reason> for Why {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            cause: None,
+        }
+    }
 }
 
 /// What of an entry a host cannot keep.
@@ -98,7 +123,10 @@ pub enum Loss {
     Attributes,
     /// The times of creation and change.
     Times,
-    /// Reparse data of what is no link.
+    /// The times of last write and access, where the host cannot hold or set them.
+    LastTimes,
+    /// Reparse data; of a link that was made, what its text on the host does not tell: the target
+    /// as it was written, the name to show, whether it was a junction.
     ReparseData,
     /// What else a backup stream holds: object ids, …
     OtherStreams,
@@ -113,6 +141,42 @@ pub struct Lost {
     pub bytes: u64,
     /// The paths of the first.
     pub first: Vec<String>,
+}
+
+/// What an extraction has done so far, or had done when it failed; made by
+/// [`ExtractWriter::so_far`](super::ExtractWriter::so_far).
+#[derive(Debug, Clone)]
+pub struct SoFar(pub(super) Arc<Ground>);
+
+impl SoFar {
+    /// Returns what was done. It is complete once the writer is dropped.
+    pub fn extracted(&self) -> Extracted {
+        let mut report = lock(&self.0.report).clone();
+        report.replaced = self.0.replaced();
+        report
+    }
+}
+
+/// The report of one thread, which is added to that of all in the end, whatever that is.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) own: Extracted,
+    ground: Arc<Ground>,
+}
+
+impl Tally {
+    pub(super) fn new(ground: &Arc<Ground>) -> Self {
+        Self {
+            own: Extracted::default(),
+            ground: Arc::clone(ground),
+        }
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        lock(&self.ground.report).merge(std::mem::take(&mut self.own));
+    }
 }
 
 impl<T> Default for Listed<T> {
@@ -156,16 +220,18 @@ impl Extracted {
         });
     }
 
-    pub(super) fn not_made(&mut self, path: &LayerPath, target: String, reason: Reason) {
+    pub(super) fn not_made(&mut self, path: &LayerPath, target: &str, why: Why) {
+        self.failed += u64::from(why.reason != Reason::LeadsOutside);
         self.not_made.push(MAX_LISTED, || NotMade {
             path: path.to_string(),
-            target,
-            reason,
+            target: target.to_owned(),
+            reason: why.reason,
+            cause: why.cause,
         });
     }
 
     /// Adds what another thread did.
-    pub(super) fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: Self) {
         self.directories += other.directories;
         self.files += other.files;
         self.bytes += other.bytes;
@@ -174,6 +240,7 @@ impl Extracted {
         self.symlinks += other.symlinks;
         self.replaced += other.replaced;
         self.removals += other.removals;
+        self.failed += other.failed;
         self.renamed.merge(MAX_RENAMED, other.renamed);
         self.not_made.merge(MAX_LISTED, other.not_made);
         for (kind, other) in other.lost {

@@ -12,9 +12,9 @@ use std::thread::{self, JoinHandle};
 
 use super::file::{FileJob, Maker, NewFile};
 use super::keep::Keeper;
-use super::links::PendingSymlink;
 use super::place::Ground;
-use super::report::Extracted;
+use super::report::Tally;
+use super::symlink::PendingSymlink;
 use crate::error::{Error, Result};
 
 /// A backup stream up to this size is small, in bytes; batches are as large, or twice.
@@ -80,7 +80,7 @@ impl Workers {
             let maker = Maker {
                 ground: Arc::clone(ground),
                 keeper,
-                report: Extracted::default(),
+                report: Tally::new(ground),
                 symlinks: Vec::new(),
             };
             thread::spawn(move || work(maker, &queue, &shared))
@@ -152,15 +152,14 @@ impl Workers {
         }
     }
 
-    /// Waits until all files are made; adds to the report and gives the links that are left.
-    pub(super) fn finish(mut self, report: &mut Extracted) -> Result<Vec<PendingSymlink>> {
+    /// Waits until all files are made, and gives the links that are left.
+    pub(super) fn finish(mut self) -> Result<Vec<PendingSymlink>> {
         self.end_file()?;
         self.send_batch()?;
         self.jobs = None;
         let mut links = Vec::new();
         for thread in std::mem::take(&mut self.threads) {
             let maker = thread.join().map_err(|_| Error::WorkerLost)?;
-            report.merge(maker.report);
             links.extend(maker.symlinks);
         }
         match self.shared.take_error() {

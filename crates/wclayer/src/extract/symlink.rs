@@ -1,0 +1,78 @@
+//! Symbolic links and junctions that wait until all else is made.
+
+use ntmeta::{FileBasicInfo, ReparsePoint, ReparseTag, wide};
+
+use super::report::{Reason, Why};
+use super::stream::Metadata;
+use crate::chain::{self, Target};
+use crate::hub::FileEntry;
+use crate::path::LayerPath;
+
+/// The longest text of a link, in bytes: Linux `limits.h` (`PATH_MAX`, with the zero byte behind
+/// it), and elsewhere what a reparse point of Windows holds.
+const MAX_TEXT: usize = if cfg!(windows) { 16 * 1024 } else { 4095 };
+/// How much of the text of a link that is not made is told, in characters.
+const SHOWN_TEXT: usize = 1000;
+
+/// A symbolic link or junction that is to be made.
+#[derive(Debug, Clone)]
+pub(super) struct PendingSymlink {
+    pub(super) path: LayerPath,
+    pub(super) basic_info: FileBasicInfo,
+    /// The length of its reparse data, in bytes.
+    pub(super) size: u64,
+    /// Its text in WTF-8; when it is clear that it cannot be made, what of it is told, and why.
+    pub(super) text: Result<Box<[u8]>, (String, Why)>,
+}
+
+impl PendingSymlink {
+    /// Makes one of an entry that is a symbolic link or a junction.
+    pub(super) fn of(entry: &FileEntry, metadata: &Metadata) -> Option<Self> {
+        let bytes = metadata.reparse.as_ref()?.bytes.as_ref()?;
+        let tag = ReparseTag(u32::from_le_bytes(*bytes.first_chunk()?));
+        if !matches!(tag, ReparseTag::SYMLINK | ReparseTag::MOUNT_POINT) {
+            return None;
+        }
+        Some(Self {
+            path: entry.path.clone(),
+            basic_info: entry.basic_info,
+            size: bytes.len() as u64,
+            text: text_of(&entry.path, bytes),
+        })
+    }
+
+    /// Returns its text as it is told.
+    pub(super) fn shown(&self) -> String {
+        match &self.text {
+            Ok(text) => shown(text),
+            Err((text, _)) => text.clone(),
+        }
+    }
+}
+
+/// Long texts are not kept: a layer may have many of them.
+fn text_of(path: &LayerPath, reparse: &[u8]) -> Result<Box<[u8]>, (String, Why)> {
+    let text = ReparsePoint::decode(reparse).ok();
+    let Some(text) = text.and_then(|point| point.target()) else {
+        return Err((String::new(), Reason::Damaged.into()));
+    };
+    if text.len() <= MAX_TEXT {
+        return Ok(text.into());
+    }
+    let why = match chain::target_of_text(path, &text) {
+        Target::Inside(_) => Why {
+            reason: Reason::Refused,
+            cause: Some(format!("the target has more than {MAX_TEXT} bytes")),
+        },
+        _ => Reason::LeadsOutside.into(),
+    };
+    Err((shown(&text), why))
+}
+
+fn shown(text: &[u8]) -> String {
+    let text = wide::display(text);
+    match text.char_indices().nth(SHOWN_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into_owned(),
+    }
+}
