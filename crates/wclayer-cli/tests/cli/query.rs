@@ -116,6 +116,22 @@ fn diff_tells_what_differs_and_exits_with_1() {
 }
 
 #[test]
+fn diff_exits_with_1_also_when_nobody_reads_on() {
+    let work = Workplace::new();
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    for more in [&[][..], &["--json"], &["--stat"]] {
+        for (other, code) in [(&app, 1), (&base, 0)] {
+            let arguments = [&["diff", &base, other], more].concat();
+            let mut child = work.start(&arguments);
+            drop(child.stdout.take());
+            let ended = child.wait_with_output().expect("the program ends");
+            let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+            assert_eq!((ended.status.code(), told.as_str()), (Some(code), ""));
+        }
+    }
+}
+
+#[test]
 fn a_squashed_chain_looks_as_the_chain_does() {
     let work = Workplace::new();
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
