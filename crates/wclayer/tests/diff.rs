@@ -176,6 +176,11 @@ fn alternate_streams_are_compared_by_name_and_content() {
         &of(&[("a", b"2"), ("B", b"same"), ("d", b"")]),
     );
     let found = differences(&left, &right);
+    assert_eq!(
+        found[..2],
+        [["name", "A", "A", "a"], ["name", "b", "b", "B"]]
+    );
+    let found = &found[2..];
     let names: Vec<_> = found
         .iter()
         .map(|[aspect, name, ..]| [aspect, name])
