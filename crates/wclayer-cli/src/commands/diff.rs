@@ -30,7 +30,8 @@ Exit codes: 0 equal, 1 different or failed (with an error), 2 wrong usage.";
 ///
 /// Tells what only B has (`+`), what only A has (`-`), and of what both have (`*`) in what it
 /// differs: content with its hash, each of the times, attributes, owner, group, access lists,
-/// extended attributes, reparse points, alternate streams, hard links.
+/// extended attributes, reparse points, alternate streams, hard links. What differs in a file with
+/// several names is told at the first of these.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {

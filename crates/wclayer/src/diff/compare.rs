@@ -40,24 +40,9 @@ impl Comparison<'_> {
         self.tell(&mut found, Aspect::Kind, kind(left), kind(right));
         let name = |node: &Node| Some(wide::display(node.path.file_name()).into_owned());
         self.tell(&mut found, Aspect::Name, name(left), name(right));
-        self.times_and_attributes(&mut found);
-        let details = (
-            self.left.view.details(left)?,
-            self.right.view.details(right)?,
-        );
-        self.streams(&details.0, &details.1, &mut found)?;
-        let (left_security, right_security) = (&details.0.security, &details.1.security);
-        for (aspect, [left, right]) in
-            security::compare(left_security.as_deref(), right_security.as_deref())
-        {
-            self.tell(&mut found, aspect, left, right);
+        if !self.is_told_at_first_name() {
+            self.file(&mut found)?;
         }
-        self.extended_attributes(&details.0, &details.1, &mut found);
-        let [left_reparse, right_reparse] = reparse(&details.0, &details.1);
-        self.tell(&mut found, Aspect::Reparse, left_reparse, right_reparse);
-        let other = |details: &Details| details.other_streams.as_deref().map(hex);
-        let (left_other, right_other) = (other(&details.0), other(&details.1));
-        self.tell(&mut found, Aspect::Other, left_other, right_other);
         let link = |side: &Side<'_>| side.first_name.as_ref().map(ToString::to_string);
         if self.left.first_name != self.right.first_name {
             let (left, right) = (link(&self.left), link(&self.right));
@@ -73,6 +58,36 @@ impl Comparison<'_> {
         self.tell(&mut found, Aspect::Removal, removed(left), removed(right));
         found.sort_by(|a, b| (a.aspect, &a.name).cmp(&(b.aspect, &b.name)));
         Ok(found)
+    }
+
+    /// Returns whether both are one more name of files whose first names are the same: these were
+    /// compared there.
+    fn is_told_at_first_name(&self) -> bool {
+        self.left.first_name.is_some() && self.left.first_name == self.right.first_name
+    }
+
+    /// Compares what belongs to a file or directory rather than to its name.
+    fn file(&self, found: &mut Vec<Difference>) -> Result<()> {
+        self.times_and_attributes(found);
+        let (left, right) = (self.left.node, self.right.node);
+        let details = (
+            self.left.view.details(left)?,
+            self.right.view.details(right)?,
+        );
+        self.streams(&details.0, &details.1, found)?;
+        let (left_security, right_security) = (&details.0.security, &details.1.security);
+        for (aspect, [left, right]) in
+            security::compare(left_security.as_deref(), right_security.as_deref())
+        {
+            self.tell(found, aspect, left, right);
+        }
+        self.extended_attributes(&details.0, &details.1, found);
+        let [left_reparse, right_reparse] = reparse(&details.0, &details.1);
+        self.tell(found, Aspect::Reparse, left_reparse, right_reparse);
+        let other = |details: &Details| details.other_streams.as_deref().map(hex);
+        let (left_other, right_other) = (other(&details.0), other(&details.1));
+        self.tell(found, Aspect::Other, left_other, right_other);
+        Ok(())
     }
 
     fn counts(&self, aspect: Aspect) -> bool {

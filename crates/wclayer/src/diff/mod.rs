@@ -153,7 +153,8 @@ pub struct DiffOptions {
     pub ignore: BTreeSet<Aspect>,
 }
 
-/// Compares two views; the changes come in the order of paths.
+/// Compares two views; the changes come in the order of paths. What differs in a file with several
+/// names is told once, at the first of these.
 pub fn diff<'a>(
     left: &'a View,
     right: &'a View,
