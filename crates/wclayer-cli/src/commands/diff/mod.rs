@@ -1,7 +1,9 @@
 //! `diff`: what differs between two layers, chains or tars.
 
+mod text;
+
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -13,7 +15,6 @@ use wclayer::{ParentChain, Progress};
 
 use super::view_options::Opened;
 use crate::errors::CliError;
-use crate::escape::escaped;
 use crate::layer_view;
 use crate::output::Output;
 use crate::progress::Bar;
@@ -161,7 +162,11 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     };
     let left = open(&arguments.left, &arguments.left_layer)?;
     let right = open(&arguments.right, &arguments.right_layer)?;
-    let progress = Bar::start(output, None, right.cancelled.clone());
+    // On one terminal the bar would be drawn through the result.
+    let progress = match io::stdout().is_terminal() {
+        true => Bar::hidden(right.cancelled.clone()),
+        false => Bar::start(output, None, right.cancelled.clone()),
+    };
     let options = options(arguments);
     let mut stat = Stat::default();
     let mut sink = BufWriter::new(io::stdout().lock());
@@ -178,7 +183,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
                 (true, _) if arguments.stat => Ok(()),
                 (true, _) => write_json(&mut sink, &change, is_first),
                 (false, true) => Ok(()),
-                (false, false) => write_change(&mut sink, &change),
+                (false, false) => text::write_change(&mut sink, &change),
             };
             written.map_err(CliError::Stdout)?;
         }
@@ -188,7 +193,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         let written = match output.is_json() {
             true => write_end(&mut sink, &stat),
             false if output.is_quiet() => Ok(()),
-            false => write_stat(&mut sink, &stat),
+            false => text::write_stat(&mut sink, &stat),
         };
         written
             .and_then(|()| sink.flush())
@@ -256,53 +261,4 @@ fn difference_json(difference: &Difference) -> DifferenceJson<'_> {
         left: difference.left.as_deref(),
         right: difference.right.as_deref(),
     }
-}
-
-fn write_change(sink: &mut impl Write, change: &Change) -> io::Result<()> {
-    let (name, node) = node_of(change);
-    let sign = match name {
-        "added" => '+',
-        "removed" => '-',
-        _ => '*',
-    };
-    let slash = if node.kind == NodeKind::Directory {
-        "/"
-    } else {
-        ""
-    };
-    writeln!(sink, "{sign} {}{slash}", escaped(&node.path.to_string()))?;
-    let Change::Changed { differences, .. } = change else {
-        return Ok(());
-    };
-    for difference in differences {
-        let aspect = difference.aspect.name();
-        let name = difference.name.as_ref().map(|name| format!(" {name}"));
-        let name = name.unwrap_or_default();
-        let text = |side: &Option<String>| side.as_deref().map_or("none".into(), shortened);
-        let (left, right) = (text(&difference.left), text(&difference.right));
-        writeln!(sink, "    {aspect}{}: {left} -> {right}", escaped(&name))?;
-    }
-    Ok(())
-}
-
-/// Escapes a text and cuts what is too long to be read; JSON has all of it.
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 200;
-    let mut shown: String = text.chars().take(LONGEST).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    escaped(&shown).into_owned()
-}
-
-fn write_stat(sink: &mut impl Write, stat: &Stat) -> io::Result<()> {
-    if stat.is_equal() {
-        return writeln!(sink, "no difference");
-    }
-    let (added, removed, changed) = (stat.added, stat.removed, stat.changed);
-    writeln!(sink, "{added} added, {removed} removed, {changed} changed")?;
-    for (aspect, count) in &stat.aspects {
-        writeln!(sink, "  {aspect}: {count}")?;
-    }
-    Ok(())
 }
