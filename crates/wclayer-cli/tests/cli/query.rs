@@ -55,7 +55,45 @@ fn find_prints_what_passes_all_tests() {
     }
     assert_eq!(found(&["--newer", "2200-01-01"]), "");
     run(&work, "find", &["Files/nothing"]).fails("there is no `Files/nothing`");
-    run(&work, "find", &["--size", "1x"]).was_wrong_usage();
+}
+
+#[test]
+fn find_refuses_tests_that_nothing_can_pass() {
+    let work = Workplace::new();
+    for (option, value, hint) in [
+        ("--size", "1x", "such as `10M`"),
+        ("--newer", "2024-13-01", "such as `2024-05-01`"),
+        ("--newer", "2024-05", "such as `2024-05-01`"),
+        ("--owner", "S-1-5-", "such as `S-1-5-32-544`"),
+        ("--owner", "", "such as `S-1-5-32-544`"),
+        ("--owner", "nobody", "such as `S-1-5-32-544`"),
+        ("--attr", "foo", "no_scrub_data"),
+        ("--name", "[a", "`[` without `]`"),
+    ] {
+        let refused = run(&work, "find", &[option, value]).was_wrong_usage();
+        assert!(refused.stderr.contains(hint), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("0xdf"), "{}", refused.stderr);
+    }
+    run(&work, "find", &["--from-layer", "7"]).fails("the chain has layers 0 to 1");
+    run(&work, "find", &["--from-layer", "elsewhere"])
+        .fails("`elsewhere` is no layer of the chain");
+}
+
+#[test]
+fn find_takes_times_as_they_are_printed() {
+    let work = Workplace::new();
+    let file = "Files/Users/Public/desktop.ini";
+    let json = run(&work, "stat", &["--json", file]).succeeds().json();
+    let time = json["lastWriteTime"].as_str().expect("a time");
+    let found = |newer: &str| {
+        let found = run(&work, "find", &[file, "--newer", newer]).succeeds();
+        !found.stdout.is_empty()
+    };
+    assert!(!found(time) && !found(file));
+    let (seconds, _) = time.split_once('.').expect("a fraction");
+    let earlier = seconds.replace('T', " ");
+    assert_eq!(found(&earlier), !time.ends_with(".0000000Z"));
+    assert!(found("2001-01-01") && found("2001-01-01T10:00+02:00"));
 }
 
 #[test]
