@@ -1,4 +1,4 @@
-//! `find`, `du`, `diff` and `squash` on the sample.
+//! `find`, `diff` and `squash` on the sample.
 
 use crate::support::{Run, Workplace, members, sample};
 
@@ -94,37 +94,6 @@ fn find_takes_times_as_they_are_printed() {
     let earlier = seconds.replace('T', " ");
     assert_eq!(found(&earlier), !time.ends_with(".0000000Z"));
     assert!(found("2001-01-01") && found("2001-01-01T10:00+02:00"));
-}
-
-#[test]
-fn du_counts_what_is_seen_and_what_is_hidden() {
-    let work = Workplace::new();
-    let usage = run(&work, "du", &["--by-layer", "--json"])
-        .succeeds()
-        .json();
-    let hidden = &usage["hidden"];
-    assert_eq!(
-        (&hidden["files"], &hidden["size"]),
-        (&6.into(), &2647.into())
-    );
-    assert_eq!(
-        hidden["largest"][0]["path"],
-        "Files/ProgramData/Cache/deep/block.bin"
-    );
-    let sum: u64 = usage["layers"]
-        .as_array()
-        .expect("layers")
-        .iter()
-        .map(|layer| layer["size"].as_u64().expect("a size"))
-        .sum();
-    let seen = usage["size"].as_u64().expect("a size");
-    assert_eq!(sum, seen + 2647);
-    let shown = run(&work, "du", &["files/programdata/state"]).succeeds();
-    assert!(
-        shown.text().ends_with("in all, 1 file\n"),
-        "{}",
-        shown.text()
-    );
 }
 
 #[test]
