@@ -139,6 +139,28 @@ fn diff_exits_with_1_also_when_nobody_reads_on() {
 }
 
 #[test]
+fn diff_says_a_failure_on_the_way_in_its_object() {
+    let work = Workplace::new();
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    work.run(&["import", "--format", "transport", "-i", &base, "base"])
+        .succeeds();
+    work.write("base/Files/Windows/System32/sample.dll", b"short");
+    let json = work.run(&["diff", "--json", "base", &app]);
+    let json = json.fails("sample.dll").json();
+    assert_eq!(members(&json), ["changes", "error", "left", "right"]);
+    assert_eq!(json["error"]["kind"], "invalid_layer");
+}
+
+#[test]
+fn diff_points_to_the_parents_of_one_side() {
+    let work = Workplace::new();
+    work.import_base("base");
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    work.run(&["diff", "-l", &base, &app, "base"])
+        .fails("`--left-layer` and `--right-layer` name parents of one of them");
+}
+
+#[test]
 fn a_squashed_chain_looks_as_the_chain_does() {
     let work = Workplace::new();
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));

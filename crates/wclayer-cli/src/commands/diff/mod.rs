@@ -1,21 +1,22 @@
 //! `diff`: what differs between two layers, chains or tars.
 
+mod json;
 mod text;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde::Serialize;
-use wclayer::chain::{Access, Node, NodeKind, OpenOptions};
-use wclayer::diff::{Aspect, Change, DiffOptions, Difference, diff};
-use wclayer::{ParentChain, Progress};
+use wclayer::chain::{Access, Node, OpenOptions};
+use wclayer::diff::{Aspect, Change, DiffOptions, diff};
+use wclayer::portable::PortableError;
+use wclayer::{Error, ParentChain};
 
 use super::view_options::Opened;
 use crate::errors::CliError;
-use crate::layer_view;
 use crate::output::Output;
 use crate::progress::Bar;
 
@@ -32,7 +33,7 @@ Exit codes: 0 equal, 1 different or failed (with an error), 2 wrong usage.";
 /// Tells what only B has (`+`), what only A has (`-`), and of what both have (`*`) in what it
 /// differs: content with its hash, each of the times, attributes, owner, group, access lists,
 /// extended attributes, reparse points, alternate streams, hard links. What differs in a file with
-/// several names is told at the first of these.
+/// several names is told at the first of these. With --quiet only the exit code tells.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -64,6 +65,9 @@ pub(crate) struct Arguments {
     #[arg(value_name = "B")]
     right: PathBuf,
 }
+
+const ONE_SIDE: &str =
+    "-l is for both A and B; `--left-layer` and `--right-layer` name parents of one of them.";
 
 const TIMES: [Aspect; 4] = [
     Aspect::CreationTime,
@@ -130,80 +134,29 @@ impl Stat {
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ChangeJson<'a> {
-    change: &'static str,
-    path: String,
-    kind: &'static str,
-    size: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    differences: Vec<DifferenceJson<'a>>,
-}
-
-#[derive(Serialize)]
-struct DifferenceJson<'a> {
-    aspect: &'static str,
-    name: Option<&'a str>,
-    left: Option<&'a str>,
-    right: Option<&'a str>,
-}
-
 /// Compares two views.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let open = |layer: &Path, own: &[PathBuf]| {
-        let parents = [&arguments.layers, own].concat();
-        let options = OpenOptions {
-            parents: ParentChain::from_nearest_first(&parents),
-            this_layer: arguments.this_layer,
-            access: Access::Listing,
-        };
-        Opened::open(layer, &options, output)
-    };
-    let left = open(&arguments.left, &arguments.left_layer)?;
-    let right = open(&arguments.right, &arguments.right_layer)?;
+    let left = open(arguments, &arguments.left, &arguments.left_layer, output)?;
+    let right = open(arguments, &arguments.right, &arguments.right_layer, output)?;
     // On one terminal the bar would be drawn through the result.
     let progress = match io::stdout().is_terminal() {
         true => Bar::hidden(right.cancelled.clone()),
         false => Bar::start(output, None, right.cancelled.clone()),
     };
     let options = options(arguments);
+    let changes = diff(&left.view, &right.view, &options, &progress);
     let mut stat = Stat::default();
-    let mut sink = BufWriter::new(io::stdout().lock());
-    let result = (|| -> Result<(), CliError> {
-        if output.is_json() {
-            let sides = [&arguments.left, &arguments.right].map(|path| layer_view::absolute(path));
-            write_start(&mut sink, &sides).map_err(CliError::Stdout)?;
-        }
-        for change in diff(&left.view, &right.view, &options, &progress) {
-            let change = change?;
-            let is_first = stat.is_equal();
-            stat.count(&change);
-            let written = match (output.is_json(), arguments.stat || output.is_quiet()) {
-                (true, _) if arguments.stat => Ok(()),
-                (true, _) => write_json(&mut sink, &change, is_first),
-                (false, true) => Ok(()),
-                (false, false) => text::write_change(&mut sink, &change),
-            };
-            written.map_err(CliError::Stdout)?;
-        }
-        if progress.is_cancelled() {
-            return Err(wclayer::Error::Cancelled.into());
-        }
-        let written = match output.is_json() {
-            true => write_end(&mut sink, &stat),
-            false if output.is_quiet() => Ok(()),
-            false => text::write_stat(&mut sink, &stat),
-        };
-        written
-            .and_then(|()| sink.flush())
-            .map_err(CliError::Stdout)
-    })();
+    let sink = BufWriter::new(io::stdout().lock());
+    let printed = match (output.is_json(), output.is_quiet()) {
+        (true, _) => json::print(arguments, changes, &mut stat, sink),
+        (false, true) => for_each(changes, &mut stat, |_| Ok(())),
+        (false, false) => text::print(arguments, changes, &mut stat, sink),
+    };
     drop(progress);
-    match result {
+    match printed {
         // A reader that has seen enough does not make the layers equal.
         Err(CliError::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        result => result?,
+        printed => printed?,
     }
     match stat.is_equal() {
         true => Ok(()),
@@ -211,18 +164,42 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
 }
 
-fn write_start(sink: &mut impl Write, sides: &[String; 2]) -> io::Result<()> {
-    let [left, right] = sides;
-    let (left, right) = (serde_json::to_string(left)?, serde_json::to_string(right)?);
-    write!(
-        sink,
-        "{{\"left\": {left}, \"right\": {right}, \"changes\": ["
-    )
+fn open(
+    arguments: &Arguments,
+    layer: &Path,
+    own_parents: &[PathBuf],
+    output: &Output,
+) -> Result<Opened, CliError> {
+    let parents = [&arguments.layers, own_parents].concat();
+    let options = OpenOptions {
+        parents: ParentChain::from_nearest_first(&parents),
+        this_layer: arguments.this_layer,
+        access: Access::Listing,
+    };
+    let opened = Opened::open(layer, &options, output);
+    opened.map_err(|error| match &error {
+        // Often only one side has these parents.
+        CliError::Layer(Error::Portable(PortableError::ParentMismatch { .. }))
+            if !arguments.layers.is_empty() =>
+        {
+            CliError::Hinted(Box::new(error), ONE_SIDE)
+        }
+        _ => error,
+    })
 }
 
-fn write_end(sink: &mut impl Write, stat: &Stat) -> io::Result<()> {
-    let stat = serde_json::to_string(stat)?;
-    writeln!(sink, "\n], \"stat\": {stat}}}")
+/// Counts the changes and gives each to `visit`.
+fn for_each(
+    changes: impl Iterator<Item = wclayer::Result<Change>>,
+    stat: &mut Stat,
+    mut visit: impl FnMut(&Change) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    for change in changes {
+        let change = change?;
+        stat.count(&change);
+        visit(&change)?;
+    }
+    Ok(())
 }
 
 fn node_of(change: &Change) -> (&'static str, &Node) {
@@ -230,35 +207,5 @@ fn node_of(change: &Change) -> (&'static str, &Node) {
         Change::Added(node) => ("added", node),
         Change::Removed(node) => ("removed", node),
         Change::Changed { right, .. } => ("changed", right),
-    }
-}
-
-fn write_json(sink: &mut impl Write, change: &Change, is_first: bool) -> io::Result<()> {
-    let (name, node) = node_of(change);
-    let differences = match change {
-        Change::Changed { differences, .. } => differences.as_slice(),
-        _ => &[],
-    };
-    let json = ChangeJson {
-        change: name,
-        path: node.path.to_string(),
-        kind: match node.kind {
-            NodeKind::File => "file",
-            NodeKind::Directory => "directory",
-            NodeKind::Removal => "removal",
-        },
-        size: node.size(),
-        differences: differences.iter().map(difference_json).collect(),
-    };
-    sink.write_all(if is_first { b"\n  " } else { b",\n  " })?;
-    serde_json::to_writer(&mut *sink, &json).map_err(io::Error::from)
-}
-
-fn difference_json(difference: &Difference) -> DifferenceJson<'_> {
-    DifferenceJson {
-        aspect: difference.aspect.name(),
-        name: difference.name.as_deref(),
-        left: difference.left.as_deref(),
-        right: difference.right.as_deref(),
     }
 }

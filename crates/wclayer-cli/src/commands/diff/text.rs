@@ -7,7 +7,8 @@ use wclayer::diff::{Aspect, Change, Difference};
 use wclayer::ntmeta::SecurityDescriptor;
 use wclayer::ntmeta::security::{Ace, AclSlot};
 
-use super::{Stat, node_of};
+use super::{Arguments, Stat, for_each, node_of};
+use crate::errors::CliError;
 use crate::escape::escaped;
 
 /// How much of a text is shown, in characters; JSON has all of it.
@@ -15,8 +16,23 @@ const LONGEST: usize = 200;
 /// How much is shown before the first difference of two longer texts, in characters.
 const BEFORE: usize = 40;
 
+/// Prints the changes and their numbers.
+pub(super) fn print(
+    arguments: &Arguments,
+    changes: impl Iterator<Item = wclayer::Result<Change>>,
+    stat: &mut Stat,
+    mut sink: impl Write,
+) -> Result<(), CliError> {
+    for_each(changes, stat, |change| match arguments.stat {
+        true => Ok(()),
+        false => write_change(&mut sink, change).map_err(CliError::Stdout),
+    })?;
+    let written = write_stat(&mut sink, stat).and_then(|()| sink.flush());
+    written.map_err(CliError::Stdout)
+}
+
 /// Writes a change.
-pub(super) fn write_change(sink: &mut impl Write, change: &Change) -> io::Result<()> {
+fn write_change(sink: &mut impl Write, change: &Change) -> io::Result<()> {
     let (name, node) = node_of(change);
     let sign = match name {
         "added" => '+',
@@ -36,7 +52,7 @@ pub(super) fn write_change(sink: &mut impl Write, change: &Change) -> io::Result
 }
 
 /// Writes the numbers.
-pub(super) fn write_stat(sink: &mut impl Write, stat: &Stat) -> io::Result<()> {
+fn write_stat(sink: &mut impl Write, stat: &Stat) -> io::Result<()> {
     if stat.is_equal() {
         return writeln!(sink, "no difference");
     }
