@@ -9,7 +9,6 @@ use wclayer::ErrorKind;
 
 use crate::escape::escaped;
 use crate::output::{self, ErrorJson, Output};
-use crate::path_argument::PathArgumentError;
 
 /// The exit code of a command that failed.
 pub(crate) const FAILED: u8 = 1;
@@ -35,9 +34,6 @@ pub(crate) enum CliError {
     /// Only transport folders can be given empty hives.
     #[error("--hives goes with --format transport only")]
     HivesElsewhere,
-    /// What names an entry, in an option that takes other values as well, is no path of a layer.
-    #[error("`{0}` is not a path of a layer")]
-    PathArgument(String, #[source] PathArgumentError),
     /// There is nothing at a path.
     #[error("there is no `{}` in `{}`", escaped(path), layer.display())]
     NoEntry {
@@ -57,6 +53,20 @@ pub(crate) enum CliError {
         what: String,
         /// What can be done.
         hint: &'static str,
+    },
+    /// There is no layer of this number.
+    #[error("there is no layer {number}: the chain has layers 0 to {last}")]
+    NoLayerNumber {
+        /// The number.
+        number: usize,
+        /// The largest number that there is.
+        last: usize,
+    },
+    /// A layer is none of the chain.
+    #[error("`{}` is no layer of the chain", place.display())]
+    NotInChain {
+        /// Where it is.
+        place: PathBuf,
     },
     /// A link leads out of the layer.
     #[error("`{}` leads out of the layer, to `{}`", escaped(link), escaped(target))]
@@ -125,13 +135,14 @@ impl CliError {
             Self::NeedsHostCompute { .. } => ErrorKind::Unsupported,
             Self::CannotReplace
             | Self::HivesElsewhere
-            | Self::PathArgument(..)
             | Self::NoContent { .. }
             | Self::OutputIsTerminal
             | Self::OutputIsDash
             | Self::InputIsDash
             | Self::OutputIsLayer { .. }
-            | Self::InputIsTerminal => ErrorKind::InvalidInput,
+            | Self::InputIsTerminal
+            | Self::NoLayerNumber { .. }
+            | Self::NotInChain { .. } => ErrorKind::InvalidInput,
             Self::NoEntry { .. } | Self::LinkOutside { .. } | Self::LinkLoop { .. } => {
                 ErrorKind::InvalidInput
             }
@@ -160,12 +171,13 @@ impl CliError {
             Self::OutputIsLayer { .. } => "Name another file with -o FILE.",
             Self::InputIsDash => "It is read more than once: write it to a file first.",
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
+            Self::NoLayerNumber { .. } | Self::NotInChain { .. } => {
+                "`--verbose` lists the layers with their numbers."
+            }
             Self::NoEntry { why, .. } => why,
             Self::NoContent { hint, .. } => hint,
             Self::NotMade { .. } => "Everything else is there; `--json` lists what is missing.",
-            Self::LinkOutside { .. } | Self::LinkLoop { .. } | Self::PathArgument(..) => {
-                return None;
-            }
+            Self::LinkOutside { .. } | Self::LinkLoop { .. } => return None,
             Self::Told | Self::Stdout(_) | Self::Signals(_) => return None,
         };
         Some(hint.to_owned())

@@ -77,7 +77,7 @@ pub(crate) fn stream_path() -> impl TypedValueParser<Value = StreamPath> {
 
 /// Parses a path.
 pub(crate) fn parse(text: &OsStr) -> Result<LayerPath, PathArgumentError> {
-    let name = in_layer(unescaped(&bytes(text)))?;
+    let name = in_layer(unescaped(text))?;
     LayerPath::parse(&name).map_err(|error| match error {
         PathError::Empty if !text.is_empty() => PathArgumentError::Top,
         PathError::Colon { .. } => PathArgumentError::Stream(error),
@@ -86,7 +86,7 @@ pub(crate) fn parse(text: &OsStr) -> Result<LayerPath, PathArgumentError> {
 }
 
 fn parse_stream(text: &OsStr) -> Result<StreamPath, PathArgumentError> {
-    let name = in_layer(unescaped(&bytes(text)))?;
+    let name = in_layer(unescaped(text))?;
     let file = name.len().saturating_sub(UNNAMED_STREAM.len());
     if name[file..].eq_ignore_ascii_case(UNNAMED_STREAM) {
         return Ok(StreamPath(LayerPath::parse(&name[..file])?, None));
@@ -122,10 +122,11 @@ fn bytes(text: &OsStr) -> Vec<u8> {
     text.as_encoded_bytes().to_vec()
 }
 
-/// Reads escaped characters back.
-fn unescaped(text: &[u8]) -> Vec<u8> {
+/// Reads escaped characters back; returns WTF-8.
+pub(crate) fn unescaped(text: &OsStr) -> Vec<u8> {
+    let text = bytes(text);
     let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text;
+    let mut rest = &text[..];
     while let [first, after @ ..] = rest {
         match escape(rest) {
             Some((units, length)) => {

@@ -26,12 +26,21 @@ pub(crate) struct Bar {
 impl Bar {
     /// Starts a bar for `total` bytes, where that is known. The work stops once `cancelled` is set.
     pub(crate) fn start(output: &Output, total: Option<u64>, cancelled: Arc<AtomicBool>) -> Self {
-        let entries = Arc::new(AtomicU64::new(0));
         let target = match output.is_quiet() {
             true => ProgressDrawTarget::hidden(),
             // Hides itself where there is no terminal.
             false => ProgressDrawTarget::stderr(),
         };
+        Self::on(target, total, cancelled)
+    }
+
+    /// Only tells the work when to stop, for a result that is printed while the work goes on.
+    pub(crate) fn hidden(cancelled: Arc<AtomicBool>) -> Self {
+        Self::on(ProgressDrawTarget::hidden(), None, cancelled)
+    }
+
+    fn on(target: ProgressDrawTarget, total: Option<u64>, cancelled: Arc<AtomicBool>) -> Self {
+        let entries = Arc::new(AtomicU64::new(0));
         let bar = ProgressBar::with_draw_target(total, target);
         bar.set_style(style(total.is_some(), &entries));
         bar.enable_steady_tick(TICK);

@@ -425,6 +425,26 @@ proptest! {
     }
 
     #[test]
+    fn a_layer_of_a_chain_is_walked_as_if_it_were_alone(layers in layers()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = write_all(folder.path(), &layers);
+        let view = open(&files);
+        let kinds = |walk: chain::Walk<'_>| -> Vec<_> {
+            walk.map(|node| node.map(|node| (node.path, node.kind)).expect("a node")).collect()
+        };
+        for (number, file) in files.iter().rev().enumerate() {
+            let alone = open(std::slice::from_ref(file));
+            prop_assert_eq!(kinds(view.walk_layer(number)), kinds(alone.walk(None)));
+            for node in alone.walk(None).map(|node| node.expect("a node")) {
+                let found = view.find_in_layer(number, &node.path).expect("readable");
+                let below = found.map(|found| kinds(view.walk(Some(&found))));
+                prop_assert_eq!(below, Some(kinds(alone.walk(Some(&node)))));
+            }
+        }
+        prop_assert!(view.walk_layer(files.len()).next().is_none());
+    }
+
+    #[test]
     fn a_path_is_spelled_as_it_is_listed(layers in layers()) {
         let folder = tempfile::tempdir().expect("a folder");
         let files = write_all(folder.path(), &layers);

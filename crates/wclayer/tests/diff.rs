@@ -176,6 +176,11 @@ fn alternate_streams_are_compared_by_name_and_content() {
         &of(&[("a", b"2"), ("B", b"same"), ("d", b"")]),
     );
     let found = differences(&left, &right);
+    assert_eq!(
+        found[..2],
+        [["name", "A", "A", "a"], ["name", "b", "b", "B"]]
+    );
+    let found = &found[2..];
     let names: Vec<_> = found
         .iter()
         .map(|[aspect, name, ..]| [aspect, name])
@@ -306,4 +311,23 @@ fn names_of_one_file_are_told_from_files_of_the_same_content() {
     let all = DiffOptions::default();
     assert_eq!(changes(&left, &right, &all), ["Files/b: links"]);
     assert_eq!(changes(&left, &left, &all), [""; 0]);
+}
+
+#[test]
+fn a_file_with_several_names_is_told_at_the_first() {
+    let layers = Layers::new();
+    let of = |content: &[u8], names: &[&str]| {
+        tar(|tar| {
+            tar.file("Files/a", &plain(), content)?;
+            let mut links = names.iter();
+            links.try_for_each(|name| tar.hard_link(name, "Files/a", &plain()))
+        })
+    };
+    let left = view(&layers, "left", &of(b"1", &["Files/b", "Files/c"]));
+    let right = view(&layers, "right", &of(b"2", &["Files/B", "Files/c"]));
+    let all = DiffOptions::default();
+    assert_eq!(
+        changes(&left, &right, &all),
+        ["Files/a: content", "Files/b: name"]
+    );
 }

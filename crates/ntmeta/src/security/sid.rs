@@ -134,6 +134,14 @@ impl Sid {
     pub fn well_known_name(&self) -> Option<&'static str> {
         well_known::name(self.authority, &self.sub_authorities)
     }
+
+    /// Finds the SID that has such a name, in any case, with or without the domain:
+    /// `BUILTIN\Users` or `users`; the opposite of [`well_known_name`](Self::well_known_name).
+    #[must_use]
+    pub fn from_well_known_name(name: &str) -> Option<Self> {
+        let (authority, sub_authorities) = well_known::find(name)?;
+        Self::new(authority, &sub_authorities).ok()
+    }
 }
 
 impl fmt::Display for Sid {

@@ -17,6 +17,20 @@ pub(super) fn name(authority: u64, sub_authorities: &[u32]) -> Option<&'static s
         .map(|entry| entry.2)
 }
 
+/// Returns authority and sub-authorities of the SID of a name, with or without its domain.
+pub(super) fn find(name: &str) -> Option<(u64, Vec<u32>)> {
+    let is_it = |known: &str| {
+        let bare = known.rsplit('\\').next().unwrap_or(known);
+        [known, bare].iter().any(|at| at.eq_ignore_ascii_case(name))
+    };
+    let builtin = BUILTIN.iter().find(|entry| is_it(entry.1));
+    let other = || NAMES.iter().find(|entry| is_it(entry.2));
+    match builtin {
+        Some((rid, _)) => Some((5, vec![32, *rid])),
+        None => other().map(|(authority, rest, _)| (*authority, rest.to_vec())),
+    }
+}
+
 /// RIDs below `S-1-5-32`.
 const BUILTIN: &[(u32, &str)] = &[
     (544, "BUILTIN\\Administrators"),
@@ -155,6 +169,24 @@ mod tests {
                 expected,
                 "{sid}"
             );
+        }
+    }
+
+    #[test]
+    fn each_name_is_of_one_sid() {
+        let builtin = super::BUILTIN.iter().map(|entry| entry.1);
+        let names: Vec<_> = builtin
+            .chain(super::NAMES.iter().map(|entry| entry.2))
+            .collect();
+        for name in names {
+            let bare = name.rsplit('\\').next().unwrap().to_lowercase();
+            for spelling in [name, &bare] {
+                let sid = Sid::from_well_known_name(spelling).expect(spelling);
+                assert_eq!(sid.well_known_name(), Some(name));
+            }
+        }
+        for wrong in ["", "BUILTIN", "BUILTIN\\", "nobody", "NT AUTHORITY\\Users"] {
+            assert_eq!(Sid::from_well_known_name(wrong), None, "{wrong}");
         }
     }
 }

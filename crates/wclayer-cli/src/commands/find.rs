@@ -11,7 +11,7 @@ use super::find_tests::{TestOptions, Tests};
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
-use crate::node_view::NodeJson;
+use crate::node_view::EntriesJson;
 use crate::output::Output;
 use crate::path_argument::{Place, place};
 
@@ -52,65 +52,51 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         None => None,
     };
     let tests = Tests::new(&arguments.tests, &opened)?;
-    let mut sink = BufWriter::new(io::stdout().lock());
-    let mut printer = Printer {
-        arguments,
-        is_first: true,
-        sink: &mut sink,
-    };
+    let sink = BufWriter::new(io::stdout().lock());
     if arguments.json {
-        printer.raw(b"{\"entries\": [")?;
+        let mut entries = EntriesJson::start(sink)?;
+        let found = for_each(&opened, &tests, start.as_ref(), |node| entries.add(node));
+        return entries.end(found);
     }
-    if let Some(node) = &start {
-        visit(&opened, &tests, node, &mut printer)?;
-    }
-    if start.as_ref().is_none_or(Node::is_plain_directory) {
-        for node in opened.view.walk(start.as_ref()) {
-            visit(&opened, &tests, &node?, &mut printer)?;
-        }
-    }
-    if arguments.json {
-        printer.raw(b"\n]}\n")?;
-    }
+    print(arguments, &opened, &tests, start.as_ref(), sink)
+}
+
+/// Prints the paths.
+fn print(
+    arguments: &Arguments,
+    opened: &Opened,
+    tests: &Tests,
+    start: Option<&Node>,
+    mut sink: impl Write,
+) -> Result<(), CliError> {
+    for_each(opened, tests, start, |node| {
+        let written = match arguments.null {
+            true => (sink.write_all(node.path.as_bytes())).and_then(|()| sink.write_all(b"\0")),
+            false => writeln!(sink, "{}", escaped(&node.path.to_string())),
+        };
+        written.map_err(CliError::Stdout)
+    })?;
     sink.flush().map_err(CliError::Stdout)
 }
 
-fn visit(
+/// Visits what passes the tests: the start itself and all below it, everything for `None`.
+fn for_each(
     opened: &Opened,
     tests: &Tests,
-    node: &Node,
-    printer: &mut Printer<'_, impl Write>,
+    start: Option<&Node>,
+    mut visit: impl FnMut(&Node) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    opened.check_cancelled()?;
-    if tests.pass(&opened.view, node)? {
-        printer.print(node).map_err(CliError::Stdout)?;
+    let below = match start.is_none_or(Node::is_plain_directory) {
+        true => Some(opened.view.walk(start)),
+        false => None,
+    };
+    let start = start.cloned().map(Ok);
+    for node in start.into_iter().chain(below.into_iter().flatten()) {
+        opened.check_cancelled()?;
+        let node = node?;
+        if tests.pass(&opened.view, &node)? {
+            visit(&node)?;
+        }
     }
     Ok(())
-}
-
-struct Printer<'a, W> {
-    arguments: &'a Arguments,
-    is_first: bool,
-    sink: &'a mut W,
-}
-
-impl<W: Write> Printer<'_, W> {
-    fn raw(&mut self, bytes: &[u8]) -> Result<(), CliError> {
-        self.sink.write_all(bytes).map_err(CliError::Stdout)
-    }
-
-    fn print(&mut self, node: &Node) -> io::Result<()> {
-        if self.arguments.null {
-            self.sink.write_all(node.path.as_bytes())?;
-            return self.sink.write_all(b"\0");
-        }
-        if !self.arguments.json {
-            return writeln!(self.sink, "{}", escaped(&node.path.to_string()));
-        }
-        let before: &[u8] = if self.is_first { b"\n  " } else { b",\n  " };
-        self.is_first = false;
-        self.sink.write_all(before)?;
-        let json = NodeJson::new(node);
-        serde_json::to_writer(&mut *self.sink, &json).map_err(io::Error::from)
-    }
 }

@@ -320,7 +320,7 @@ fn a_failure_on_the_way_is_said_in_the_object_that_was_begun() {
         .succeeds();
     // Too short for the attributes, so that the listing of its directory fails.
     work.write("base/Files/Windows/System32/sample.dll", b"short");
-    for command in ["ls -R --json base", "tree --json base"] {
+    for command in ["ls -R --json base", "tree --json base", "find --json base"] {
         let arguments: Vec<&str> = command.split(' ').collect();
         let run = work.run(&arguments).fails("sample.dll");
         let json = run.json();

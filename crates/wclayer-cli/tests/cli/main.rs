@@ -1,5 +1,6 @@
 //! `wclayer` as its users meet it: arguments in, files, output and exit codes out.
 
+mod du;
 mod export;
 #[cfg(target_os = "linux")]
 mod extract;

@@ -1,4 +1,4 @@
-//! `find`, `du`, `diff` and `squash` on the sample.
+//! `find`, `diff` and `squash` on the sample.
 
 use crate::support::{Run, Workplace, members, sample};
 
@@ -55,38 +55,45 @@ fn find_prints_what_passes_all_tests() {
     }
     assert_eq!(found(&["--newer", "2200-01-01"]), "");
     run(&work, "find", &["Files/nothing"]).fails("there is no `Files/nothing`");
-    run(&work, "find", &["--size", "1x"]).was_wrong_usage();
 }
 
 #[test]
-fn du_counts_what_is_seen_and_what_is_hidden() {
+fn find_refuses_tests_that_nothing_can_pass() {
     let work = Workplace::new();
-    let usage = run(&work, "du", &["--by-layer", "--json"])
-        .succeeds()
-        .json();
-    let hidden = &usage["hidden"];
-    assert_eq!(
-        (&hidden["files"], &hidden["size"]),
-        (&6.into(), &2647.into())
-    );
-    assert_eq!(
-        hidden["largest"][0]["path"],
-        "Files/ProgramData/Cache/deep/block.bin"
-    );
-    let sum: u64 = usage["layers"]
-        .as_array()
-        .expect("layers")
-        .iter()
-        .map(|layer| layer["size"].as_u64().expect("a size"))
-        .sum();
-    let seen = usage["size"].as_u64().expect("a size");
-    assert_eq!(sum, seen + 2647);
-    let shown = run(&work, "du", &["files/programdata/state"]).succeeds();
-    assert!(
-        shown.text().ends_with("in all, 1 file\n"),
-        "{}",
-        shown.text()
-    );
+    for (option, value, hint) in [
+        ("--size", "1x", "such as `10M`"),
+        ("--newer", "2024-13-01", "such as `2024-05-01`"),
+        ("--newer", "2024-05", "such as `2024-05-01`"),
+        ("--owner", "S-1-5-", "such as `S-1-5-32-544`"),
+        ("--owner", "", "such as `S-1-5-32-544`"),
+        ("--owner", "nobody", "such as `S-1-5-32-544`"),
+        ("--attr", "foo", "no_scrub_data"),
+        ("--name", "[a", "`[` without `]`"),
+    ] {
+        let refused = run(&work, "find", &[option, value]).was_wrong_usage();
+        assert!(refused.stderr.contains(hint), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("0xdf"), "{}", refused.stderr);
+    }
+    run(&work, "find", &["--from-layer", "7"]).fails("the chain has layers 0 to 1");
+    run(&work, "find", &["--from-layer", "elsewhere"])
+        .fails("`elsewhere` is no layer of the chain");
+}
+
+#[test]
+fn find_takes_times_as_they_are_printed() {
+    let work = Workplace::new();
+    let file = "Files/Users/Public/desktop.ini";
+    let json = run(&work, "stat", &["--json", file]).succeeds().json();
+    let time = json["lastWriteTime"].as_str().expect("a time");
+    let found = |newer: &str| {
+        let found = run(&work, "find", &[file, "--newer", newer]).succeeds();
+        !found.stdout.is_empty()
+    };
+    assert!(!found(time) && !found(file));
+    let (seconds, _) = time.split_once('.').expect("a fraction");
+    let earlier = seconds.replace('T', " ");
+    assert_eq!(found(&earlier), !time.ends_with(".0000000Z"));
+    assert!(found("2001-01-01") && found("2001-01-01T10:00+02:00"));
 }
 
 #[test]
@@ -113,6 +120,44 @@ fn diff_tells_what_differs_and_exits_with_1() {
     let ignoring = [&arguments[..], &["--ignore", "links,content"]].concat();
     assert_eq!(work.run(&ignoring).json()["stat"]["changed"], 0);
     work.run(&["diff", &base, "nowhere"]).fails("nowhere");
+}
+
+#[test]
+fn diff_exits_with_1_also_when_nobody_reads_on() {
+    let work = Workplace::new();
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    for more in [&[][..], &["--json"], &["--stat"]] {
+        for (other, code) in [(&app, 1), (&base, 0)] {
+            let arguments = [&["diff", &base, other], more].concat();
+            let mut child = work.start(&arguments);
+            drop(child.stdout.take());
+            let ended = child.wait_with_output().expect("the program ends");
+            let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+            assert_eq!((ended.status.code(), told.as_str()), (Some(code), ""));
+        }
+    }
+}
+
+#[test]
+fn diff_says_a_failure_on_the_way_in_its_object() {
+    let work = Workplace::new();
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    work.run(&["import", "--format", "transport", "-i", &base, "base"])
+        .succeeds();
+    work.write("base/Files/Windows/System32/sample.dll", b"short");
+    let json = work.run(&["diff", "--json", "base", &app]);
+    let json = json.fails("sample.dll").json();
+    assert_eq!(members(&json), ["changes", "error", "left", "right"]);
+    assert_eq!(json["error"]["kind"], "invalid_layer");
+}
+
+#[test]
+fn diff_points_to_the_parents_of_one_side() {
+    let work = Workplace::new();
+    work.import_base("base");
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    work.run(&["diff", "-l", &base, &app, "base"])
+        .fails("`--left-layer` and `--right-layer` name parents of one of them");
 }
 
 #[test]

@@ -178,16 +178,16 @@ impl View {
     ///
     /// As for [`find`](Self::find).
     pub fn children(&self, directory: Option<&Node>) -> Result<Vec<Node>> {
-        let all: Vec<usize>;
-        let contributors = match directory {
-            Some(node) => &node.contributors,
-            None => {
-                all = (0..self.seen).collect();
-                &all
-            }
-        };
+        match directory {
+            Some(node) => self.children_in(directory, &node.contributors),
+            None => self.children_in(None, &(0..self.seen).collect::<Vec<_>>()),
+        }
+    }
+
+    /// Lists what some of the layers have in a directory.
+    fn children_in(&self, directory: Option<&Node>, layers: &[usize]) -> Result<Vec<Node>> {
         let mut names: BTreeMap<Vec<u16>, Vec<(usize, Slot)>> = BTreeMap::new();
-        for &layer in contributors {
+        for &layer in layers {
             for slot in self.layers[layer].slots(directory.map(|node| &node.path))? {
                 // Most names are of one layer alone: a vector of one.
                 match names.entry(folded_name(&slot.path)) {
@@ -214,9 +214,35 @@ impl View {
         Walk {
             view: self,
             open: Vec::new(),
-            start: Some(directory.cloned()),
+            start: Some(Start::Directory(directory.cloned().map(Box::new))),
             wanted: Vec::new(),
         }
+    }
+
+    /// Finds what one layer has at a path by itself, as if the layers above and below it said
+    /// nothing; so it is for the [`children`](Self::children) of that node, and a
+    /// [`walk`](Self::walk) from it. Hard links lead where they do in the whole view.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find).
+    pub fn find_in_layer(&self, layer: usize, path: &LayerPath) -> Result<Option<Node>> {
+        let merged = self.merged(path, self.only(layer))?;
+        merged.map_or(Ok(None), |merged| self.node(merged))
+    }
+
+    /// Walks through what one layer has by itself, as
+    /// [`find_in_layer`](Self::find_in_layer) shows it.
+    pub fn walk_layer(&self, layer: usize) -> Walk<'_> {
+        Walk {
+            start: Some(Start::Layer(layer)),
+            ..self.walk(None)
+        }
+    }
+
+    /// Returns the number of a layer; nothing when there is no such layer.
+    fn only(&self, layer: usize) -> std::ops::Range<usize> {
+        layer..layer.saturating_add(1).min(self.depth())
     }
 
     /// Walks through what some paths name, with all that is below, and the directories above
@@ -473,9 +499,16 @@ pub struct Walk<'a> {
     /// For each open directory, what is still to come.
     open: Vec<std::vec::IntoIter<Node>>,
     /// Where to begin, before the first step.
-    start: Option<Option<Node>>,
+    start: Option<Start>,
     /// What is to be seen; everything when empty.
     wanted: Vec<LayerPath>,
+}
+
+enum Start {
+    /// In this directory, at the top for `None`.
+    Directory(Option<Box<Node>>),
+    /// At the top of one layer.
+    Layer(usize),
 }
 
 impl Walk<'_> {
@@ -487,7 +520,13 @@ impl Walk<'_> {
 
     fn step(&mut self) -> Result<Option<Node>> {
         if let Some(start) = self.start.take() {
-            let children = self.view.children(start.as_ref())?;
+            let children = match start {
+                Start::Directory(directory) => self.view.children(directory.as_deref())?,
+                Start::Layer(layer) => {
+                    let layers: Vec<usize> = self.view.only(layer).collect();
+                    self.view.children_in(None, &layers)?
+                }
+            };
             self.open.push(children.into_iter());
         }
         while let Some(last) = self.open.last_mut() {

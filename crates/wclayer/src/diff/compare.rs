@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use ntmeta::security::{AclSlot, ControlFlags};
-use ntmeta::{ReparsePoint, SecurityDescriptor, ea, wide};
+use ntmeta::{ReparsePoint, ea, wide};
 
-use super::{Aspect, DiffOptions, Difference};
-use crate::chain::{Details, Node, NodeKind, StreamDetails, View};
+use super::{Aspect, DiffOptions, Difference, security};
+use crate::chain::{Details, Node, NodeKind, Removed, StreamDetails, View};
 use crate::digest::{Digest, Hashing};
 use crate::error::{Error, Result};
 use crate::hub::Progress;
@@ -41,28 +40,54 @@ impl Comparison<'_> {
         self.tell(&mut found, Aspect::Kind, kind(left), kind(right));
         let name = |node: &Node| Some(wide::display(node.path.file_name()).into_owned());
         self.tell(&mut found, Aspect::Name, name(left), name(right));
-        self.times_and_attributes(&mut found);
-        let details = (
-            self.left.view.details(left)?,
-            self.right.view.details(right)?,
-        );
-        self.streams(&details.0, &details.1, &mut found)?;
-        self.security(&details.0, &details.1, &mut found);
-        self.extended_attributes(&details.0, &details.1, &mut found);
-        let [left_reparse, right_reparse] = reparse(&details.0, &details.1);
-        self.tell(&mut found, Aspect::Reparse, left_reparse, right_reparse);
-        let other = |details: &Details| details.other_streams.as_deref().map(hex);
-        let (left_other, right_other) = (other(&details.0), other(&details.1));
-        self.tell(&mut found, Aspect::Other, left_other, right_other);
+        if !self.is_told_at_first_name() {
+            self.file(&mut found)?;
+        }
         let link = |side: &Side<'_>| side.first_name.as_ref().map(ToString::to_string);
         if self.left.first_name != self.right.first_name {
             let (left, right) = (link(&self.left), link(&self.right));
             self.tell(&mut found, Aspect::Links, left, right);
         }
-        let removed = |node: &Node| node.removed.map(|removed| format!("{removed:?}"));
+        let removed = |node: &Node| {
+            let name = node.removed.map(|removed| match removed {
+                Removed::Path => "path",
+                Removed::Contents => "contents",
+            });
+            name.map(ToOwned::to_owned)
+        };
         self.tell(&mut found, Aspect::Removal, removed(left), removed(right));
         found.sort_by(|a, b| (a.aspect, &a.name).cmp(&(b.aspect, &b.name)));
         Ok(found)
+    }
+
+    /// Returns whether both are one more name of files whose first names are the same: these were
+    /// compared there.
+    fn is_told_at_first_name(&self) -> bool {
+        self.left.first_name.is_some() && self.left.first_name == self.right.first_name
+    }
+
+    /// Compares what belongs to a file or directory rather than to its name.
+    fn file(&self, found: &mut Vec<Difference>) -> Result<()> {
+        self.times_and_attributes(found);
+        let (left, right) = (self.left.node, self.right.node);
+        let details = (
+            self.left.view.details(left)?,
+            self.right.view.details(right)?,
+        );
+        self.streams(&details.0, &details.1, found)?;
+        let (left_security, right_security) = (&details.0.security, &details.1.security);
+        for (aspect, [left, right]) in
+            security::compare(left_security.as_deref(), right_security.as_deref())
+        {
+            self.tell(found, aspect, left, right);
+        }
+        self.extended_attributes(&details.0, &details.1, found);
+        let [left_reparse, right_reparse] = reparse(&details.0, &details.1);
+        self.tell(found, Aspect::Reparse, left_reparse, right_reparse);
+        let other = |details: &Details| details.other_streams.as_deref().map(hex);
+        let (left_other, right_other) = (other(&details.0), other(&details.1));
+        self.tell(found, Aspect::Other, left_other, right_other);
+        Ok(())
     }
 
     fn counts(&self, aspect: Aspect) -> bool {
@@ -125,6 +150,7 @@ impl Comparison<'_> {
             let Some(stream) = left.or(right) else {
                 continue;
             };
+            self.stream_name(left, right, found);
             let aspect = match stream.name {
                 None => Aspect::Content,
                 Some(_) => Aspect::Stream,
@@ -152,6 +178,25 @@ impl Comparison<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Tells two spellings of one stream's name.
+    fn stream_name(
+        &self,
+        left: Option<&StreamDetails>,
+        right: Option<&StreamDetails>,
+        found: &mut Vec<Difference>,
+    ) {
+        let name = |stream: Option<&StreamDetails>| Some(stream?.name.as_ref()?.to_string());
+        let (left, right) = (name(left), name(right));
+        if left.is_some() && right.is_some() && left != right && self.counts(Aspect::Name) {
+            found.push(Difference {
+                aspect: Aspect::Name,
+                name: left.clone(),
+                left,
+                right,
+            });
+        }
     }
 
     /// Returns length and hash of a stream; the hash only where it is known, when the lengths
@@ -194,49 +239,16 @@ impl Comparison<'_> {
         }
     }
 
-    fn security(&self, left: &Details, right: &Details, found: &mut Vec<Difference>) {
-        if left.security == right.security {
-            return;
-        }
-        let parse =
-            |details: &Details| SecurityDescriptor::parse(details.security.as_deref()?).ok();
-        let (Some(left_parsed), Some(right_parsed)) = (parse(left), parse(right)) else {
-            let text = |details: &Details| {
-                let bytes = details.security.as_deref()?;
-                let parsed = SecurityDescriptor::parse(bytes).ok();
-                Some(parsed.as_ref().map_or_else(|| hex(bytes), sddl))
-            };
-            self.tell(found, Aspect::Security, text(left), text(right));
-            return;
-        };
-        for aspect in [Aspect::Owner, Aspect::Group, Aspect::Dacl, Aspect::Sacl] {
-            let (left, right) = (part(&left_parsed, aspect), part(&right_parsed, aspect));
-            if left != right {
-                let text =
-                    |part: &SecurityDescriptor| Some(sddl(part)).filter(|text| !text.is_empty());
-                let (left, right) = (text(&left), text(&right));
-                if self.counts(aspect) {
-                    found.push(Difference {
-                        aspect,
-                        name: None,
-                        left,
-                        right,
-                    });
-                }
-            }
-        }
-    }
-
     fn extended_attributes(&self, left: &Details, right: &Details, found: &mut Vec<Difference>) {
         if left.ea == right.ea || !self.counts(Aspect::Ea) {
             return;
         }
+        // What is no list is compared as a whole, and so are lists that differ in no attribute.
+        let text = |details: &Details| details.ea.as_deref().map(hex);
         let mut pairs: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
         for (side, details) in [left, right].into_iter().enumerate() {
             let Some(bytes) = &details.ea else { continue };
             let Ok(attributes) = ea::decode_list(bytes) else {
-                // What is no list is compared as a whole.
-                let text = |details: &Details| details.ea.as_deref().map(hex);
                 return self.tell(found, Aspect::Ea, text(left), text(right));
             };
             for attribute in attributes {
@@ -248,16 +260,16 @@ impl Comparison<'_> {
                 pairs.entry(name).or_default()[side] = Some(value);
             }
         }
-        for (name, [left, right]) in pairs {
-            if left != right {
-                found.push(Difference {
-                    aspect: Aspect::Ea,
-                    name: Some(name),
-                    left,
-                    right,
-                });
-            }
+        pairs.retain(|_, [left, right]| left != right);
+        if pairs.is_empty() {
+            self.tell(found, Aspect::Ea, text(left), text(right));
         }
+        found.extend(pairs.into_iter().map(|(name, [left, right])| Difference {
+            aspect: Aspect::Ea,
+            name: Some(name),
+            left,
+            right,
+        }));
     }
 }
 
@@ -297,49 +309,7 @@ fn folded(stream: &StreamDetails) -> Vec<u16> {
     units.into_iter().map(ntmeta::upcase::upcase_unit).collect()
 }
 
-/// Returns one part of a descriptor, with the flags that belong to it.
-fn part(descriptor: &SecurityDescriptor, aspect: Aspect) -> SecurityDescriptor {
-    let mut part = SecurityDescriptor::default();
-    let flags = match aspect {
-        Aspect::Owner => {
-            part.owner.clone_from(&descriptor.owner);
-            ControlFlags::OWNER_DEFAULTED
-        }
-        Aspect::Group => {
-            part.group.clone_from(&descriptor.group);
-            ControlFlags::GROUP_DEFAULTED
-        }
-        Aspect::Dacl => {
-            part.dacl.clone_from(&descriptor.dacl);
-            ControlFlags::DACL_DEFAULTED
-                | ControlFlags::DACL_AUTO_INHERIT_REQ
-                | ControlFlags::DACL_AUTO_INHERITED
-                | ControlFlags::DACL_PROTECTED
-        }
-        _ => {
-            part.sacl.clone_from(&descriptor.sacl);
-            ControlFlags::SACL_DEFAULTED
-                | ControlFlags::SACL_AUTO_INHERIT_REQ
-                | ControlFlags::SACL_AUTO_INHERITED
-                | ControlFlags::SACL_PROTECTED
-        }
-    };
-    let is_there = part.owner.is_some()
-        || part.group.is_some()
-        || part.dacl != AclSlot::Absent
-        || part.sacl != AclSlot::Absent;
-    if is_there {
-        part.control |= descriptor.control & flags;
-    }
-    part
-}
-
-fn sddl(descriptor: &SecurityDescriptor) -> String {
-    descriptor
-        .to_sddl()
-        .unwrap_or_else(|error| format!("{error}"))
-}
-
-fn hex(bytes: &[u8]) -> String {
+/// Returns bytes as lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

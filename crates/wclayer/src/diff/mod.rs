@@ -11,6 +11,7 @@
 //! of the index, or computed where a layer does not know it.
 
 mod compare;
+mod security;
 mod walks;
 
 pub use walks::Diff;
@@ -25,7 +26,7 @@ use crate::hub::Progress;
 pub enum Aspect {
     /// File, directory or removal.
     Kind,
-    /// The spelling of the name: upper and lower case.
+    /// The spelling of the name, or of a stream's: upper and lower case.
     Name,
     /// The unnamed data stream.
     Content,
@@ -49,7 +50,8 @@ pub enum Aspect {
     Dacl,
     /// The system list of the security descriptor, with the flags that belong to it.
     Sacl,
-    /// A security descriptor that cannot be parsed, or is there on one side only.
+    /// A security descriptor that cannot be parsed, or is there on one side only; of others the
+    /// control flags that belong to no part, the resource manager byte, the order of the parts.
     Security,
     /// An extended attribute.
     Ea,
@@ -151,7 +153,8 @@ pub struct DiffOptions {
     pub ignore: BTreeSet<Aspect>,
 }
 
-/// Compares two views; the changes come in the order of paths.
+/// Compares two views; the changes come in the order of paths. What differs in a file with several
+/// names is told once, at the first of these.
 pub fn diff<'a>(
     left: &'a View,
     right: &'a View,

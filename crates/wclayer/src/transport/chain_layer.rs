@@ -167,7 +167,11 @@ impl<R: Root> TransportLayer<R> {
             basic_info: entry.info,
             is_reparse_point,
             size: if is_directory { 0 } else { summary.size },
-            total_size: summary.total_size,
+            // Of a directory on the disk of the host the size is none of content.
+            total_size: match (is_directory, &entry.stream) {
+                (true, EntryStream::Backup(..)) => 0,
+                _ => summary.total_size,
+            },
             id: entry.stat.id,
         })
     }

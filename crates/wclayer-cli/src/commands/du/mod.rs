@@ -1,21 +1,23 @@
 //! `du`: how much content a chain has, by directory and by layer, and what of it nobody sees.
 //!
 //! The view is walked once; only the directories on the way down, the ones to be shown, and a
-//! record for each hard-linked file are held. Waste is found by looking, for each layer alone, at
-//! what it has and asking the view what is seen at that path.
+//! record for each file are held. What is hidden is counted in [`layers`].
+
+mod layers;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use wclayer::LayerPath;
-use wclayer::chain::{Access, ItemId, ItemKind, Node, NodeKind, OpenOptions};
+use wclayer::chain::{Access, ItemId, ItemKind, Node, NodeKind};
 
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
+use crate::layer_view;
 use crate::output::Output;
 use crate::path_argument::{Place, place};
 use crate::units;
@@ -24,15 +26,15 @@ const EXAMPLES: &str = "\
 Examples:
   wclayer du layers/app --depth 2 --sort size
   wclayer du --by-layer -l base.tar.gz app.tar.gz";
-/// How many hidden paths are shown.
-const SHOWN: usize = 10;
 
 /// Show how much content there is, and how much upper layers hide
 ///
-/// Content is the bytes of all data streams, holes included; a file with several names counts once,
-/// at the first of these. --by-layer adds what each layer has of what is seen, what of it is hidden
-/// by layers above (replaced or removed), and the efficiency: the bytes that are seen, divided by
-/// the bytes of all layers. It is 100 % when no file comes twice and none is removed.
+/// Content is the bytes of all data streams, holes included, also of streams of directories; a file
+/// with several names counts once, at the first of these. --by-layer adds what each layer has by
+/// itself, what of it is hidden by layers above (replaced or removed), and the efficiency: the bytes
+/// that are seen, divided by the bytes of all layers. It is 100 % when no file comes in two layers
+/// and none is removed. Of files that come twice in one layer, only the last counts. With --by-layer,
+/// PATH need not be seen: it is enough that a layer has it.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -89,6 +91,7 @@ struct DirectoryUsage {
 #[serde(rename_all = "camelCase")]
 struct LayerUsage {
     layer: usize,
+    #[serde(serialize_with = "absolute")]
     place: PathBuf,
     size: u64,
     files: u64,
@@ -114,9 +117,15 @@ struct HiddenFile {
 /// Counts content.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let opened = arguments.view.open(Access::Listing, output)?;
-    let mut usage = walk(arguments, &opened)?;
+    let (mut usage, counted) = walk(arguments, &opened)?;
     if arguments.by_layer {
-        by_layer(arguments, &opened, output, &mut usage)?;
+        // A file may be seen under a name elsewhere.
+        let path = Place::path(&arguments.path);
+        let seen = match path {
+            Some(_) => layers::seen(&opened)?,
+            None => counted,
+        };
+        layers::count(path, &opened, &seen, &mut usage)?;
     }
     if arguments.sort == Sort::Size {
         usage
@@ -126,28 +135,54 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     output.answer(&usage, &usage)
 }
 
-/// Files that were counted already: those with several names are not known beforehand, so that a
-/// small record is kept of each file that may have some.
+/// What a file or directory adds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Content {
+    size: u64,
+    files: u64,
+}
+
+/// What was counted already: files with several names are not known beforehand, so that a small
+/// record is kept of each file, and of directories with streams.
 #[derive(Default)]
 struct Counted(HashSet<(usize, ItemId)>);
 
 impl Counted {
-    /// Returns the bytes of a file that count, 0 for one more name of it.
-    fn size(&mut self, node: &Node) -> Option<u64> {
+    /// Returns what a file or directory has; `None` for one more name of a file, and for what has
+    /// no content.
+    fn content(&mut self, node: &Node) -> Option<Content> {
         let item = node.item.as_ref()?;
-        let is_file = item.kind == ItemKind::File && node.kind == NodeKind::File;
-        (is_file && self.0.insert((node.layer, item.id))).then_some(item.total_size)
+        let files = match (node.kind, &item.kind) {
+            (NodeKind::File, ItemKind::File) => 1,
+            (NodeKind::Directory, _) if item.total_size > 0 => 0,
+            _ => return None,
+        };
+        let size = item.total_size;
+        let is_new = self.0.insert((node.layer, item.id));
+        is_new.then_some(Content { size, files })
+    }
+
+    fn contains(&self, node: &Node) -> bool {
+        let item = node.item.as_ref();
+        item.is_some_and(|item| self.0.contains(&(node.layer, item.id)))
     }
 }
 
-fn walk(arguments: &Arguments, opened: &Opened) -> Result<Usage, CliError> {
-    let start = match Place::path(&arguments.path) {
+/// Counts what the view has at a path, and gives what was counted.
+fn walk(arguments: &Arguments, opened: &Opened) -> Result<(Usage, Counted), CliError> {
+    let asked = Place::path(&arguments.path);
+    let start = match asked {
+        // What is not seen can still be asked for by layer.
+        Some(path) if arguments.by_layer && is_in_a_layer(opened, path)? => {
+            opened.view.find(path)?
+        }
         Some(path) => Some(opened.find(path, false)?),
         None => None,
     };
-    let above = (Place::path(&arguments.path)).map_or(0, |path| path.components().count());
+    let depth_of_start = asked.map_or(0, |path| path.components().count());
+    let path = start.as_ref().map(|node| &node.path).or(asked);
     let mut usage = Usage {
-        path: start.as_ref().map(|node| node.path.to_string()),
+        path: path.map(ToString::to_string),
         size: 0,
         files: 0,
         directories: Vec::new(),
@@ -157,24 +192,22 @@ fn walk(arguments: &Arguments, opened: &Opened) -> Result<Usage, CliError> {
     let mut counted = Counted::default();
     // The shown directories that the walk is in, the outermost first.
     let mut open: Vec<(LayerPath, usize)> = Vec::new();
-    let first = start.clone().filter(|node| !node.is_plain_directory());
-    let rest = match first.is_some() {
-        true => None,
-        false => Some(opened.view.walk(start.as_ref())),
+    let below = match (&start, asked) {
+        (Some(node), _) if node.is_plain_directory() => Some(opened.view.walk(Some(node))),
+        (None, None) => Some(opened.view.walk(None)),
+        _ => None,
     };
-    for node in first.into_iter().map(Ok).chain(rest.into_iter().flatten()) {
+    let nodes = start.clone().into_iter().map(Ok);
+    for node in nodes.chain(below.into_iter().flatten()) {
         opened.check_cancelled()?;
         let node = node?;
-        open.retain(|(directory, _)| node.path.is_below(directory));
-        let size = counted.size(&node);
-        usage.size += size.unwrap_or(0);
-        usage.files += u64::from(size.is_some());
-        for (_, at) in &open {
-            usage.directories[*at].size += size.unwrap_or(0);
-            usage.directories[*at].files += u64::from(size.is_some());
+        while let Some((directory, _)) = open.last()
+            && !node.path.is_below(directory)
+        {
+            open.pop();
         }
-        let depth = node.path.components().count() - above;
-        if node.is_plain_directory() && depth <= arguments.depth {
+        let depth = node.path.components().count() - depth_of_start;
+        if node.is_plain_directory() && (1..=arguments.depth).contains(&depth) {
             open.push((node.path.clone(), usage.directories.len()));
             usage.directories.push(DirectoryUsage {
                 path: node.path.to_string(),
@@ -182,95 +215,30 @@ fn walk(arguments: &Arguments, opened: &Opened) -> Result<Usage, CliError> {
                 files: 0,
             });
         }
-    }
-    Ok(usage)
-}
-
-/// Looks at each layer alone: what is not seen in the view at its path is hidden.
-fn by_layer(
-    arguments: &Arguments,
-    opened: &Opened,
-    output: &Output,
-    usage: &mut Usage,
-) -> Result<(), CliError> {
-    let seen = seen_files(opened)?;
-    let mut layers = Vec::new();
-    let mut hidden = Hidden::default();
-    let places: Vec<PathBuf> = opened.view.places().map(Into::into).collect();
-    for (number, place) in places.into_iter().enumerate().take(opened.view.seen()) {
-        let options = OpenOptions {
-            this_layer: true,
-            ..OpenOptions::default()
+        let Some(content) = counted.content(&node) else {
+            continue;
         };
-        let alone = Opened::open(&place, &options, output)?;
-        let mut counted = Counted::default();
-        let mut layer = LayerUsage {
-            layer: number,
-            place,
-            size: 0,
-            files: 0,
-            hidden_size: 0,
-            hidden_files: 0,
-        };
-        for node in alone.view.walk(None) {
-            opened.check_cancelled()?;
-            let node = node?;
-            if (Place::path(&arguments.path))
-                .is_some_and(|path| node.path != *path && !node.path.is_below(path))
-            {
-                continue;
-            }
-            let Some(size) = counted.size(&node) else {
-                continue;
-            };
-            layer.size += size;
-            layer.files += 1;
-            let is_seen = node
-                .item
-                .as_ref()
-                .is_some_and(|item| seen.contains(&(number, item.id)));
-            if !is_seen {
-                layer.hidden_size += size;
-                layer.hidden_files += 1;
-                let path = node.path.to_string();
-                keep_largest(
-                    &mut hidden.largest,
-                    HiddenFile {
-                        size,
-                        path,
-                        layer: number,
-                    },
-                );
-            }
+        usage.size += content.size;
+        usage.files += content.files;
+        for (_, at) in &open {
+            usage.directories[*at].size += content.size;
+            usage.directories[*at].files += content.files;
         }
-        hidden.size += layer.hidden_size;
-        hidden.files += layer.hidden_files;
-        layers.push(layer);
     }
-    let total: u64 = layers.iter().map(|layer| layer.size).sum();
-    hidden.efficiency = match total {
-        0 => 1.0,
-        _ => (total - hidden.size) as f64 / total as f64,
-    };
-    usage.layers = Some(layers);
-    usage.hidden = Some(hidden);
-    Ok(())
+    Ok((usage, counted))
 }
 
-/// Returns the identities of all files in the view: a small record for each.
-fn seen_files(opened: &Opened) -> Result<HashSet<(usize, ItemId)>, CliError> {
-    let mut seen = Counted::default();
-    for node in opened.view.walk(None) {
-        opened.check_cancelled()?;
-        seen.size(&node?);
+fn is_in_a_layer(opened: &Opened, path: &LayerPath) -> Result<bool, CliError> {
+    for layer in 0..opened.view.seen() {
+        if opened.view.find_in_layer(layer, path)?.is_some() {
+            return Ok(true);
+        }
     }
-    Ok(seen.0)
+    Ok(false)
 }
 
-fn keep_largest(largest: &mut Vec<HiddenFile>, file: HiddenFile) {
-    let at = largest.partition_point(|other| (other.size, &file.path) >= (file.size, &other.path));
-    largest.insert(at, file);
-    largest.truncate(SHOWN);
+fn absolute<S: Serializer>(place: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&layer_view::absolute(place))
 }
 
 fn files(count: u64) -> String {

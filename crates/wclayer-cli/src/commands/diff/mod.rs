@@ -1,0 +1,211 @@
+//! `diff`: what differs between two layers, chains or tars.
+
+mod json;
+mod text;
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use serde::Serialize;
+use wclayer::chain::{Access, Node, OpenOptions};
+use wclayer::diff::{Aspect, Change, DiffOptions, diff};
+use wclayer::portable::PortableError;
+use wclayer::{Error, ParentChain};
+
+use super::view_options::Opened;
+use crate::errors::CliError;
+use crate::output::Output;
+use crate::progress::Bar;
+
+const EXAMPLES: &str = "\
+Examples:
+  wclayer diff old.tar.gz new.tar.gz
+  wclayer diff --ignore times --right-layer layers/base layers/base app.tar
+  wclayer diff --this-layer --stat layers/app1 layers/app2
+
+Exit codes: 0 equal, 1 different or failed (with an error), 2 wrong usage.";
+
+/// Compare two layers, chains or tars
+///
+/// Tells what only B has (`+`), what only A has (`-`), and of what both have (`*`) in what it
+/// differs: content with its hash, each of the times, attributes, owner, group, access lists,
+/// extended attributes, reparse points, alternate streams, hard links. What differs in a file with
+/// several names is told at the first of these. With --quiet only the exit code tells.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Layer below both A and B: a folder or a tar; repeat it for each, nearest parent first
+    #[arg(short, long = "layer", value_name = "PARENT")]
+    layers: Vec<PathBuf>,
+    /// Layer below A only
+    #[arg(long, value_name = "PARENT", conflicts_with = "layers")]
+    left_layer: Vec<PathBuf>,
+    /// Layer below B only
+    #[arg(long, value_name = "PARENT", conflicts_with = "layers")]
+    right_layer: Vec<PathBuf>,
+    /// Compare the layers alone, with what they remove of their parents
+    #[arg(long)]
+    this_layer: bool,
+    /// What does not count, separated by commas; `times` is all four, `security` all of a descriptor
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = ignorable())]
+    ignore: Vec<String>,
+    /// Print the numbers only
+    #[arg(long)]
+    stat: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// One layer: its folder, or a layer tar (plain, gzip or zstd)
+    #[arg(value_name = "A")]
+    left: PathBuf,
+    /// The other
+    #[arg(value_name = "B")]
+    right: PathBuf,
+}
+
+const ONE_SIDE: &str =
+    "-l is for both A and B; `--left-layer` and `--right-layer` name parents of one of them.";
+
+const TIMES: [Aspect; 4] = [
+    Aspect::CreationTime,
+    Aspect::LastAccessTime,
+    Aspect::LastWriteTime,
+    Aspect::ChangeTime,
+];
+const SECURITY: [Aspect; 5] = [
+    Aspect::Owner,
+    Aspect::Group,
+    Aspect::Dacl,
+    Aspect::Sacl,
+    Aspect::Security,
+];
+
+fn ignorable() -> PossibleValuesParser {
+    let names = Aspect::ALL.iter().map(|aspect| aspect.name());
+    PossibleValuesParser::new(["times"].into_iter().chain(names))
+}
+
+fn options(arguments: &Arguments) -> DiffOptions {
+    let mut options = DiffOptions::default();
+    for name in &arguments.ignore {
+        match name.as_str() {
+            "times" => options.ignore.extend(TIMES),
+            "security" => options.ignore.extend(SECURITY),
+            name => {
+                let named = Aspect::ALL.iter().filter(|aspect| aspect.name() == name);
+                options.ignore.extend(named);
+            }
+        }
+    }
+    options
+}
+
+/// How much differs.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stat {
+    added: u64,
+    removed: u64,
+    changed: u64,
+    aspects: BTreeMap<&'static str, u64>,
+}
+
+impl Stat {
+    fn count(&mut self, change: &Change) {
+        match change {
+            Change::Added(_) => self.added += 1,
+            Change::Removed(_) => self.removed += 1,
+            Change::Changed { differences, .. } => {
+                self.changed += 1;
+                let mut aspects: Vec<_> = differences.iter().map(|found| found.aspect).collect();
+                aspects.dedup();
+                for aspect in aspects {
+                    *self.aspects.entry(aspect.name()).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    fn is_equal(&self) -> bool {
+        self.added + self.removed + self.changed == 0
+    }
+}
+
+/// Compares two views.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    let left = open(arguments, &arguments.left, &arguments.left_layer, output)?;
+    let right = open(arguments, &arguments.right, &arguments.right_layer, output)?;
+    // On one terminal the bar would be drawn through the result.
+    let progress = match io::stdout().is_terminal() {
+        true => Bar::hidden(right.cancelled.clone()),
+        false => Bar::start(output, None, right.cancelled.clone()),
+    };
+    let options = options(arguments);
+    let changes = diff(&left.view, &right.view, &options, &progress);
+    let mut stat = Stat::default();
+    let sink = BufWriter::new(io::stdout().lock());
+    let printed = match (output.is_json(), output.is_quiet()) {
+        (true, _) => json::print(arguments, changes, &mut stat, sink),
+        (false, true) => for_each(changes, &mut stat, |_| Ok(())),
+        (false, false) => text::print(arguments, changes, &mut stat, sink),
+    };
+    drop(progress);
+    match printed {
+        // A reader that has seen enough does not make the layers equal.
+        Err(CliError::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        printed => printed?,
+    }
+    match stat.is_equal() {
+        true => Ok(()),
+        false => Err(CliError::Told),
+    }
+}
+
+fn open(
+    arguments: &Arguments,
+    layer: &Path,
+    own_parents: &[PathBuf],
+    output: &Output,
+) -> Result<Opened, CliError> {
+    let parents = [&arguments.layers, own_parents].concat();
+    let options = OpenOptions {
+        parents: ParentChain::from_nearest_first(&parents),
+        this_layer: arguments.this_layer,
+        access: Access::Listing,
+    };
+    let opened = Opened::open(layer, &options, output);
+    opened.map_err(|error| match &error {
+        // Often only one side has these parents.
+        CliError::Layer(Error::Portable(PortableError::ParentMismatch { .. }))
+            if !arguments.layers.is_empty() =>
+        {
+            CliError::Hinted(Box::new(error), ONE_SIDE)
+        }
+        _ => error,
+    })
+}
+
+/// Counts the changes and gives each to `visit`.
+fn for_each(
+    changes: impl Iterator<Item = wclayer::Result<Change>>,
+    stat: &mut Stat,
+    mut visit: impl FnMut(&Change) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    for change in changes {
+        let change = change?;
+        stat.count(&change);
+        visit(&change)?;
+    }
+    Ok(())
+}
+
+fn node_of(change: &Change) -> (&'static str, &Node) {
+    match change {
+        Change::Added(node) => ("added", node),
+        Change::Removed(node) => ("removed", node),
+        Change::Changed { right, .. } => ("changed", right),
+    }
+}

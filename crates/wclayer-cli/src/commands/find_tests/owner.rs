@@ -1,0 +1,43 @@
+//! Owners on the command line.
+
+use wclayer::ntmeta::SecurityDescriptor;
+use wclayer::ntmeta::security::Sid;
+
+/// Reads a SID, an alias as SDDL has them, or a name such as `BUILTIN\Administrators`.
+pub(super) fn parse(text: &str) -> Result<Sid, String> {
+    const EXPECTED: &str = "expected a SID such as `S-1-5-32-544`, its alias such as `BA`, or the \
+        name of a SID that is the same everywhere, such as `BUILTIN\\Administrators`";
+    let alias = || {
+        let is_alias = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let parsed = is_alias.then(|| SecurityDescriptor::from_sddl(&format!("O:{text}")));
+        parsed?.ok()?.owner
+    };
+    let sid = text.parse().ok();
+    sid.or_else(alias)
+        .or_else(|| Sid::from_well_known_name(text))
+        .ok_or_else(|| EXPECTED.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_are_sids_aliases_and_names() {
+        for text in [
+            "S-1-5-32-544",
+            "s-1-5-0x20-544",
+            "BA",
+            "ba",
+            "BUILTIN\\Administrators",
+            "administrators",
+        ] {
+            let sid = parse(text).expect(text);
+            assert_eq!(sid.to_string(), "S-1-5-32-544", "{text}");
+        }
+        // The last is an alias of a domain, which only the SID tells.
+        for text in ["", "S-1-5-", "S-1-x", "nobody", "BAG:SY", "BUILTIN\\", "DA"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}
