@@ -51,8 +51,10 @@ pub enum Aspect {
     /// The system list of the security descriptor, with the flags that belong to it.
     Sacl,
     /// A security descriptor that cannot be parsed, or is there on one side only; of others the
-    /// control flags that belong to no part, the resource manager byte, the order of the parts.
+    /// control flags that belong to no part, and the resource manager byte.
     Security,
+    /// The same security descriptor in other bytes: the order of its parts, what lies between them.
+    SecurityBytes,
     /// An extended attribute.
     Ea,
     /// The reparse point.
@@ -67,7 +69,7 @@ pub enum Aspect {
 
 impl Aspect {
     /// All of them, in the order in which differences are told.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Kind,
         Self::Name,
         Self::Content,
@@ -82,6 +84,7 @@ impl Aspect {
         Self::Dacl,
         Self::Sacl,
         Self::Security,
+        Self::SecurityBytes,
         Self::Ea,
         Self::Reparse,
         Self::Links,
@@ -106,6 +109,7 @@ impl Aspect {
             Self::Dacl => "dacl",
             Self::Sacl => "sacl",
             Self::Security => "security",
+            Self::SecurityBytes => "security-bytes",
             Self::Ea => "ea",
             Self::Reparse => "reparse",
             Self::Links => "links",

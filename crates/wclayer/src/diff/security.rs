@@ -50,7 +50,7 @@ pub(super) fn compare(left: Option<&[u8]>, right: Option<&[u8]>) -> Vec<(Aspect,
     }
     if found.is_empty() {
         // The order of the parts, or bytes that belong to none.
-        found.push((Aspect::Security, [left, right].map(|bytes| bytes.map(hex))));
+        found.push((Aspect::SecurityBytes, [left, right].map(|bytes| bytes.map(hex))));
     }
     found
 }
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(shown(&left, &protected).len(), 1);
         let mut longer = left.clone();
         longer.extend([0; 4]);
-        assert!(shown(&left, &longer)[0].starts_with("security: 01000480"));
+        assert!(shown(&left, &longer)[0].starts_with("security-bytes: 01000480"));
     }
 
     #[test]

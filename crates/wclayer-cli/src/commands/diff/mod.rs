@@ -75,12 +75,13 @@ const TIMES: [Aspect; 4] = [
     Aspect::LastWriteTime,
     Aspect::ChangeTime,
 ];
-const SECURITY: [Aspect; 5] = [
+const SECURITY: [Aspect; 6] = [
     Aspect::Owner,
     Aspect::Group,
     Aspect::Dacl,
     Aspect::Sacl,
     Aspect::Security,
+    Aspect::SecurityBytes,
 ];
 
 fn ignorable() -> PossibleValuesParser {
