@@ -50,7 +50,10 @@ pub(super) fn compare(left: Option<&[u8]>, right: Option<&[u8]>) -> Vec<(Aspect,
     }
     if found.is_empty() {
         // The order of the parts, or bytes that belong to none.
-        found.push((Aspect::SecurityBytes, [left, right].map(|bytes| bytes.map(hex))));
+        found.push((
+            Aspect::SecurityBytes,
+            [left, right].map(|bytes| bytes.map(hex)),
+        ));
     }
     found
 }

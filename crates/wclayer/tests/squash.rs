@@ -1,0 +1,267 @@
+//! What squashing refuses, and what it adds so that the result can be imported.
+
+use std::fs;
+use std::path::PathBuf;
+
+use layergen::{Meta, TarBuilder, minimal_hive};
+use tempfile::TempDir;
+use wclayer::chain::{self, OpenOptions, View};
+use wclayer::hub::{Entry, LayerReader};
+use wclayer::squash::{LostHive, SquashOptions, Squashed, squash};
+use wclayer::tar::{TarLayerReader, TarLayerWriter};
+use wclayer::{Error, ErrorKind, LayerPath, ParentChain};
+
+mod common;
+
+use common::{directory, plain, tar};
+
+type Tar = TarBuilder<Vec<u8>>;
+
+const DELTA: &str = "Hives/Software_Delta";
+const KEEP_BASE: SquashOptions = SquashOptions {
+    keep_base: true,
+    lose_registry: false,
+};
+
+/// A folder of layer tars.
+struct Chain {
+    folder: TempDir,
+    /// Nearest first.
+    layers: Vec<PathBuf>,
+}
+
+impl Chain {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            layers: Vec::new(),
+        }
+    }
+
+    /// Puts a layer on top.
+    fn on_top(mut self, build: impl FnOnce(&mut Tar) -> std::io::Result<()>) -> Self {
+        let path = self
+            .folder
+            .path()
+            .join(format!("{}.tar", self.layers.len()));
+        fs::write(&path, tar(build).get_ref()).expect("written");
+        self.layers.insert(0, path);
+        self
+    }
+
+    fn view(&self) -> View {
+        let options = OpenOptions {
+            parents: ParentChain::from_nearest_first(&self.layers[1..]),
+            ..OpenOptions::default()
+        };
+        chain::open(&self.layers[0], &options, &()).expect("a view")
+    }
+
+    fn squash(&self, options: SquashOptions) -> Result<Squashed<Vec<u8>>, Error> {
+        let writer = TarLayerWriter::new(Vec::new());
+        squash(self.view(), options, writer, &()).map_err(inner)
+    }
+}
+
+/// Returns what failed on the layer that an error names.
+fn inner(error: Error) -> Error {
+    match error {
+        Error::Layer { source, .. } => inner(*source),
+        error => error,
+    }
+}
+
+/// A hive of one value: it says something. `number` tells hives apart.
+fn changed_hive(number: u8) -> Vec<u8> {
+    let mut hive = minimal_hive("Software_Delta", true);
+    let root = 4096 + 32 + 4;
+    hive[root + 36] = 1;
+    *hive.last_mut().expect("a byte") = number;
+    hive
+}
+
+fn hive_layer(hive: Vec<u8>) -> impl FnOnce(&mut Tar) -> std::io::Result<()> {
+    move |tar| {
+        tar.directory("Hives", &directory())?;
+        tar.file(DELTA, &plain(), &hive)
+    }
+}
+
+/// Returns the entries of a tar, each in a word, with what its backup stream holds.
+fn entries(tar: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut reader = TarLayerReader::new(tar);
+    let mut found = Vec::new();
+    while let Some(entry) = reader.next_entry().expect("readable") {
+        let text = match &entry {
+            Entry::File(file) => file.path.to_string(),
+            Entry::Link(link) => format!("{} = {}", link.path, link.target),
+            Entry::Removal(path) => format!("- {path}"),
+            Entry::Opaque(path) => format!("- {path}/*"),
+        };
+        let mut stream = Vec::new();
+        let mut piece = [0; 4096];
+        loop {
+            match reader.read_stream(&mut piece).expect("readable") {
+                0 => break,
+                read => stream.extend_from_slice(&piece[..read]),
+            }
+        }
+        found.push((text, stream));
+    }
+    found
+}
+
+fn names(tar: &[u8]) -> Vec<String> {
+    entries(tar).into_iter().map(|(name, _)| name).collect()
+}
+
+#[test]
+fn registry_changes_of_several_layers_are_not_lost_silently() {
+    let chain = Chain::new()
+        .on_top(|tar| tar.file("Files/base", &plain(), b""))
+        .on_top(hive_layer(changed_hive(1)))
+        .on_top(hive_layer(changed_hive(2)));
+    let error = chain.squash(KEEP_BASE).expect_err("two hives");
+    assert!(matches!(&error, Error::SeveralHives { hive, .. } if hive == DELTA));
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let options = SquashOptions {
+        lose_registry: true,
+        ..KEEP_BASE
+    };
+    let squashed = chain.squash(options).expect("on request");
+    let path: LayerPath = DELTA.parse().expect("a path");
+    assert_eq!(
+        squashed.lost_hives,
+        [LostHive {
+            path,
+            layers: vec![1]
+        }]
+    );
+    let hive = entries(&squashed.output).pop().expect("the hive").1;
+    assert!(hive.ends_with(&changed_hive(2)));
+}
+
+#[test]
+fn an_empty_hive_on_top_does_not_hide_the_changes_below() {
+    let chain = Chain::new()
+        .on_top(|tar| tar.file("Files/base", &plain(), b""))
+        .on_top(hive_layer(changed_hive(1)))
+        .on_top(hive_layer(minimal_hive("Software_Delta", true)))
+        .on_top(hive_layer(Vec::new()));
+    let squashed = chain
+        .squash(KEEP_BASE)
+        .expect("one hive that says something");
+    assert_eq!(squashed.lost_hives, []);
+    let hive = entries(&squashed.output).pop().expect("the hive");
+    assert_eq!(hive.0, DELTA);
+    assert!(hive.1.ends_with(&changed_hive(1)));
+}
+
+#[test]
+fn changes_cannot_go_into_the_hives_of_a_base() {
+    let base = |tar: &mut Tar| {
+        let hive = minimal_hive("SOFTWARE", false);
+        tar.file("Files/Windows/System32/config/SOFTWARE", &plain(), &hive)
+    };
+    let chain = Chain::new()
+        .on_top(base)
+        .on_top(hive_layer(changed_hive(1)));
+    let error = chain.squash(SquashOptions::default());
+    assert!(matches!(error, Err(Error::SeveralHives { .. })));
+    assert!(chain.squash(KEEP_BASE).is_ok());
+    let unchanged = hive_layer(minimal_hive("Software_Delta", true));
+    let chain = Chain::new().on_top(base).on_top(unchanged);
+    assert!(chain.squash(SquashOptions::default()).is_ok());
+}
+
+#[test]
+fn a_hard_link_to_nothing_is_an_error() {
+    let chain = Chain::new()
+        .on_top(|tar| tar.file("Files/base", &plain(), b""))
+        .on_top(|tar| tar.hard_link("Files/link", "Files/later", &plain()))
+        // What comes later is another file.
+        .on_top(|tar| tar.file("Files/later", &plain(), b"secret"));
+    for options in [KEEP_BASE, SquashOptions::default()] {
+        let error = chain.squash(options).expect_err("a broken link");
+        assert!(matches!(error, Error::LinkTarget { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn only_what_the_base_has_is_removed_from_it() {
+    let chain = Chain::new()
+        .on_top(|tar| {
+            tar.file("Files/old", &plain(), b"")?;
+            tar.directory("Files/dir", &directory())?;
+            tar.file("Files/dir/old", &plain(), b"")
+        })
+        .on_top(|tar| {
+            tar.file("Files/between", &plain(), b"")?;
+            tar.directory("Files/new", &directory())?;
+            tar.file("Files/new/x", &plain(), b"")
+        })
+        .on_top(|tar| {
+            tar.whiteout("Files/between")?;
+            tar.whiteout("Files/old")?;
+            tar.opaque("Files/dir")?;
+            tar.opaque("Files/new")
+        });
+    let squashed = chain.squash(KEEP_BASE).expect("squashed").output;
+    let expected = ["Files", "- Files/dir/*", "Files/new", "- Files/old"];
+    assert_eq!(names(&squashed), expected);
+}
+
+#[test]
+fn every_directory_gets_an_entry() {
+    let secured = Meta {
+        security_descriptor: Some(layergen::standard_descriptors().remove(0)),
+        ..directory()
+    };
+    let of_base = Meta {
+        write_time: Some(layergen::UNIX_EPOCH + 77),
+        ..directory()
+    };
+    let chain = Chain::new()
+        .on_top(|tar| {
+            tar.directory("Files/kept", &of_base)?;
+            tar.directory("Files/again", &of_base)?;
+            tar.file("Files/again/old", &plain(), b"")
+        })
+        .on_top(|tar| tar.whiteout("Files/again"))
+        .on_top(|tar| {
+            tar.directory("Files/above", &secured)?;
+            tar.file("Files/above/in/file", &plain(), b"")?;
+            tar.file("Files/kept/file", &plain(), b"")?;
+            tar.file("Files/again/file", &plain(), b"")
+        });
+    let squashed = chain.squash(KEEP_BASE).expect("squashed").output;
+    let entries = entries(&squashed);
+    let named: Vec<&str> = entries.iter().map(|(name, _)| &**name).collect();
+    let expected = [
+        "Files",
+        "Files/above",
+        "Files/above/in",
+        "Files/above/in/file",
+        "Files/again",
+        "- Files/again/*",
+        "Files/again/file",
+        "Files/kept",
+        "Files/kept/file",
+    ];
+    assert_eq!(named, expected);
+    // It inherits the descriptor of the directory that it lies in.
+    assert!(!entries[2].1.is_empty());
+    assert_eq!(entries[2].1, entries[1].1);
+    // What the base has stays as it is there.
+    let path = chain.folder.path().join("squashed.tar");
+    fs::write(&path, &squashed).expect("written");
+    let view = chain::open(&path, &OpenOptions::default(), &()).expect("a view");
+    let kept = view.find(&"Files/kept".parse().expect("a path"));
+    let info = kept
+        .expect("readable")
+        .expect("there")
+        .basic_info()
+        .copied();
+    let written = info.expect("an entry").last_write_time.ticks();
+    assert_eq!(written, layergen::UNIX_EPOCH + 77);
+}
