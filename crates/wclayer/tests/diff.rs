@@ -71,6 +71,73 @@ fn each_aspect_is_told_by_itself() {
 }
 
 #[test]
+fn each_time_is_told_by_itself() {
+    let layers = Layers::new();
+    let of = |meta: &Meta| tar(|tar| tar.file("Files/x", meta, b"x"));
+    let same = plain().at(layergen::UNIX_EPOCH + 1);
+    let other = Some(layergen::UNIX_EPOCH + 2);
+    let left = view(&layers, "left", &of(&same));
+    let changed = [
+        (
+            Meta {
+                creation_time: other,
+                ..same.clone()
+            },
+            "creation-time",
+        ),
+        (
+            Meta {
+                access_time: other,
+                ..same.clone()
+            },
+            "access-time",
+        ),
+        (
+            Meta {
+                write_time: other,
+                ..same.clone()
+            },
+            "write-time",
+        ),
+        (
+            Meta {
+                change_time: other,
+                ..same.clone()
+            },
+            "change-time",
+        ),
+    ];
+    for (meta, aspect) in changed {
+        let right = view(&layers, "right", &of(&meta));
+        let expected = [format!("Files/x: {aspect}")];
+        assert_eq!(changes(&left, &right, &DiffOptions::default()), expected);
+    }
+}
+
+#[test]
+fn what_layers_alone_remove_is_compared() {
+    let layers = Layers::new();
+    let alone = |name: &str, tar: Cursor<Vec<u8>>| view(&layers, name, &tar).only_nearest(1);
+    let opaque = alone(
+        "left",
+        tar(|tar| {
+            tar.directory("Files/d", &directory())?;
+            tar.opaque("Files/d")?;
+            tar.whiteout("Files/gone")
+        }),
+    );
+    let plain = alone(
+        "right",
+        tar(|tar| {
+            tar.directory("Files/d", &directory())?;
+            tar.whiteout("Files/other")
+        }),
+    );
+    let expected = ["Files/d: removal", "- Files/gone", "+ Files/other"];
+    assert_eq!(changes(&opaque, &plain, &DiffOptions::default()), expected);
+}
+
+#[test]
 fn directories_come_before_neighbours_that_sort_between_them_and_their_content() {
     let layers = Layers::new();
     let left = tar(|tar| {

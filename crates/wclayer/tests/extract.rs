@@ -251,6 +251,14 @@ fn losses_are_counted_by_kind_and_xattrs_keep_what_they_can() {
     let mut meta = Meta::with_attributes(0x23);
     let descriptor = layergen::standard_descriptors()[0].clone();
     meta.security_descriptor = Some(descriptor.clone());
+    let [creation, access, write, change] = [1, 2, 3, 4].map(|time| layergen::UNIX_EPOCH + time);
+    meta.creation_time = Some(creation);
+    meta.access_time = Some(access);
+    meta.write_time = Some(write);
+    meta.change_time = Some(change);
+    let times_be = [creation, write, access, change]
+        .map(u64::to_be_bytes)
+        .concat();
     let build = || {
         tar(|tar| {
             tar.file("Files/x", &meta, b"content")?;
@@ -289,7 +297,7 @@ fn losses_are_counted_by_kind_and_xattrs_keep_what_they_can() {
     assert_eq!(get("user.ntfs_acl"), Some(descriptor));
     let zone = get("user.DosStream.Zone.Identifier:$DATA");
     assert_eq!(zone.as_deref(), Some(&b"zone\0"[..]));
-    assert_eq!(get("user.ntfs_times_be").map(|times| times.len()), Some(32));
+    assert_eq!(get("user.ntfs_times_be"), Some(times_be));
     assert_eq!(lost(&extracted, Loss::AlternateStreams), (1, 100_000));
     assert_eq!(extracted.lost.len(), 1, "{:?}", extracted.lost);
 }
@@ -389,4 +397,63 @@ fn a_failure_names_the_file_and_leaves_no_half_of_it() {
     let extracted = so_far.extracted();
     assert_eq!((extracted.files, extracted.renamed.count), (1, 1));
     assert_eq!(extracted.lost[&Loss::Times].count, 2);
+}
+
+#[test]
+fn files_and_directories_get_their_times_of_write_and_access() {
+    let place = Place::new();
+    let seconds = |seconds: u64| Some(layergen::UNIX_EPOCH + seconds * 10_000_000);
+    let times = |meta: Meta| Meta {
+        creation_time: seconds(1_000_000_000),
+        access_time: seconds(1_100_000_000),
+        write_time: seconds(1_200_000_000),
+        change_time: seconds(1_300_000_000),
+        ..meta
+    };
+    place.one(|tar| {
+        tar.directory("Files/d", &times(directory()))?;
+        tar.file("Files/d/small", &times(plain()), b"x")?;
+        tar.file("Files/d/large", &times(plain()), &vec![7; 5 << 20])
+    });
+    for name in ["Files/d", "Files/d/small", "Files/d/large"] {
+        let found = fs::metadata(place.out(name)).expect("there");
+        assert_eq!(
+            (found.atime(), found.mtime()),
+            (1_100_000_000, 1_200_000_000),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn of_a_file_that_cannot_be_read_to_its_end_nothing_is_left() {
+    let layers = common::Layers::new();
+    let large = vec![7; 5 << 20];
+    let source = tar(|tar| {
+        tar.file("Files/a", &plain(), b"fine")?;
+        tar.file("Files/large", &plain(), &large)?;
+        tar.file("Files/small", &plain(), b"soon damaged")
+    });
+    layers.import("layer", source, &[]).expect("imported");
+    let stored = layers.path("layer").join("layer.tar");
+    let bytes = fs::read(&stored).expect("read");
+    for (damaged, whole) in [
+        (&large[..1000], "Files/large"),
+        (b"soon damaged", "Files/small"),
+    ] {
+        let mut bytes = bytes.clone();
+        let at = bytes
+            .windows(damaged.len())
+            .position(|part| part == damaged);
+        bytes[at.expect("there") + damaged.len() - 1] ^= 1;
+        fs::remove_file(&stored).expect("ours");
+        fs::write(&stored, bytes).expect("ours");
+        let view = chain::open(layers.path("layer"), &OpenOptions::default(), &());
+        let view = view.expect("a view");
+        let out = layers.path("out");
+        let writer = ExtractWriter::new(&out, ExtractOptions::default()).expect("a folder");
+        hub::copy(&mut view.reader(&[]), writer, &()).expect_err("damaged");
+        assert!(!out.join(whole).exists(), "{whole}");
+        fs::remove_dir_all(&out).expect("ours");
+    }
 }
