@@ -164,6 +164,11 @@ impl Index {
         })
     }
 
+    /// Returns the key of a path: what two paths hardly ever share that NTFS takes for different.
+    pub(crate) fn key(path: &LayerPath) -> i64 {
+        path_key(path)
+    }
+
     /// Finds what the layer has at a path, removals included, in the order of the tar.
     ///
     /// # Errors
@@ -388,22 +393,6 @@ impl Index {
             &format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE kind > 2 ORDER BY id"),
             visit,
         )
-    }
-
-    /// Calls `visit` for the last of the hard links to a target that more than `limit` of them
-    /// name, spelled in the same way but for the case of ASCII letters.
-    pub(crate) fn for_each_link_beyond(
-        &self,
-        limit: u32,
-        visit: impl FnMut(IndexedEntry) -> Result<()>,
-    ) -> Result<()> {
-        let query = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE id IN
-             (SELECT MAX(id) FROM entry WHERE kind = 2
-              GROUP BY upper(CAST(target AS TEXT)) HAVING COUNT(*) > {limit})
-             ORDER BY id"
-        );
-        self.visit(&query, visit)
     }
 
     /// Calls `visit` for the entries of every key under which more than one thing was added.

@@ -68,7 +68,7 @@ pub(super) fn run<R: Read + Send + 'static>(
     }
     report.is_complete = read?;
     if report.is_complete {
-        whole::check(&index.finish()?, parents, &mut report)?;
+        whole::check(&index.finish()?, parents, &mut report, progress)?;
     }
     Ok(report)
 }

@@ -248,9 +248,13 @@ rules! {
         "The import fails: the two are different volumes."
         "Store the file twice."
     LinkBeforeTarget "link-before-target" Error
-        "In a base layer, a hard link comes before its target."
-        "hcsshim fails (0x2); wclayer makes links at the end."
+        "A hard link comes before its target."
+        "hcsshim fails (0x2), or links to what a parent has there; wclayer makes links at the end."
         "Write the file before its further names."
+    LinkTargetCase "link-target-case" Error
+        "The target of a hard link is spelled in another case than its entry."
+        "hcsshim compares letter by letter: it fails (0x2), or links to what a parent has there."
+        "Spell the target as its entry."
     LinkToParent "link-to-parent" Note
         "The target of a hard link is in a parent layer only."
         "It works, but not with the filter driver's import (ImportLayerNext)."

@@ -2,23 +2,29 @@
 //!
 //! The index answers every question, so that memory does not grow with the layer.
 
+use std::collections::HashMap;
+
 use super::entry::{BASE_HIVES, BCD};
 use super::problem::rule_of_import;
 use super::{Report, Rule};
 use crate::chain::{NodeKind, View};
 use crate::error::Result;
+use crate::hub::Progress;
 use crate::index::{Index, IndexedEntry, IndexedKind};
 use crate::layout::{self, FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES};
 use crate::path::LayerPath;
-use crate::portable::{Below, Found, Step, check_each};
-
-/// How many further names NTFS gives a file.
-const MAX_LINKS: u32 = 1023;
+use crate::portable::{Below, Found, LinkEnd, Links, MAX_LINK_STEPS, Sight, check_each, poll};
 
 /// Checks a layer on top of its parents; `None` for a base layer.
-pub(super) fn check(index: &Index, parents: Option<&View>, report: &mut Report) -> Result<()> {
+pub(super) fn check(
+    index: &Index,
+    parents: Option<&View>,
+    report: &mut Report,
+    progress: &dyn Progress,
+) -> Result<()> {
     let below = parents.map(|view| view as &dyn Below);
-    check_each(index, below, &mut |error| {
+    let mut links = Links::new(index, below, progress);
+    check_each(index, below, &mut links, progress, &mut |error| {
         let detail = error.rule.to_string();
         let offset = Some(error.offset);
         report.add(rule_of_import(&error.rule), error.entry, offset, detail);
@@ -28,14 +34,18 @@ pub(super) fn check(index: &Index, parents: Option<&View>, report: &mut Report) 
         index,
         parents,
         report,
+        progress,
     };
     layer.check_what_must_be_there()?;
     layer.check_utility_vm()?;
     layer.check_directories()?;
     layer.check_repeated()?;
-    layer.check_links()?;
+    layer.check_links(&mut links)?;
     layer.check_whiteouts()
 }
+
+/// Of how many files the further names are counted, so that memory is bounded.
+const MAX_COUNTED: usize = 1 << 20;
 
 impl Below for View {
     fn find(&self, path: &LayerPath) -> Result<Option<Found>> {
@@ -46,22 +56,16 @@ impl Below for View {
             },
             is_reparse_point: node.is_reparse_point(),
             path: node.path,
-            target: None,
         }))
     }
 
-    fn in_the_way(&self, way: &[Step]) -> Result<Option<Found>> {
-        for Step { path, is_own } in way {
-            let Some(found) = Below::find(self, path)? else {
-                return Ok(None);
-            };
-            match found.kind == IndexedKind::Directory && !found.is_reparse_point {
-                true => {}
-                false if *is_own => return Ok(None),
-                false => return Ok(Some(found)),
-            }
-        }
-        Ok(None)
+    fn enter(&self, directory: &LayerPath, is_own: bool, sight: usize) -> Result<Sight> {
+        Ok(match Below::find(self, directory)? {
+            None => Sight::Closed,
+            Some(found) if found.is_plain_directory() => Sight::Open(sight),
+            Some(_) if is_own => Sight::Closed,
+            Some(found) => Sight::InTheWay(found),
+        })
     }
 }
 
@@ -69,6 +73,7 @@ struct Layer<'a> {
     index: &'a Index,
     parents: Option<&'a View>,
     report: &'a mut Report,
+    progress: &'a dyn Progress,
 }
 
 impl Layer<'_> {
@@ -126,6 +131,7 @@ impl Layer<'_> {
     fn check_directories(&mut self) -> Result<()> {
         let index = self.index;
         index.for_each_directory(|entry| {
+            poll(self.progress)?;
             let Some(directory) = entry.path.parent() else {
                 return Ok(());
             };
@@ -147,6 +153,7 @@ impl Layer<'_> {
         let mut previous: Option<IndexedEntry> = None;
         let index = self.index;
         index.for_each_repeated(|entry| {
+            poll(self.progress)?;
             let twin = previous.as_ref().filter(|twin| {
                 twin.path == entry.path
                     && twin.kind == entry.kind
@@ -169,35 +176,74 @@ impl Layer<'_> {
         })
     }
 
-    fn check_links(&mut self) -> Result<()> {
+    fn check_links(&mut self, links: &mut Links<'_>) -> Result<()> {
         let index = self.index;
+        let mut names = HashMap::new();
         index.for_each_link(|link| {
-            let Some(target) = &link.target else {
+            poll(self.progress)?;
+            let (Some(target), LinkEnd::File { file, .. }) = (&link.target, links.end(&link)?)
+            else {
                 return Ok(());
             };
-            let detail = format!("the target is `{target}`");
-            match (index.find_first_added(target)?, self.parents) {
-                (Some(found), None) if found.id > link.id => {
-                    self.add(Rule::LinkBeforeTarget, &link, detail);
-                }
-                (None, Some(parents)) if View::find(parents, target)?.is_some() => {
-                    self.add(Rule::LinkToParent, &link, detail);
-                }
-                _ => {}
+            if let Some((rule, detail)) = self.check_order(&link, target)? {
+                self.add(rule, &link, detail);
+            }
+            if names.len() == MAX_COUNTED && !names.contains_key(&file) {
+                return Ok(());
+            }
+            let count = names.entry(file).or_insert(0_u32);
+            *count = count.saturating_add(1);
+            // Once for each file, at the first name beyond.
+            if *count == MAX_LINK_STEPS + 1 {
+                let detail = format!("the target is `{target}`");
+                self.add(Rule::LinkTooMany, &link, detail);
             }
             Ok(())
-        })?;
-        index.for_each_link_beyond(MAX_LINKS, |link| {
-            let target = link.target.as_ref().map(ToString::to_string);
-            let detail = format!("the target is `{}`", target.unwrap_or_default());
-            self.add(Rule::LinkTooMany, &link, detail);
-            Ok(())
         })
+    }
+
+    /// Checks that a link comes behind its target, spelled alike. On top of parents, hcsshim looks
+    /// for the target, letter by letter, among the entries before the link and then in the parents;
+    /// in the utility VM and in a base layer, on the disk.
+    fn check_order(
+        &self,
+        link: &IndexedEntry,
+        target: &LayerPath,
+    ) -> Result<Option<(Rule, String)>> {
+        let in_parents = match self.parents {
+            Some(parents) => View::find(parents, target)?.is_some(),
+            None => false,
+        };
+        let on_disk = self.parents.is_none() || layout::is_below(target, UTILITY_VM_FILES);
+        let Some(found) = self.index.find_first_added(target)? else {
+            let detail = format!("the target is `{target}`");
+            return Ok(in_parents.then_some((Rule::LinkToParent, detail)));
+        };
+        if on_disk && in_parents {
+            return Ok(None);
+        }
+        let is_twin = found.path.as_bytes() == target.as_bytes();
+        let rule = match found.id < link.id {
+            true if on_disk || is_twin => return Ok(None),
+            true => Rule::LinkTargetCase,
+            false => Rule::LinkBeforeTarget,
+        };
+        let instead = match in_parents {
+            true => "; it links to what a parent has there",
+            false => "",
+        };
+        let spelled = &found.path;
+        let detail = match is_twin {
+            true => format!("the target is `{target}`{instead}"),
+            false => format!("the target is `{target}`, its entry `{spelled}`{instead}"),
+        };
+        Ok(Some((rule, detail)))
     }
 
     fn check_whiteouts(&mut self) -> Result<()> {
         let index = self.index;
         index.for_each_whiteout(|entry| {
+            poll(self.progress)?;
             if entry.kind == IndexedKind::Opaque {
                 return Ok(());
             }

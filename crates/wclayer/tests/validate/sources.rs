@@ -103,3 +103,25 @@ fn a_check_can_be_stopped() {
     let error = wclayer::validate::validate_tar(tar, None, 1, &Stopped).expect_err("stopped");
     assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
+
+/// What takes long may be the check of the whole, with the tar read already.
+#[test]
+fn the_check_of_the_whole_can_be_stopped_as_well() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Later(AtomicUsize);
+    impl wclayer::Progress for Later {
+        fn is_cancelled(&self) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed) > 600
+        }
+    }
+    let tar = tar(Start::Above, |tar| {
+        (0..200).try_for_each(|number| {
+            let target = format!("Files/{}", (number + 1) % 200);
+            tar.hard_link(&format!("Files/{number}"), &target, &file())
+        })
+    });
+    let later = Later(AtomicUsize::new(0));
+    let error = wclayer::validate::validate_tar(Cursor::new(tar), None, 1, &later);
+    assert_eq!(error.expect_err("stopped").kind(), ErrorKind::Cancelled);
+}
