@@ -212,6 +212,15 @@ impl Index {
         Ok(None)
     }
 
+    /// Returns whether the layer puts something into a directory.
+    pub(crate) fn has_children(&self, directory: &LayerPath) -> Result<bool> {
+        let query = "SELECT 1 FROM entry WHERE parent_key = ? AND kind <= 2 LIMIT 1";
+        self.connection
+            .prepare_cached(query)
+            .and_then(|mut query| query.exists([path_key(directory)]))
+            .map_err(index_error(&self.path))
+    }
+
     /// Returns whether the layer removes a path, or everything in it.
     pub(crate) fn removes(&self, path: &LayerPath) -> Result<bool> {
         let error = index_error(&self.path);

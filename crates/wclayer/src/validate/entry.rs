@@ -89,7 +89,13 @@ pub(super) fn check(place: &Place<'_>, member: &Member, report: &mut Report) {
             check_file(file, member, &mut |rule, detail| {
                 add(rule, &file.path, detail);
             });
-            check_utility_vm(file, &mut |rule| add(rule, &file.path, String::new()));
+            let is_base = place.is_base;
+            check_top(file, &member.name, is_base, &mut |rule| {
+                add(rule, &file.path, String::new());
+            });
+            if is_hive(&file.path) && (file.is_directory() || file.reparse.is_some()) {
+                add(Rule::HiveKind, &file.path, String::new());
+            }
             check_hive_name(&file.path, place.is_base, &mut |rule| {
                 add(rule, &file.path, String::new());
             });
@@ -103,6 +109,10 @@ pub(super) fn check(place: &Place<'_>, member: &Member, report: &mut Report) {
                 let detail = format!("it leads to `{}`", link.target);
                 add(Rule::LinkOutside, &link.path, detail);
             }
+            if !is_spelled_well(&link.target) {
+                let detail = format!("it leads to `{}`", link.target);
+                add(Rule::TopLevelCase, &link.path, detail);
+            }
             &link.path
         }
         TarEntryKind::Whiteout(path) => {
@@ -112,16 +122,35 @@ pub(super) fn check(place: &Place<'_>, member: &Member, report: &mut Report) {
             path
         }
         TarEntryKind::Opaque(path) => {
-            add(Rule::WhiteoutOpaque, path, String::new());
+            let rule = match [FILES, UTILITY_VM_FILES].map(|top| layout::is_in(path, top)) {
+                [true, _] => Rule::WhiteoutOpaque,
+                [_, true] => Rule::WhiteoutUtilityVm,
+                _ => Rule::WhiteoutPlace,
+            };
+            let detail = match rule {
+                Rule::WhiteoutOpaque => "",
+                _ => "it is opaque",
+            };
+            add(rule, path, detail.to_owned());
             path
         }
     };
-    if ![FILES, HIVES, UTILITY_VM]
-        .iter()
-        .any(|top| layout::is_in(path, top))
-    {
+    let is_known = |top: &&str| layout::is_in(path, top);
+    if layout::is(path, layout::TOMBSTONES) {
+        add(Rule::PathTransportName, path, String::new());
+    } else if ![FILES, HIVES, UTILITY_VM].iter().any(|top| is_known(&top)) {
         add(Rule::TopLevelName, path, String::new());
     }
+    if !is_spelled_well(path) {
+        add(Rule::TopLevelCase, path, String::new());
+    }
+}
+
+/// Whether a path that starts with a name of the layout has it letter by letter.
+fn is_spelled_well(path: &LayerPath) -> bool {
+    [FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES]
+        .iter()
+        .all(|top| !layout::is_in(path, top) || path.as_bytes().starts_with(top.as_bytes()))
 }
 
 fn is_removable(path: &LayerPath) -> bool {
@@ -179,11 +208,30 @@ fn check_security(bytes: &[u8], add: &mut dyn FnMut(Rule, String)) {
     }
 }
 
-fn check_utility_vm(file: &FileMember, add: &mut dyn FnMut(Rule)) {
+/// Checks the directories that a layer is made of. `name` is as in the tar.
+fn check_top(file: &FileMember, name: &[u8], is_base: bool, add: &mut dyn FnMut(Rule)) {
     let path = &file.path;
-    let is_top = layout::is(path, UTILITY_VM) || layout::is(path, UTILITY_VM_FILES);
-    if is_top && (!file.is_directory() || file.reparse.is_some()) {
+    let is_plain = file.is_directory() && file.reparse.is_none();
+    let [is_files, is_hives, is_vm, is_vm_files] =
+        [FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES].map(|top| layout::is(path, top));
+    if (is_files || is_hives) && !is_plain {
+        add(Rule::TopLevelKind);
+    }
+    if (is_vm || is_vm_files) && !is_plain {
         add(Rule::UtilityVmKind);
+    }
+    // hcsshim compares the name itself where it sets up the VM: `UtilityVM` in a layer with
+    // parents, `UtilityVM/Files` in a base layer.
+    let is_looked_for = if is_base { is_vm_files } else { is_vm };
+    let is_exact = || name.len() == path.as_bytes().len();
+    if is_looked_for && !is_exact() {
+        add(Rule::UtilityVmSpelling);
+    }
+    if is_base {
+        return;
+    }
+    if is_vm && is_plain && (file.security.is_some() || !file.ea.is_empty()) {
+        add(Rule::UtilityVmMetadata);
     }
     if layout::is_below(path, UTILITY_VM) && !layout::is_in(path, UTILITY_VM_FILES) {
         add(Rule::UtilityVmName);

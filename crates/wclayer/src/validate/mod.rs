@@ -18,6 +18,7 @@ mod pass;
 mod problem;
 mod rules;
 mod source;
+mod streams;
 mod whole;
 
 use std::collections::BTreeMap;

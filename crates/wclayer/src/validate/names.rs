@@ -50,13 +50,18 @@ fn is_refused(byte: &u8) -> bool {
     matches!(byte, 1..=31 | b'"' | b'*' | b'<' | b'>' | b'?' | b'|')
 }
 
+/// Digits of Latin-1 that Win32 takes for 1, 2 and 3.
+const SUPERSCRIPTS: [&str; 3] = ["¹", "²", "³"];
+
 /// Whether Win32 takes a component for a device: its name up to the first dot, spaces cut.
 fn is_reserved(component: &[u8]) -> bool {
     let stem = component.split(|byte| *byte == b'.').next().unwrap_or(&[]);
     let stem = stem.trim_ascii_end().to_ascii_uppercase();
     match &stem[..] {
         b"CON" | b"PRN" | b"AUX" | b"NUL" | b"CONIN$" | b"CONOUT$" => true,
-        [b'C', b'O', b'M', digit] | [b'L', b'P', b'T', digit] => matches!(digit, b'1'..=b'9'),
+        [b'C', b'O', b'M', digit @ ..] | [b'L', b'P', b'T', digit @ ..] => {
+            matches!(digit, [b'1'..=b'9']) || SUPERSCRIPTS.iter().any(|one| digit == one.as_bytes())
+        }
         _ => false,
     }
 }
@@ -68,7 +73,7 @@ mod tests {
     #[test]
     fn each_rule_of_names_by_examples() {
         use Rule::*;
-        let table: [(&[u8], &[Rule]); 19] = [
+        let table: [(&[u8], &[Rule]); 22] = [
             (b"Files/a b.txt", &[]),
             (b"Files/dir/", &[]),
             (b"Files/.wh.a", &[]),
@@ -78,6 +83,9 @@ mod tests {
             (b"Files/NULL", &[]),
             (b"Files/nul", &[PathReservedName]),
             (b"Files/Com1.tar.gz", &[PathReservedName]),
+            ("Files/com¹".as_bytes(), &[PathReservedName]),
+            ("Files/LPT³.txt".as_bytes(), &[PathReservedName]),
+            ("Files/COM¹²".as_bytes(), &[]),
             (b"Files/con .txt", &[PathReservedName]),
             (b"Files/a.", &[PathTrailingDot]),
             (b"Files/a /b ", &[PathTrailingDot]),

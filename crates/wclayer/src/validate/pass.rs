@@ -8,10 +8,11 @@ use std::io::{BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use ntmeta::{FileAttributes, FileBasicInfo, FileTime, hive};
+use ntmeta::{FileAttributes, FileBasicInfo, FileTime, hive, wide};
 
 use super::entry::{self, Place};
 use super::problem::{is_of_metadata, rule_of, text_of};
+use super::streams::Streams;
 use super::{Report, Rule, whole};
 use crate::chain::View;
 use crate::compression::Decoder;
@@ -59,6 +60,7 @@ pub(super) fn run<R: Read + Send + 'static>(
         report: &mut report,
         index: &mut index,
         is_base: parents.is_none(),
+        streams: Streams::default(),
         progress,
     }
     .read(&mut input);
@@ -77,6 +79,7 @@ struct Pass<'a> {
     report: &'a mut Report,
     index: &'a mut IndexBuilder,
     is_base: bool,
+    streams: Streams,
     progress: &'a dyn Progress,
 }
 
@@ -138,6 +141,7 @@ impl Pass<'_> {
         };
         if let Some(member) = entries.member() {
             entry::check(&place, member, self.report);
+            self.check_stream(found, member);
         }
         self.index.add_entry(found)?;
         let TarEntryKind::File(file) = &found.kind else {
@@ -151,6 +155,19 @@ impl Pass<'_> {
             Err(error) => return Ok(Some(error)),
         }
         Ok(None)
+    }
+
+    fn check_stream(&mut self, found: &TarEntry, member: &Member) {
+        match &found.kind {
+            TarEntryKind::File(_) => self.streams.start(&member.name),
+            TarEntryKind::Stream(stream) => {
+                for rule in self.streams.check(&member.name, &stream.name) {
+                    let name = wide::display(&member.name);
+                    self.report.add(rule, name, Some(found.offset), "");
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Tells of an entry that could not be read, and puts into the index what it stands for.

@@ -69,6 +69,23 @@ impl Below for View {
     }
 }
 
+/// Whether the nearest parent has a utility VM: its own files, or a copy of those below it, which
+/// a layer gets that has an entry `UtilityVM`.
+fn has_utility_vm(parents: &View) -> Result<bool> {
+    if View::find(parents, &layout::path(UTILITY_VM_FILES))?.is_none() {
+        return Ok(false);
+    }
+    for name in [UTILITY_VM, UTILITY_VM_FILES] {
+        let slots = parents.slots(&layout::path(name))?;
+        let mut slots = slots.iter();
+        if slots.any(|(layer, slot)| *layer == 0 && (slot.added.is_some() || slot.has_added_below))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 struct Layer<'a> {
     index: &'a Index,
     parents: Option<&'a View>,
@@ -112,17 +129,16 @@ impl Layer<'_> {
         if top.kind != IndexedKind::Directory {
             return Ok(());
         }
-        if !self.has(UTILITY_VM_FILES)? {
-            self.add(Rule::UtilityVmFilesMissing, &top, "");
-        }
         match self.parents {
-            Some(parents) if View::find(parents, &layout::path(UTILITY_VM_FILES))?.is_none() => {
+            Some(parents) if !has_utility_vm(parents)? => {
                 self.add(Rule::UtilityVmParent, &top, "");
             }
-            None if self.has(UTILITY_VM_FILES)? && !self.has(BCD)? => {
-                self.add(Rule::BcdMissing, &top, "");
+            Some(_) => {}
+            None if !self.has(UTILITY_VM_FILES)? => {
+                self.add(Rule::UtilityVmFilesMissing, &top, "");
             }
-            _ => {}
+            None if !self.has(BCD)? => self.add(Rule::BcdMissing, &top, ""),
+            None => {}
         }
         Ok(())
     }
@@ -135,18 +151,32 @@ impl Layer<'_> {
             let Some(directory) = entry.path.parent() else {
                 return Ok(());
             };
-            let detail = format!("the directory is `{directory}`");
-            match index.find_first_added(&directory)? {
+            let rule = match index.find_first_added(&directory)? {
+                Some(found) if found.id < entry.id => return Ok(()),
+                Some(_) => Rule::ChildBeforeParent,
                 // That `Files` is missing is told once.
-                None if layout::is(&directory, FILES) => {}
-                None => self.add(Rule::ParentMissing, &entry, detail),
-                Some(found) if found.id > entry.id => {
-                    self.add(Rule::ChildBeforeParent, &entry, detail);
-                }
-                Some(_) => {}
+                None if layout::is(&directory, FILES) => return Ok(()),
+                None => Rule::ParentMissing,
+            };
+            if !self.is_in_copy(&entry, &directory)? {
+                self.add(rule, &entry, format!("the directory is `{directory}`"));
             }
             Ok(())
         })
+    }
+
+    /// Whether a directory is in the copy of the parent's utility VM, which is made when `UtilityVM`
+    /// comes.
+    fn is_in_copy(&self, entry: &IndexedEntry, directory: &LayerPath) -> Result<bool> {
+        let Some(parents) = self.parents else {
+            return Ok(false);
+        };
+        if !layout::is_in(directory, UTILITY_VM_FILES) {
+            return Ok(false);
+        }
+        let top = self.index.find_first_added(&layout::path(UTILITY_VM))?;
+        Ok(top.is_some_and(|top| top.id < entry.id)
+            && View::find(parents, directory)?.is_some_and(|found| found.is_plain_directory()))
     }
 
     fn check_repeated(&mut self) -> Result<()> {
@@ -240,6 +270,24 @@ impl Layer<'_> {
         Ok(Some((rule, detail)))
     }
 
+    /// Checks that what a whiteout removes is not added as well. hcsshim removes when all is there
+    /// but the hard links; in the utility VM at once.
+    fn check_removed(&self, whiteout: &IndexedEntry) -> Result<Option<Rule>> {
+        let Some(added) = self.index.find_added(&whiteout.path)? else {
+            return Ok(None);
+        };
+        if layout::is_below(&whiteout.path, UTILITY_VM_FILES) {
+            return Ok((added.id < whiteout.id).then_some(Rule::WhiteoutAndEntry));
+        }
+        Ok(match added.kind {
+            IndexedKind::Link => None,
+            IndexedKind::Directory if self.index.has_children(&added.path)? => {
+                Some(Rule::WhiteoutAndDirectory)
+            }
+            _ => Some(Rule::WhiteoutAndEntry),
+        })
+    }
+
     fn check_whiteouts(&mut self) -> Result<()> {
         let index = self.index;
         index.for_each_whiteout(|entry| {
@@ -247,8 +295,8 @@ impl Layer<'_> {
             if entry.kind == IndexedKind::Opaque {
                 return Ok(());
             }
-            if index.find_added(&entry.path)?.is_some() {
-                self.add(Rule::WhiteoutAndEntry, &entry, "");
+            if let Some(rule) = self.check_removed(&entry)? {
+                self.add(rule, &entry, "");
             }
             let Some(parents) = self.parents else {
                 return Ok(());

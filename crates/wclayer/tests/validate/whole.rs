@@ -2,7 +2,7 @@
 
 use wclayer::validate::Rule;
 
-use crate::Start::{Above, AboveVm, Bare, Base, Nothing};
+use crate::Start::{Above, AboveMiddle, AboveVm, Bare, Base, Nothing};
 use crate::{BCD, Build, HIVES, Row, Start, directory, file, link, vm};
 
 fn row(rule: Rule, start: Start, breaks: Build, keeps: Build) -> Row {
@@ -266,6 +266,20 @@ fn whiteouts() -> Vec<Row> {
             |tar| tar.whiteout(BCD),
         ),
         row(
+            Rule::WhiteoutAndDirectory,
+            Above,
+            |tar| {
+                tar.directory("Files/dir", &directory())?;
+                tar.file("Files/dir/new", &file(), b"")?;
+                tar.whiteout("Files/dir")
+            },
+            |tar| {
+                tar.directory("Files/dir", &directory())?;
+                tar.file("Files/dir/new", &file(), b"")?;
+                tar.whiteout("Files/dir/in.txt")
+            },
+        ),
+        row(
             Rule::WhiteoutAndEntry,
             Above,
             |tar| {
@@ -284,8 +298,8 @@ fn machine() -> Vec<Row> {
             Bare,
             |tar| tar.directory("Hives", &directory()),
             |tar| {
-                tar.directory("hives", &directory())?;
-                tar.directory("files", &directory())
+                tar.directory("Hives", &directory())?;
+                tar.directory("Files", &directory())
             },
         ),
         row(
@@ -318,7 +332,7 @@ fn machine() -> Vec<Row> {
             |tar| tar.directory("UtilityVM", &directory()),
             vm,
         ),
-        row(Rule::UtilityVmParent, Above, vm, |tar| {
+        row(Rule::UtilityVmParent, AboveMiddle, vm, |tar| {
             tar.file("Files/a", &file(), b"")
         }),
     ]
@@ -376,4 +390,55 @@ fn links_are_found_among_what_is_before_them_and_in_the_parents() {
         !found.iter().any(|(id, _)| id.starts_with("link-before")),
         "{found:?}"
     );
+}
+
+#[test]
+fn a_whiteout_takes_new_files_but_no_new_links() {
+    let broken = |start, build: Build| -> Vec<&str> {
+        let found = crate::broken(&crate::check(start, crate::tar(start, build)));
+        found.into_iter().collect()
+    };
+    let link = |tar: &mut crate::Tar| {
+        tar.file("Files/a", &file(), b"")?;
+        tar.hard_link("Files/old.txt", "Files/a", &file())?;
+        tar.whiteout("Files/old.txt")
+    };
+    assert_eq!(broken(Above, link), [""; 0]);
+    // In the utility VM it counts what comes first.
+    let before = |tar: &mut crate::Tar| {
+        tar.directory("UtilityVM", &crate::Meta::with_attributes(0x10))?;
+        tar.whiteout(BCD)?;
+        tar.file(BCD, &file(), &layergen::minimal_hive("BCD", false))
+    };
+    assert_eq!(broken(AboveVm, before), [""; 0]);
+    let behind = |tar: &mut crate::Tar| {
+        vm(tar)?;
+        tar.whiteout(BCD)
+    };
+    assert_eq!(broken(AboveVm, behind), ["whiteout-and-entry"]);
+}
+
+/// The VM of the parent is copied when `UtilityVM` comes, and not before.
+#[test]
+fn directories_of_the_copied_utility_vm_need_no_entry() {
+    let top =
+        |tar: &mut crate::Tar| tar.directory("UtilityVM", &crate::Meta::with_attributes(0x10));
+    let boot =
+        |tar: &mut crate::Tar| tar.file("UtilityVM/Files/EFI/Microsoft/Boot/new", &file(), b"");
+    let broken = |build: &dyn Fn(&mut crate::Tar) -> std::io::Result<()>| -> Vec<&str> {
+        let mut tar = layergen::TarBuilder::new(Vec::new());
+        tar.directory("Files", &directory()).expect("memory");
+        tar.directory("Hives", &directory()).expect("memory");
+        build(&mut tar).expect("memory");
+        let found = crate::broken(&crate::check(AboveVm, tar.finish().expect("memory")));
+        found.into_iter().collect()
+    };
+    assert_eq!(broken(&|tar| top(tar).and_then(|()| boot(tar))), [""; 0]);
+    let missing = ["parent-missing"];
+    assert_eq!(broken(&|tar| boot(tar).and_then(|()| top(tar))), missing);
+    let new = |tar: &mut crate::Tar| {
+        top(tar)?;
+        tar.file("UtilityVM/Files/new/a", &file(), b"")
+    };
+    assert_eq!(broken(&new), missing);
 }
