@@ -6,6 +6,7 @@ mod peers;
 mod properties;
 mod rows;
 mod sources;
+mod vectors;
 mod whole;
 
 use std::collections::BTreeSet;
