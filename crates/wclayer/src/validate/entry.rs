@@ -222,13 +222,15 @@ fn check_top(file: &FileMember, name: &[u8], is_base: bool, add: &mut dyn FnMut(
     }
     // hcsshim compares the name itself where it sets up the VM: `UtilityVM` in a layer with
     // parents, `UtilityVM/Files` in a base layer.
-    let is_looked_for = if is_base { is_vm_files } else { is_vm };
-    let is_exact = || name.len() == path.as_bytes().len();
-    if is_looked_for && !is_exact() {
-        add(Rule::UtilityVmSpelling);
-    }
+    let has_more = name.len() > path.as_bytes().len();
     if is_base {
+        if is_vm_files && has_more {
+            add(Rule::UtilityVmFilesSlash);
+        }
         return;
+    }
+    if is_vm && has_more {
+        add(Rule::UtilityVmSlash);
     }
     if is_vm && is_plain && (file.security.is_some() || !file.ea.is_empty()) {
         add(Rule::UtilityVmMetadata);

@@ -361,10 +361,14 @@ rules! {
         "In a layer with parents `UtilityVM` has a security descriptor or extended attributes."
         "hcsshim fails (`closed`): it makes the directory itself and takes nothing for it. wclayer leaves them out."
         "Write the entry without them."
-    UtilityVmSpelling "utility-vm-spelling" Error
-        "`UtilityVM`, or in a base layer `UtilityVM/Files`, is written with more than the name, such as `UtilityVM/`."
-        "hcsshim looks for the very name: the import fails, or the utility VM of a base layer is not set up."
-        "Write the name without `/` behind it."
+    UtilityVmSlash "utility-vm-slash" Error
+        "In a layer with parents `UtilityVM` is written with more than the name, such as `UtilityVM/`."
+        "hcsshim looks for the very name, and fails at what is below: missing UtilityVM directory."
+        "Write the name without `/` behind it, as hcsshim does; most tar programs add it."
+    UtilityVmFilesSlash "utility-vm-files-slash" Warning
+        "In a base layer `UtilityVM/Files` is written with more than the name, such as `UtilityVM/Files/`."
+        "hcsshim looks for the very name and does not set up the utility VM: the layer serves process isolation only."
+        "Write the name without `/` behind it, as hcsshim does; most tar programs add it."
     UtilityVmFilesMissing "utility-vm-files-missing" Warning
         "A base layer has a `UtilityVM`, but no `UtilityVM/Files`."
         "The layer has no utility VM of its own: it serves process isolation only."

@@ -324,7 +324,16 @@ fn streams_and_hives() -> Vec<Row> {
             },
         ),
         row(
-            Rule::UtilityVmSpelling,
+            Rule::UtilityVmFilesSlash,
+            Base,
+            |tar| crate::vm_in(tar, "UtilityVM/Files/"),
+            |tar| {
+                vm(tar)?;
+                tar.directory("UtilityVM/Files/new/", &directory())
+            },
+        ),
+        row(
+            Rule::UtilityVmSlash,
             AboveVm,
             |tar| {
                 tar.directory("UtilityVM/", &plain_directory())?;

@@ -95,9 +95,14 @@ fn base(tar: &mut Tar) -> std::io::Result<()> {
 }
 
 fn vm(tar: &mut Tar) -> std::io::Result<()> {
+    vm_in(tar, "UtilityVM/Files")
+}
+
+/// Writes a utility VM, and the name of the directory of its files so.
+fn vm_in(tar: &mut Tar, files: &str) -> std::io::Result<()> {
     tar.directory("UtilityVM", &Meta::with_attributes(0x10))?;
+    tar.directory(files, &directory())?;
     for path in [
-        "/Files",
         "/Files/EFI",
         "/Files/EFI/Microsoft",
         "/Files/EFI/Microsoft/Boot",
