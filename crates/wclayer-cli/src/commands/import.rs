@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use wclayer::hcs::{HcsError, ServiceError};
 use wclayer::portable::{self, ImportOptions, PortableLayer};
 use wclayer::transport;
-use wclayer::{DiffId, ErrorKind, ParentChain};
+use wclayer::{DiffId, Error, ErrorKind, ParentChain};
 
 use super::host_compute::HostComputeOptions;
 use super::{import_transport, import_windows, validate};
@@ -111,10 +112,20 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     })
 }
 
-/// Whether it is the layer in a file, which can be read again, that made an import fail.
+/// Whether it may be the layer in a file, which can be read again, that made an import fail.
 fn is_fault_of(error: &CliError, input: &Path) -> bool {
-    matches!(error, CliError::Layer(error) if error.kind() == ErrorKind::InvalidLayer)
-        && input.is_file()
+    matches!(error, CliError::Layer(error) if is_of_layer(error)) && input.is_file()
+}
+
+/// Whether an import failed for what is in a layer: the service hardly ever says more than a code.
+fn is_of_layer(error: &Error) -> bool {
+    match error {
+        Error::Layer { source, .. } | Error::Hcs(HcsError::LeftBehind { source, .. }) => {
+            is_of_layer(source)
+        }
+        Error::Hcs(HcsError::Service(ServiceError::Failed { .. })) => true,
+        error => error.kind() == ErrorKind::InvalidLayer,
+    }
 }
 
 /// Chooses the format of the nearest parent, else what the machine is made for.
@@ -224,4 +235,30 @@ fn show(
         .iter()
         .for_each(|warning| output.warn(warning));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use wclayer::hcs::{HResult, WindowsError};
+
+    use super::*;
+
+    /// 0x3 is what a missing directory entry becomes.
+    #[test]
+    fn a_failure_of_the_service_may_be_the_layers() {
+        let failed = ServiceError::Failed {
+            function: "ImportLayer",
+            dll: "vmcompute.dll",
+            on: "layer".to_owned(),
+            cause: None,
+            source: WindowsError::new(HResult::from_win32(3)),
+        };
+        let error = Error::Layer {
+            operation: "import",
+            layer: "layer".into(),
+            source: Box::new(HcsError::Service(failed).into()),
+        };
+        assert!(is_of_layer(&error));
+        assert!(!is_of_layer(&HcsError::NoParents.into()));
+    }
 }

@@ -265,11 +265,25 @@ pub(super) fn is_hive(path: &LayerPath) -> bool {
         || (layout::is_below(path, HIVES) && is_delta())
 }
 
+/// Where the bins of a hive start, in bytes, and what each of them starts with.
+const BINS: (usize, &[u8]) = (4096, b"hbin");
+/// How much of a hive is looked at, in bytes.
+pub(super) const HIVE_START: usize = BINS.0 + BINS.1.len();
+
 /// Checks a hive; `start` is the start of its content.
 pub(super) fn check_hive(place: &Place<'_>, file: &FileMember, start: &[u8], report: &mut Report) {
     let entry = place.entry;
     let rule = match hive::check(start, entry.size) {
-        Ok(()) => return,
+        // Of a file with holes left out it is not known where its bytes belong.
+        Ok(()) if entry.stored.is_some() => return,
+        Ok(()) if start.get(BINS.0..).is_some_and(|bins| bins == BINS.1) => return,
+        Ok(()) => {
+            let detail = format!(
+                "there is no `hbin` at byte {:#x}: its bins are damaged",
+                BINS.0
+            );
+            (Rule::HiveMalformed, detail)
+        }
         Err(_) if entry.size == 0 => (Rule::HiveEmpty, String::new()),
         Err(error @ HiveError::Unfinished { .. }) => (Rule::HiveUnfinished, error.to_string()),
         Err(error) => (Rule::HiveMalformed, error.to_string()),

@@ -147,6 +147,9 @@ pub struct ValidateOptions {
     /// Its parents, nearest first. When there are none, those that the layer itself names; a layer
     /// that names none is a base layer.
     pub parents: ParentChain,
+    /// That there are parents which cannot be read, such as layers of the Host Compute Service:
+    /// what the layer has to do with them is not checked.
+    pub has_unknown_parents: bool,
     /// How many findings of each rule are kept; all are counted.
     pub limit: usize,
 }
@@ -155,6 +158,7 @@ impl Default for ValidateOptions {
     fn default() -> Self {
         Self {
             parents: ParentChain::none(),
+            has_unknown_parents: false,
             limit: 10,
         }
     }

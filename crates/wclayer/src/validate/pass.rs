@@ -8,7 +8,7 @@ use std::io::{BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use ntmeta::{FileAttributes, FileBasicInfo, FileTime, hive, wide};
+use ntmeta::{FileAttributes, FileBasicInfo, FileTime, wide};
 
 use super::entry::{self, Place};
 use super::problem::{is_of_metadata, rule_of, text_of};
@@ -229,10 +229,10 @@ fn stand_in(path: LayerPath, member: &Member) -> TarEntry {
 
 /// Reads as much of a content as the check of a hive looks at.
 fn start_of_content<R: BufRead>(entries: &mut TarEntries<R>) -> Result<Vec<u8>, TarError> {
-    let mut start = Vec::with_capacity(hive::CHECKED_SIZE);
-    while start.len() < hive::CHECKED_SIZE {
+    let mut start = Vec::with_capacity(entry::HIVE_START);
+    while start.len() < entry::HIVE_START {
         let bytes = entries.fill_content()?;
-        let count = bytes.len().min(hive::CHECKED_SIZE - start.len());
+        let count = bytes.len().min(entry::HIVE_START - start.len());
         if count == 0 {
             break;
         }

@@ -23,16 +23,21 @@ pub(super) fn check(
     progress: &dyn Progress,
 ) -> Result<()> {
     let below = parents.map(|view| view as &dyn Below);
+    let is_unknown = parents.is_some_and(|view| view.depth() == 0);
     let mut links = Links::new(index, below, progress);
     check_each(index, below, &mut links, progress, &mut |error| {
         let detail = error.rule.to_string();
         let offset = Some(error.offset);
-        report.add(rule_of_import(&error.rule), error.entry, offset, detail);
+        let rule = rule_of_import(&error.rule);
+        if !(is_unknown && rule == Rule::LinkTargetMissing) {
+            report.add(rule, error.entry, offset, detail);
+        }
         Ok(())
     })?;
     let mut layer = Layer {
         index,
         parents,
+        is_unknown,
         report,
         progress,
     };
@@ -89,6 +94,8 @@ fn has_utility_vm(parents: &View) -> Result<bool> {
 struct Layer<'a> {
     index: &'a Index,
     parents: Option<&'a View>,
+    /// Whether there are parents, but nothing is known of them.
+    is_unknown: bool,
     report: &'a mut Report,
     progress: &'a dyn Progress,
 }
@@ -130,7 +137,7 @@ impl Layer<'_> {
             return Ok(());
         }
         match self.parents {
-            Some(parents) if !has_utility_vm(parents)? => {
+            Some(parents) if !self.is_unknown && !has_utility_vm(parents)? => {
                 self.add(Rule::UtilityVmParent, &top, "");
             }
             Some(_) => {}
@@ -175,8 +182,11 @@ impl Layer<'_> {
             return Ok(false);
         }
         let top = self.index.find_first_added(&layout::path(UTILITY_VM))?;
-        Ok(top.is_some_and(|top| top.id < entry.id)
-            && View::find(parents, directory)?.is_some_and(|found| found.is_plain_directory()))
+        if top.is_none_or(|top| top.id > entry.id) {
+            return Ok(false);
+        }
+        let found = View::find(parents, directory)?;
+        Ok(self.is_unknown || found.is_some_and(|found| found.is_plain_directory()))
     }
 
     fn check_repeated(&mut self) -> Result<()> {
@@ -249,7 +259,7 @@ impl Layer<'_> {
             let detail = format!("the target is `{target}`");
             return Ok(in_parents.then_some((Rule::LinkToParent, detail)));
         };
-        if on_disk && in_parents {
+        if on_disk && (in_parents || self.is_unknown) {
             return Ok(None);
         }
         let is_twin = found.path.as_bytes() == target.as_bytes();
@@ -298,7 +308,7 @@ impl Layer<'_> {
             if let Some(rule) = self.check_removed(&entry)? {
                 self.add(rule, &entry, "");
             }
-            let Some(parents) = self.parents else {
+            let Some(parents) = self.parents.filter(|_| !self.is_unknown) else {
                 return Ok(());
             };
             if View::find(parents, &entry.path)?.is_none() {

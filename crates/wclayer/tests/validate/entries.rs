@@ -537,3 +537,13 @@ fn a_stream_behind_a_hard_link_is_said_to_be_there() {
         "{found:?}"
     );
 }
+
+#[test]
+fn the_bins_of_a_hive_are_looked_at() {
+    let zeros = |tar: &mut Tar| {
+        let mut hive = minimal_hive("Sam_Delta", true);
+        hive[4096..].fill(0);
+        tar.file("Hives/Sam_Delta", &file(), &hive)
+    };
+    assert_eq!(broken(Above, zeros), ["hive-malformed"]);
+}

@@ -83,6 +83,30 @@ fn a_transport_folder_has_no_offsets() {
 }
 
 #[test]
+fn what_only_parents_could_tell_is_not_said_of_unknown_ones() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let app = folder.path().join("app.tar");
+    let bytes = tar(Start::Above, |tar| {
+        tar.directory("UtilityVM", &crate::Meta::with_attributes(0x10))?;
+        tar.file("UtilityVM/Files/dir/file", &file(), b"")?;
+        tar.whiteout("UtilityVM/Files/old")?;
+        tar.hard_link("Files/a", "Files/nothing", &file())?;
+        tar.file("Files/no/file", &file(), b"")
+    });
+    std::fs::write(&app, bytes).expect("free");
+    let options = ValidateOptions {
+        has_unknown_parents: true,
+        ..ValidateOptions::default()
+    };
+    let report = validate(&app, &options, &()).expect("a layer");
+    assert_eq!(broken(&report), ["parent-missing"].into());
+    assert_eq!(
+        report.rules[&wclayer::validate::Rule::ParentMissing].count,
+        1
+    );
+}
+
+#[test]
 fn what_is_no_layer_is_an_error() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let options = ValidateOptions::default();
