@@ -32,7 +32,8 @@ Examples:
 /// The tar may be plain or compressed with gzip or zstd, which is found out by itself. A portable
 /// layer keeps it verbatim, so that `export` gives the same DiffID. The layer appears at PATH whole
 /// or not at all: a failed or stopped import leaves nothing behind. When it is the layer in a file
-/// that is wrong, all that `validate` finds wrong with it is shown as well.
+/// that is wrong, all that `validate` finds wrong with it is shown as well. A portable layer that
+/// breaks rules which only Windows or hcsshim check is imported, with a warning.
 ///
 /// A layer of Windows needs an elevated prompt (SeBackupPrivilege, SeRestorePrivilege).
 #[derive(Debug, Args)]
@@ -160,7 +161,9 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
     let layer = portable::import(source.bytes, &arguments.path, &options, &progress)?;
     let taken = started.elapsed();
     drop(progress);
-    show(arguments, &layer, taken, output)
+    show(arguments, &layer, taken, output)?;
+    validate::warn_of(&layer, output);
+    Ok(())
 }
 
 /// Where the tar comes from.

@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use wclayer::portable::PortableLayer;
 use wclayer::validate::{self, Finding, Findings, Report, Rule, Severity, ValidateOptions};
 use wclayer::{ErrorKind, ParentChain};
 
@@ -31,6 +32,8 @@ const SHOWN: usize = 10;
 const SHOWN_AT_MOST: usize = 100_000;
 /// How many findings are shown below a failed import.
 const SHOWN_OF_IMPORT: usize = 10;
+/// How many rules are named when a layer was imported that breaks them.
+const RULES_OF_WARNING: usize = 3;
 /// Entries with longer names are not aligned, in characters.
 const WIDEST: usize = 60;
 /// Of longer names and details only the start and the end are shown, in characters.
@@ -159,6 +162,36 @@ pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
         let _ = writeln!(text, "  and {} more", errors - SHOWN_OF_IMPORT as u64);
     }
     output.below_error(&text);
+}
+
+/// Warns when a layer that was imported breaks rules that imports to Windows check. Its tar is not
+/// read again; what goes wrong is not worth an error.
+pub(super) fn warn_of(layer: &PortableLayer, output: &Output) {
+    let checked = signals::watch().map(|cancel| {
+        let progress = Bar::start(output, None, cancel);
+        validate::validate_stored(layer, 1, &progress)
+    });
+    let Ok(Ok(report)) = checked else {
+        return;
+    };
+    let errors = report.count(Severity::Error);
+    if errors == 0 {
+        return;
+    }
+    let broken = report.by_severity().map(|(rule, _)| rule.info());
+    let ids = broken.filter(|rule| rule.severity == Severity::Error);
+    let mut ids: Vec<&str> = ids.map(|rule| rule.id).collect();
+    if ids.len() > RULES_OF_WARNING {
+        ids.truncate(RULES_OF_WARNING);
+        ids.push("…");
+    }
+    output.warn(&format!(
+        "the layer will not import to Windows, or not run: at least {} ({}); `wclayer validate {}` \
+         shows all",
+        counted(errors, "error"),
+        ids.join(", "),
+        escaped(&layer.path().to_string_lossy()),
+    ));
 }
 
 /// A report for people.

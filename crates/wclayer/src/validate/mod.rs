@@ -18,6 +18,7 @@ mod pass;
 mod problem;
 mod rules;
 mod source;
+mod stored;
 mod streams;
 mod whole;
 
@@ -27,6 +28,7 @@ use std::path::Path;
 pub use document::rules_document;
 pub use pass::validate_tar;
 pub use rules::{Rule, RuleInfo};
+pub use stored::validate_stored;
 
 use crate::chain::ParentChain;
 use crate::error::Result;

@@ -202,7 +202,6 @@ fn stand_in(path: LayerPath, member: &Member) -> TarEntry {
         true => FileAttributes::DIRECTORY,
         false => FileAttributes::empty(),
     };
-    let zero = FileTime::from_ticks(0);
     TarEntry {
         offset: member.offset,
         content_offset: member.content_offset,
@@ -211,11 +210,8 @@ fn stand_in(path: LayerPath, member: &Member) -> TarEntry {
         kind: TarEntryKind::File(Box::new(FileMember {
             path,
             basic_info: FileBasicInfo {
-                creation_time: zero,
-                last_access_time: zero,
-                last_write_time: zero,
-                change_time: zero,
                 attributes,
+                ..no_basic_info()
             },
             has_data: false,
             security: None,
@@ -224,6 +220,18 @@ fn stand_in(path: LayerPath, member: &Member) -> TarEntry {
             other_streams: Vec::new(),
             sparse: None,
         })),
+    }
+}
+
+/// Times and attributes of which nothing is known.
+pub(super) fn no_basic_info() -> FileBasicInfo {
+    let zero = FileTime::from_ticks(0);
+    FileBasicInfo {
+        creation_time: zero,
+        last_access_time: zero,
+        last_write_time: zero,
+        change_time: zero,
+        attributes: FileAttributes::empty(),
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn validate(
 }
 
 /// Opens the parents that are given, else those that the layer names; `None` without any.
-fn open_parents(
+pub(super) fn open_parents(
     layer: &Path,
     given: &ParentChain,
     progress: &dyn Progress,

@@ -34,19 +34,32 @@ pub(super) fn check(
         }
         Ok(())
     })?;
-    let mut layer = Layer {
+    let layer = Layer {
         index,
         parents,
         is_unknown,
         report,
         progress,
     };
-    layer.check_what_must_be_there()?;
-    layer.check_utility_vm()?;
-    layer.check_directories()?;
-    layer.check_repeated()?;
-    layer.check_links(&mut links)?;
-    layer.check_whiteouts()
+    layer.check_beyond_import(&mut links)
+}
+
+/// Checks the rules on a whole layer that an import to a portable layer does not check.
+pub(super) fn check_beyond_import(
+    index: &Index,
+    parents: Option<&View>,
+    report: &mut Report,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let below = parents.map(|view| view as &dyn Below);
+    let layer = Layer {
+        index,
+        parents,
+        is_unknown: false,
+        report,
+        progress,
+    };
+    layer.check_beyond_import(&mut Links::new(index, below, progress))
 }
 
 /// Of how many files the further names are counted, so that memory is bounded.
@@ -101,6 +114,15 @@ struct Layer<'a> {
 }
 
 impl Layer<'_> {
+    fn check_beyond_import(mut self, links: &mut Links<'_>) -> Result<()> {
+        self.check_what_must_be_there()?;
+        self.check_utility_vm()?;
+        self.check_directories()?;
+        self.check_repeated()?;
+        self.check_links(links)?;
+        self.check_whiteouts()
+    }
+
     fn add(&mut self, rule: Rule, entry: &IndexedEntry, detail: impl Into<String>) {
         let offset = Some(entry.offset);
         self.report

@@ -59,6 +59,40 @@ fn a_tar_and_a_portable_layer_say_the_same_and_the_latter_knows_its_parents() {
 }
 
 #[test]
+fn a_portable_layer_is_checked_by_its_index_as_well() {
+    use wclayer::portable::PortableLayer;
+    use wclayer::validate::{Severity, validate_stored};
+
+    let (_, folder, base) = parents(Start::AboveVm).expect("it has some");
+    let below = folder.path().join("base");
+    import(&base, &below, &[]);
+    let bytes = tar(Start::Above, |tar| {
+        tar.file("Files/what?", &file(), b"")?;
+        tar.file("Files/no/file", &file(), b"")?;
+        tar.file("Hives/Sam_Delta", &file(), b"")?;
+        tar.file("Hives/System_Delta", &file(), &[1; 9000])?;
+        tar.file("Files/bad", &crate::secured(b"no descriptor"), b"")?;
+        tar.directory("UtilityVM", &crate::directory())?;
+        tar.hard_link("Files/a", "Files/b", &file())?;
+        tar.file("Files/b", &file(), b"")?;
+        tar.opaque("Hives")
+    });
+    let (app, portable) = (folder.path().join("app.tar"), folder.path().join("app"));
+    std::fs::write(&app, bytes).expect("free");
+    import(&app, &portable, &[&below]);
+    let layer = PortableLayer::open(&portable).expect("a layer");
+    let quick = validate_stored(&layer, 10, &()).expect("a layer");
+    let full = check(&portable, &[]);
+    assert!(full.count(Severity::Error) >= 8, "{full:#?}");
+    assert_eq!(quick, full);
+    let layer = PortableLayer::open(&below).expect("a layer");
+    assert_eq!(
+        validate_stored(&layer, 10, &()).expect("a layer"),
+        check(&below, &[])
+    );
+}
+
+#[test]
 #[cfg(unix)]
 fn a_transport_folder_has_no_offsets() {
     use wclayer::tar::TarLayerReader;
