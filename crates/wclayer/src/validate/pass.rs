@@ -15,13 +15,15 @@ use super::problem::{is_of_metadata, rule_of, text_of};
 use super::streams::Streams;
 use super::{Report, Rule, whole};
 use crate::chain::View;
-use crate::compression::Decoder;
+use crate::compression::{BytesBehind, Decoder};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
 use crate::index::IndexBuilder;
 use crate::path::{LayerPath, split_stream};
 use crate::pipeline::{Counting, ReadAhead, skip_to_end};
-use crate::tar::{ArchiveEnd, FileMember, Member, TarEntries, TarEntry, TarEntryKind, TarError};
+use crate::tar::{
+    ArchiveEnd, FileMember, Member, TarEntries, TarEntry, TarEntryKind, TarError, TarProblem,
+};
 
 /// Checks a layer tar (plain, gzip or zstd) by all rules, on top of its parents; `None` for a base
 /// layer. `limit` findings of each rule are kept.
@@ -119,9 +121,16 @@ impl Pass<'_> {
                 let detail = format!("{count} bytes");
                 self.report.add(Rule::TarTrailingData, "", None, detail);
             }
+            Err(Error::Input(error)) if BytesBehind::is_said_by(&error) => {
+                self.report.add(Rule::BlobTrailingData, "", None, "");
+            }
             Err(Error::Input(error)) => {
-                let problem = crate::tar::TarProblem::Io(error);
-                self.tell(TarError::new(b"", 0, problem))?;
+                let problem = TarProblem::Io(error);
+                let Some(rule) = rule_of(&problem) else {
+                    return Err(TarError::new(b"", 0, problem).into());
+                };
+                let detail = format!("behind the end of the tar: {}", text_of(&problem));
+                self.report.add(rule, "", None, detail);
                 return Ok(false);
             }
             Err(error) => return Err(error),

@@ -79,6 +79,10 @@ rules! {
         "Bytes that are not zero follow the end of the tar."
         "They are part of the DiffID and nothing reads them."
         "Write the tar again; were two of them joined?"
+    BlobTrailingData "blob-trailing-data" Error
+        "Bytes follow the compressed data that are neither gzip nor zeros."
+        "wclayer refuses the layer, and so does what reads it to its end, such as to find its DiffID; hcsshim stops at the end of the tar."
+        "Cut them off, or compress the tar again."
     TarEntryType "tar-entry-type" Error
         "An entry is a device, a FIFO or of an unknown type."
         "No Windows file system has such a thing; hcsshim makes an empty file of it, wclayer refuses."
