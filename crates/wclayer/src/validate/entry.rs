@@ -135,10 +135,10 @@ pub(super) fn check(place: &Place<'_>, member: &Member, report: &mut Report) {
             path
         }
     };
-    let is_known = |top: &&str| layout::is_in(path, top);
+    let is_known = |top: &str| layout::is_in(path, top);
     if layout::is(path, layout::TOMBSTONES) {
         add(Rule::PathTransportName, path, String::new());
-    } else if ![FILES, HIVES, UTILITY_VM].iter().any(|top| is_known(&top)) {
+    } else if ![FILES, HIVES, UTILITY_VM].iter().any(|top| is_known(top)) {
         add(Rule::TopLevelName, path, String::new());
     }
     if !is_spelled_well(path) {
