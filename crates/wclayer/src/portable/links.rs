@@ -11,8 +11,9 @@ use crate::path::LayerPath;
 /// How many links one may follow the other before a file: NTFS gives a file no more names.
 pub(crate) const MAX_LINK_STEPS: u32 = 1023;
 
-/// Of how many links it is remembered where they lead, so that memory is bounded.
-const MAX_KNOWN: usize = 1 << 20;
+/// Of how many links it is remembered where they lead, so that memory is bounded. Then it starts
+/// anew: links that lead to one another mostly come together.
+const MAX_KNOWN: usize = 1 << 19;
 
 /// The hard links of a layer. Each is followed once, however many lead over it.
 pub(crate) struct Links<'a> {
@@ -120,13 +121,14 @@ impl<'a> Links<'a> {
     /// Takes note of where the links of a way lead whose end has been found; returns where the
     /// first of them does.
     fn remember(&mut self, way: &[u64], mut end: LinkEnd) -> LinkEnd {
+        if self.known.len() + way.len() > MAX_KNOWN {
+            self.known.clear();
+        }
         for link in way.iter().rev() {
             if let LinkEnd::File { steps, .. } = &mut end {
                 *steps = steps.saturating_add(1);
             }
-            if self.known.len() < MAX_KNOWN {
-                self.known.insert(*link, end);
-            }
+            self.known.insert(*link, end);
         }
         end
     }
