@@ -38,7 +38,7 @@ pub const HIVE_DELTAS: [&str; 5] = [
     "Software_Delta",
     "System_Delta",
 ];
-/// The hives of a base layer that these change, in the same order.
+/// The whole hives of a base layer, which these change: in the same order.
 pub const BASE_HIVES: [&str; 5] = [
     "Files/Windows/System32/config/DEFAULT",
     "Files/Windows/System32/config/SAM",

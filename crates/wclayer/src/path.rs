@@ -257,6 +257,24 @@ fn check_component(component: &[u8]) -> Result<usize, PathError> {
     }
 }
 
+/// Returns whether Win32 takes a component, up to its first dot, for a device, whatever directory it
+/// is in: the digits of Latin-1 `¹`, `²` and `³` count as well.
+///
+/// Source: Microsoft, "Naming Files, Paths, and Namespaces".
+pub(crate) fn is_device(name: &[u8]) -> bool {
+    let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();
+    let stem = String::from_utf8_lossy(stem.trim_ascii_end()).to_ascii_uppercase();
+    if matches!(&*stem, "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {
+        return true;
+    }
+    let number = stem
+        .strip_prefix("COM")
+        .or_else(|| stem.strip_prefix("LPT"));
+    let mut number = number.unwrap_or_default().chars();
+    let is_port = matches!(number.next(), Some('1'..='9' | '¹' | '²' | '³'));
+    is_port && number.next().is_none()
+}
+
 /// Counts the UTF-16 units of a WTF-8 text without decoding it: one a lead byte, two for the
 /// four-byte forms.
 fn utf16_len(wtf8: &[u8]) -> usize {

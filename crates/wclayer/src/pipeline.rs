@@ -143,36 +143,38 @@ fn read_all<R: Read>(
     loop {
         let mut bytes = empty.recv().ok()?;
         bytes.resize(BUFFER, 0);
-        match fill(&mut reader, &mut bytes) {
-            Ok(0) => return Some(reader),
-            Ok(len) => {
-                bytes.truncate(len);
-                full.send(Ok(Arc::new(Buffer {
-                    bytes,
-                    home: home.clone(),
-                })))
-                .ok()?;
-            }
-            Err(error) => {
-                let _ = full.send(Err(error));
-                return None;
-            }
+        let (len, error) = fill(&mut reader, &mut bytes);
+        if len > 0 {
+            bytes.truncate(len);
+            full.send(Ok(Arc::new(Buffer {
+                bytes,
+                home: home.clone(),
+            })))
+            .ok()?;
+        }
+        if let Some(error) = error {
+            let _ = full.send(Err(error));
+            return None;
+        }
+        if len == 0 {
+            return Some(reader);
         }
     }
 }
 
-/// Reads until the buffer is full or the input ends.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+/// Reads until the buffer is full or the input ends; returns how much was read before it failed, if
+/// it did.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> (usize, Option<io::Error>) {
     let mut filled = 0;
     while filled < buffer.len() {
         match reader.read(&mut buffer[filled..]) {
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return (filled, Some(error)),
         }
     }
-    Ok(filled)
+    (filled, None)
 }
 
 impl<R: Read + Send + 'static> BufRead for ReadAhead<'_, R> {

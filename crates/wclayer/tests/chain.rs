@@ -367,8 +367,9 @@ fn of_both(layers: &[Vec<Op>]) -> (Description, Description) {
 }
 
 /// What a squashed layer never breaks.
-const NEVER_SQUASHED: [Rule; 3] = [
+const NEVER_SQUASHED: [Rule; 4] = [
     Rule::WhiteoutOfNothing,
+    Rule::UtilityVmMetadata,
     Rule::WhiteoutUtilityVm,
     Rule::ParentMissing,
 ];

@@ -195,7 +195,7 @@ fn rules_are_checked_and_a_refused_layer_leaves_nothing() {
                 tar.hard_link("Files/a", "Files/b", &plain())?;
                 tar.hard_link("Files/b", "files/A", &plain())
             },
-            "the hard link's target `Files/b` leads back to the link itself",
+            "the hard link's target `Files/b` leads in a circle and to no file",
         ),
         (
             "removal in a base layer",
@@ -279,6 +279,24 @@ fn errors_name_the_layer_the_entry_and_its_byte() {
         "{messages:?}"
     );
     assert!(error.hint().is_some_and(|hint| hint.contains("-l")));
+}
+
+#[test]
+fn links_may_follow_one_another_as_often_as_a_file_has_names() {
+    let layers = Layers::new();
+    let links = |count: u32| {
+        tar(|tar| {
+            tar.file("Files/0", &plain(), b"first")?;
+            (1..=count).try_for_each(|number| {
+                let target = format!("Files/{}", number - 1);
+                tar.hard_link(&format!("Files/{number}"), &target, &plain())
+            })
+        })
+    };
+    layers.import("base", links(1023), &[]).expect("legal");
+    let error = layers.import("more", links(1024), &[]).expect_err("more");
+    let cause = root_cause(&error);
+    assert!(cause.contains("more than 1,023 links"), "{cause}");
 }
 
 #[test]

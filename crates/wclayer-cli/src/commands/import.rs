@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use wclayer::hcs::{HcsError, ServiceError};
 use wclayer::portable::{self, ImportOptions, PortableLayer};
 use wclayer::transport;
-use wclayer::{DiffId, ErrorKind, ParentChain};
+use wclayer::{DiffId, Error, ErrorKind, ParentChain};
 
 use super::host_compute::HostComputeOptions;
 use super::{import_transport, import_windows, validate};
@@ -31,7 +32,8 @@ Examples:
 /// The tar may be plain or compressed with gzip or zstd, which is found out by itself. A portable
 /// layer keeps it verbatim, so that `export` gives the same DiffID. The layer appears at PATH whole
 /// or not at all: a failed or stopped import leaves nothing behind. When it is the layer in a file
-/// that is wrong, all that `validate` finds wrong with it is shown as well.
+/// that is wrong, all that `validate` finds wrong with it is shown as well. A portable layer that
+/// breaks rules which only Windows or hcsshim check is imported, with a warning.
 ///
 /// A layer of Windows needs an elevated prompt (SeBackupPrivilege, SeRestorePrivilege).
 #[derive(Debug, Args)]
@@ -111,10 +113,20 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     })
 }
 
-/// Whether it is the layer in a file, which can be read again, that made an import fail.
+/// Whether it may be the layer in a file, which can be read again, that made an import fail.
 fn is_fault_of(error: &CliError, input: &Path) -> bool {
-    matches!(error, CliError::Layer(error) if error.kind() == ErrorKind::InvalidLayer)
-        && input.is_file()
+    matches!(error, CliError::Layer(error) if is_of_layer(error)) && input.is_file()
+}
+
+/// Whether an import failed for what is in a layer: the service hardly ever says more than a code.
+fn is_of_layer(error: &Error) -> bool {
+    match error {
+        Error::Layer { source, .. } | Error::Hcs(HcsError::LeftBehind { source, .. }) => {
+            is_of_layer(source)
+        }
+        Error::Hcs(HcsError::Service(ServiceError::Failed { .. })) => true,
+        error => error.kind() == ErrorKind::InvalidLayer,
+    }
 }
 
 /// Chooses the format of the nearest parent, else what the machine is made for.
@@ -149,7 +161,9 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
     let layer = portable::import(source.bytes, &arguments.path, &options, &progress)?;
     let taken = started.elapsed();
     drop(progress);
-    show(arguments, &layer, taken, output)
+    show(arguments, &layer, taken, output)?;
+    validate::warn_of(&layer, output);
+    Ok(())
 }
 
 /// Where the tar comes from.
@@ -224,4 +238,30 @@ fn show(
         .iter()
         .for_each(|warning| output.warn(warning));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use wclayer::hcs::{HResult, WindowsError};
+
+    use super::*;
+
+    /// 0x3 is what a missing directory entry becomes.
+    #[test]
+    fn a_failure_of_the_service_may_be_the_layers() {
+        let failed = ServiceError::Failed {
+            function: "ImportLayer",
+            dll: "vmcompute.dll",
+            on: "layer".to_owned(),
+            cause: None,
+            source: WindowsError::new(HResult::from_win32(3)),
+        };
+        let error = Error::Layer {
+            operation: "import",
+            layer: "layer".into(),
+            source: Box::new(HcsError::Service(failed).into()),
+        };
+        assert!(is_of_layer(&error));
+        assert!(!is_of_layer(&HcsError::NoParents.into()));
+    }
 }

@@ -8,8 +8,9 @@ use anstyle::{AnsiColor, Style};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use wclayer::ParentChain;
+use wclayer::portable::PortableLayer;
 use wclayer::validate::{self, Finding, Findings, Report, Rule, Severity, ValidateOptions};
+use wclayer::{ErrorKind, ParentChain};
 
 use crate::errors::CliError;
 use crate::escape::escaped;
@@ -27,10 +28,16 @@ Examples:
 Exit codes: 0 no errors, 1 errors (or warnings, with --deny warnings) or failed, 2 wrong usage.";
 /// How many findings of each rule are shown without --all.
 const SHOWN: usize = 10;
+/// How many findings of each rule are shown with --all, so that memory is bounded.
+const SHOWN_AT_MOST: usize = 100_000;
 /// How many findings are shown below a failed import.
 const SHOWN_OF_IMPORT: usize = 10;
+/// How many rules are named when a layer was imported that breaks them.
+const RULES_OF_WARNING: usize = 3;
 /// Entries with longer names are not aligned, in characters.
 const WIDEST: usize = 60;
+/// Of longer names and details only the start and the end are shown, in characters.
+const LONGEST: usize = 400;
 const BOLD: Style = Style::new().bold();
 
 /// Check a layer by every rule: why it will not import, or misbehave
@@ -47,7 +54,7 @@ pub(crate) struct Arguments {
     /// When only the nearest is given, its own parents are found by themselves.
     #[arg(short, long = "layer", value_name = "PARENT")]
     layers: Vec<PathBuf>,
-    /// Show every finding, not the first 10 of each rule
+    /// Show every finding (100,000 of a rule at most), not the first 10 of each rule
     #[arg(long)]
     all: bool,
     /// Exit with 1 for these as well
@@ -84,8 +91,13 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let Some(layer) = &arguments.layer else {
         return Ok(());
     };
-    let limit = if arguments.all { usize::MAX } else { SHOWN };
-    let report = check(layer, &arguments.layers, limit, output)?;
+    let limit = if arguments.all { SHOWN_AT_MOST } else { SHOWN };
+    let options = ValidateOptions {
+        parents: ParentChain::from_nearest_first(&arguments.layers),
+        limit,
+        ..ValidateOptions::default()
+    };
+    let report = check(layer, &options, output)?;
     let shown = Shown {
         layer,
         report: &report,
@@ -101,25 +113,30 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
 }
 
-fn check(
-    layer: &Path,
-    parents: &[PathBuf],
-    limit: usize,
-    output: &Output,
-) -> Result<Report, CliError> {
+fn check(layer: &Path, options: &ValidateOptions, output: &Output) -> Result<Report, CliError> {
     let found = fs::metadata(layer).ok().filter(fs::Metadata::is_file);
     let progress = Bar::start(output, found.map(|found| found.len()), signals::watch()?);
-    let options = ValidateOptions {
-        parents: ParentChain::from_nearest_first(parents),
-        limit,
-    };
-    Ok(validate::validate(layer, &options, &progress)?)
+    Ok(validate::validate(layer, options, &progress)?)
 }
 
 /// Prints, below the error of a failed import, all that is wrong with the tar. Says nothing where
 /// that cannot be found out.
 pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
-    let Ok(report) = check(tar, parents, SHOWN_OF_IMPORT, output) else {
+    let mut options = ValidateOptions {
+        parents: ParentChain::from_nearest_first(parents),
+        limit: SHOWN_OF_IMPORT,
+        ..ValidateOptions::default()
+    };
+    let mut checked = check(tar, &options, output);
+    if let Err(CliError::Layer(error)) = &checked
+        && error.kind() != ErrorKind::Cancelled
+        && !parents.is_empty()
+    {
+        // Layers that Windows runs containers from cannot be looked into.
+        options.has_unknown_parents = true;
+        checked = check(tar, &options, output);
+    }
+    let Ok(report) = checked else {
         return;
     };
     let errors = report.count(Severity::Error);
@@ -138,13 +155,43 @@ pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
                 false => &finding.detail,
             };
             let entry = Entry(finding);
-            let _ = writeln!(text, "  {}: {entry}: {}", rule.info().id, escaped(what));
+            let _ = writeln!(text, "  {}: {entry}: {}", rule.info().id, shortened(what));
         }
     }
     if errors > SHOWN_OF_IMPORT as u64 {
         let _ = writeln!(text, "  and {} more", errors - SHOWN_OF_IMPORT as u64);
     }
     output.below_error(&text);
+}
+
+/// Warns when a layer that was imported breaks rules that imports to Windows check. Its tar is not
+/// read again; what goes wrong is not worth an error.
+pub(super) fn warn_of(layer: &PortableLayer, output: &Output) {
+    let checked = signals::watch().map(|cancel| {
+        let progress = Bar::start(output, None, cancel);
+        validate::validate_stored(layer, 1, &progress)
+    });
+    let Ok(Ok(report)) = checked else {
+        return;
+    };
+    let errors = report.count(Severity::Error);
+    if errors == 0 {
+        return;
+    }
+    let broken = report.by_severity().map(|(rule, _)| rule.info());
+    let ids = broken.filter(|rule| rule.severity == Severity::Error);
+    let mut ids: Vec<&str> = ids.map(|rule| rule.id).collect();
+    if ids.len() > RULES_OF_WARNING {
+        ids.truncate(RULES_OF_WARNING);
+        ids.push("…");
+    }
+    output.warn(&format!(
+        "the layer will not import to Windows, or not run: at least {} ({}); `wclayer validate {}` \
+         shows all",
+        counted(errors, "error"),
+        ids.join(", "),
+        escaped(&layer.path().to_string_lossy()),
+    ));
 }
 
 /// A report for people.
@@ -212,8 +259,8 @@ fn write_findings(f: &mut fmt::Formatter<'_>, findings: &Findings) -> fmt::Resul
             let _ = write!(line, "{text:>offset_width$}  ");
         }
         let pad = name_width.saturating_sub(width(&finding.entry));
-        let name = escaped(&finding.entry);
-        let _ = write!(line, "{name}{:pad$}  {}", "", escaped(&finding.detail));
+        let (name, detail) = (shortened(&finding.entry), shortened(&finding.detail));
+        let _ = write!(line, "{name}{:pad$}  {detail}", "");
         match line.trim() {
             "" => {}
             _ => writeln!(f, "{}", line.trim_end())?,
@@ -221,7 +268,10 @@ fn write_findings(f: &mut fmt::Formatter<'_>, findings: &Findings) -> fmt::Resul
     }
     match findings.count - shown.len() as u64 {
         0 => Ok(()),
-        more => writeln!(f, "    and {more} more: --all shows them"),
+        more if shown.len() < SHOWN_AT_MOST => {
+            writeln!(f, "    and {more} more: --all shows them")
+        }
+        more => writeln!(f, "    and {more} more"),
     }
 }
 
@@ -233,9 +283,9 @@ impl fmt::Display for Entry<'_> {
         match (self.0.entry.is_empty(), self.0.offset) {
             (true, None) => write!(f, "the layer"),
             (true, Some(offset)) => write!(f, "byte {offset:#x} of the tar"),
-            (false, None) => write!(f, "`{}`", escaped(&self.0.entry)),
+            (false, None) => write!(f, "`{}`", shortened(&self.0.entry)),
             (false, Some(offset)) => {
-                write!(f, "`{}` at byte {offset:#x}", escaped(&self.0.entry))
+                write!(f, "`{}` at byte {offset:#x}", shortened(&self.0.entry))
             }
         }
     }
@@ -243,6 +293,18 @@ impl fmt::Display for Entry<'_> {
 
 fn width(text: &str) -> usize {
     escaped(text).chars().count()
+}
+
+/// A name or a text as a terminal may show it: of a very long one the start and the end.
+fn shortened(text: &str) -> String {
+    let text = escaped(text).to_string();
+    let count = text.chars().count();
+    if count <= LONGEST {
+        return text;
+    }
+    let start: String = text.chars().take(LONGEST - 100).collect();
+    let end: String = text.chars().skip(count - 100).collect();
+    format!("{start}[…]{end}")
 }
 
 fn counted(count: u64, what: &str) -> String {
@@ -360,6 +422,15 @@ impl<'a> BrokenJson<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn very_long_names_are_shortened() {
+        assert_eq!(shortened("a\u{1b}b"), escaped("a\u{1b}b").to_string());
+        let long = format!("Files/{}/end", "ä".repeat(30_000));
+        let shown = shortened(&long);
+        assert!(shown.starts_with("Files/ä") && shown.ends_with("ä/end"));
+        assert!(shown.contains("ä[…]ä") && shown.chars().count() == 403);
+    }
 
     #[test]
     fn counts_are_words() {

@@ -16,6 +16,7 @@ use super::merge::Merged;
 use super::view::{Node, NodeKind, View, Walk};
 use crate::error::{Error, Result};
 use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry};
+use crate::layout;
 use crate::path::LayerPath;
 
 /// A file: the number of its layer, and what it is there.
@@ -97,6 +98,13 @@ impl<'a> ViewReader<'a> {
                 self.file(&node, item).map(Some)
             }
         }
+    }
+
+    /// Returns whether only times and attributes of an entry are carried: hcsshim cannot import a
+    /// layer with parents whose `UtilityVM` has more (`internal/wclayer/legacy.go`, `Add`).
+    fn is_bare(&self, path: &LayerPath) -> bool {
+        let is_on_top = self.view.seen() < self.view.depth();
+        self.is_layer && is_on_top && layout::is(path, layout::UTILITY_VM)
     }
 
     /// Returns the entry of what is only removed.
@@ -285,7 +293,9 @@ impl LayerReader for ViewReader<'_> {
             return Ok(Some(entry));
         }
         while let Some(node) = self.walk.next().transpose()? {
+            let is_bare = self.is_bare(&node.path);
             if let Some(entry) = self.entry(node)? {
+                self.stream = self.stream.take().filter(|_| !is_bare);
                 return Ok(Some(entry));
             }
         }

@@ -6,6 +6,8 @@ use super::Compression;
 
 /// The size of the buffer before a decoder, in bytes.
 const INPUT_BUFFER: usize = 128 * 1024;
+/// The first byte of a gzip member (RFC 1952).
+const GZIP_START: u8 = 0x1f;
 
 type Sniffed<R> = BufReader<Chain<Cursor<Vec<u8>>, Source<R>>>;
 
@@ -93,6 +95,24 @@ impl<R: Read> Read for Source<R> {
     }
 }
 
+/// An error: what follows the compressed data is neither more of it nor padding.
+#[derive(Debug, thiserror::Error)]
+#[error("the compressed data is followed by something else")]
+pub(crate) struct BytesBehind;
+
+impl BytesBehind {
+    /// Returns whether it is this that an error says.
+    pub(crate) fn is_said_by(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
+impl From<BytesBehind> for io::Error {
+    fn from(error: BytesBehind) -> Self {
+        Self::new(io::ErrorKind::InvalidData, error)
+    }
+}
+
 /// Gives an error of the input back as it was. The decoders report damaged data under several
 /// kinds; here it has one.
 fn sort_out(error: io::Error) -> io::Error {
@@ -144,8 +164,10 @@ impl<R: BufRead> GzipDecoder<R> {
         let Some(&first) = input.fill_buf()?.first() else {
             return Ok(false);
         };
-        if first == 0 {
-            return skip_zero_padding(input).map(|()| false);
+        match first {
+            GZIP_START => {}
+            0 => return skip_zero_padding(input).map(|()| false),
+            _ => return Err(BytesBehind.into()),
         }
         self.member = self.between.take().map(flate2::bufread::GzDecoder::new);
         Ok(true)
@@ -181,10 +203,7 @@ fn skip_zero_padding(input: &mut impl BufRead) -> io::Result<()> {
             return Ok(());
         }
         if bytes.iter().any(|byte| *byte != 0) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the compressed data is followed by something else",
-            ));
+            return Err(BytesBehind.into());
         }
         let len = bytes.len();
         input.consume(len);

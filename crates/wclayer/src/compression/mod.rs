@@ -10,6 +10,7 @@ mod decode;
 mod encode;
 mod parallel_gzip;
 
+pub(crate) use decode::BytesBehind;
 pub use decode::{Decoder, GzipDecoder};
 pub use encode::Encoder;
 

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use ntmeta::wide;
 
 use crate::digest::Digest;
+use crate::path::is_device;
 
 /// The longest name: bytes on Unix, UTF-16 units on Windows.
 const MAX_NAME: usize = 255;
@@ -160,21 +161,6 @@ fn escape_at(text: &[u8]) -> Option<u8> {
         [high, low, ..] => Some(digit(*high)? << 4 | digit(*low)?),
         _ => None,
     }
-}
-
-/// Returns whether Windows takes a name, up to its first dot, for a device.
-fn is_device(name: &[u8]) -> bool {
-    let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();
-    let stem = String::from_utf8_lossy(stem.trim_ascii_end()).to_ascii_uppercase();
-    if matches!(&*stem, "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {
-        return true;
-    }
-    let number = stem
-        .strip_prefix("COM")
-        .or_else(|| stem.strip_prefix("LPT"));
-    let mut number = number.unwrap_or_default().chars();
-    let is_port = matches!(number.next(), Some('1'..='9' | '¹' | '²' | '³'));
-    is_port && number.next().is_none()
 }
 
 /// Shortens a name and makes it unlike all others.

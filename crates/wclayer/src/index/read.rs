@@ -164,6 +164,11 @@ impl Index {
         })
     }
 
+    /// Returns the key of a path: what two paths hardly ever share that NTFS takes for different.
+    pub(crate) fn key(path: &LayerPath) -> i64 {
+        path_key(path)
+    }
+
     /// Finds what the layer has at a path, removals included, in the order of the tar.
     ///
     /// # Errors
@@ -220,6 +225,15 @@ impl Index {
             }
         }
         Ok(false)
+    }
+
+    /// Returns whether the layer puts something into a directory.
+    pub(crate) fn has_children(&self, directory: &LayerPath) -> Result<bool> {
+        let query = "SELECT 1 FROM entry WHERE parent_key = ? AND kind <= 2 LIMIT 1";
+        self.connection
+            .prepare_cached(query)
+            .and_then(|mut query| query.exists([path_key(directory)]))
+            .map_err(index_error(&self.path))
     }
 
     /// Returns whether the layer removes a path, or everything in it.
@@ -448,22 +462,6 @@ impl Index {
             &format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE kind > 2 ORDER BY id"),
             visit,
         )
-    }
-
-    /// Calls `visit` for the last of the hard links to a target that more than `limit` of them
-    /// name, spelled in the same way but for the case of ASCII letters.
-    pub(crate) fn for_each_link_beyond(
-        &self,
-        limit: u32,
-        visit: impl FnMut(IndexedEntry) -> Result<()>,
-    ) -> Result<()> {
-        let query = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE id IN
-             (SELECT MAX(id) FROM entry WHERE kind = 2
-              GROUP BY upper(CAST(target AS TEXT)) HAVING COUNT(*) > {limit})
-             ORDER BY id"
-        );
-        self.visit(&query, visit)
     }
 
     /// Calls `visit` for the entries of every key under which more than one thing was added.

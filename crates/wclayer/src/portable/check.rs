@@ -4,32 +4,36 @@
 //! memory does not grow with the layer, since the index answers every question.
 
 use super::error::{Rule, RuleError};
-use crate::error::Result;
+use super::links::{LinkEnd, Links, MAX_LINK_STEPS};
+use crate::error::{Error, Result};
+use crate::hub::Progress;
 use crate::index::{Index, IndexedEntry, IndexedKind, Lookup};
 use crate::path::LayerPath;
-
-/// How many links one may follow the other before a file.
-const MAX_LINK_STEPS: usize = 64;
 
 /// What lies below a layer: its parents, seen as one.
 pub(crate) trait Below {
     /// Finds what is at a path.
     fn find(&self, path: &LayerPath) -> Result<Option<Found>>;
 
-    /// Goes down through directories, each in the one before, and finds the first that is no plain
-    /// directory; those are passed over that the layer above has itself.
-    fn in_the_way(&self, way: &[Step]) -> Result<Option<Found>>;
+    /// Goes into a directory, from the one above it, to see what is in the way of an entry below.
+    /// What is there is passed over when the layer above has it itself (`is_own`). `sight` is what
+    /// the step before gave, at first `usize::MAX`.
+    fn enter(&self, directory: &LayerPath, is_own: bool, sight: usize) -> Result<Sight>;
 }
 
-/// A directory on the way to an entry.
-pub(crate) struct Step {
-    /// Its path.
-    pub(crate) path: LayerPath,
-    /// Whether the layer has an entry for it.
-    pub(crate) is_own: bool,
+/// What is seen of the parents on the way down to an entry.
+#[derive(Clone)]
+pub(crate) enum Sight {
+    /// So many of them, the nearest.
+    Open(usize),
+    /// Nothing.
+    Closed,
+    /// This, which is no plain directory.
+    InTheWay(Found),
 }
 
-/// What the parents have at a path.
+/// What a layer has at a path.
+#[derive(Clone)]
 pub(crate) struct Found {
     /// Its path, as it is spelled there.
     pub(crate) path: LayerPath,
@@ -37,12 +41,10 @@ pub(crate) struct Found {
     pub(crate) kind: IndexedKind,
     /// Whether nothing may be reached through it.
     pub(crate) is_reparse_point: bool,
-    /// The target of a hard link that is still to be followed.
-    pub(crate) target: Option<LayerPath>,
 }
 
 impl Found {
-    fn is_plain_directory(&self) -> bool {
+    pub(crate) fn is_plain_directory(&self) -> bool {
         self.kind == IndexedKind::Directory && !self.is_reparse_point
     }
 }
@@ -53,7 +55,6 @@ impl From<IndexedEntry> for Found {
             kind: entry.kind,
             is_reparse_point: entry.is_reparse_point(),
             path: entry.path,
-            target: entry.target,
         }
     }
 }
@@ -71,31 +72,30 @@ impl Below for &[Index] {
     }
 
     /// Each directory is looked up once, not once for each below it.
-    fn in_the_way(&self, way: &[Step]) -> Result<Option<Found>> {
-        let mut parents = *self;
-        for Step { path, is_own } in way {
-            for (place, parent) in parents.iter().enumerate() {
-                let found = parent.find_added(path)?.map(Found::from);
-                let is_open = found.as_ref().is_none_or(Found::is_plain_directory);
-                if !is_open && !is_own {
-                    return Ok(found);
-                }
-                // What lies further down is covered, here and in all below.
-                if !is_open || parent.removes(path)? {
-                    parents = &parents[..=place];
-                    break;
-                }
+    fn enter(&self, directory: &LayerPath, is_own: bool, sight: usize) -> Result<Sight> {
+        for (place, parent) in self.iter().take(sight).enumerate() {
+            let found = parent.find_added(directory)?.map(Found::from);
+            let is_open = found.as_ref().is_none_or(Found::is_plain_directory);
+            if let Some(found) = found.filter(|_| !is_open && !is_own) {
+                return Ok(Sight::InTheWay(found));
+            }
+            // What lies further down is covered, here and in all below.
+            if !is_open || parent.removes(directory)? {
+                return Ok(Sight::Open(place + 1));
             }
         }
-        Ok(None)
+        Ok(Sight::Open(sight))
     }
 }
 
 /// Checks a layer against the rules, with the indexes of its parents, nearest first; ends at the
 /// first rule that is broken.
-pub(super) fn check(layer: &Index, parents: &[Index]) -> Result<()> {
+pub(super) fn check(layer: &Index, parents: &[Index], progress: &dyn Progress) -> Result<()> {
     let below = (!parents.is_empty()).then_some(&parents as &dyn Below);
-    check_each(layer, below, &mut |error| Err(error.into()))
+    let mut links = Links::new(layer, below, progress);
+    check_each(layer, below, &mut links, progress, &mut |error| {
+        Err(error.into())
+    })
 }
 
 /// Calls `report` for each place where a layer breaks a rule, until that fails; of the entries in
@@ -103,16 +103,34 @@ pub(super) fn check(layer: &Index, parents: &[Index]) -> Result<()> {
 pub(crate) fn check_each(
     layer: &Index,
     parents: Option<&dyn Below>,
+    links: &mut Links<'_>,
+    progress: &dyn Progress,
     report: &mut dyn FnMut(RuleError) -> Result<()>,
 ) -> Result<()> {
-    let view = View { layer, parents };
-    let mut tell = |broken: Option<RuleError>| broken.map_or(Ok(()), &mut *report);
+    let mut tell = |broken: Option<RuleError>| {
+        poll(progress)?;
+        broken.map_or(Ok(()), &mut *report)
+    };
     if parents.is_none() {
         layer.for_each_whiteout(|entry| tell(Some(broken(&entry, Rule::RemovalInBaseLayer))))?;
     }
     check_repeated(layer, &mut tell)?;
-    layer.for_each_directory(|entry| tell(view.check_place(&entry)?))?;
-    layer.for_each_link(|link| tell(view.check_link(&link)?))
+    let mut places = Places {
+        layer,
+        parents,
+        progress,
+        way: Vec::new(),
+    };
+    layer.for_each_directory(|entry| tell(places.check(&entry)?))?;
+    layer.for_each_link(|link| tell(check_link(links, &link)?))
+}
+
+/// Ends what has been cancelled.
+pub(crate) fn poll(progress: &dyn Progress) -> Result<()> {
+    match progress.is_cancelled() {
+        true => Err(Error::Cancelled),
+        false => Ok(()),
+    }
 }
 
 fn broken(entry: &IndexedEntry, rule: Rule) -> RuleError {
@@ -140,7 +158,7 @@ fn check_repeated(
             tell(Some(broken(&entry, rule)))?;
         }
         first = Some(entry);
-        Ok(())
+        tell(None)
     })
 }
 
@@ -169,81 +187,92 @@ fn check_ancestor(entry: &IndexedEntry, ancestor: &Found) -> Option<RuleError> {
     None
 }
 
-/// A layer with what lies below it.
-struct View<'a> {
-    layer: &'a Index,
-    parents: Option<&'a dyn Below>,
+/// Checks that a link leads to a file, over other links if need be.
+fn check_link(links: &mut Links<'_>, link: &IndexedEntry) -> Result<Option<RuleError>> {
+    let Some(target) = &link.target else {
+        return Ok(None);
+    };
+    let target = target.to_string();
+    let rule = match links.end(link)? {
+        LinkEnd::File { steps, .. } if steps <= MAX_LINK_STEPS => return Ok(None),
+        LinkEnd::File { .. } => Rule::LinkChainTooLong { target },
+        LinkEnd::Directory => Rule::LinkToDirectory { target },
+        LinkEnd::Nowhere => Rule::LinkTargetMissing { target },
+        LinkEnd::Loop => Rule::LinkLoop { target },
+    };
+    Ok(Some(broken(link, rule)))
 }
 
-impl View<'_> {
-    /// Finds what is at a path: in the layer itself, else in its parents.
-    fn find(&self, path: &LayerPath) -> Result<Option<Found>> {
-        match (self.layer.find_added(path)?, self.parents) {
-            (Some(entry), _) => Ok(Some(entry.into())),
-            (None, Some(parents)) => parents.find(path),
-            (None, None) => Ok(None),
-        }
-    }
+/// Checks what is above the entries of a layer.
+struct Places<'a> {
+    layer: &'a Index,
+    parents: Option<&'a dyn Below>,
+    progress: &'a dyn Progress,
+    /// The directories above the entry that was checked last, from the top: those that the next one
+    /// shares are not looked up again.
+    way: Vec<Step>,
+}
 
+/// A directory on the way to an entry.
+struct Step {
+    path: LayerPath,
+    /// What the layer itself has there.
+    own: Option<Found>,
+    /// What is seen of the parents in there.
+    sight: Sight,
+}
+
+impl Places<'_> {
     /// Checks that all that is known above an entry are plain directories. An ancestor that the
     /// layer has itself is checked as an entry of its own directory, which ends the search above.
-    fn check_place(&self, entry: &IndexedEntry) -> Result<Option<RuleError>> {
-        let mut above = entry.path.parent();
-        let mut is_direct = true;
-        while let Some(path) = above {
-            if let Some(ancestor) = self.layer.find_added(&path)? {
-                let broken = check_ancestor(entry, &ancestor.into());
-                if broken.is_some() || is_direct {
-                    return Ok(broken);
-                }
-                break;
-            }
-            is_direct = false;
-            above = path.parent();
-        }
-        self.check_in_parents(entry)
-    }
-
-    /// Goes from the top down to an entry through what the parents have there and this layer does
-    /// not put there itself.
-    fn check_in_parents(&self, entry: &IndexedEntry) -> Result<Option<RuleError>> {
-        let Some(parents) = self.parents else {
+    fn check(&mut self, entry: &IndexedEntry) -> Result<Option<RuleError>> {
+        let Some(directory) = entry.path.parent() else {
             return Ok(None);
         };
-        let mut way = Vec::new();
+        if let Some(above) = self.layer.find_added(&directory)? {
+            return Ok(check_ancestor(entry, &above.into()));
+        }
+        self.go_to(entry)?;
+        let own = self.way.iter().rev().find_map(|step| step.own.as_ref());
+        let broken = own.and_then(|ancestor| check_ancestor(entry, ancestor));
+        if broken.is_some() {
+            return Ok(broken);
+        }
+        match self.way.last().map(|step| &step.sight) {
+            Some(Sight::InTheWay(ancestor)) => Ok(check_ancestor(entry, ancestor)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Goes from the top down to the directory of an entry.
+    fn go_to(&mut self, entry: &IndexedEntry) -> Result<()> {
+        let mut depth = 0;
         for path in entry.path.ancestors() {
-            if self.layer.removes(&path)? {
-                break;
+            let is_known = |step: &Step| step.path.as_bytes() == path.as_bytes();
+            if !self.way.get(depth).is_some_and(is_known) {
+                poll(self.progress)?;
+                self.way.truncate(depth);
+                let step = self.step(path)?;
+                self.way.push(step);
             }
-            let is_own = self.layer.find_added(&path)?.is_some();
-            way.push(Step { path, is_own });
+            depth += 1;
         }
-        let ancestor = parents.in_the_way(&way)?;
-        Ok(ancestor.and_then(|ancestor| check_ancestor(entry, &ancestor)))
+        self.way.truncate(depth);
+        Ok(())
     }
 
-    /// Checks that a link leads to a file, over other links if need be.
-    fn check_link(&self, link: &IndexedEntry) -> Result<Option<RuleError>> {
-        let Some(target) = &link.target else {
-            return Ok(None);
+    /// Goes into a directory from the last one of the way.
+    fn step(&self, path: LayerPath) -> Result<Step> {
+        let own = self.layer.find_added(&path)?.map(Found::from);
+        let above = self.way.last().map(|step| step.sight.clone());
+        let sight = match (self.parents, above.unwrap_or(Sight::Open(usize::MAX))) {
+            (None, _) => Sight::Closed,
+            (Some(parents), Sight::Open(sight)) => match self.layer.removes(&path)? {
+                true => Sight::Closed,
+                false => parents.enter(&path, own.is_some(), sight)?,
+            },
+            (Some(_), above) => above,
         };
-        let named = || target.to_string();
-        let mut step = target.clone();
-        for _ in 0..MAX_LINK_STEPS {
-            let Some(found) = self.find(&step)? else {
-                let rule = Rule::LinkTargetMissing { target: named() };
-                return Ok(Some(broken(link, rule)));
-            };
-            match (found.kind, found.target) {
-                (IndexedKind::Link, Some(next)) => step = next,
-                (IndexedKind::Directory, _) => {
-                    let rule = Rule::LinkToDirectory { target: named() };
-                    return Ok(Some(broken(link, rule)));
-                }
-                _ => return Ok(None),
-            }
-        }
-        let rule = Rule::LinkLoop { target: named() };
-        Ok(Some(broken(link, rule)))
+        Ok(Step { path, own, sight })
     }
 }

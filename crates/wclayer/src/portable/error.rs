@@ -139,8 +139,14 @@ pub enum Rule {
         target: String,
     },
     /// Hard links end at a file.
-    #[error("the hard link's target `{target}` leads back to the link itself")]
+    #[error("the hard link's target `{target}` leads in a circle and to no file")]
     LinkLoop {
+        /// The target.
+        target: String,
+    },
+    /// Not too many hard links lead one over the other.
+    #[error("between the hard link's target `{target}` and its file are more than 1,023 links")]
+    LinkChainTooLong {
         /// The target.
         target: String,
     },
@@ -179,7 +185,9 @@ impl Rule {
                 "Is a parent missing? Name each one with -l, nearest first."
             }
             Self::RemovalInBaseLayer => "Name the parent layers with -l, nearest first.",
-            Self::LinkToDirectory { .. } | Self::LinkLoop { .. } => {
+            Self::LinkToDirectory { .. }
+            | Self::LinkLoop { .. }
+            | Self::LinkChainTooLong { .. } => {
                 "The tool that wrote this layer is at fault: Windows has no such link."
             }
             Self::BelowFile { .. } | Self::BelowReparsePoint { .. } => {

@@ -221,7 +221,7 @@ impl Import<'_> {
         if let Some(expected) = self.options.expected_diff_id {
             verify("DiffID", expected, diff_id)?;
         }
-        check(&index, &self.parents.indexes)?;
+        check(&index, &self.parents.indexes, self.progress)?;
         // Windows neither renames nor removes a folder with an open file in it.
         drop(index);
         let descriptor = LayerDescriptor {

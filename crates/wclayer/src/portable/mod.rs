@@ -18,15 +18,17 @@ mod error;
 mod export;
 mod import;
 mod layer;
+mod links;
 mod remove;
 mod staging;
 mod writer;
 
-pub(crate) use check::{Below, Found, Step, check_each};
+pub(crate) use check::{Below, Found, Sight, check_each, poll};
 pub use descriptor::{FORMAT_VERSION, LayerDescriptor, SourceBlob, is_layer};
 pub use error::{PortableError, Rule, RuleError};
 pub use import::{ImportOptions, import};
 pub use layer::{PortableLayer, PortableLayerReader};
+pub(crate) use links::{LinkEnd, Links, MAX_LINK_STEPS};
 pub use remove::remove;
 pub(crate) use staging::Staging;
 pub use writer::PortableLayerWriter;

@@ -110,7 +110,8 @@ pub struct TarEntries<R> {
 enum Previous {
     Nothing,
     File(LayerPath),
-    Other(LayerPath),
+    Link(LayerPath),
+    Removal(LayerPath),
 }
 
 /// Go's `base64.StdEncoding`: padding is required, stray bits in the last character are not an
@@ -231,9 +232,10 @@ impl<R: BufRead> TarEntries<R> {
         match &kind {
             TarEntryKind::File(file) => self.previous = Previous::File(file.path.clone()),
             TarEntryKind::Stream(_) => {}
-            TarEntryKind::Link(LinkEntry { path, .. })
-            | TarEntryKind::Whiteout(path)
-            | TarEntryKind::Opaque(path) => self.previous = Previous::Other(path.clone()),
+            TarEntryKind::Link(link) => self.previous = Previous::Link(link.path.clone()),
+            TarEntryKind::Whiteout(path) | TarEntryKind::Opaque(path) => {
+                self.previous = Previous::Removal(path.clone());
+            }
         }
         Ok(kind)
     }
@@ -250,7 +252,9 @@ impl<R: BufRead> TarEntries<R> {
             other => {
                 let previous = match other {
                     Previous::Nothing => "nothing".to_owned(),
-                    Previous::File(path) | Previous::Other(path) => format!("`{path}`"),
+                    Previous::File(path) => format!("`{path}`"),
+                    Previous::Link(path) => format!("the hard link `{path}`"),
+                    Previous::Removal(path) => format!("the whiteout of `{path}`"),
                 };
                 return Err(TarProblem::StrayStream {
                     file: file.to_string(),

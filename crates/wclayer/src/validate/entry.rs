@@ -8,14 +8,6 @@ use crate::layout::{self, FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES};
 use crate::path::LayerPath;
 use crate::tar::{FileMember, Member, TarEntry, TarEntryKind};
 
-/// The whole hives of a base layer.
-pub(super) const BASE_HIVES: [&str; 5] = [
-    "Files/Windows/System32/config/DEFAULT",
-    "Files/Windows/System32/config/SAM",
-    "Files/Windows/System32/config/SECURITY",
-    "Files/Windows/System32/config/SOFTWARE",
-    "Files/Windows/System32/config/SYSTEM",
-];
 /// In `Hives` of a base layer, as ProcessBaseImage makes them.
 const BASE_HIVE_LINKS: [&str; 5] = [
     "DefaultUser_Base",
@@ -89,7 +81,13 @@ pub(super) fn check(place: &Place<'_>, member: &Member, report: &mut Report) {
             check_file(file, member, &mut |rule, detail| {
                 add(rule, &file.path, detail);
             });
-            check_utility_vm(file, &mut |rule| add(rule, &file.path, String::new()));
+            let is_base = place.is_base;
+            check_top(file, &member.name, is_base, &mut |rule| {
+                add(rule, &file.path, String::new());
+            });
+            if is_hive(&file.path) && (file.is_directory() || file.reparse.is_some()) {
+                add(Rule::HiveKind, &file.path, String::new());
+            }
             check_hive_name(&file.path, place.is_base, &mut |rule| {
                 add(rule, &file.path, String::new());
             });
@@ -103,6 +101,10 @@ pub(super) fn check(place: &Place<'_>, member: &Member, report: &mut Report) {
                 let detail = format!("it leads to `{}`", link.target);
                 add(Rule::LinkOutside, &link.path, detail);
             }
+            if !is_spelled_well(&link.target) {
+                let detail = format!("it leads to `{}`", link.target);
+                add(Rule::TopLevelCase, &link.path, detail);
+            }
             &link.path
         }
         TarEntryKind::Whiteout(path) => {
@@ -112,16 +114,35 @@ pub(super) fn check(place: &Place<'_>, member: &Member, report: &mut Report) {
             path
         }
         TarEntryKind::Opaque(path) => {
-            add(Rule::WhiteoutOpaque, path, String::new());
+            let rule = match [FILES, UTILITY_VM_FILES].map(|top| layout::is_in(path, top)) {
+                [true, _] => Rule::WhiteoutOpaque,
+                [_, true] => Rule::WhiteoutUtilityVm,
+                _ => Rule::WhiteoutPlace,
+            };
+            let detail = match rule {
+                Rule::WhiteoutOpaque => "",
+                _ => "it is opaque",
+            };
+            add(rule, path, detail.to_owned());
             path
         }
     };
-    if ![FILES, HIVES, UTILITY_VM]
-        .iter()
-        .any(|top| layout::is_in(path, top))
-    {
+    let is_known = |top: &str| layout::is_in(path, top);
+    if layout::is(path, layout::TOMBSTONES) {
+        add(Rule::PathTransportName, path, String::new());
+    } else if ![FILES, HIVES, UTILITY_VM].iter().any(|top| is_known(top)) {
         add(Rule::TopLevelName, path, String::new());
     }
+    if !is_spelled_well(path) {
+        add(Rule::TopLevelCase, path, String::new());
+    }
+}
+
+/// Whether a path that starts with a name of the layout has it letter by letter.
+fn is_spelled_well(path: &LayerPath) -> bool {
+    [FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES]
+        .iter()
+        .all(|top| !layout::is_in(path, top) || path.as_bytes().starts_with(top.as_bytes()))
 }
 
 fn is_removable(path: &LayerPath) -> bool {
@@ -179,11 +200,32 @@ fn check_security(bytes: &[u8], add: &mut dyn FnMut(Rule, String)) {
     }
 }
 
-fn check_utility_vm(file: &FileMember, add: &mut dyn FnMut(Rule)) {
+/// Checks the directories that a layer is made of. `name` is as in the tar.
+fn check_top(file: &FileMember, name: &[u8], is_base: bool, add: &mut dyn FnMut(Rule)) {
     let path = &file.path;
-    let is_top = layout::is(path, UTILITY_VM) || layout::is(path, UTILITY_VM_FILES);
-    if is_top && (!file.is_directory() || file.reparse.is_some()) {
+    let is_plain = file.is_directory() && file.reparse.is_none();
+    let [is_files, is_hives, is_vm, is_vm_files] =
+        [FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES].map(|top| layout::is(path, top));
+    if (is_files || is_hives) && !is_plain {
+        add(Rule::TopLevelKind);
+    }
+    if (is_vm || is_vm_files) && !is_plain {
         add(Rule::UtilityVmKind);
+    }
+    // hcsshim compares the name itself where it sets up the VM: `UtilityVM` in a layer with
+    // parents, `UtilityVM/Files` in a base layer.
+    let has_more = name.len() > path.as_bytes().len();
+    if is_base {
+        if is_vm_files && has_more {
+            add(Rule::UtilityVmFilesSlash);
+        }
+        return;
+    }
+    if is_vm && has_more {
+        add(Rule::UtilityVmSlash);
+    }
+    if is_vm && is_plain && (file.security.is_some() || !file.ea.is_empty()) {
+        add(Rule::UtilityVmMetadata);
     }
     if layout::is_below(path, UTILITY_VM) && !layout::is_in(path, UTILITY_VM_FILES) {
         add(Rule::UtilityVmName);
@@ -210,16 +252,30 @@ pub(super) fn is_hive(path: &LayerPath) -> bool {
         let mut names = layout::HIVE_DELTAS.iter().chain(&BASE_HIVE_LINKS);
         names.any(|name| layout::is(path, &format!("{HIVES}/{name}")))
     };
-    BASE_HIVES.iter().any(|hive| layout::is(path, hive))
+    layout::BASE_HIVES.iter().any(|hive| layout::is(path, hive))
         || layout::is(path, BCD)
         || (layout::is_below(path, HIVES) && is_delta())
 }
+
+/// Where the bins of a hive start, in bytes, and what each of them starts with.
+const BINS: (usize, &[u8]) = (4096, b"hbin");
+/// How much of a hive is looked at, in bytes.
+pub(super) const HIVE_START: usize = BINS.0 + BINS.1.len();
 
 /// Checks a hive; `start` is the start of its content.
 pub(super) fn check_hive(place: &Place<'_>, file: &FileMember, start: &[u8], report: &mut Report) {
     let entry = place.entry;
     let rule = match hive::check(start, entry.size) {
-        Ok(()) => return,
+        // Of a file with holes left out it is not known where its bytes belong.
+        Ok(()) if entry.stored.is_some() => return,
+        Ok(()) if start.get(BINS.0..).is_some_and(|bins| bins == BINS.1) => return,
+        Ok(()) => {
+            let detail = format!(
+                "there is no `hbin` at byte {:#x}: its bins are damaged",
+                BINS.0
+            );
+            (Rule::HiveMalformed, detail)
+        }
         Err(_) if entry.size == 0 => (Rule::HiveEmpty, String::new()),
         Err(error @ HiveError::Unfinished { .. }) => (Rule::HiveUnfinished, error.to_string()),
         Err(error) => (Rule::HiveMalformed, error.to_string()),

@@ -18,6 +18,8 @@ mod pass;
 mod problem;
 mod rules;
 mod source;
+mod stored;
+mod streams;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -26,6 +28,7 @@ use std::path::Path;
 pub use document::rules_document;
 pub use pass::validate_tar;
 pub use rules::{Rule, RuleInfo};
+pub use stored::validate_stored;
 
 use crate::chain::ParentChain;
 use crate::error::Result;
@@ -146,6 +149,9 @@ pub struct ValidateOptions {
     /// Its parents, nearest first. When there are none, those that the layer itself names; a layer
     /// that names none is a base layer.
     pub parents: ParentChain,
+    /// That there are parents which cannot be read, such as layers of the Host Compute Service:
+    /// what the layer has to do with them is not checked.
+    pub has_unknown_parents: bool,
     /// How many findings of each rule are kept; all are counted.
     pub limit: usize,
 }
@@ -154,6 +160,7 @@ impl Default for ValidateOptions {
     fn default() -> Self {
         Self {
             parents: ParentChain::none(),
+            has_unknown_parents: false,
             limit: 10,
         }
     }

@@ -6,6 +6,7 @@ use ntmeta::wide;
 
 use super::Rule;
 use crate::layout;
+use crate::path::is_device;
 
 /// Calls `report` for each rule that the name of an entry breaks. `name` is as in the tar, without
 /// an alternate stream behind it.
@@ -26,7 +27,7 @@ pub(super) fn check(name: &[u8], mut report: impl FnMut(Rule, String)) {
     for component in components.filter(|component| !is_odd(component) && *component != b"..") {
         let broken = [
             (Rule::PathCharacter, component.iter().any(is_refused)),
-            (Rule::PathReservedName, is_reserved(component)),
+            (Rule::PathReservedName, is_device(component)),
             (
                 Rule::PathTrailingDot,
                 matches!(component, [.., b'.' | b' ']),
@@ -50,17 +51,6 @@ fn is_refused(byte: &u8) -> bool {
     matches!(byte, 1..=31 | b'"' | b'*' | b'<' | b'>' | b'?' | b'|')
 }
 
-/// Whether Win32 takes a component for a device: its name up to the first dot, spaces cut.
-fn is_reserved(component: &[u8]) -> bool {
-    let stem = component.split(|byte| *byte == b'.').next().unwrap_or(&[]);
-    let stem = stem.trim_ascii_end().to_ascii_uppercase();
-    match &stem[..] {
-        b"CON" | b"PRN" | b"AUX" | b"NUL" | b"CONIN$" | b"CONOUT$" => true,
-        [b'C', b'O', b'M', digit] | [b'L', b'P', b'T', digit] => matches!(digit, b'1'..=b'9'),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +58,7 @@ mod tests {
     #[test]
     fn each_rule_of_names_by_examples() {
         use Rule::*;
-        let table: [(&[u8], &[Rule]); 19] = [
+        let table: [(&[u8], &[Rule]); 22] = [
             (b"Files/a b.txt", &[]),
             (b"Files/dir/", &[]),
             (b"Files/.wh.a", &[]),
@@ -78,6 +68,9 @@ mod tests {
             (b"Files/NULL", &[]),
             (b"Files/nul", &[PathReservedName]),
             (b"Files/Com1.tar.gz", &[PathReservedName]),
+            ("Files/com¹".as_bytes(), &[PathReservedName]),
+            ("Files/LPT³.txt".as_bytes(), &[PathReservedName]),
+            ("Files/COM¹²".as_bytes(), &[]),
             (b"Files/con .txt", &[PathReservedName]),
             (b"Files/a.", &[PathTrailingDot]),
             (b"Files/a /b ", &[PathTrailingDot]),

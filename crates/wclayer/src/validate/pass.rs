@@ -8,19 +8,22 @@ use std::io::{BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use ntmeta::{FileAttributes, FileBasicInfo, FileTime, hive};
+use ntmeta::{FileAttributes, FileBasicInfo, FileTime, wide};
 
 use super::entry::{self, Place};
 use super::problem::{is_of_metadata, rule_of, text_of};
+use super::streams::Streams;
 use super::{Report, Rule, whole};
 use crate::chain::View;
-use crate::compression::Decoder;
+use crate::compression::{BytesBehind, Decoder};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
 use crate::index::IndexBuilder;
 use crate::path::{LayerPath, split_stream};
 use crate::pipeline::{Counting, ReadAhead, skip_to_end};
-use crate::tar::{ArchiveEnd, FileMember, Member, TarEntries, TarEntry, TarEntryKind, TarError};
+use crate::tar::{
+    ArchiveEnd, FileMember, Member, TarEntries, TarEntry, TarEntryKind, TarError, TarProblem,
+};
 
 /// Checks a layer tar (plain, gzip or zstd) by all rules, on top of its parents; `None` for a base
 /// layer. `limit` findings of each rule are kept.
@@ -59,6 +62,7 @@ pub(super) fn run<R: Read + Send + 'static>(
         report: &mut report,
         index: &mut index,
         is_base: parents.is_none(),
+        streams: Streams::default(),
         progress,
     }
     .read(&mut input);
@@ -68,7 +72,7 @@ pub(super) fn run<R: Read + Send + 'static>(
     }
     report.is_complete = read?;
     if report.is_complete {
-        whole::check(&index.finish()?, parents, &mut report)?;
+        whole::check(&index.finish()?, parents, &mut report, progress)?;
     }
     Ok(report)
 }
@@ -77,6 +81,7 @@ struct Pass<'a> {
     report: &'a mut Report,
     index: &'a mut IndexBuilder,
     is_base: bool,
+    streams: Streams,
     progress: &'a dyn Progress,
 }
 
@@ -116,9 +121,16 @@ impl Pass<'_> {
                 let detail = format!("{count} bytes");
                 self.report.add(Rule::TarTrailingData, "", None, detail);
             }
+            Err(Error::Input(error)) if BytesBehind::is_said_by(&error) => {
+                self.report.add(Rule::BlobTrailingData, "", None, "");
+            }
             Err(Error::Input(error)) => {
-                let problem = crate::tar::TarProblem::Io(error);
-                self.tell(TarError::new(b"", 0, problem))?;
+                let problem = TarProblem::Io(error);
+                let Some(rule) = rule_of(&problem) else {
+                    return Err(TarError::new(b"", 0, problem).into());
+                };
+                let detail = format!("behind the end of the tar: {}", text_of(&problem));
+                self.report.add(rule, "", None, detail);
                 return Ok(false);
             }
             Err(error) => return Err(error),
@@ -138,6 +150,7 @@ impl Pass<'_> {
         };
         if let Some(member) = entries.member() {
             entry::check(&place, member, self.report);
+            self.check_stream(found, member);
         }
         self.index.add_entry(found)?;
         let TarEntryKind::File(file) = &found.kind else {
@@ -151,6 +164,19 @@ impl Pass<'_> {
             Err(error) => return Ok(Some(error)),
         }
         Ok(None)
+    }
+
+    fn check_stream(&mut self, found: &TarEntry, member: &Member) {
+        match &found.kind {
+            TarEntryKind::File(_) => self.streams.start(&member.name),
+            TarEntryKind::Stream(stream) => {
+                for rule in self.streams.check(&member.name, &stream.name) {
+                    let name = wide::display(&member.name);
+                    self.report.add(rule, name, Some(found.offset), "");
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Tells of an entry that could not be read, and puts into the index what it stands for.
@@ -185,7 +211,6 @@ fn stand_in(path: LayerPath, member: &Member) -> TarEntry {
         true => FileAttributes::DIRECTORY,
         false => FileAttributes::empty(),
     };
-    let zero = FileTime::from_ticks(0);
     TarEntry {
         offset: member.offset,
         content_offset: member.content_offset,
@@ -194,11 +219,8 @@ fn stand_in(path: LayerPath, member: &Member) -> TarEntry {
         kind: TarEntryKind::File(Box::new(FileMember {
             path,
             basic_info: FileBasicInfo {
-                creation_time: zero,
-                last_access_time: zero,
-                last_write_time: zero,
-                change_time: zero,
                 attributes,
+                ..no_basic_info()
             },
             has_data: false,
             security: None,
@@ -210,12 +232,24 @@ fn stand_in(path: LayerPath, member: &Member) -> TarEntry {
     }
 }
 
+/// Times and attributes of which nothing is known.
+pub(super) fn no_basic_info() -> FileBasicInfo {
+    let zero = FileTime::from_ticks(0);
+    FileBasicInfo {
+        creation_time: zero,
+        last_access_time: zero,
+        last_write_time: zero,
+        change_time: zero,
+        attributes: FileAttributes::empty(),
+    }
+}
+
 /// Reads as much of a content as the check of a hive looks at.
 fn start_of_content<R: BufRead>(entries: &mut TarEntries<R>) -> Result<Vec<u8>, TarError> {
-    let mut start = Vec::with_capacity(hive::CHECKED_SIZE);
-    while start.len() < hive::CHECKED_SIZE {
+    let mut start = Vec::with_capacity(entry::HIVE_START);
+    while start.len() < entry::HIVE_START {
         let bytes = entries.fill_content()?;
-        let count = bytes.len().min(hive::CHECKED_SIZE - start.len());
+        let count = bytes.len().min(entry::HIVE_START - start.len());
         if count == 0 {
             break;
         }

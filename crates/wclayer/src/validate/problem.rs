@@ -78,6 +78,7 @@ pub(super) fn rule_of_import(rule: &portable::Rule) -> Rule {
         portable::Rule::LinkTargetMissing { .. } => Rule::LinkTargetMissing,
         portable::Rule::LinkToDirectory { .. } => Rule::LinkToDirectory,
         portable::Rule::LinkLoop { .. } => Rule::LinkLoop,
+        portable::Rule::LinkChainTooLong { .. } => Rule::LinkTooMany,
         portable::Rule::RemovalInBaseLayer => Rule::WhiteoutInBase,
         portable::Rule::BelowFile { .. } => Rule::BelowFile,
         portable::Rule::BelowReparsePoint { .. } => Rule::BelowReparsePoint,

@@ -79,6 +79,10 @@ rules! {
         "Bytes that are not zero follow the end of the tar."
         "They are part of the DiffID and nothing reads them."
         "Write the tar again; were two of them joined?"
+    BlobTrailingData "blob-trailing-data" Error
+        "Bytes follow the compressed data that are neither gzip nor zeros."
+        "wclayer refuses the layer, and so does what reads it to its end, such as to find its DiffID; hcsshim stops at the end of the tar."
+        "Cut them off, or compress the tar again."
     TarEntryType "tar-entry-type" Error
         "An entry is a device, a FIFO or of an unknown type."
         "No Windows file system has such a thing; hcsshim makes an empty file of it, wclayer refuses."
@@ -117,8 +121,8 @@ rules! {
         "The import fails: 0x7b or 0xce."
         "Shorten the name."
     PathTransportName "path-transport-name" Error
-        "A name ends in `.$wcidirs$`."
-        "In the folder that Windows imports from, such a file describes a directory."
+        "A name ends in `.$wcidirs$`, or is `tombstones.txt` at the top."
+        "In the folder that Windows imports from, such files describe a directory and list what is removed: hcsshim takes it for that or deletes it."
         "Rename the file."
     PathReservedName "path-reserved-name" Warning
         "A name is that of a device: `NUL`, `CON`, `COM1`, …, with or without an extension."
@@ -141,6 +145,14 @@ rules! {
         "An entry is not in `Files`, `Hives` or `UtilityVM`."
         "It is put beside the volume, and no container sees it."
         "Put files of the volume C: below `Files`. Was the layer made for Linux?"
+    TopLevelKind "top-level-kind" Error
+        "`Files` or `Hives` is no plain directory."
+        "The import fails: 0x3 or 0x10b."
+        "Make it a directory."
+    TopLevelCase "top-level-case" Error
+        "`Files`, `Hives`, `UtilityVM` or `UtilityVM/Files` is spelled in another case."
+        "hcsshim compares letter by letter: whiteouts and hard links fail, hives are damaged, the utility VM is not set up."
+        "Write these names exactly so."
     FilesMissing "files-missing" Error
         "There is no entry for the directory `Files`."
         "The import fails: 0x3."
@@ -245,12 +257,16 @@ rules! {
         "Add the file as the first of its names."
     LinkOutside "link-outside" Error
         "A hard link leads out of `Files`, or out of `UtilityVM/Files`."
-        "The import fails: the two are different volumes."
+        "The import fails: hcsshim links only what is in one of the two, wclayer only inside one of them; in a container they are different volumes."
         "Store the file twice."
     LinkBeforeTarget "link-before-target" Error
-        "In a base layer, a hard link comes before its target."
-        "hcsshim fails (0x2); wclayer makes links at the end."
+        "A hard link comes before its target."
+        "hcsshim fails (0x2), or links to what a parent has there; wclayer makes links at the end."
         "Write the file before its further names."
+    LinkTargetCase "link-target-case" Error
+        "The target of a hard link is spelled in another case than its entry."
+        "hcsshim compares letter by letter: it fails (0x2), or links to what a parent has there."
+        "Spell the target as its entry."
     LinkToParent "link-to-parent" Note
         "The target of a hard link is in a parent layer only."
         "It works, but not with the filter driver's import (ImportLayerNext)."
@@ -263,6 +279,14 @@ rules! {
         "An alternate stream does not follow its file."
         "The import fails, or the stream becomes a file of its own."
         "Write streams directly behind their file."
+    StreamSpelling "stream-spelling" Error
+        "An alternate stream spells its file in another way than the file's own entry."
+        "hcsshim takes it for a file of its own and fails: 0x7b. wclayer joins the two."
+        "Write the name of the stream as that of the file, then `:` and its own."
+    StreamTwice "stream-twice" Warning
+        "An alternate stream comes twice."
+        "Windows gets both, one after the other, into one stream; tools may show either."
+        "Remove one of the two."
 
     WhiteoutName "whiteout-name" Error
         "A whiteout names nothing that could be removed, or a directory is called `.wh.…`."
@@ -281,12 +305,16 @@ rules! {
         "Nothing is removed. Is a parent missing, or the case of a tool's names confused?"
         "Check the parents; else leave it out."
     WhiteoutUtilityVm "whiteout-utility-vm" Error
-        "A whiteout below `UtilityVM/Files` removes what the parents' utility VM does not have."
-        "The import fails: 0x2."
+        "A whiteout below `UtilityVM/Files` removes what the parents' utility VM does not have, or makes a directory opaque."
+        "The import fails: 0x2. hcsshim takes an opaque whiteout for the removal of `.wh..opq`."
         "Check the parents; else leave it out."
+    WhiteoutAndDirectory "whiteout-and-directory" Error
+        "A directory is removed and added in one layer, with something in it."
+        "hcsshim removes after everything is added, and only what is empty: it fails (0x91)."
+        "Write a whiteout for each name that is to go, not for the directory."
     WhiteoutAndEntry "whiteout-and-entry" Warning
-        "A path is removed and added in one layer."
-        "hcsshim removes after everything is added: the new file is gone."
+        "A path is added and removed in one layer."
+        "hcsshim removes after everything is added, in the utility VM at once: the new file is gone."
         "Leave the whiteout out: a file replaces that of the parents anyway."
     WhiteoutOpaque "whiteout-opaque" Warning
         "A directory is made opaque (`.wh..wh..opq`)."
@@ -297,11 +325,15 @@ rules! {
         "A layer with parents has no entry for the directory `Hives`."
         "The import fails: 0x3."
         "Add a directory entry `Hives`; it may be empty."
+    HiveKind "hive-kind" Error
+        "A registry hive is a directory or a reparse point."
+        "The import fails: 0x2, 0x3 or 0x5."
+        "Put the hive itself there."
     HiveName "hive-name" Warning
         "An entry in `Hives` is none of the five hives."
         "Windows does not look at it."
         "The names are DefaultUser_Delta, Sam_Delta, Security_Delta, Software_Delta, System_Delta."
-    HiveEmpty "hive-empty" Error
+    HiveEmpty "hive-empty" Warning
         "A registry hive has no bytes."
         "Windows Server 2025 fails: 0x3f1. Versions up to 2022 accept it."
         "Put an empty hive there; `wclayer import --format transport --hives` makes delta hives."
@@ -322,20 +354,32 @@ rules! {
         "ProcessUtilityImage fails: 0x2 or 0x3."
         "Add the BCD, or leave `UtilityVM` out."
     UtilityVmName "utility-vm-name" Error
-        "An entry is in `UtilityVM`, but not in `UtilityVM/Files`."
+        "In a layer with parents an entry is in `UtilityVM`, but not in `UtilityVM/Files`."
         "The import fails: invalid UtilityVM layer."
         "Leave it out."
     UtilityVmKind "utility-vm-kind" Error
         "`UtilityVM` or `UtilityVM/Files` is no plain directory."
         "The import fails."
         "Make it a directory."
+    UtilityVmMetadata "utility-vm-metadata" Error
+        "In a layer with parents `UtilityVM` has a security descriptor or extended attributes."
+        "hcsshim fails (`closed`): it makes the directory itself and takes nothing for it. wclayer leaves them out."
+        "Write the entry without them."
+    UtilityVmSlash "utility-vm-slash" Error
+        "In a layer with parents `UtilityVM` is written with more than the name, such as `UtilityVM/`."
+        "hcsshim looks for the very name, and fails at what is below: missing UtilityVM directory."
+        "Write the name without `/` behind it, as hcsshim does; most tar programs add it."
+    UtilityVmFilesSlash "utility-vm-files-slash" Warning
+        "In a base layer `UtilityVM/Files` is written with more than the name, such as `UtilityVM/Files/`."
+        "hcsshim looks for the very name and does not set up the utility VM: the layer serves process isolation only."
+        "Write the name without `/` behind it, as hcsshim does; most tar programs add it."
     UtilityVmFilesMissing "utility-vm-files-missing" Warning
-        "There is a `UtilityVM`, but no `UtilityVM/Files`."
+        "A base layer has a `UtilityVM`, but no `UtilityVM/Files`."
         "The layer has no utility VM of its own: it serves process isolation only."
         "Leave `UtilityVM` out, or add its files."
     UtilityVmParent "utility-vm-parent" Error
-        "The layer changes the utility VM, and its parents have none."
-        "The import fails: 0x3. It starts from the nearest parent's."
+        "The layer changes the utility VM, and its nearest parent has none."
+        "The import fails: 0x3. It starts from the nearest parent's, whatever those below have."
         "Leave `UtilityVM` out, or use a base layer that has one."
 }
 

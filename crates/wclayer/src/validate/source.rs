@@ -24,7 +24,11 @@ pub(super) fn validate(
     options: &ValidateOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let parents = open_parents(layer, &options.parents, progress)?;
+    let parents = match options.has_unknown_parents {
+        // Something that nothing is known of.
+        true => Some(View::new(Vec::new())),
+        false => open_parents(layer, &options.parents, progress)?,
+    };
     let parents = parents.as_ref();
     let report = Report::new(options.limit);
     if portable::is_layer(layer) {
@@ -47,7 +51,7 @@ pub(super) fn validate(
 }
 
 /// Opens the parents that are given, else those that the layer names; `None` without any.
-fn open_parents(
+pub(super) fn open_parents(
     layer: &Path,
     given: &ParentChain,
     progress: &dyn Progress,

@@ -2,40 +2,68 @@
 //!
 //! The index answers every question, so that memory does not grow with the layer.
 
-use super::entry::{BASE_HIVES, BCD};
+use std::collections::HashMap;
+
+use super::entry::BCD;
 use super::problem::rule_of_import;
 use super::{Report, Rule};
 use crate::chain::{NodeKind, View};
 use crate::error::Result;
+use crate::hub::Progress;
 use crate::index::{Index, IndexedEntry, IndexedKind};
 use crate::layout::{self, FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES};
 use crate::path::LayerPath;
-use crate::portable::{Below, Found, Step, check_each};
-
-/// How many further names NTFS gives a file.
-const MAX_LINKS: u32 = 1023;
+use crate::portable::{Below, Found, LinkEnd, Links, MAX_LINK_STEPS, Sight, check_each, poll};
 
 /// Checks a layer on top of its parents; `None` for a base layer.
-pub(super) fn check(index: &Index, parents: Option<&View>, report: &mut Report) -> Result<()> {
+pub(super) fn check(
+    index: &Index,
+    parents: Option<&View>,
+    report: &mut Report,
+    progress: &dyn Progress,
+) -> Result<()> {
     let below = parents.map(|view| view as &dyn Below);
-    check_each(index, below, &mut |error| {
+    let is_unknown = parents.is_some_and(|view| view.depth() == 0);
+    let mut links = Links::new(index, below, progress);
+    check_each(index, below, &mut links, progress, &mut |error| {
         let detail = error.rule.to_string();
         let offset = Some(error.offset);
-        report.add(rule_of_import(&error.rule), error.entry, offset, detail);
+        let rule = rule_of_import(&error.rule);
+        if !(is_unknown && rule == Rule::LinkTargetMissing) {
+            report.add(rule, error.entry, offset, detail);
+        }
         Ok(())
     })?;
-    let mut layer = Layer {
+    let layer = Layer {
         index,
         parents,
+        is_unknown,
         report,
+        progress,
     };
-    layer.check_what_must_be_there()?;
-    layer.check_utility_vm()?;
-    layer.check_directories()?;
-    layer.check_repeated()?;
-    layer.check_links()?;
-    layer.check_whiteouts()
+    layer.check_beyond_import(&mut links)
 }
+
+/// Checks the rules on a whole layer that an import to a portable layer does not check.
+pub(super) fn check_beyond_import(
+    index: &Index,
+    parents: Option<&View>,
+    report: &mut Report,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let below = parents.map(|view| view as &dyn Below);
+    let layer = Layer {
+        index,
+        parents,
+        is_unknown: false,
+        report,
+        progress,
+    };
+    layer.check_beyond_import(&mut Links::new(index, below, progress))
+}
+
+/// Of how many files the further names are counted, so that memory is bounded.
+const MAX_COUNTED: usize = 1 << 20;
 
 impl Below for View {
     fn find(&self, path: &LayerPath) -> Result<Option<Found>> {
@@ -46,32 +74,55 @@ impl Below for View {
             },
             is_reparse_point: node.is_reparse_point(),
             path: node.path,
-            target: None,
         }))
     }
 
-    fn in_the_way(&self, way: &[Step]) -> Result<Option<Found>> {
-        for Step { path, is_own } in way {
-            let Some(found) = Below::find(self, path)? else {
-                return Ok(None);
-            };
-            match found.kind == IndexedKind::Directory && !found.is_reparse_point {
-                true => {}
-                false if *is_own => return Ok(None),
-                false => return Ok(Some(found)),
-            }
-        }
-        Ok(None)
+    fn enter(&self, directory: &LayerPath, is_own: bool, sight: usize) -> Result<Sight> {
+        Ok(match Below::find(self, directory)? {
+            None => Sight::Closed,
+            Some(found) if found.is_plain_directory() => Sight::Open(sight),
+            Some(_) if is_own => Sight::Closed,
+            Some(found) => Sight::InTheWay(found),
+        })
     }
+}
+
+/// Whether the nearest parent has a utility VM: its own files, or a copy of those below it, which
+/// a layer gets that has an entry `UtilityVM`.
+fn has_utility_vm(parents: &View) -> Result<bool> {
+    if View::find(parents, &layout::path(UTILITY_VM_FILES))?.is_none() {
+        return Ok(false);
+    }
+    for name in [UTILITY_VM, UTILITY_VM_FILES] {
+        let slots = parents.slots(&layout::path(name))?;
+        let mut slots = slots.iter();
+        if slots.any(|(layer, slot)| *layer == 0 && (slot.added.is_some() || slot.has_added_below))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 struct Layer<'a> {
     index: &'a Index,
     parents: Option<&'a View>,
+    /// Whether there are parents, but nothing is known of them.
+    is_unknown: bool,
     report: &'a mut Report,
+    progress: &'a dyn Progress,
 }
 
 impl Layer<'_> {
+    fn check_beyond_import(mut self, links: &mut Links<'_>) -> Result<()> {
+        self.check_what_must_be_there()?;
+        self.check_utility_vm()?;
+        self.check_directories()?;
+        self.check_repeated()?;
+        self.check_links(links)?;
+        self.check_whiteouts()
+    }
+
     fn add(&mut self, rule: Rule, entry: &IndexedEntry, detail: impl Into<String>) {
         let offset = Some(entry.offset);
         self.report
@@ -92,7 +143,7 @@ impl Layer<'_> {
             }
             return Ok(());
         }
-        for hive in BASE_HIVES {
+        for hive in layout::BASE_HIVES {
             if !self.has(hive)? {
                 self.report.add(Rule::BaseHiveMissing, hive, None, "");
             }
@@ -107,17 +158,16 @@ impl Layer<'_> {
         if top.kind != IndexedKind::Directory {
             return Ok(());
         }
-        if !self.has(UTILITY_VM_FILES)? {
-            self.add(Rule::UtilityVmFilesMissing, &top, "");
-        }
         match self.parents {
-            Some(parents) if View::find(parents, &layout::path(UTILITY_VM_FILES))?.is_none() => {
+            Some(parents) if !self.is_unknown && !has_utility_vm(parents)? => {
                 self.add(Rule::UtilityVmParent, &top, "");
             }
-            None if self.has(UTILITY_VM_FILES)? && !self.has(BCD)? => {
-                self.add(Rule::BcdMissing, &top, "");
+            Some(_) => {}
+            None if !self.has(UTILITY_VM_FILES)? => {
+                self.add(Rule::UtilityVmFilesMissing, &top, "");
             }
-            _ => {}
+            None if !self.has(BCD)? => self.add(Rule::BcdMissing, &top, ""),
+            None => {}
         }
         Ok(())
     }
@@ -126,27 +176,46 @@ impl Layer<'_> {
     fn check_directories(&mut self) -> Result<()> {
         let index = self.index;
         index.for_each_directory(|entry| {
+            poll(self.progress)?;
             let Some(directory) = entry.path.parent() else {
                 return Ok(());
             };
-            let detail = format!("the directory is `{directory}`");
-            match index.find_first_added(&directory)? {
+            let rule = match index.find_first_added(&directory)? {
+                Some(found) if found.id < entry.id => return Ok(()),
+                Some(_) => Rule::ChildBeforeParent,
                 // That `Files` is missing is told once.
-                None if layout::is(&directory, FILES) => {}
-                None => self.add(Rule::ParentMissing, &entry, detail),
-                Some(found) if found.id > entry.id => {
-                    self.add(Rule::ChildBeforeParent, &entry, detail);
-                }
-                Some(_) => {}
+                None if layout::is(&directory, FILES) => return Ok(()),
+                None => Rule::ParentMissing,
+            };
+            if !self.is_in_copy(&entry, &directory)? {
+                self.add(rule, &entry, format!("the directory is `{directory}`"));
             }
             Ok(())
         })
+    }
+
+    /// Whether a directory is in the copy of the parent's utility VM, which is made when `UtilityVM`
+    /// comes.
+    fn is_in_copy(&self, entry: &IndexedEntry, directory: &LayerPath) -> Result<bool> {
+        let Some(parents) = self.parents else {
+            return Ok(false);
+        };
+        if !layout::is_in(directory, UTILITY_VM_FILES) {
+            return Ok(false);
+        }
+        let top = self.index.find_first_added(&layout::path(UTILITY_VM))?;
+        if top.is_none_or(|top| top.id > entry.id) {
+            return Ok(false);
+        }
+        let found = View::find(parents, directory)?;
+        Ok(self.is_unknown || found.is_some_and(|found| found.is_plain_directory()))
     }
 
     fn check_repeated(&mut self) -> Result<()> {
         let mut previous: Option<IndexedEntry> = None;
         let index = self.index;
         index.for_each_repeated(|entry| {
+            poll(self.progress)?;
             let twin = previous.as_ref().filter(|twin| {
                 twin.path == entry.path
                     && twin.kind == entry.kind
@@ -169,42 +238,99 @@ impl Layer<'_> {
         })
     }
 
-    fn check_links(&mut self) -> Result<()> {
+    fn check_links(&mut self, links: &mut Links<'_>) -> Result<()> {
         let index = self.index;
+        let mut names = HashMap::new();
         index.for_each_link(|link| {
-            let Some(target) = &link.target else {
+            poll(self.progress)?;
+            let (Some(target), LinkEnd::File { file, .. }) = (&link.target, links.end(&link)?)
+            else {
                 return Ok(());
             };
-            let detail = format!("the target is `{target}`");
-            match (index.find_first_added(target)?, self.parents) {
-                (Some(found), None) if found.id > link.id => {
-                    self.add(Rule::LinkBeforeTarget, &link, detail);
-                }
-                (None, Some(parents)) if View::find(parents, target)?.is_some() => {
-                    self.add(Rule::LinkToParent, &link, detail);
-                }
-                _ => {}
+            if let Some((rule, detail)) = self.check_order(&link, target)? {
+                self.add(rule, &link, detail);
+            }
+            if names.len() == MAX_COUNTED && !names.contains_key(&file) {
+                return Ok(());
+            }
+            let count = names.entry(file).or_insert(0_u32);
+            *count = count.saturating_add(1);
+            // Once for each file, at the first name beyond.
+            if *count == MAX_LINK_STEPS + 1 {
+                let detail = format!("the target is `{target}`");
+                self.add(Rule::LinkTooMany, &link, detail);
             }
             Ok(())
-        })?;
-        index.for_each_link_beyond(MAX_LINKS, |link| {
-            let target = link.target.as_ref().map(ToString::to_string);
-            let detail = format!("the target is `{}`", target.unwrap_or_default());
-            self.add(Rule::LinkTooMany, &link, detail);
-            Ok(())
+        })
+    }
+
+    /// Checks that a link comes behind its target, spelled alike. On top of parents, hcsshim looks
+    /// for the target, letter by letter, among the entries before the link and then in the parents;
+    /// in the utility VM and in a base layer, on the disk.
+    fn check_order(
+        &self,
+        link: &IndexedEntry,
+        target: &LayerPath,
+    ) -> Result<Option<(Rule, String)>> {
+        let in_parents = match self.parents {
+            Some(parents) => View::find(parents, target)?.is_some(),
+            None => false,
+        };
+        let on_disk = self.parents.is_none() || layout::is_below(target, UTILITY_VM_FILES);
+        let Some(found) = self.index.find_first_added(target)? else {
+            let detail = format!("the target is `{target}`");
+            return Ok(in_parents.then_some((Rule::LinkToParent, detail)));
+        };
+        if on_disk && (in_parents || self.is_unknown) {
+            return Ok(None);
+        }
+        let is_twin = found.path.as_bytes() == target.as_bytes();
+        let rule = match found.id < link.id {
+            true if on_disk || is_twin => return Ok(None),
+            true => Rule::LinkTargetCase,
+            false => Rule::LinkBeforeTarget,
+        };
+        let instead = match in_parents {
+            true => "; it links to what a parent has there",
+            false => "",
+        };
+        let spelled = &found.path;
+        let detail = match is_twin {
+            true => format!("the target is `{target}`{instead}"),
+            false => format!("the target is `{target}`, its entry `{spelled}`{instead}"),
+        };
+        Ok(Some((rule, detail)))
+    }
+
+    /// Checks that what a whiteout removes is not added as well. hcsshim removes when all is there
+    /// but the hard links; in the utility VM at once.
+    fn check_removed(&self, whiteout: &IndexedEntry) -> Result<Option<Rule>> {
+        let Some(added) = self.index.find_added(&whiteout.path)? else {
+            return Ok(None);
+        };
+        if layout::is_below(&whiteout.path, UTILITY_VM_FILES) {
+            return Ok((added.id < whiteout.id).then_some(Rule::WhiteoutAndEntry));
+        }
+        Ok(match added.kind {
+            IndexedKind::Link => None,
+            IndexedKind::Directory if self.index.has_children(&added.path)? => {
+                Some(Rule::WhiteoutAndDirectory)
+            }
+            _ => Some(Rule::WhiteoutAndEntry),
         })
     }
 
     fn check_whiteouts(&mut self) -> Result<()> {
         let index = self.index;
         index.for_each_whiteout(|entry| {
+            poll(self.progress)?;
             if entry.kind == IndexedKind::Opaque {
                 return Ok(());
             }
-            if index.find_added(&entry.path)?.is_some() {
-                self.add(Rule::WhiteoutAndEntry, &entry, "");
+            if let Some(rule) = self.check_removed(&entry)? {
+                self.add(rule, &entry, "");
             }
-            let Some(parents) = self.parents else {
+            let Some(parents) = self.parents.filter(|_| !self.is_unknown) else {
                 return Ok(());
             };
             if View::find(parents, &entry.path)?.is_none() {

@@ -5,11 +5,12 @@ use wclayer::validate::Rule;
 use crate::{Start, broken, check, tar};
 
 /// The rules that are shown here rather than in a row.
-pub(crate) const RULES: [Rule; 5] = [
+pub(crate) const RULES: [Rule; 6] = [
     Rule::TarEmpty,
     Rule::TarTruncated,
     Rule::TarDamaged,
     Rule::TarNoEnd,
+    Rule::BlobTrailingData,
     Rule::TarTrailingData,
 ];
 
@@ -52,4 +53,42 @@ fn after_damage_only_entries_have_been_checked() {
     let report = check(Start::Nothing, bytes);
     assert!(!report.is_complete);
     assert_eq!(broken(&report), ["tar-truncated"].into());
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+#[test]
+fn entries_in_front_of_damaged_gzip_are_checked() {
+    let whole = gzip(&tar(Start::Nothing, |tar| {
+        tar.file("elsewhere", &crate::file(), b"")
+    }));
+    // The length at the end of the member is lost.
+    let report = check(Start::Nothing, whole[..whole.len() - 4].to_vec());
+    assert_eq!(broken(&report), ["tar-damaged", "top-level-name"].into());
+    assert!(!report.is_complete);
+    let found = &report.rules[&Rule::TarDamaged].first[0];
+    assert!(
+        found.detail.starts_with("behind the end of the tar: "),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn bytes_behind_gzip_are_no_damage() {
+    let whole = gzip(&tar(Start::Base, |_| Ok(())));
+    let report = check(Start::Base, [&whole[..], b"more"].concat());
+    assert_eq!(broken(&report), ["blob-trailing-data"].into());
+    assert!(report.is_complete);
+    let zeros = [&whole[..], &[0; 99], b"more"].concat();
+    assert_eq!(rules_of(&zeros), ["blob-trailing-data"]);
+    assert_eq!(rules_of(&[&whole[..], &[0; 99]].concat()), [""; 0]);
+    // A second member with what is no tar.
+    assert_eq!(
+        rules_of(&[&whole[..], &gzip(b"more")].concat()),
+        ["tar-trailing-data"]
+    );
 }

@@ -4,7 +4,7 @@ use layergen::{Meta, minimal_hive};
 use wclayer::ntmeta::{ReparsePoint, SecurityDescriptor};
 use wclayer::validate::Rule;
 
-use crate::Start::{Above, Base};
+use crate::Start::{Above, AboveVm, Bare, Base};
 use crate::{Build, Row, Start, Tar, directory, file, link, secured, vm, with};
 
 /// A row about the name of a file.
@@ -54,6 +54,19 @@ fn names() -> Vec<Row> {
             &format!("Files/{}", "x".repeat(255))
         ),
         name!(PathTransportName, "Files/a.$wcidirs$", "Files/a.$wcidirs"),
+        row(
+            Rule::TopLevelKind,
+            Bare,
+            |tar| {
+                tar.directory("Files", &directory())?;
+                tar.file("Hives", &file(), b"")
+            },
+            |tar| {
+                tar.directory("Files", &directory())?;
+                tar.directory("Hives", &directory())
+            },
+        ),
+        name!(TopLevelCase, "files/a", "Files/a"),
         name!(PathReservedName, "Files/NUL.txt", "Files/NULL.txt"),
         name!(PathTrailingDot, "Files/a.", "Files/a.b"),
         row(
@@ -231,6 +244,10 @@ fn metadata() -> Vec<Row> {
     ]
 }
 
+fn plain_directory() -> Meta {
+    Meta::with_attributes(0x10)
+}
+
 fn streams_and_hives() -> Vec<Row> {
     vec![
         row(
@@ -282,8 +299,54 @@ fn streams_and_hives() -> Vec<Row> {
             |tar| tar.file("Hives/Sam_Delta", &file(), &minimal_hive("Sam_Delta", true)),
         ),
         row(
-            Rule::UtilityVmName,
+            Rule::HiveKind,
             Base,
+            |tar| {
+                vm(tar)?;
+                tar.directory("Hives", &directory())?;
+                tar.directory("Hives/System_Delta", &directory())
+            },
+            |tar| {
+                vm(tar)?;
+                tar.directory("Hives", &directory())
+            },
+        ),
+        row(
+            Rule::UtilityVmMetadata,
+            AboveVm,
+            |tar| {
+                tar.directory("UtilityVM", &directory())
+                    .and_then(|()| tar.directory("UtilityVM/Files", &directory()))
+            },
+            |tar| {
+                tar.directory("UtilityVM", &plain_directory())
+                    .and_then(|()| tar.directory("UtilityVM/Files", &directory()))
+            },
+        ),
+        row(
+            Rule::UtilityVmFilesSlash,
+            Base,
+            |tar| crate::vm_in(tar, "UtilityVM/Files/"),
+            |tar| {
+                vm(tar)?;
+                tar.directory("UtilityVM/Files/new/", &directory())
+            },
+        ),
+        row(
+            Rule::UtilityVmSlash,
+            AboveVm,
+            |tar| {
+                tar.directory("UtilityVM/", &plain_directory())?;
+                tar.directory("UtilityVM/Files", &directory())
+            },
+            |tar| {
+                tar.directory("UtilityVM", &plain_directory())?;
+                tar.directory("UtilityVM/Files/", &directory())
+            },
+        ),
+        row(
+            Rule::UtilityVmName,
+            AboveVm,
             |tar| {
                 vm(tar)?;
                 tar.file("UtilityVM/other", &file(), b"")
@@ -298,6 +361,33 @@ fn streams_and_hives() -> Vec<Row> {
             Base,
             |tar| tar.file("UtilityVM", &file(), b""),
             vm,
+        ),
+        row(
+            Rule::StreamSpelling,
+            Above,
+            |tar| {
+                tar.file("Files/A.txt", &file(), b"")?;
+                tar.stream("Files/a.txt", "s", &file(), b"")
+            },
+            |tar| {
+                tar.file("Files/A.txt", &file(), b"")?;
+                tar.stream("Files/A.txt", "S", &file(), b"")
+            },
+        ),
+        row(
+            Rule::StreamTwice,
+            Above,
+            |tar| {
+                tar.file("Files/a", &file(), b"")?;
+                tar.stream("Files/a", "s", &file(), b"")?;
+                tar.stream("Files/a", "S:$DATA", &file(), b"")
+            },
+            |tar| {
+                tar.file("Files/a", &file(), b"")?;
+                tar.stream("Files/a", "s", &file(), b"")?;
+                tar.file("Files/b", &file(), b"")?;
+                tar.stream("Files/b", "s", &file(), b"")
+            },
         ),
         row(
             Rule::LinkTargetInvalid,
@@ -358,4 +448,102 @@ fn a_file_of_8_gib_is_large() {
     let broken = |size| crate::broken(&of(size)).into_iter().collect::<Vec<_>>();
     assert_eq!(broken(8 << 30), ["large-file", "tar-sparse"]);
     assert_eq!(broken((8 << 30) - 1), ["tar-sparse"]);
+}
+
+/// What a layer with the given entries breaks.
+fn broken(start: Start, build: Build) -> Vec<&'static str> {
+    let found = crate::broken(&crate::check(start, crate::tar(start, build)));
+    found.into_iter().collect()
+}
+
+#[test]
+fn what_must_be_a_directory_or_a_file_is_one() {
+    let files = |tar: &mut Tar| {
+        tar.symlink("Files", "elsewhere", &link())?;
+        tar.directory("Hives", &directory())
+    };
+    assert_eq!(broken(Bare, files), ["top-level-kind"]);
+    let bcd = |tar: &mut Tar| {
+        for path in [
+            "",
+            "/Files",
+            "/Files/EFI",
+            "/Files/EFI/Microsoft",
+            "/Files/EFI/Microsoft/Boot",
+        ] {
+            tar.directory(&format!("UtilityVM{path}"), &directory())?;
+        }
+        tar.directory(crate::BCD, &directory())
+    };
+    assert_eq!(broken(Base, bcd), ["hive-kind"]);
+    let delta = |tar: &mut Tar| tar.symlink("Hives/System_Delta", "a", &link());
+    assert_eq!(broken(Above, delta), ["hive-kind"]);
+}
+
+#[test]
+fn names_at_the_top_are_compared_letter_by_letter() {
+    let hive =
+        |tar: &mut Tar| tar.file("HIVES/Sam_Delta", &file(), &minimal_hive("Sam_Delta", true));
+    assert_eq!(broken(Above, hive), ["top-level-case"]);
+    assert_eq!(
+        broken(Above, |tar| tar.whiteout("files/old.txt")),
+        ["top-level-case"]
+    );
+    let target = |tar: &mut Tar| tar.hard_link("Files/a", "FILES/old.txt", &file());
+    assert_eq!(broken(Above, target), ["link-to-parent", "top-level-case"]);
+    let vm = |tar: &mut Tar| {
+        tar.directory("UtilityVM", &plain_directory())?;
+        tar.directory("UtilityVM/files", &directory())
+    };
+    assert_eq!(broken(AboveVm, vm), ["top-level-case"]);
+    let tombstones = |tar: &mut Tar| tar.file("Tombstones.txt", &file(), b"");
+    assert_eq!(broken(Above, tombstones), ["path-transport-name"]);
+}
+
+#[test]
+fn an_opaque_whiteout_fails_outside_of_files() {
+    let hives = |tar: &mut Tar| tar.opaque("Hives");
+    assert_eq!(broken(Above, hives), ["whiteout-place"]);
+    let vm = |tar: &mut Tar| tar.opaque("UtilityVM/Files");
+    assert_eq!(broken(AboveVm, vm), ["whiteout-utility-vm"]);
+    let files = |tar: &mut Tar| tar.opaque("Files");
+    assert_eq!(broken(Above, files), ["whiteout-opaque"]);
+}
+
+/// hcsshim's writer of base layers looks at nothing there but the name of the directory of files.
+#[test]
+fn a_utility_vm_of_a_base_layer_may_have_what_others_may_not() {
+    let other = |tar: &mut Tar| {
+        vm(tar)?;
+        tar.directory("UtilityVM", &directory())?;
+        tar.directory("UtilityVM/other", &directory())
+    };
+    assert_eq!(broken(Base, other), ["duplicate"]);
+}
+
+#[test]
+fn a_stream_behind_a_hard_link_is_said_to_be_there() {
+    let report = crate::check(
+        Above,
+        crate::tar(Above, |tar| {
+            tar.file("Files/a", &file(), b"")?;
+            tar.hard_link("Files/b", "Files/a", &file())?;
+            tar.stream("Files/b", "s", &file(), b"")
+        }),
+    );
+    let found = &report.rules[&Rule::StreamWithoutFile].first[0];
+    assert!(
+        found.detail.ends_with("it follows the hard link `Files/b`"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn the_bins_of_a_hive_are_looked_at() {
+    let zeros = |tar: &mut Tar| {
+        let mut hive = minimal_hive("Sam_Delta", true);
+        hive[4096..].fill(0);
+        tar.file("Hives/Sam_Delta", &file(), &hive)
+    };
+    assert_eq!(broken(Above, zeros), ["hive-malformed"]);
 }

@@ -6,6 +6,7 @@ mod peers;
 mod properties;
 mod rows;
 mod sources;
+mod vectors;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use layergen::{Meta, TarBuilder, minimal_hive, standard_descriptors};
 use tempfile::TempDir;
+use wclayer::ParentChain;
 use wclayer::chain::{self, OpenOptions};
 use wclayer::validate::{Report, Rule, validate_tar};
 
@@ -36,6 +38,8 @@ enum Start {
     Above,
     /// The same on top of a base layer with a utility VM.
     AboveVm,
+    /// The same with a layer without a utility VM in between.
+    AboveMiddle,
 }
 
 fn directory() -> Meta {
@@ -91,9 +95,14 @@ fn base(tar: &mut Tar) -> std::io::Result<()> {
 }
 
 fn vm(tar: &mut Tar) -> std::io::Result<()> {
+    vm_in(tar, "UtilityVM/Files")
+}
+
+/// Writes a utility VM, and the name of the directory of its files so.
+fn vm_in(tar: &mut Tar, files: &str) -> std::io::Result<()> {
+    tar.directory("UtilityVM", &Meta::with_attributes(0x10))?;
+    tar.directory(files, &directory())?;
     for path in [
-        "",
-        "/Files",
         "/Files/EFI",
         "/Files/EFI/Microsoft",
         "/Files/EFI/Microsoft/Boot",
@@ -124,7 +133,7 @@ fn tar(start: Start, build: Build) -> Vec<u8> {
     match start {
         Start::Nothing | Start::Bare => Ok(()),
         Start::Base => base(&mut tar),
-        Start::Above | Start::AboveVm => above(&mut tar),
+        Start::Above | Start::AboveVm | Start::AboveMiddle => above(&mut tar),
     }
     .and_then(|()| build(&mut tar))
     .expect("memory");
@@ -136,14 +145,21 @@ fn parents(start: Start) -> Option<(chain::View, TempDir, PathBuf)> {
     let has_vm = match start {
         Start::Nothing | Start::Base => return None,
         Start::Bare | Start::Above => false,
-        Start::AboveVm => true,
+        Start::AboveVm | Start::AboveMiddle => true,
     };
     let mut builder = TarBuilder::new(Vec::new());
     parent(&mut builder, has_vm).expect("memory");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("base.tar");
     std::fs::write(&path, builder.finish().expect("memory")).expect("free");
-    let view = chain::open(&path, &OpenOptions::default(), &()).expect("a layer");
+    let mut options = OpenOptions::default();
+    let mut nearest = path.clone();
+    if start == Start::AboveMiddle {
+        nearest = folder.path().join("middle.tar");
+        std::fs::write(&nearest, tar(Start::Above, |_| Ok(()))).expect("free");
+        options.parents = ParentChain::from_nearest_first([&path]);
+    }
+    let view = chain::open(&nearest, &options, &()).expect("a layer");
     Some((view, folder, path))
 }
 

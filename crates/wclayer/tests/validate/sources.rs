@@ -59,6 +59,40 @@ fn a_tar_and_a_portable_layer_say_the_same_and_the_latter_knows_its_parents() {
 }
 
 #[test]
+fn a_portable_layer_is_checked_by_its_index_as_well() {
+    use wclayer::portable::PortableLayer;
+    use wclayer::validate::{Severity, validate_stored};
+
+    let (_, folder, base) = parents(Start::AboveVm).expect("it has some");
+    let below = folder.path().join("base");
+    import(&base, &below, &[]);
+    let bytes = tar(Start::Above, |tar| {
+        tar.file("Files/what?", &file(), b"")?;
+        tar.file("Files/no/file", &file(), b"")?;
+        tar.file("Hives/Sam_Delta", &file(), b"")?;
+        tar.file("Hives/System_Delta", &file(), &[1; 9000])?;
+        tar.file("Files/bad", &crate::secured(b"no descriptor"), b"")?;
+        tar.directory("UtilityVM", &crate::directory())?;
+        tar.hard_link("Files/a", "Files/b", &file())?;
+        tar.file("Files/b", &file(), b"")?;
+        tar.opaque("Hives")
+    });
+    let (app, portable) = (folder.path().join("app.tar"), folder.path().join("app"));
+    std::fs::write(&app, bytes).expect("free");
+    import(&app, &portable, &[&below]);
+    let layer = PortableLayer::open(&portable).expect("a layer");
+    let quick = validate_stored(&layer, 10, &()).expect("a layer");
+    let full = check(&portable, &[]);
+    assert!(full.count(Severity::Error) >= 7, "{full:#?}");
+    assert_eq!(quick, full);
+    let layer = PortableLayer::open(&below).expect("a layer");
+    assert_eq!(
+        validate_stored(&layer, 10, &()).expect("a layer"),
+        check(&below, &[])
+    );
+}
+
+#[test]
 #[cfg(unix)]
 fn a_transport_folder_has_no_offsets() {
     use wclayer::tar::TarLayerReader;
@@ -83,6 +117,30 @@ fn a_transport_folder_has_no_offsets() {
 }
 
 #[test]
+fn what_only_parents_could_tell_is_not_said_of_unknown_ones() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let app = folder.path().join("app.tar");
+    let bytes = tar(Start::Above, |tar| {
+        tar.directory("UtilityVM", &crate::Meta::with_attributes(0x10))?;
+        tar.file("UtilityVM/Files/dir/file", &file(), b"")?;
+        tar.whiteout("UtilityVM/Files/old")?;
+        tar.hard_link("Files/a", "Files/nothing", &file())?;
+        tar.file("Files/no/file", &file(), b"")
+    });
+    std::fs::write(&app, bytes).expect("free");
+    let options = ValidateOptions {
+        has_unknown_parents: true,
+        ..ValidateOptions::default()
+    };
+    let report = validate(&app, &options, &()).expect("a layer");
+    assert_eq!(broken(&report), ["parent-missing"].into());
+    assert_eq!(
+        report.rules[&wclayer::validate::Rule::ParentMissing].count,
+        1
+    );
+}
+
+#[test]
 fn what_is_no_layer_is_an_error() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let options = ValidateOptions::default();
@@ -102,4 +160,26 @@ fn a_check_can_be_stopped() {
     let tar = Cursor::new(layer());
     let error = wclayer::validate::validate_tar(tar, None, 1, &Stopped).expect_err("stopped");
     assert_eq!(error.kind(), ErrorKind::Cancelled);
+}
+
+/// What takes long may be the check of the whole, with the tar read already.
+#[test]
+fn the_check_of_the_whole_can_be_stopped_as_well() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Later(AtomicUsize);
+    impl wclayer::Progress for Later {
+        fn is_cancelled(&self) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed) > 600
+        }
+    }
+    let tar = tar(Start::Above, |tar| {
+        (0..200).try_for_each(|number| {
+            let target = format!("Files/{}", (number + 1) % 200);
+            tar.hard_link(&format!("Files/{number}"), &target, &file())
+        })
+    });
+    let later = Later(AtomicUsize::new(0));
+    let error = wclayer::validate::validate_tar(Cursor::new(tar), None, 1, &later);
+    assert_eq!(error.expect_err("stopped").kind(), ErrorKind::Cancelled);
 }

@@ -2,7 +2,7 @@
 
 use wclayer::validate::Rule;
 
-use crate::Start::{Above, AboveVm, Bare, Base, Nothing};
+use crate::Start::{Above, AboveMiddle, AboveVm, Bare, Base, Nothing};
 use crate::{BCD, Build, HIVES, Row, Start, directory, file, link, vm};
 
 fn row(rule: Rule, start: Start, breaks: Build, keeps: Build) -> Row {
@@ -141,9 +141,9 @@ fn links() -> Vec<Row> {
                 tar.hard_link("Files/b", "Files/a", &file())
             },
             |tar| {
-                tar.hard_link("Files/a", "Files/b", &file())?;
+                tar.file("Files/c", &file(), b"")?;
                 tar.hard_link("Files/b", "Files/c", &file())?;
-                tar.file("Files/c", &file(), b"")
+                tar.hard_link("Files/a", "Files/b", &file())
             },
         ),
         row(
@@ -159,12 +159,24 @@ fn links() -> Vec<Row> {
             },
         ),
         row(
+            Rule::LinkTargetCase,
+            Above,
+            |tar| {
+                tar.file("Files/b", &file(), b"")?;
+                tar.hard_link("Files/a", "Files/B", &file())
+            },
+            |tar| {
+                tar.file("Files/b", &file(), b"")?;
+                tar.hard_link("Files/a", "Files/b", &file())
+            },
+        ),
+        row(
             Rule::LinkToParent,
             Above,
             |tar| tar.hard_link("Files/a", "Files/OLD.txt", &file()),
             |tar| {
                 tar.file("Files/old.txt", &file(), b"")?;
-                tar.hard_link("Files/a", "Files/OLD.txt", &file())
+                tar.hard_link("Files/a", "Files/old.txt", &file())
             },
         ),
         row(
@@ -178,14 +190,53 @@ fn links() -> Vec<Row> {
 
 fn many_links(tar: &mut crate::Tar, count: u32) -> std::io::Result<()> {
     tar.file("Files/a", &file(), b"")?;
-    (0..count).try_for_each(|number| {
+    tar.hard_link("Files/b", "Files/a", &file())?;
+    (1..count).try_for_each(|number| {
         let target = if number % 2 == 0 {
             "Files/a"
         } else {
-            "Files/A"
+            "Files/b"
         };
         tar.hard_link(&format!("Files/{number}"), target, &file())
     })
+}
+
+/// Links of which each leads to the one before, and the first to the last or to a file.
+fn link_chain(count: u32, is_ring: bool) -> Vec<u8> {
+    let mut tar = layergen::TarBuilder::new(Vec::new());
+    let fill = |tar: &mut crate::Tar| {
+        let last = format!("Files/{}", count - 1);
+        let first = if is_ring { &*last } else { "Files/file" };
+        tar.directory("Files/", &directory())?;
+        tar.file("Files/file", &file(), b"")?;
+        tar.hard_link("Files/0", first, &file())?;
+        (1..count).try_for_each(|number| {
+            let target = format!("Files/{}", number - 1);
+            tar.hard_link(&format!("Files/{number}"), &target, &file())
+        })
+    };
+    fill(&mut tar).expect("memory");
+    tar.finish().expect("memory")
+}
+
+#[test]
+fn links_may_follow_one_another_as_often_as_ntfs_has_names() {
+    let found = |count| {
+        let report = crate::check(Start::Nothing, link_chain(count, false));
+        let found = report.rules.get(&Rule::LinkTooMany);
+        found.map_or(0, |found| found.count)
+    };
+    assert_eq!(found(1023), 0);
+    // The link that leads too far, and the file that has too many names.
+    assert_eq!(found(1024), 2);
+}
+
+#[test]
+fn a_ring_of_links_is_checked_in_time() {
+    let started = std::time::Instant::now();
+    let report = crate::check(Start::Nothing, link_chain(20_000, true));
+    assert_eq!(report.rules[&Rule::LinkLoop].count, 20_000);
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
 
 fn whiteouts() -> Vec<Row> {
@@ -215,6 +266,20 @@ fn whiteouts() -> Vec<Row> {
             |tar| tar.whiteout(BCD),
         ),
         row(
+            Rule::WhiteoutAndDirectory,
+            Above,
+            |tar| {
+                tar.directory("Files/dir", &directory())?;
+                tar.file("Files/dir/new", &file(), b"")?;
+                tar.whiteout("Files/dir")
+            },
+            |tar| {
+                tar.directory("Files/dir", &directory())?;
+                tar.file("Files/dir/new", &file(), b"")?;
+                tar.whiteout("Files/dir/in.txt")
+            },
+        ),
+        row(
             Rule::WhiteoutAndEntry,
             Above,
             |tar| {
@@ -233,8 +298,8 @@ fn machine() -> Vec<Row> {
             Bare,
             |tar| tar.directory("Hives", &directory()),
             |tar| {
-                tar.directory("hives", &directory())?;
-                tar.directory("files", &directory())
+                tar.directory("Hives", &directory())?;
+                tar.directory("Files", &directory())
             },
         ),
         row(
@@ -267,7 +332,7 @@ fn machine() -> Vec<Row> {
             |tar| tar.directory("UtilityVM", &directory()),
             vm,
         ),
-        row(Rule::UtilityVmParent, Above, vm, |tar| {
+        row(Rule::UtilityVmParent, AboveMiddle, vm, |tar| {
             tar.file("Files/a", &file(), b"")
         }),
     ]
@@ -287,4 +352,93 @@ fn without_hive(tar: &mut crate::Tar, missing: usize) -> std::io::Result<()> {
         tar.file(&path, &file(), &layergen::minimal_hive(hive, false))?;
     }
     Ok(())
+}
+
+#[test]
+fn links_are_found_among_what_is_before_them_and_in_the_parents() {
+    let row = |start: Start, build: Build| -> Vec<(&str, String)> {
+        let report = crate::check(start, crate::tar(start, build));
+        let found = report.rules.iter();
+        found
+            .map(|(rule, found)| (rule.info().id, found.first[0].detail.clone()))
+            .collect()
+    };
+    let old = |tar: &mut crate::Tar| {
+        tar.hard_link("Files/a", "Files/old.txt", &file())?;
+        tar.file("Files/old.txt", &file(), b"new")
+    };
+    let detail = "the target is `Files/old.txt`; it links to what a parent has there";
+    assert_eq!(row(Above, old), [("link-before-target", detail.to_owned())]);
+    let later = |tar: &mut crate::Tar| {
+        tar.hard_link("Files/a", "Files/b", &file())?;
+        tar.file("Files/b", &file(), b"new")
+    };
+    let detail = "the target is `Files/b`";
+    for start in [Above, Base] {
+        assert_eq!(
+            row(start, later),
+            [("link-before-target", detail.to_owned())]
+        );
+    }
+    // The utility VM is there from the start: a copy of the parent's.
+    let in_vm = |tar: &mut crate::Tar| {
+        tar.directory("UtilityVM", &directory())?;
+        tar.hard_link("UtilityVM/Files/a", &BCD.to_ascii_uppercase(), &file())
+    };
+    let found = row(AboveVm, in_vm);
+    assert!(
+        !found.iter().any(|(id, _)| id.starts_with("link-before")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_whiteout_takes_new_files_but_no_new_links() {
+    let broken = |start, build: Build| -> Vec<&str> {
+        let found = crate::broken(&crate::check(start, crate::tar(start, build)));
+        found.into_iter().collect()
+    };
+    let link = |tar: &mut crate::Tar| {
+        tar.file("Files/a", &file(), b"")?;
+        tar.hard_link("Files/old.txt", "Files/a", &file())?;
+        tar.whiteout("Files/old.txt")
+    };
+    assert_eq!(broken(Above, link), [""; 0]);
+    // In the utility VM it counts what comes first.
+    let before = |tar: &mut crate::Tar| {
+        tar.directory("UtilityVM", &crate::Meta::with_attributes(0x10))?;
+        tar.whiteout(BCD)?;
+        tar.file(BCD, &file(), &layergen::minimal_hive("BCD", false))
+    };
+    assert_eq!(broken(AboveVm, before), [""; 0]);
+    let behind = |tar: &mut crate::Tar| {
+        vm(tar)?;
+        tar.whiteout(BCD)
+    };
+    assert_eq!(broken(AboveVm, behind), ["whiteout-and-entry"]);
+}
+
+/// The VM of the parent is copied when `UtilityVM` comes, and not before.
+#[test]
+fn directories_of_the_copied_utility_vm_need_no_entry() {
+    let top =
+        |tar: &mut crate::Tar| tar.directory("UtilityVM", &crate::Meta::with_attributes(0x10));
+    let boot =
+        |tar: &mut crate::Tar| tar.file("UtilityVM/Files/EFI/Microsoft/Boot/new", &file(), b"");
+    let broken = |build: &dyn Fn(&mut crate::Tar) -> std::io::Result<()>| -> Vec<&str> {
+        let mut tar = layergen::TarBuilder::new(Vec::new());
+        tar.directory("Files", &directory()).expect("memory");
+        tar.directory("Hives", &directory()).expect("memory");
+        build(&mut tar).expect("memory");
+        let found = crate::broken(&crate::check(AboveVm, tar.finish().expect("memory")));
+        found.into_iter().collect()
+    };
+    assert_eq!(broken(&|tar| top(tar).and_then(|()| boot(tar))), [""; 0]);
+    let missing = ["parent-missing"];
+    assert_eq!(broken(&|tar| boot(tar).and_then(|()| top(tar))), missing);
+    let new = |tar: &mut crate::Tar| {
+        top(tar)?;
+        tar.file("UtilityVM/Files/new/a", &file(), b"")
+    };
+    assert_eq!(broken(&new), missing);
 }

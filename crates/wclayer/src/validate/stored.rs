@@ -1,0 +1,159 @@
+//! Checking a portable layer by its index: the rules that an import does not check, but for those
+//! on what only the tar shows, such as the spelling of names.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+
+use ntmeta::ea;
+
+use super::entry::{self, HIVE_START, Place};
+use super::{Report, pass, source, whole};
+use crate::chain::{ParentChain, View};
+use crate::error::{Result, io_error};
+use crate::hub::LinkEntry;
+use crate::hub::Progress;
+use crate::index::{Index, IndexedEntry, IndexedKind};
+use crate::portable::{PortableLayer, poll};
+use crate::tar::{FileMember, Member, TarEntry, TarEntryKind};
+
+/// Checks a portable layer, with its parents, by what its index says. That takes a small part of
+/// the time of [`validate`](super::validate), which reads the tar; what only the tar shows is left
+/// out, and so are the rules that were checked when the layer was imported.
+///
+/// # Errors
+///
+/// When the layer or a parent cannot be read; [`Error::Cancelled`](crate::Error::Cancelled).
+pub fn validate_stored(
+    layer: &PortableLayer,
+    limit: usize,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let parents = source::open_parents(layer.path(), &ParentChain::none(), progress)?;
+    let parents = parents.as_ref();
+    let index = layer.index()?;
+    let mut report = Report::new(limit);
+    report.parents = parents.map_or(0, View::depth);
+    let mut entries = Entries {
+        layer,
+        index: &index,
+        tar: layer.open_tar()?,
+        security: None,
+    };
+    index.for_each(|indexed| {
+        poll(progress)?;
+        report.entries += 1;
+        let (found, member) = entries.restore(&indexed)?;
+        entry::check_member(&member, &mut report);
+        let place = Place {
+            entry: &found,
+            is_base: parents.is_none(),
+        };
+        entry::check(&place, &member, &mut report);
+        match &found.kind {
+            TarEntryKind::File(file) if file.has_data && entry::is_hive(&file.path) => {
+                let start = entries.start_of(&found)?;
+                entry::check_hive(&place, file, &start, &mut report);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    })?;
+    whole::check_beyond_import(&index, parents, &mut report, progress)?;
+    report.is_complete = true;
+    Ok(report)
+}
+
+/// Makes entries of what the index has of them.
+struct Entries<'a> {
+    layer: &'a PortableLayer,
+    index: &'a Index,
+    tar: File,
+    /// The security descriptor that was read last: neighbours often share it.
+    security: Option<(u64, Vec<u8>)>,
+}
+
+impl Entries<'_> {
+    fn restore(&mut self, indexed: &IndexedEntry) -> Result<(TarEntry, Member)> {
+        let path = indexed.path.clone();
+        let (mut content_offset, mut size, mut stored) = (0, 0, None);
+        let mut type_flag = b'0';
+        let kind = match (indexed.kind, indexed.basic_info) {
+            (IndexedKind::Removal, _) => TarEntryKind::Whiteout(path),
+            (IndexedKind::Opaque, _) => TarEntryKind::Opaque(path),
+            (IndexedKind::Link, basic_info) => TarEntryKind::Link(LinkEntry {
+                target: indexed.target.clone().unwrap_or_else(|| path.clone()),
+                path,
+                basic_info,
+            }),
+            (kind, basic_info) => {
+                let is_file = kind == IndexedKind::File && indexed.reparse.is_none();
+                type_flag = if kind == IndexedKind::Directory {
+                    b'5'
+                } else {
+                    b'0'
+                };
+                if is_file && entry::is_hive(&path) {
+                    let streams = self.index.streams(indexed)?;
+                    if let Some(data) = streams.into_iter().find(|stream| stream.name.is_none()) {
+                        (content_offset, size, stored) = (data.offset, data.size, data.stored);
+                    }
+                }
+                TarEntryKind::File(Box::new(FileMember {
+                    basic_info: basic_info.unwrap_or_else(pass::no_basic_info),
+                    has_data: is_file,
+                    security: self.security(indexed.security)?,
+                    ea: match &indexed.ea {
+                        Some(list) => ea::decode_list(list).unwrap_or_default(),
+                        None => Vec::new(),
+                    },
+                    reparse: indexed.reparse.clone(),
+                    other_streams: Vec::new(),
+                    sparse: None,
+                    path,
+                }))
+            }
+        };
+        let member = Member {
+            offset: indexed.offset,
+            content_offset,
+            name: indexed.path.as_bytes().to_vec(),
+            link_name: Vec::new(),
+            type_flag,
+            size,
+            modified: 0,
+            accessed: None,
+            changed: None,
+            pax: crate::tar::PaxRecords::default(),
+            sparse: None,
+        };
+        let entry = TarEntry {
+            offset: indexed.offset,
+            content_offset,
+            size,
+            stored,
+            kind,
+        };
+        Ok((entry, member))
+    }
+
+    fn security(&mut self, id: Option<u64>) -> Result<Option<Vec<u8>>> {
+        let Some(id) = id else {
+            return Ok(None);
+        };
+        if self.security.as_ref().is_none_or(|(last, _)| *last != id) {
+            self.security = Some((id, self.index.security(id)?));
+        }
+        Ok(self.security.as_ref().map(|(_, bytes)| bytes.clone()))
+    }
+
+    /// Reads as much of a content as the check of a hive looks at.
+    fn start_of(&mut self, entry: &TarEntry) -> Result<Vec<u8>> {
+        let mut start = Vec::new();
+        let size = entry.size.min(HIVE_START as u64);
+        let from = SeekFrom::Start(entry.content_offset);
+        let read = self.tar.seek(from);
+        read.and_then(|_| (&mut self.tar).take(size).read_to_end(&mut start))
+            .map_err(io_error("read", self.layer.path()))?;
+        Ok(start)
+    }
+}
