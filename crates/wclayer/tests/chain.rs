@@ -367,7 +367,8 @@ fn of_both(layers: &[Vec<Op>]) -> (Description, Description) {
 }
 
 /// What a squashed layer never breaks.
-const NEVER_SQUASHED: [Rule; 4] = [
+const NEVER_SQUASHED: [Rule; 5] = [
+    Rule::WhiteoutOpaque,
     Rule::WhiteoutOfNothing,
     Rule::UtilityVmMetadata,
     Rule::WhiteoutUtilityVm,

@@ -194,6 +194,19 @@ fn directories_without_an_entry_are_seen_and_bounded() {
         .map(|node| node.expect("readable").path.to_string())
         .collect();
     assert_eq!(names, ["Files", "Files/a", "Files/a/b", "Files/a/b/file"]);
+    // They are of the layer that has something in them.
+    let upper = write(&folder, "upper.tar", |tar| {
+        tar.file("Files/c", &plain(), b"x")
+    });
+    let view = open(&[upper, folder.path().join("layer.tar")]);
+    let layer_of = |text: &str| {
+        view.find(&path(text))
+            .expect("readable")
+            .expect("there")
+            .layer
+    };
+    assert_eq!(layer_of("Files/a/b"), 1);
+    assert_eq!(layer_of("Files"), 0);
     // Each of these paths has some hundred directories of its own.
     let many = write(&folder, "many.tar", |tar| {
         let rest = vec!["directory"; 1000].join("/");

@@ -20,6 +20,7 @@ mod open;
 mod parent_chain;
 mod passing;
 mod reader;
+mod upper;
 mod view;
 
 pub use layer::{

@@ -5,18 +5,15 @@
 //! removals, right where it is. A directory that no layer has an entry for gets none, except in
 //! what is to be [a layer](ViewReader::as_layer).
 
-use std::collections::HashMap;
-use std::io::{Cursor, Read};
+use std::collections::{HashMap, VecDeque};
+use std::io::Read;
 
-use ntmeta::{FileAttributes, FileBasicInfo, FileTime, StreamHeader, StreamId};
-
-use super::layer::{BackupStream, Item, ItemId, ItemKind, Removed};
+use super::layer::{Item, ItemId, ItemKind, Removed};
 use super::links::{self, LinksBelow};
-use super::merge::Merged;
+use super::upper::Upper;
 use super::view::{Node, NodeKind, View, Walk};
 use crate::error::{Error, Result};
 use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry};
-use crate::layout;
 use crate::path::LayerPath;
 
 /// A file: the number of its layer, and what it is there.
@@ -29,8 +26,12 @@ type Identity = (usize, ItemId);
 pub struct ViewReader<'a> {
     view: &'a View,
     walk: Walk<'a>,
+    upper: Upper<'a>,
     /// What comes before the next node.
-    next: Option<Entry>,
+    next: VecDeque<Entry>,
+    /// The directory that hides what the layers out of sight have in it, when the last one did, or
+    /// was in such a one.
+    hidden: Option<LayerPath>,
     /// The files that hard links name, each with its first name once that has come. `None` before
     /// the first entry.
     linked: Option<HashMap<Identity, Option<LayerPath>>>,
@@ -48,7 +49,9 @@ impl<'a> ViewReader<'a> {
         Self {
             view,
             walk: view.walk_to(paths),
-            next: None,
+            upper: Upper::new(view),
+            next: VecDeque::new(),
+            hidden: None,
             linked: None,
             links_below: None,
             stream: None,
@@ -57,8 +60,9 @@ impl<'a> ViewReader<'a> {
         }
     }
 
-    /// Reads what can be imported as a layer on top of those out of sight: each directory has an
-    /// entry, only what is there is removed, and a hard link whose file is missing is an error.
+    /// Reads what any program can import as a layer on top of those out of sight: each directory has
+    /// an entry, only what is there is removed, name by name, and a hard link whose file is missing
+    /// is an error.
     pub fn as_layer(mut self) -> Self {
         self.is_layer = true;
         self
@@ -82,8 +86,8 @@ impl<'a> ViewReader<'a> {
             }
             (NodeKind::Removal, _) | (_, None) => self.removal(&node),
             (NodeKind::Directory, Some(item)) => {
-                if !item.is_reparse_point && self.hides_contents(&node)? {
-                    self.next = Some(Entry::Opaque(node.path.clone()));
+                if !item.is_reparse_point {
+                    self.hide_contents(&node)?;
                 }
                 self.file(&node, item).map(Some)
             }
@@ -100,85 +104,50 @@ impl<'a> ViewReader<'a> {
         }
     }
 
-    /// Returns whether only times and attributes of an entry are carried: hcsshim cannot import a
-    /// layer with parents whose `UtilityVM` has more (`internal/wclayer/legacy.go`, `Add`).
-    fn is_bare(&self, path: &LayerPath) -> bool {
-        let is_on_top = self.view.seen() < self.view.depth();
-        self.is_layer && is_on_top && layout::is(path, layout::UTILITY_VM)
-    }
-
     /// Returns the entry of what is only removed.
-    fn removal(&self, node: &Node) -> Result<Option<Entry>> {
-        let below = self.below(&node.path)?;
+    fn removal(&mut self, node: &Node) -> Result<Option<Entry>> {
+        let path = || node.path.clone();
+        let is_on_top = self.is_layer && self.upper.is_on_top();
         Ok(match node.removed {
-            Some(Removed::Path) if self.removes(below.as_ref(), |_| true) => {
-                Some(Entry::Removal(node.path.clone()))
+            Some(Removed::Path) if is_on_top && !self.upper.has_below(&node.path)? => None,
+            Some(Removed::Path) => Some(Entry::Removal(path())),
+            Some(Removed::Contents) if is_on_top => {
+                self.next.extend(self.upper.removals_in(&node.path)?);
+                None
             }
-            Some(Removed::Contents) if self.removes(below.as_ref(), is_directory) => {
-                Some(Entry::Opaque(node.path.clone()))
-            }
-            _ => None,
+            Some(Removed::Contents) => Some(Entry::Opaque(path())),
+            None => None,
         })
     }
 
-    /// Returns whether a directory of the view hides what the layers out of sight have in it.
-    fn hides_contents(&self, node: &Node) -> Result<bool> {
-        Ok(node.removed.is_some() && self.removes(self.below(&node.path)?.as_ref(), is_directory))
+    /// Puts behind a directory what it hides of the layers out of sight.
+    fn hide_contents(&mut self, node: &Node) -> Result<()> {
+        if !(self.is_layer && self.upper.is_on_top()) {
+            if node.removed.is_some() {
+                self.next.push_back(Entry::Opaque(node.path.clone()));
+            }
+            return Ok(());
+        }
+        let is_inside = |hidden: &LayerPath| node.path.is_below(hidden);
+        if !self.hidden.as_ref().is_some_and(is_inside) {
+            self.hidden = node.removed.map(|_| node.path.clone());
+        }
+        if self.hidden.is_some() {
+            self.next.extend(self.upper.removals_in(&node.path)?);
+        }
+        Ok(())
     }
 
-    /// Returns what the layers out of sight have at a path.
-    fn below(&self, path: &LayerPath) -> Result<Option<Merged>> {
-        let below = self
-            .view
-            .merged(path, self.view.seen()..self.view.depth())?;
-        Ok(below.filter(|below| below.exists))
-    }
-
-    /// Returns whether there is something to remove: always, when nobody knows what is below.
-    fn removes(&self, below: Option<&Merged>, is_removed: fn(&Merged) -> bool) -> bool {
-        !self.is_layer || self.view.seen() == self.view.depth() || below.is_some_and(is_removed)
-    }
-
-    /// Makes an entry for a directory that the layers in sight have none for: as it is in the whole
-    /// chain, else with times and descriptor of the directory that it lies in.
+    /// Makes an entry for a directory that the layers in sight have none for.
     fn implied_directory(&mut self, node: &Node) -> Result<Entry> {
-        if self.hides_contents(node)? {
-            self.next = Some(Entry::Opaque(node.path.clone()));
-        }
-        let mut place = Some(node.path.clone());
-        let mut known = None;
-        while let Some(path) = place {
-            let merged = self.view.merged(&path, 0..self.view.depth())?;
-            known = merged.and_then(|merged| merged.item);
-            if known.is_some() {
-                break;
-            }
-            place = path.parent();
-        }
-        let layer = known.as_ref().map_or(0, |(layer, _)| *layer);
-        let (basic_info, stream) = match known {
-            Some((layer, item)) if item.path == node.path => {
-                let stream = self.view.layer(layer).backup_stream(&item);
-                let stream = stream.map_err(|error| self.of_layer(layer, error))?;
-                (item.basic_info, stream)
-            }
-            Some((layer, item)) => {
-                let security = self.view.layer(layer).details(&item)?.security;
-                let attributes = FileAttributes::DIRECTORY;
-                let basic_info = FileBasicInfo {
-                    attributes,
-                    ..item.basic_info
-                };
-                (basic_info, only_security(security))
-            }
-            None => (without_parent(), BackupStream::empty()),
-        };
-        self.stream = Some((layer, stream.reader));
+        self.hide_contents(node)?;
+        let directory = self.upper.implied(&node.path)?;
+        self.stream = Some((directory.layer, directory.stream.reader));
         Ok(Entry::File(FileEntry {
             path: node.path.clone(),
-            basic_info,
+            basic_info: directory.basic_info,
             size: 0,
-            metadata_first: stream.metadata_first,
+            metadata_first: directory.stream.metadata_first,
         }))
     }
 
@@ -254,52 +223,22 @@ impl<'a> ViewReader<'a> {
     }
 }
 
-fn is_directory(merged: &Merged) -> bool {
-    let item = merged.item.as_ref();
-    item.is_none_or(|(_, item)| item.is_plain_directory())
-}
-
-/// Returns the backup stream of a directory that has a descriptor and nothing else.
-fn only_security(security: Option<Vec<u8>>) -> BackupStream {
-    let Some(security) = security else {
-        return BackupStream::empty();
-    };
-    let header = StreamHeader::new(StreamId::SECURITY_DATA, security.len() as u64);
-    let mut bytes = Vec::with_capacity(header.encoded_len() + security.len());
-    header.encode(&mut bytes);
-    bytes.extend(security);
-    BackupStream {
-        reader: Box::new(Cursor::new(bytes)),
-        metadata_first: true,
-    }
-}
-
-/// Returns the times and attributes of a directory when no layer has an entry for one above it.
-fn without_parent() -> FileBasicInfo {
-    let time = FileTime::UNIX_EPOCH;
-    FileBasicInfo {
-        creation_time: time,
-        last_access_time: time,
-        last_write_time: time,
-        change_time: time,
-        attributes: FileAttributes::DIRECTORY,
-    }
-}
-
 impl LayerReader for ViewReader<'_> {
     fn next_entry(&mut self) -> Result<Option<Entry>> {
         self.stream = None;
-        if let Some(entry) = self.next.take() {
-            return Ok(Some(entry));
-        }
-        while let Some(node) = self.walk.next().transpose()? {
-            let is_bare = self.is_bare(&node.path);
+        loop {
+            if let Some(entry) = self.next.pop_front() {
+                return Ok(Some(entry));
+            }
+            let Some(node) = self.walk.next().transpose()? else {
+                return Ok(None);
+            };
+            let is_bare = self.is_layer && self.upper.is_bare(&node.path);
             if let Some(entry) = self.entry(node)? {
                 self.stream = self.stream.take().filter(|_| !is_bare);
                 return Ok(Some(entry));
             }
         }
-        Ok(None)
     }
 
     fn read_stream(&mut self, buffer: &mut [u8]) -> Result<usize> {

@@ -186,9 +186,29 @@ impl View {
 
     /// Lists what some of the layers have in a directory.
     fn children_in(&self, directory: Option<&Node>, layers: &[usize]) -> Result<Vec<Node>> {
+        let path = directory.map(|node| &node.path);
+        let mut children = Vec::new();
+        for merged in self.merged_in(path, layers)? {
+            children.extend(self.node(merged)?);
+        }
+        Ok(children)
+    }
+
+    /// Lists what the layers out of sight have in a directory.
+    pub(super) fn names_below(&self, directory: &LayerPath) -> Result<Vec<LayerPath>> {
+        let Some(below) = self.merged(directory, self.seen..self.depth())? else {
+            return Ok(Vec::new());
+        };
+        let names = self.merged_in(Some(directory), &below.contributors)?;
+        let there = names.into_iter().filter(|merged| merged.exists);
+        Ok(there.map(|merged| merged.path).collect())
+    }
+
+    /// Merges what some of the layers say of the names in a directory, sorted.
+    fn merged_in(&self, directory: Option<&LayerPath>, layers: &[usize]) -> Result<Vec<Merged>> {
         let mut names: BTreeMap<Vec<u16>, Vec<(usize, Slot)>> = BTreeMap::new();
         for &layer in layers {
-            for slot in self.layers[layer].slots(directory.map(|node| &node.path))? {
+            for slot in self.layers[layer].slots(directory)? {
                 // Most names are of one layer alone: a vector of one.
                 match names.entry(folded_name(&slot.path)) {
                     Entry::Vacant(place) => {
@@ -198,14 +218,14 @@ impl View {
                 }
             }
         }
-        let mut children = Vec::with_capacity(names.len());
+        let mut all = Vec::with_capacity(names.len());
         for mut merged in names.into_values().filter_map(merge) {
-            if let Some(node) = directory {
-                merged.path = in_directory(&node.path, &merged.path)?;
+            if let Some(path) = directory {
+                merged.path = in_directory(path, &merged.path)?;
             }
-            children.extend(self.node(merged)?);
+            all.push(merged);
         }
-        Ok(children)
+        Ok(all)
     }
 
     /// Walks through all that lies below a directory (below the top for `None`), each directory
