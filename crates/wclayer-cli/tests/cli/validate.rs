@@ -146,7 +146,7 @@ fn rules_are_explained() {
         .succeeds();
     assert!(
         run.text()
-            .starts_with("error hive-empty\n  A registry hive has no bytes.\n")
+            .starts_with("warning hive-empty\n  A registry hive has no bytes.\n")
     );
     assert!(run.text().contains("0x3f1"));
     let all = work
