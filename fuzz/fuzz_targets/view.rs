@@ -99,7 +99,10 @@ fn check_squashed(view: View, folder: &Path, before: BTreeMap<String, String>) {
     fs::write(&path, squashed.output).expect("a file");
     let view = open(&[path]).expect("what we write can be read");
     let after = look(&view).expect("it has not grown");
-    assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    assert_eq!(
+        after.keys().collect::<Vec<_>>(),
+        before.keys().collect::<Vec<_>>()
+    );
     assert_eq!(after, before);
 }
 

@@ -193,8 +193,8 @@ fn links_that_cannot_be_made_are_told_apart() {
     assert_eq!(
         reasons,
         [
-            ("Files/hard", Reason::TargetIsDirectory, false),
             ("Files/d/long", Reason::Refused, true),
+            ("Files/hard", Reason::TargetIsDirectory, false),
             ("Files/long", Reason::LeadsOutside, false),
             ("Files/name", Reason::LeadsOutside, false),
         ]
@@ -455,5 +455,25 @@ fn of_a_file_that_cannot_be_read_to_its_end_nothing_is_left() {
         hub::copy(&mut view.reader(&[]), writer, &()).expect_err("damaged");
         assert!(!out.join(whole).exists(), "{whole}");
         fs::remove_dir_all(&out).expect("ours");
+    }
+}
+
+#[test]
+fn the_report_is_the_same_whichever_thread_was_faster() {
+    let place = Place::new();
+    let build = |tar: &mut TarBuilder<Vec<u8>>| {
+        (0..5000).try_for_each(|number| {
+            let path = format!("Files/{}", (number * 7919) % 5000);
+            tar.file(&path, &Meta::with_attributes(0x22), b"x")
+        })
+    };
+    let first = place.one(build);
+    let hidden = &first.lost[&Loss::Attributes];
+    assert_eq!((hidden.count, hidden.first.len()), (5000, 1000));
+    assert_eq!(hidden.first[0], "Files/0");
+    assert!(hidden.first.is_sorted());
+    for _ in 0..2 {
+        fs::remove_dir_all(place.out("")).expect("ours");
+        assert_eq!(place.one(build), first);
     }
 }

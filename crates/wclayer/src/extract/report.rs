@@ -44,7 +44,8 @@ pub struct Extracted {
     pub lost: BTreeMap<Loss, Lost>,
 }
 
-/// The first items of a list, and how many there are.
+/// The first items of a list by their paths, and how many there are: the same whichever thread was
+/// faster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed<T> {
     /// How many there are.
@@ -54,7 +55,7 @@ pub struct Listed<T> {
 }
 
 /// A name that is another on the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Renamed {
     /// The path in the layer.
     pub path: String,
@@ -63,7 +64,7 @@ pub struct Renamed {
 }
 
 /// Something that was not made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct NotMade {
     /// The path in the layer.
     pub path: String,
@@ -76,7 +77,7 @@ pub struct NotMade {
 }
 
 /// Why something was not made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
     /// The link leads out of the layer.
@@ -153,6 +154,7 @@ impl SoFar {
     pub fn extracted(&self) -> Extracted {
         let mut report = lock(&self.0.report).clone();
         report.replaced = self.0.replaced();
+        report.tidy();
         report
     }
 }
@@ -188,19 +190,30 @@ impl<T> Default for Listed<T> {
     }
 }
 
-impl<T> Listed<T> {
-    fn push(&mut self, limit: usize, item: impl FnOnce() -> T) {
+impl<T: Ord> Listed<T> {
+    fn push(&mut self, limit: usize, item: T) {
         self.count += 1;
-        if self.first.len() < limit {
-            self.first.push(item());
-        }
+        add(&mut self.first, limit, [item]);
     }
 
     fn merge(&mut self, limit: usize, other: Self) {
         self.count += other.count;
-        let room = limit.saturating_sub(self.first.len());
-        self.first.extend(other.first.into_iter().take(room));
+        add(&mut self.first, limit, other.first);
     }
+}
+
+/// Adds to a list that is to hold the first items; it may grow to twice as many before the rest is
+/// dropped.
+fn add<T: Ord>(first: &mut Vec<T>, limit: usize, items: impl IntoIterator<Item = T>) {
+    first.extend(items);
+    if first.len() >= 2 * limit {
+        tidy(first, limit);
+    }
+}
+
+fn tidy<T: Ord>(first: &mut Vec<T>, limit: usize) {
+    first.sort();
+    first.truncate(limit);
 }
 
 impl Extracted {
@@ -208,26 +221,35 @@ impl Extracted {
         let lost = self.lost.entry(kind).or_default();
         lost.count += 1;
         lost.bytes = lost.bytes.saturating_add(bytes);
-        if lost.first.len() < MAX_LISTED {
-            lost.first.push(name());
-        }
+        add(&mut lost.first, MAX_LISTED, [name()]);
     }
 
     pub(super) fn renamed(&mut self, path: &LayerPath, name: &str) {
-        self.renamed.push(MAX_RENAMED, || Renamed {
+        let renamed = Renamed {
             path: path.to_string(),
             name: name.to_owned(),
-        });
+        };
+        self.renamed.push(MAX_RENAMED, renamed);
     }
 
     pub(super) fn not_made(&mut self, path: &LayerPath, target: &str, why: Why) {
         self.failed += u64::from(why.reason != Reason::LeadsOutside);
-        self.not_made.push(MAX_LISTED, || NotMade {
+        let not_made = NotMade {
             path: path.to_string(),
             target: target.to_owned(),
             reason: why.reason,
             cause: why.cause,
-        });
+        };
+        self.not_made.push(MAX_LISTED, not_made);
+    }
+
+    /// Sorts the lists, and leaves the first items of each.
+    pub(super) fn tidy(&mut self) {
+        tidy(&mut self.renamed.first, MAX_RENAMED);
+        tidy(&mut self.not_made.first, MAX_LISTED);
+        for lost in self.lost.values_mut() {
+            tidy(&mut lost.first, MAX_LISTED);
+        }
     }
 
     /// Adds what another thread did.
@@ -247,8 +269,7 @@ impl Extracted {
             let lost = self.lost.entry(kind).or_default();
             lost.count += other.count;
             lost.bytes = lost.bytes.saturating_add(other.bytes);
-            let room = MAX_LISTED.saturating_sub(lost.first.len());
-            lost.first.extend(other.first.into_iter().take(room));
+            add(&mut lost.first, MAX_LISTED, other.first);
         }
     }
 }
