@@ -76,6 +76,7 @@ fn links_are_followed_inside_of_the_volume_and_across_layers() {
         tar.junction("UtilityVM/Files/root", r"C:\", &junction())
     });
     let view = open(&[upper, base]);
+    assert_eq!(view.content_size().expect("readable"), Some(4));
     for (from, to) in [
         ("Files/j/in/FILE", "found Files/Real/In/file"),
         ("Files/relative/file", "found Files/Real/In/file"),

@@ -86,7 +86,11 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         xattrs: arguments.xattrs,
     };
     let writer = ExtractWriter::new(&arguments.directory, options)?;
-    let progress = Bar::start(output, None, Arc::clone(&opened.cancelled));
+    let total = match paths.is_empty() {
+        true => opened.view.content_size()?,
+        false => None,
+    };
+    let progress = Bar::start(output, total, Arc::clone(&opened.cancelled));
     let mut reader = opened.view.reader(&paths);
     let so_far = writer.so_far();
     let copied = hub::copy(&mut reader, writer, &progress);

@@ -66,7 +66,11 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         target.name(),
         compression.method
     ));
-    let progress = Bar::start(output, None, Arc::clone(&opened.cancelled));
+    let total = match arguments.keep_base {
+        true => None,
+        false => opened.view.content_size()?,
+    };
+    let progress = Bar::start(output, total, Arc::clone(&opened.cancelled));
     let started = Instant::now();
     let writer = BlobWriter::new(target.file(), compression)?;
     let options = SquashOptions {

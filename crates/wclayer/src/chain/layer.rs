@@ -54,6 +54,16 @@ pub trait ChainLayer: Send {
     /// As for [`slot`](Self::slot).
     fn backup_stream(&self, item: &Item) -> Result<BackupStream>;
 
+    /// Returns the sum of the lengths of all data streams in bytes, holes included, where that is
+    /// known without looking at each file.
+    ///
+    /// # Errors
+    ///
+    /// As for [`slot`](Self::slot).
+    fn content_size(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Calls `visit` for everything in the layer that may be one of several names of a file: hard
     /// links, or files that are known to have several names.
     ///

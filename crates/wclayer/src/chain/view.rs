@@ -159,6 +159,23 @@ impl View {
         self.layers.len()
     }
 
+    /// Returns about how many bytes of content the layers in sight have, also what is hidden: for
+    /// the progress of reading them all. `None` when a layer does not know it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find).
+    pub fn content_size(&self) -> Result<Option<u64>> {
+        let mut total = 0_u64;
+        for layer in &self.layers[..self.seen] {
+            match layer.content_size()? {
+                Some(size) => total = total.saturating_add(size),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(total))
+    }
+
     /// Finds what is at a path.
     ///
     /// # Errors

@@ -212,6 +212,10 @@ impl ChainLayer for IndexedLayer {
         })
     }
 
+    fn content_size(&self) -> Result<Option<u64>> {
+        self.index.content_size().map(Some)
+    }
+
     fn for_each_linked(&self, visit: &mut dyn FnMut(Item) -> Result<()>) -> Result<()> {
         self.index.for_each_link(|entry| visit(self.item(entry)?))
     }

@@ -387,6 +387,18 @@ impl Index {
         Ok((unnamed, all))
     }
 
+    /// Returns the length of all streams together, in bytes.
+    pub(super) fn content_size(&self) -> Result<u64> {
+        // As a float: a sum of integers that overflows is an error.
+        let query = "SELECT TOTAL(size) FROM stream";
+        let total = self
+            .connection
+            .query_row(query, [], |row| row.get::<_, f64>(0));
+        total
+            .map(|total| total as u64)
+            .map_err(index_error(&self.path))
+    }
+
     /// Returns the entry of that number.
     pub(super) fn entry(&self, id: u64) -> Result<Option<IndexedEntry>> {
         let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE id = ?");
