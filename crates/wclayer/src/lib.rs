@@ -9,11 +9,12 @@
 //! - [`portable`]: a layer as a folder on any host: the tar verbatim, an index beside it;
 //! - [`hcs`]: layers of the Host Compute Service of Windows;
 //! - [`transport`]: the folders in which Windows takes layers in and gives them out;
+//! - [`chain`]: the merged view of a layer and those below it: what a container would see;
 //! - [`diff`]: what differs between two chains, [`squash`]: a chain made into one layer;
 //! - [`extract`]: plain files on the host;
 //! - [`validate`]: why a layer will not import, or misbehave;
 //! - [`volume`]: the disks that folders of layers lie on;
-//! - [`path`], [`chain`], [`digest`], [`compression`], [`layout`]: the parts all of these share.
+//! - [`path`], [`digest`], [`compression`], [`layout`]: the parts all of these share.
 //!
 //! The formats of Windows itself (backup streams, security descriptors, …) are the crate
 //! [`ntmeta`], re-exported here.

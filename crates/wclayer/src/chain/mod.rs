@@ -28,7 +28,7 @@ pub use layer::{
 };
 pub(crate) use links::{Target, target_of_text};
 pub(crate) use open::stored_parents;
-pub use open::{Access, OpenOptions, open, open_chain, whole_chain};
+pub use open::{Access, OpenOptions, open, open_chain, open_layer, whole_chain};
 pub use parent_chain::ParentChain;
 pub use passing::{Passed, content_in_passing};
 pub use reader::ViewReader;

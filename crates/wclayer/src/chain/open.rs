@@ -112,7 +112,13 @@ pub(crate) fn stored_parents(layer: &Path) -> Result<ParentChain> {
     }
 }
 
-fn open_layer(
+/// Opens one layer by itself, of whatever kind it is: to be put into a [`View`] together with others,
+/// also of kinds that this crate does not know.
+///
+/// # Errors
+///
+/// As for [`open`].
+pub fn open_layer(
     place: &Path,
     access: Access,
     progress: &dyn Progress,

@@ -21,8 +21,9 @@ type Identity = (usize, ItemId);
 
 /// Reads a view as one layer; made by [`View::reader`].
 ///
-/// It keeps a record for each file that has hard links, and nothing of all others; when a file of a
-/// layer out of sight has lost its own path, one for each hard link there, too.
+/// It keeps a record for each file that has hard links, and what lies in the directories on the
+/// way; when a file of a layer out of sight has lost its own path, a record for each hard link
+/// there, too.
 pub struct ViewReader<'a> {
     view: &'a View,
     walk: Walk<'a>,

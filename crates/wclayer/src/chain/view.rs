@@ -23,15 +23,19 @@ const MAX_REPARSE_STEPS: usize = 63;
 
 /// A merged, read-only view over layers, nearest first.
 ///
-/// ```no_run
+/// ```
+/// use wclayer::ParentChain;
 /// use wclayer::chain::{self, OpenOptions};
 ///
-/// let view = chain::open("layers/app", &OpenOptions::default(), &())?;
-/// if let Some(node) = view.find(&"Files/Windows".parse()?)? {
-///     for child in view.children(Some(&node))? {
-///         println!("{}", child.path);
-///     }
-/// }
+/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");
+/// let options = OpenOptions {
+///     parents: ParentChain::from_nearest_first([format!("{sample}/base.tar.gz")]),
+///     ..OpenOptions::default()
+/// };
+/// let view = chain::open(format!("{sample}/app.tar.gz"), &options, &())?;
+/// let state = view.find(&r"files\programdata\STATE".parse()?)?.expect("the sample has it");
+/// let names: Vec<String> = view.children(Some(&state))?.iter().map(|node| node.path.to_string()).collect();
+/// assert_eq!(names, ["Files/ProgramData/State/third.json"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct View {

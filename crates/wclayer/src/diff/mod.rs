@@ -6,8 +6,8 @@
 //! View ─ walk ─┘
 //! ```
 //!
-//! Both views are walked in the same order, so that only the entries side by side are held, and a
-//! record for each file that has hard links. Content is compared by length first, then by SHA-256:
+//! Both views are walked in the same order, so that only the entries of the directories on the way
+//! are held, and a record for each file that has hard links. Content is compared by length first, then by SHA-256:
 //! of the index, or computed where a layer does not know it.
 
 mod compare;
@@ -159,6 +159,26 @@ pub struct DiffOptions {
 
 /// Compares two views; the changes come in the order of paths. What differs in a file with several
 /// names is told once, at the first of these.
+///
+/// ```
+/// use wclayer::ParentChain;
+/// use wclayer::chain::{self, OpenOptions};
+/// use wclayer::diff::{Change, DiffOptions, diff};
+///
+/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");
+/// let base = format!("{sample}/base.tar.gz");
+/// let options = OpenOptions {
+///     parents: ParentChain::from_nearest_first([&base]),
+///     ..OpenOptions::default()
+/// };
+/// let after = chain::open(format!("{sample}/app.tar.gz"), &options, &())?;
+/// let before = chain::open(&base, &OpenOptions::default(), &())?;
+/// let options = DiffOptions::default();
+/// let changes: Vec<Change> = diff(&before, &after, &options, &()).collect::<Result<_, _>>()?;
+/// assert!(changes.iter().any(|change| matches!(change, Change::Added(node)
+///     if node.path.to_string() == "Files/ProgramData/State/third.json")));
+/// # Ok::<(), wclayer::Error>(())
+/// ```
 pub fn diff<'a>(
     left: &'a View,
     right: &'a View,

@@ -74,14 +74,16 @@ pub struct ExtractOptions {
 
 /// Writes a layer as plain files.
 ///
-/// ```no_run
+/// ```
 /// use wclayer::chain::{self, OpenOptions};
 /// use wclayer::extract::{ExtractOptions, ExtractWriter};
 ///
-/// let view = chain::open("layers/app", &OpenOptions::default(), &())?;
-/// let writer = ExtractWriter::new("out", ExtractOptions::default())?;
+/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let view = chain::open(layer, &OpenOptions::default(), &())?;
+/// let out = tempfile::tempdir()?;
+/// let writer = ExtractWriter::new(out.path(), ExtractOptions::default())?;
 /// let extracted = wclayer::hub::copy(&mut view.reader(&[]), writer, &())?;
-/// println!("{} files", extracted.files);
+/// assert!(extracted.files > 0 && out.path().join("Files").is_dir());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ExtractWriter {

@@ -169,13 +169,16 @@ impl Default for ValidateOptions {
 /// Checks a layer by all rules: a portable layer, a transport folder or a layer tar (plain, gzip or
 /// zstd).
 ///
-/// ```no_run
-/// use wclayer::validate::{validate, ValidateOptions};
+/// ```
+/// use wclayer::validate::{Severity, ValidateOptions, validate};
 ///
-/// let report = validate("app.tar.gz", &ValidateOptions::default(), &())?;
+/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/app.tar.gz");
+/// let report = validate(layer, &ValidateOptions::default(), &())?;
 /// for (rule, findings) in report.by_severity() {
 ///     println!("{}: {}", rule.info().id, findings.count);
 /// }
+/// // Without its parents it is taken for a base layer.
+/// assert!(report.count(Severity::Error) > 0);
 /// # Ok::<(), wclayer::Error>(())
 /// ```
 ///
