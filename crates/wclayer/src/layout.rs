@@ -46,6 +46,8 @@ pub const BASE_HIVES: [&str; 5] = [
     "Files/Windows/System32/config/SOFTWARE",
     "Files/Windows/System32/config/SYSTEM",
 ];
+/// How many further names NTFS gives a file, and so how many hard links may follow one another.
+pub const MAX_FURTHER_NAMES: u32 = 1023;
 /// The files of the utility VM that Windows changes during an import, and the files in the layer
 /// folder that keep them as they were.
 pub const BOOT_FILES: [(&str, &str); 4] = [

@@ -16,8 +16,8 @@ use crate::error::Result;
 use crate::layout;
 use crate::path::LayerPath;
 
-/// How many links one may follow the other before a file: a file has no more names on NTFS.
-const MAX_LINK_STEPS: usize = 1023;
+/// How many links one may follow the other before a file.
+const MAX_STEPS: usize = layout::MAX_FURTHER_NAMES as usize;
 /// How many links are followed to learn where all of them lead.
 const MAX_FOLLOWED: usize = 16 * 1024;
 /// How many links are remembered, some megabytes of them.
@@ -76,7 +76,7 @@ pub(super) fn follow(
         None => learn(view, link, &named)?,
     };
     Ok(match known.file {
-        Some(file) if known.steps <= MAX_LINK_STEPS => (file.0, file.1.clone(), Some(named)),
+        Some(file) if known.steps <= MAX_STEPS => (file.0, file.1.clone(), Some(named)),
         _ => (layer, item, Some(named)),
     })
 }
@@ -113,7 +113,7 @@ fn learn(view: &View, link: Identity, target: &LayerPath) -> Result<Known> {
     // What lies behind too many links may still be a file of the last of them.
     let sure = match is_known {
         true => links.len(),
-        false => links.len().saturating_sub(MAX_LINK_STEPS),
+        false => links.len().saturating_sub(MAX_STEPS),
     };
     view.known_links().put(&links[..sure], &end);
     let steps = end.steps + links.len();

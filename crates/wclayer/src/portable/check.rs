@@ -4,10 +4,11 @@
 //! memory does not grow with the layer, since the index answers every question.
 
 use super::error::{Rule, RuleError};
-use super::links::{LinkEnd, Links, MAX_LINK_STEPS};
+use super::links::{LinkEnd, Links};
 use crate::error::{Error, Result};
 use crate::hub::Progress;
 use crate::index::{Index, IndexedEntry, IndexedKind, Lookup};
+use crate::layout::MAX_FURTHER_NAMES;
 use crate::path::LayerPath;
 
 /// What lies below a layer: its parents, seen as one.
@@ -194,7 +195,7 @@ fn check_link(links: &mut Links<'_>, link: &IndexedEntry) -> Result<Option<RuleE
     };
     let target = target.to_string();
     let rule = match links.end(link)? {
-        LinkEnd::File { steps, .. } if steps <= MAX_LINK_STEPS => return Ok(None),
+        LinkEnd::File { steps, .. } if steps <= MAX_FURTHER_NAMES => return Ok(None),
         LinkEnd::File { .. } => Rule::LinkChainTooLong { target },
         LinkEnd::Directory => Rule::LinkToDirectory { target },
         LinkEnd::Nowhere => Rule::LinkTargetMissing { target },

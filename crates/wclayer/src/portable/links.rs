@@ -8,9 +8,6 @@ use crate::hub::Progress;
 use crate::index::{Index, IndexedEntry, IndexedKind};
 use crate::path::LayerPath;
 
-/// How many links one may follow the other before a file: NTFS gives a file no more names.
-pub(crate) const MAX_LINK_STEPS: u32 = 1023;
-
 /// Of how many links it is remembered where they lead, so that memory is bounded. Then it starts
 /// anew: links that lead to one another mostly come together.
 const MAX_KNOWN: usize = 1 << 19;

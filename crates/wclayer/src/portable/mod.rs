@@ -28,7 +28,7 @@ pub use descriptor::{FORMAT_VERSION, LayerDescriptor, SourceBlob, is_layer};
 pub use error::{PortableError, Rule, RuleError};
 pub use import::{ImportOptions, import};
 pub use layer::{PortableLayer, PortableLayerReader};
-pub(crate) use links::{LinkEnd, Links, MAX_LINK_STEPS};
+pub(crate) use links::{LinkEnd, Links};
 pub use remove::remove;
 pub(crate) use staging::Staging;
 pub use writer::PortableLayerWriter;

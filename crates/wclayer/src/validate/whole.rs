@@ -13,7 +13,7 @@ use crate::hub::Progress;
 use crate::index::{Index, IndexedEntry, IndexedKind};
 use crate::layout::{self, FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES};
 use crate::path::LayerPath;
-use crate::portable::{Below, Found, LinkEnd, Links, MAX_LINK_STEPS, Sight, check_each, poll};
+use crate::portable::{Below, Found, LinkEnd, Links, Sight, check_each, poll};
 
 /// Checks a layer on top of its parents; `None` for a base layer.
 pub(super) fn check(
@@ -256,7 +256,7 @@ impl Layer<'_> {
             let count = names.entry(file).or_insert(0_u32);
             *count = count.saturating_add(1);
             // Once for each file, at the first name beyond.
-            if *count == MAX_LINK_STEPS + 1 {
+            if *count == layout::MAX_FURTHER_NAMES + 1 {
                 let detail = format!("the target is `{target}`");
                 self.add(Rule::LinkTooMany, &link, detail);
             }
