@@ -275,7 +275,7 @@ fn warnings_go_to_stderr() {
     assert_eq!(first, "Warning: the tar has no end blocks");
     assert!(
         second.starts_with("Warning: the layer will not import to Windows, or not run: ")
-            && second.contains("at least 5 errors (base-hive-missing); `wclayer validate /"),
+            && second.contains("at least 5 errors (base-hive-missing); `wclayer validate "),
         "{second}"
     );
     let run = work.run(&["info", "--json", "layer"]).succeeds();
