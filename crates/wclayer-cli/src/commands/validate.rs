@@ -167,6 +167,9 @@ pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
 /// Warns when a layer that was imported breaks rules that imports to Windows check. Its tar is not
 /// read again; what goes wrong is not worth an error.
 pub(super) fn warn_of(layer: &PortableLayer, output: &Output) {
+    if output.is_quiet() {
+        return;
+    }
     let checked = signals::watch().map(|cancel| {
         let progress = Bar::start(output, None, cancel);
         validate::validate_stored(layer, 1, &progress)
