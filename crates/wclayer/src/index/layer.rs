@@ -145,7 +145,7 @@ impl ChainLayer for IndexedLayer {
     }
 
     fn slot(&self, path: &LayerPath) -> Result<Slot> {
-        self.slot_of(path, self.index.find(path)?)
+        self.slot_of(path, self.index.deciding(path)?)
     }
 
     fn slots(&self, directory: Option<&LayerPath>) -> Result<Vec<Slot>> {

@@ -196,9 +196,19 @@ impl Index {
     }
 
     fn added(&self, path: &LayerPath, order: &str) -> Result<Option<IndexedEntry>> {
+        self.first(path, "kind <= 2", order)
+    }
+
+    /// Returns the first entry of a path, in an order, that meets a condition.
+    fn first(
+        &self,
+        path: &LayerPath,
+        condition: &str,
+        order: &str,
+    ) -> Result<Option<IndexedEntry>> {
         let error = index_error(&self.path);
         let query = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? AND kind <= 2
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? AND {condition}
              ORDER BY id {order}"
         );
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
@@ -238,18 +248,25 @@ impl Index {
 
     /// Returns whether the layer removes a path, or everything in it.
     pub(crate) fn removes(&self, path: &LayerPath) -> Result<bool> {
-        let error = index_error(&self.path);
-        let query = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? AND kind > 2 ORDER BY id"
-        );
-        let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
-        let mut rows = statement.query([path_key(path)]).map_err(&error)?;
-        while let Some(row) = rows.next().map_err(&error)? {
-            if self.entry_of(row)?.path == *path {
-                return Ok(true);
-            }
+        Ok(self.first(path, "kind > 2", "ASC")?.is_some())
+    }
+
+    /// Finds what decides about a path: its removal, else its opaque whiteout, and the last thing
+    /// that is put there. A path may come any number of times.
+    pub(super) fn deciding(&self, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
+        const FEW: usize = 4;
+        let query =
+            format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? ORDER BY id LIMIT {FEW}");
+        let mut found = self.entries_of(&query, path_key(path))?;
+        if found.len() < FEW {
+            found.retain(|entry| entry.path == *path);
+            return Ok(found);
         }
-        Ok(false)
+        let removal = match self.first(path, "kind = 3", "ASC")? {
+            None => self.first(path, "kind = 4", "ASC")?,
+            removal => removal,
+        };
+        Ok(removal.into_iter().chain(self.find_added(path)?).collect())
     }
 
     /// Returns what the layer says about a path, with regard to everything above it.

@@ -108,6 +108,7 @@ impl Ground {
         };
         self.assert_untouched(what);
         extract::harmless(self, what, tar);
+        extract::harmless_in_view(self, what, tar);
         result
     }
 
