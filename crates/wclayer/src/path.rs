@@ -482,6 +482,30 @@ mod tests {
     }
 
     #[test]
+    fn devices_are_known_by_their_names() {
+        let ports = ["COM", "LPT"].into_iter().flat_map(|port| {
+            ('1'..='9')
+                .chain(['¹', '²', '³'])
+                .map(move |number| format!("{port}{number}"))
+        });
+        let others = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].map(str::to_owned);
+        for name in ports.chain(others) {
+            for spelled in [
+                &name,
+                &name.to_lowercase(),
+                &format!("{name}.txt"),
+                &format!("{name} .x"),
+            ] {
+                assert!(is_device(spelled.as_bytes()), "{spelled}");
+            }
+            for other in [format!("x{name}"), format!("{name}x"), format!("x.{name}")] {
+                assert!(!is_device(other.as_bytes()), "{other}");
+            }
+        }
+        assert!(!is_device(b"COM0") && !is_device(b"COM10") && !is_device(b"COM"));
+    }
+
+    #[test]
     fn comparison_ignores_case_as_ntfs_does_and_keeps_the_spelling() {
         assert_eq!(path("Files/ÄÖ.TXT"), path("files/äö.txt"));
         assert_ne!(path("Files/straße"), path("Files/STRASSE"));

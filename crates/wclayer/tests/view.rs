@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use layergen::TarBuilder;
 use tempfile::TempDir;
-use wclayer::chain::{self, ItemKind, OpenOptions, Resolved, View};
+use wclayer::chain::{self, ItemKind, OpenOptions, Removed, Resolved, View};
 use wclayer::{ErrorKind, LayerPath, ParentChain};
 
 mod common;
@@ -260,4 +260,29 @@ fn spoil(file: &Path, text: &[u8]) {
         .expect("ours")
         .write_all(&bytes)
         .expect("written");
+}
+
+#[test]
+fn what_comes_very_often_counts_as_the_last_and_still_removes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layer = write(&folder, "layer.tar", |tar| {
+        for number in 0..5 {
+            tar.opaque("Files/opaque")?;
+            tar.directory("Files/opaque", &directory())?;
+            tar.whiteout("Files/gone")?;
+            tar.file("Files/last", &plain(), number.to_string().as_bytes())?;
+        }
+        tar.whiteout("Files/both")?;
+        (0..5).try_for_each(|_| tar.opaque("Files/both"))
+    });
+    let view = open(&[layer]).only_nearest(1);
+    let node = |text: &str| view.find(&path(text)).expect("readable").expect("there");
+    let removed = |text: &str| node(text).removed;
+    assert_eq!(removed("Files/opaque"), Some(Removed::Contents));
+    assert_eq!(removed("Files/gone"), Some(Removed::Path));
+    assert_eq!(removed("Files/both"), Some(Removed::Path));
+    let mut text = String::new();
+    let mut content = view.content(&node("Files/last"), None).expect("content");
+    content.read_to_string(&mut text).expect("text");
+    assert_eq!(text, "4");
 }

@@ -1,8 +1,10 @@
 //! Rows of rules on an entry by itself.
 
+use std::io::{Cursor, Read};
+
 use layergen::{Meta, minimal_hive};
 use wclayer::ntmeta::{ReparsePoint, SecurityDescriptor};
-use wclayer::validate::Rule;
+use wclayer::validate::{Rule, validate_tar};
 
 use crate::Start::{Above, AboveVm, Bare, Base};
 use crate::{Build, Row, Start, Tar, directory, file, link, secured, vm, with};
@@ -435,19 +437,48 @@ fn streams_and_hives() -> Vec<Row> {
 #[test]
 fn a_file_of_8_gib_is_large() {
     let of = |size: u64| {
-        let mut meta = file();
-        meta.records
-            .push(("GNU.sparse.map".to_owned(), b"0,4".to_vec()));
-        let size = size.to_string().into_bytes();
-        meta.records.push(("GNU.sparse.size".to_owned(), size));
         let mut tar = layergen::TarBuilder::new(Vec::new());
         crate::base(&mut tar).expect("memory");
-        tar.file("Files/large", &meta, b"four").expect("memory");
-        crate::check(Base, tar.finish().expect("memory"))
+        let size_record = ("size".to_owned(), size.to_string().into_bytes());
+        let mut meta = file();
+        meta.records.push(size_record);
+        tar.file("Files/large", &meta, b"").expect("memory");
+        // Its content comes behind its headers, and then the end of the tar.
+        let bytes = tar.finish().expect("memory");
+        let (start, end) = bytes.split_at(bytes.len() - 1024);
+        let content = std::io::repeat(0).take(size.next_multiple_of(512));
+        let tar = Cursor::new(start.to_vec())
+            .chain(content)
+            .chain(Cursor::new(end.to_vec()));
+        let report = validate_tar(tar, None, 3, &()).expect("it can be read");
+        crate::broken(&report).into_iter().collect::<Vec<_>>()
     };
-    let broken = |size| crate::broken(&of(size)).into_iter().collect::<Vec<_>>();
-    assert_eq!(broken(8 << 30), ["large-file", "tar-sparse"]);
-    assert_eq!(broken((8 << 30) - 1), ["tar-sparse"]);
+    assert_eq!(of(8 << 30), ["large-file"]);
+    assert_eq!(of((8 << 30) - 1), [""; 0]);
+}
+
+/// By the names of all hives of base layers and of those above.
+#[test]
+fn each_hive_is_known_by_its_name() {
+    let bases = ["DefaultUser", "Sam", "Security", "Software", "System"];
+    for name in bases {
+        let of = |suffix: &str, start: Start| {
+            let mut tar = layergen::TarBuilder::new(Vec::new());
+            match start {
+                Start::Base => crate::base(&mut tar),
+                _ => tar.directory("Files", &directory()),
+            }
+            .expect("memory");
+            tar.directory("Hives", &directory()).expect("memory");
+            let path = format!("Hives/{name}_{suffix}");
+            tar.file(&path, &file(), &[7; 8192]).expect("memory");
+            let report = crate::check(start, tar.finish().expect("memory"));
+            crate::broken(&report).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(of("Delta", Above), ["hive-malformed"], "{name}");
+        assert_eq!(of("Base", Base), ["hive-malformed"], "{name}");
+        assert_eq!(of("Other", Above), ["hive-name"], "{name}");
+    }
 }
 
 /// What a layer with the given entries breaks.
