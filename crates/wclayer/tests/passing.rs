@@ -49,9 +49,9 @@ fn passed(chain: &[PathBuf], path: &str, stream: Option<&str>) -> String {
     let path: LayerPath = path.parse().expect("a path");
     let stream = stream.map(|name| StreamName::parse(name.as_bytes()).expect("a name"));
     match chain::content_in_passing(chain, &path, stream.as_ref(), &()).expect("readable") {
-        Passed::Content(mut content) => {
+        Passed::Content { mut reader, .. } => {
             let mut text = String::new();
-            content.read_to_string(&mut text).expect("text");
+            reader.read_to_string(&mut text).expect("text");
             text
         }
         Passed::Below(layers) => format!("below {layers}"),

@@ -1,6 +1,7 @@
 //! `cat`: the content of a file of a layer.
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -64,7 +65,11 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
     match opened.view.content(&node, stream.as_ref()) {
         Err(Error::NoStream { stream: None, .. }) => Err(without_data(&opened.view, &node)?),
-        content => copy(content?, &opened.cancelled),
+        content => {
+            let mut places = opened.view.places();
+            let place = places.nth(node.layer).unwrap_or(&arguments.view.layer);
+            copy(content?, place, &opened.cancelled)
+        }
     }
 }
 
@@ -99,9 +104,9 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
     let total = tars_size(&chain);
     let bar = Bar::start(output, Some(total), Arc::clone(&cancelled));
     match chain::content_in_passing(&chain, path, stream.as_ref(), &bar)? {
-        Passed::Content(content) => {
+        Passed::Content { reader, layer } => {
             bar.clear();
-            copy(content, &cancelled).map(|()| None)
+            copy(reader, &chain[layer], &cancelled).map(|()| None)
         }
         Passed::Below(layers) if layers > 0 => {
             let opened = Opened::open_chain(&arguments.view.layer, &chain, layers, output);
@@ -111,14 +116,20 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
     }
 }
 
-fn copy(mut content: impl Read, cancelled: &AtomicBool) -> Result<(), CliError> {
+/// Copies content of the layer that is at `place`.
+fn copy(mut content: impl Read, place: &Path, cancelled: &AtomicBool) -> Result<(), CliError> {
+    let of_layer = |error: io::Error| Error::Layer {
+        operation: "read",
+        layer: place.to_owned(),
+        source: Box::new(error.downcast::<Error>().unwrap_or_else(Error::Input)),
+    };
     let mut stdout = io::stdout().lock();
     let mut piece = vec![0; PIECE];
     loop {
         if cancelled.load(Ordering::Relaxed) {
             return Err(Error::Cancelled.into());
         }
-        let read = content.read(&mut piece).map_err(Error::Input)?;
+        let read = content.read(&mut piece).map_err(of_layer)?;
         if read == 0 {
             return stdout.flush().map_err(CliError::Stdout);
         }

@@ -358,3 +358,20 @@ fn paths_are_taken_as_the_container_has_them() {
     let path = r"C:\Program Files\Sample\notes-2.txt::$DATA";
     assert_eq!(run(&["cat", &base, path]), notes);
 }
+
+#[test]
+fn a_file_that_is_cut_off_names_its_layer() {
+    let work = Workplace::new();
+    let app = std::fs::read(sample("app.tar.gz")).expect("the sample");
+    work.write("cut.tar.gz", &app[..app.len() / 2]);
+    // Of the few bytes that are left, the first entries can be told; the largest file cannot.
+    let run = work.run(&["cat", "cut.tar.gz", "Files/Program Files/App/app.exe"]);
+    let run = run.fails("incomplete deflate stream");
+    assert!(
+        run.stderr
+            .starts_with("Error: cannot read layer `cut.tar.gz`\n"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("Hint: "), "{}", run.stderr);
+}

@@ -21,7 +21,12 @@ use crate::tar::{FileMember, TarEntries, TarEntry, TarEntryKind};
 pub enum Passed<'a> {
     /// Its content, as it comes out of the tar. Nothing behind it has been read: of a malformed tar
     /// that has the path twice, it is the first.
-    Content(Box<dyn Read + 'a>),
+    Content {
+        /// Gives the content.
+        reader: Box<dyn Read + 'a>,
+        /// The number of the layer that has it, 0 for the nearest.
+        layer: usize,
+    },
     /// Nothing: the file is what the rest of the chain has, without that many layers on top.
     Below(usize),
     /// Only a view can tell.
@@ -58,7 +63,10 @@ pub fn content_in_passing<'a>(
             })?;
         match found {
             Found::Nothing => {}
-            Found::Content(content) => return Ok(Passed::Content(content)),
+            Found::Content(reader) => {
+                let layer = number;
+                return Ok(Passed::Content { reader, layer });
+            }
             Found::Unclear => return Ok(Passed::Unclear),
         }
     }
@@ -135,7 +143,8 @@ fn is_about(entry: &TarEntry, path: &LayerPath) -> bool {
 
 impl Read for Passing<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.entries.fill_content().map_err(io::Error::other)?;
+        let filled = self.entries.fill_content();
+        let bytes = filled.map_err(|error| io::Error::other(Error::from(error)))?;
         let count = bytes.len().min(buffer.len());
         buffer[..count].copy_from_slice(&bytes[..count]);
         self.entries.consume_content(count);
