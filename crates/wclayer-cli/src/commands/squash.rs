@@ -24,7 +24,8 @@ Examples:
 /// Make one layer tar of a layer and its parents
 ///
 /// The tar has what a container would see: what upper layers replace or remove is left out, hard
-/// links stay. The same chain gives the same bytes. Entries are sorted by name.
+/// links stay. The same chain gives the same bytes. Entries are sorted by name, each directory has
+/// one; what is gone of a base that is kept is removed name by name.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {

@@ -45,7 +45,7 @@ const BOLD: Style = Style::new().bold();
 /// Takes a layer tar (plain, gzip or zstd), a portable layer or a transport folder. An import stops
 /// at the first thing that is wrong; this goes on, and tells of each what will happen and what to do
 /// about it. The rules on parents need these: named with -l, or stored with the layer. A layer
-/// without parents is checked as a base layer.
+/// without parents is checked as a base layer. With --quiet only the exit code tells: 1 for errors.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
