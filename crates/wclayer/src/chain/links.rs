@@ -192,7 +192,7 @@ pub(super) fn links_below(view: &View) -> Result<LinksBelow> {
 /// Returns whether `path` names a file of a layer out of sight from what is in sight: it leads to
 /// it there, and nothing in sight takes that path.
 pub(super) fn names_below(view: &View, path: &LayerPath, file: (usize, ItemId)) -> Result<bool> {
-    if view.find(path)?.is_some_and(|node| node.item.is_some()) {
+    if view.find(path)?.is_some_and(|node| node.exists) {
         return Ok(false);
     }
     let below = view.merged(path, view.seen()..view.depth())?;
