@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     /// When only the nearest is given, its own parents are found by themselves.
     #[arg(short, long = "layer", value_name = "PARENT")]
     layers: Vec<PathBuf>,
-    /// Show every finding (100,000 of a rule at most), not the first 10 of each rule
+    /// Show every finding (100,000 of a rule and 64 MiB in all at most), not the first 10 of a rule
     #[arg(long)]
     all: bool,
     /// Exit with 1 for these as well
@@ -271,9 +271,7 @@ fn write_findings(f: &mut fmt::Formatter<'_>, findings: &Findings) -> fmt::Resul
     }
     match findings.count - shown.len() as u64 {
         0 => Ok(()),
-        more if shown.len() < SHOWN_AT_MOST => {
-            writeln!(f, "    and {more} more: --all shows them")
-        }
+        more if shown.len() <= SHOWN => writeln!(f, "    and {more} more: --all shows them"),
         more => writeln!(f, "    and {more} more"),
     }
 }

@@ -4,7 +4,7 @@
 //! layers below it, whatever is on top of these later (hcsshim `internal/wclayer/legacy.go`,
 //! `AddLink`). So the identity of a file is the layer that it lies in and its [`ItemId`] there.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -20,13 +20,18 @@ use crate::path::LayerPath;
 const MAX_STEPS: usize = layout::MAX_FURTHER_NAMES as usize;
 /// How many links are followed to learn where all of them lead.
 const MAX_FOLLOWED: usize = 16 * 1024;
-/// How many links are remembered, some megabytes of them.
-const MAX_KNOWN: usize = 64 * 1024;
+/// How many bytes the links that are remembered may take, about.
+const MAX_KNOWN_BYTES: usize = 16 << 20;
+/// About how many bytes one takes, beside its file.
+const KNOWN_BYTES: usize = 100;
 
 /// Where links lead that have been followed before, so that following a long chain of them from
 /// each of its links costs no more than following it once.
 #[derive(Default)]
-pub(super) struct KnownLinks(RefCell<HashMap<Identity, Known>>);
+pub(super) struct KnownLinks {
+    ends: RefCell<HashMap<Identity, Known>>,
+    bytes: Cell<usize>,
+}
 
 /// A file or a link: the number of its layer, and what it is there.
 type Identity = (usize, ItemId);
@@ -42,15 +47,20 @@ struct Known {
 
 impl KnownLinks {
     fn get(&self, link: Identity) -> Option<Known> {
-        self.0.borrow().get(&link).cloned()
+        self.ends.borrow().get(&link).cloned()
     }
 
     /// Takes note of links of which each leads to the next, and the last to `end`.
     fn put(&self, links: &[Identity], end: &Known) {
-        let mut known = self.0.borrow_mut();
-        if known.len() + links.len() > MAX_KNOWN {
+        let mut known = self.ends.borrow_mut();
+        let file = end.file.as_ref();
+        let path = file.map_or(0, |file| file.1.path.as_bytes().len());
+        let bytes = links.len() * KNOWN_BYTES + size_of::<Item>() + path;
+        if self.bytes.get() + bytes > MAX_KNOWN_BYTES {
             known.clear();
+            self.bytes.set(0);
         }
+        self.bytes.set(self.bytes.get() + bytes);
         for (before, link) in links.iter().rev().enumerate() {
             let file = end.file.clone();
             let steps = end.steps + before + 1;

@@ -92,7 +92,12 @@ pub struct Report {
     pub is_complete: bool,
     limit: usize,
     has_offsets: bool,
+    /// Bytes of the texts of all findings that are kept.
+    kept: usize,
 }
+
+/// How many bytes the texts of findings may have in all; each rule keeps its first finding.
+const MAX_KEPT: usize = 64 << 20;
 
 impl Report {
     pub(crate) fn new(limit: usize) -> Self {
@@ -112,14 +117,21 @@ impl Report {
     ) {
         let findings = self.rules.entry(rule).or_default();
         findings.count += 1;
-        if findings.first.len() < self.limit {
-            findings.first.push(Finding {
-                rule,
-                entry: entry.into(),
-                offset: offset.filter(|_| self.has_offsets),
-                detail: detail.into(),
-            });
+        if findings.first.len() >= self.limit {
+            return;
         }
+        let (entry, detail) = (entry.into(), detail.into());
+        let kept = self.kept + entry.len() + detail.len();
+        if kept > MAX_KEPT && !findings.first.is_empty() {
+            return;
+        }
+        self.kept = kept;
+        findings.first.push(Finding {
+            rule,
+            entry,
+            offset: offset.filter(|_| self.has_offsets),
+            detail,
+        });
     }
 
     /// Returns how many findings there are of a severity.
@@ -152,7 +164,7 @@ pub struct ValidateOptions {
     /// That there are parents which cannot be read, such as layers of the Host Compute Service:
     /// what the layer has to do with them is not checked.
     pub has_unknown_parents: bool,
-    /// How many findings of each rule are kept; all are counted.
+    /// How many findings of each rule are kept, with texts of 64 MiB in all; all are counted.
     pub limit: usize,
 }
 
@@ -193,4 +205,23 @@ pub fn validate(
     progress: &dyn Progress,
 ) -> Result<Report> {
     source::validate(layer.as_ref(), options, progress)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_with_long_texts_are_counted_and_not_all_kept() {
+        let mut report = Report::new(usize::MAX);
+        let name = "n".repeat(1 << 20);
+        for _ in 0..100 {
+            report.add(Rule::Duplicate, &*name, Some(0), "");
+        }
+        report.add(Rule::CaseTwin, &*name, Some(0), "");
+        report.add(Rule::CaseTwin, &*name, Some(0), "");
+        let of = |rule| (report.rules[&rule].count, report.rules[&rule].first.len());
+        assert_eq!(of(Rule::Duplicate), (100, 64));
+        assert_eq!(of(Rule::CaseTwin), (2, 1));
+    }
 }
