@@ -30,6 +30,7 @@
 //! that only the host takes for one do not overwrite each other: the second gets another name.
 
 mod file;
+mod first;
 mod keep;
 mod links;
 mod made;
@@ -59,6 +60,7 @@ use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::path::LayerPath;
 
+pub use self::first::First;
 pub use self::names::{NameRules, host_name, real_name};
 pub use self::report::{Extracted, Listed, Loss, Lost, NotMade, Reason, Renamed, SoFar};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::first::{self, First, Texts};
 use super::made::lock;
 use super::place::Ground;
 use crate::path::LayerPath;
@@ -44,14 +45,13 @@ pub struct Extracted {
     pub lost: BTreeMap<Loss, Lost>,
 }
 
-/// The first items of a list by their paths, and how many there are: the same whichever thread was
-/// faster.
+/// The first items of a list by their paths, and how many there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed<T> {
     /// How many there are.
     pub count: u64,
     /// The first of them.
-    pub first: Vec<T>,
+    pub first: First<T>,
 }
 
 /// A name that is another on the host.
@@ -141,7 +141,7 @@ pub struct Lost {
     /// How many bytes these were.
     pub bytes: u64,
     /// The paths of the first.
-    pub first: Vec<String>,
+    pub first: First<String>,
 }
 
 /// What an extraction has done so far, or had done when it failed; made by
@@ -185,35 +185,33 @@ impl<T> Default for Listed<T> {
     fn default() -> Self {
         Self {
             count: 0,
-            first: Vec::new(),
+            first: First::default(),
         }
     }
 }
 
-impl<T: Ord> Listed<T> {
-    fn push(&mut self, limit: usize, item: T) {
-        self.count += 1;
-        add(&mut self.first, limit, [item]);
-    }
+fn push<T: Ord + Texts>(list: &mut Listed<T>, limit: usize, item: T) {
+    list.count += 1;
+    first::add(&mut list.first, limit, item);
+}
 
-    fn merge(&mut self, limit: usize, other: Self) {
-        self.count += other.count;
-        add(&mut self.first, limit, other.first);
+/// Adds the items of another list, not their number.
+fn merge<T: Ord + Texts>(first: &mut First<T>, limit: usize, other: First<T>) {
+    other
+        .into_iter()
+        .for_each(|item| first::add(first, limit, item));
+}
+
+impl Texts for Renamed {
+    fn len_bytes(&self) -> usize {
+        self.path.len() + self.name.len()
     }
 }
 
-/// Adds to a list that is to hold the first items; it may grow to twice as many before the rest is
-/// dropped.
-fn add<T: Ord>(first: &mut Vec<T>, limit: usize, items: impl IntoIterator<Item = T>) {
-    first.extend(items);
-    if first.len() >= 2 * limit {
-        tidy(first, limit);
+impl Texts for NotMade {
+    fn len_bytes(&self) -> usize {
+        self.path.len() + self.target.len()
     }
-}
-
-fn tidy<T: Ord>(first: &mut Vec<T>, limit: usize) {
-    first.sort();
-    first.truncate(limit);
 }
 
 impl Extracted {
@@ -221,7 +219,7 @@ impl Extracted {
         let lost = self.lost.entry(kind).or_default();
         lost.count += 1;
         lost.bytes = lost.bytes.saturating_add(bytes);
-        add(&mut lost.first, MAX_LISTED, [name()]);
+        first::add(&mut lost.first, MAX_LISTED, name());
     }
 
     pub(super) fn renamed(&mut self, path: &LayerPath, name: &str) {
@@ -229,7 +227,7 @@ impl Extracted {
             path: path.to_string(),
             name: name.to_owned(),
         };
-        self.renamed.push(MAX_RENAMED, renamed);
+        push(&mut self.renamed, MAX_RENAMED, renamed);
     }
 
     pub(super) fn not_made(&mut self, path: &LayerPath, target: &str, why: Why) {
@@ -240,15 +238,15 @@ impl Extracted {
             reason: why.reason,
             cause: why.cause,
         };
-        self.not_made.push(MAX_LISTED, not_made);
+        push(&mut self.not_made, MAX_LISTED, not_made);
     }
 
     /// Sorts the lists, and leaves the first items of each.
     pub(super) fn tidy(&mut self) {
-        tidy(&mut self.renamed.first, MAX_RENAMED);
-        tidy(&mut self.not_made.first, MAX_LISTED);
+        first::tidy(&mut self.renamed.first, MAX_RENAMED);
+        first::tidy(&mut self.not_made.first, MAX_LISTED);
         for lost in self.lost.values_mut() {
-            tidy(&mut lost.first, MAX_LISTED);
+            first::tidy(&mut lost.first, MAX_LISTED);
         }
     }
 
@@ -263,13 +261,15 @@ impl Extracted {
         self.replaced += other.replaced;
         self.removals += other.removals;
         self.failed += other.failed;
-        self.renamed.merge(MAX_RENAMED, other.renamed);
-        self.not_made.merge(MAX_LISTED, other.not_made);
+        self.renamed.count += other.renamed.count;
+        merge(&mut self.renamed.first, MAX_RENAMED, other.renamed.first);
+        self.not_made.count += other.not_made.count;
+        merge(&mut self.not_made.first, MAX_LISTED, other.not_made.first);
         for (kind, other) in other.lost {
             let lost = self.lost.entry(kind).or_default();
             lost.count += other.count;
             lost.bytes = lost.bytes.saturating_add(other.bytes);
-            add(&mut lost.first, MAX_LISTED, other.first);
+            merge(&mut lost.first, MAX_LISTED, other.first);
         }
     }
 }
