@@ -221,6 +221,24 @@ impl LayerPath {
             && own.next() == Some(u16::from(b'/'))
     }
 
+    /// Gives the units of [`folded_units`](Self::folded_units) in little-endian bytes, piece by
+    /// piece: equal paths in equal pieces.
+    pub(crate) fn for_folded_bytes(&self, mut take: impl FnMut(&[u8])) {
+        let mut units = self.folded_units();
+        let mut piece = [0; 128];
+        loop {
+            let mut filled = 0;
+            for (place, unit) in piece.chunks_exact_mut(2).zip(units.by_ref()) {
+                place.copy_from_slice(&unit.to_le_bytes());
+                filled += 2;
+            }
+            take(&piece[..filled]);
+            if filled < piece.len() {
+                return;
+            }
+        }
+    }
+
     /// Iterates over the UTF-16 units of the path, `/` between components, in upper case by the
     /// NTFS rule: two paths name the same file exactly when these are equal.
     pub fn folded_units(&self) -> impl Iterator<Item = u16> + '_ {
@@ -297,19 +315,8 @@ impl Eq for LayerPath {}
 
 impl Hash for LayerPath {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let mut units = self.folded_units();
-        let mut piece = [0; 64];
-        loop {
-            let mut filled = 0;
-            for (place, unit) in piece.chunks_exact_mut(2).zip(units.by_ref()) {
-                place.copy_from_slice(&unit.to_le_bytes());
-                filled += 2;
-            }
-            state.write(&piece[..filled]);
-            if filled < piece.len() {
-                return state.write_u16(0);
-            }
-        }
+        self.for_folded_bytes(|bytes| state.write(bytes));
+        state.write_u16(0);
     }
 }
 

@@ -63,19 +63,8 @@ pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"WCLP");
 /// little-endian, `/` between components.
 pub(super) fn path_key(path: &LayerPath) -> i64 {
     let mut hasher = Sha256::new();
-    let mut units = path.folded_units();
-    let mut piece = [0; 128];
-    loop {
-        let mut filled = 0;
-        for (bytes, unit) in piece.chunks_exact_mut(2).zip(units.by_ref()) {
-            bytes.copy_from_slice(&unit.to_le_bytes());
-            filled += 2;
-        }
-        hasher.update(&piece[..filled]);
-        if filled < piece.len() {
-            return key_of(hasher);
-        }
-    }
+    path.for_folded_bytes(|bytes| hasher.update(bytes));
+    key_of(hasher)
 }
 
 /// Computes the keys of the directories above a path, outermost first, in one pass.
