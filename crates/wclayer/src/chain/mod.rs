@@ -22,6 +22,7 @@ mod passing;
 mod reader;
 mod upper;
 mod view;
+mod walk;
 
 pub use layer::{
     BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, Removed, Slot, StreamDetails,
@@ -32,4 +33,5 @@ pub use open::{Access, OpenOptions, open, open_chain, open_layer, whole_chain};
 pub use parent_chain::ParentChain;
 pub use passing::{Passed, content_in_passing};
 pub use reader::ViewReader;
-pub use view::{Node, NodeKind, Resolved, View, Walk};
+pub use view::{Node, NodeKind, Resolved, View};
+pub use walk::Walk;

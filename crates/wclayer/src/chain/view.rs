@@ -2,7 +2,7 @@
 //!
 //! A path is found from the top down: in each directory only those layers are asked that say
 //! something of it, and what they say is merged by the rules in `merge`. Nothing is kept but the
-//! open layers, so that a view costs no memory for what is not looked at.
+//! open layers and where some links lead, so that a view costs no memory for what is not looked at.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -15,6 +15,7 @@ use super::layer::{BackupStream, ChainLayer, Details, Item, ItemId, Removed, Slo
 use super::links;
 use super::merge::{Merged, merge};
 use super::reader::ViewReader;
+use super::walk::{Start, Walk};
 use crate::error::{Error, Result};
 use crate::path::{LayerPath, StreamName};
 
@@ -206,7 +207,11 @@ impl View {
     }
 
     /// Lists what some of the layers have in a directory.
-    fn children_in(&self, directory: Option<&Node>, layers: &[usize]) -> Result<Vec<Node>> {
+    pub(super) fn children_in(
+        &self,
+        directory: Option<&Node>,
+        layers: &[usize],
+    ) -> Result<Vec<Node>> {
         let path = directory.map(|node| &node.path);
         let mut children = Vec::new();
         for merged in self.merged_in(path, layers)? {
@@ -252,12 +257,7 @@ impl View {
     /// Walks through all that lies below a directory (below the top for `None`), each directory
     /// before what is in it, names sorted as NTFS sorts them.
     pub fn walk(&self, directory: Option<&Node>) -> Walk<'_> {
-        Walk {
-            view: self,
-            open: Vec::new(),
-            start: Some(Start::Directory(directory.cloned().map(Box::new))),
-            wanted: Vec::new(),
-        }
+        Walk::start(self, Start::Directory(directory.cloned().map(Box::new)))
     }
 
     /// Finds what one layer has at a path by itself, as if the layers above and below it said
@@ -275,24 +275,18 @@ impl View {
     /// Walks through what one layer has by itself, as
     /// [`find_in_layer`](Self::find_in_layer) shows it.
     pub fn walk_layer(&self, layer: usize) -> Walk<'_> {
-        Walk {
-            start: Some(Start::Layer(layer)),
-            ..self.walk(None)
-        }
+        Walk::start(self, Start::Layer(layer))
     }
 
     /// Returns the number of a layer; nothing when there is no such layer.
-    fn only(&self, layer: usize) -> std::ops::Range<usize> {
+    pub(super) fn only(&self, layer: usize) -> std::ops::Range<usize> {
         layer..layer.saturating_add(1).min(self.depth())
     }
 
     /// Walks through what some paths name, with all that is below, and the directories above
     /// these; through everything when there are no such paths.
     pub fn walk_to(&self, paths: &[LayerPath]) -> Walk<'_> {
-        Walk {
-            wanted: paths.to_vec(),
-            ..self.walk(None)
-        }
+        self.walk(None).only(paths)
     }
 
     /// Returns what each layer in sight says of a path by itself, nearest first: also what layers
@@ -531,73 +525,6 @@ impl View {
 
     pub(crate) fn layer(&self, number: usize) -> &dyn ChainLayer {
         &*self.layers[number]
-    }
-}
-
-/// Walks through a view; made by [`View::walk`].
-pub struct Walk<'a> {
-    view: &'a View,
-    /// For each open directory, what is still to come.
-    open: Vec<std::vec::IntoIter<Node>>,
-    /// Where to begin, before the first step.
-    start: Option<Start>,
-    /// What is to be seen; everything when empty.
-    wanted: Vec<LayerPath>,
-}
-
-enum Start {
-    /// In this directory, at the top for `None`.
-    Directory(Option<Box<Node>>),
-    /// At the top of one layer.
-    Layer(usize),
-}
-
-impl Walk<'_> {
-    fn is_wanted(&self, path: &LayerPath) -> bool {
-        let is_near =
-            |wanted: &LayerPath| path == wanted || path.is_below(wanted) || wanted.is_below(path);
-        self.wanted.is_empty() || self.wanted.iter().any(is_near)
-    }
-
-    fn step(&mut self) -> Result<Option<Node>> {
-        if let Some(start) = self.start.take() {
-            let children = match start {
-                Start::Directory(directory) => self.view.children(directory.as_deref())?,
-                Start::Layer(layer) => {
-                    let layers: Vec<usize> = self.view.only(layer).collect();
-                    self.view.children_in(None, &layers)?
-                }
-            };
-            self.open.push(children.into_iter());
-        }
-        while let Some(last) = self.open.last_mut() {
-            let Some(node) = last.next() else {
-                self.open.pop();
-                continue;
-            };
-            if !self.is_wanted(&node.path) {
-                continue;
-            }
-            if node.is_plain_directory() {
-                let children = self.view.children(Some(&node))?;
-                self.open.push(children.into_iter());
-            }
-            return Ok(Some(node));
-        }
-        Ok(None)
-    }
-}
-
-impl Iterator for Walk<'_> {
-    type Item = Result<Node>;
-
-    fn next(&mut self) -> Option<Result<Node>> {
-        let step = self.step();
-        if step.is_err() {
-            // What comes after an error is not to be trusted.
-            self.open.clear();
-        }
-        step.transpose()
     }
 }
 

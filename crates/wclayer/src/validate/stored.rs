@@ -75,65 +75,62 @@ struct Entries<'a> {
 impl Entries<'_> {
     fn restore(&mut self, indexed: &IndexedEntry) -> Result<(TarEntry, Member)> {
         let path = indexed.path.clone();
-        let (mut content_offset, mut size, mut stored) = (0, 0, None);
-        let mut type_flag = b'0';
-        let kind = match (indexed.kind, indexed.basic_info) {
-            (IndexedKind::Removal, _) => TarEntryKind::Whiteout(path),
-            (IndexedKind::Opaque, _) => TarEntryKind::Opaque(path),
-            (IndexedKind::Link, basic_info) => TarEntryKind::Link(LinkEntry {
-                target: indexed.target.clone().unwrap_or_else(|| path.clone()),
-                path,
-                basic_info,
-            }),
-            (kind, basic_info) => {
-                let is_file = kind == IndexedKind::File && indexed.reparse.is_none();
-                type_flag = if kind == IndexedKind::Directory {
-                    b'5'
-                } else {
-                    b'0'
-                };
-                if is_file && entry::is_hive(&path) {
-                    let streams = self.index.streams(indexed)?;
-                    if let Some(data) = streams.into_iter().find(|stream| stream.name.is_none()) {
-                        (content_offset, size, stored) = (data.offset, data.size, data.stored);
-                    }
-                }
-                TarEntryKind::File(Box::new(FileMember {
-                    basic_info: basic_info.unwrap_or_else(pass::no_basic_info),
-                    has_data: is_file,
-                    security: self.security(indexed.security)?,
-                    ea: match &indexed.ea {
-                        Some(list) => ea::decode_list(list).unwrap_or_default(),
-                        None => Vec::new(),
-                    },
-                    reparse: indexed.reparse.clone(),
-                    other_streams: Vec::new(),
-                    sparse: None,
+        let mut entry = TarEntry {
+            offset: indexed.offset,
+            content_offset: 0,
+            size: 0,
+            stored: None,
+            kind: match indexed.kind {
+                IndexedKind::Removal => TarEntryKind::Whiteout(path),
+                IndexedKind::Opaque => TarEntryKind::Opaque(path),
+                IndexedKind::Link => TarEntryKind::Link(LinkEntry {
+                    target: indexed.target.clone().unwrap_or_else(|| path.clone()),
                     path,
-                }))
-            }
+                    basic_info: indexed.basic_info,
+                }),
+                _ => TarEntryKind::File(Box::new(self.file(indexed)?)),
+            },
         };
+        if indexed.kind == IndexedKind::File && entry::is_hive(&indexed.path) {
+            let streams = self.index.streams(indexed)?;
+            if let Some(data) = streams.into_iter().find(|stream| stream.name.is_none()) {
+                (entry.content_offset, entry.size, entry.stored) =
+                    (data.offset, data.size, data.stored);
+            }
+        }
         let member = Member {
             offset: indexed.offset,
-            content_offset,
+            content_offset: entry.content_offset,
             name: indexed.path.as_bytes().to_vec(),
             link_name: Vec::new(),
-            type_flag,
-            size,
+            type_flag: match indexed.kind {
+                IndexedKind::Directory => b'5',
+                _ => b'0',
+            },
+            size: entry.size,
             modified: 0,
             accessed: None,
             changed: None,
             pax: crate::tar::PaxRecords::default(),
             sparse: None,
         };
-        let entry = TarEntry {
-            offset: indexed.offset,
-            content_offset,
-            size,
-            stored,
-            kind,
-        };
         Ok((entry, member))
+    }
+
+    fn file(&mut self, indexed: &IndexedEntry) -> Result<FileMember> {
+        Ok(FileMember {
+            path: indexed.path.clone(),
+            basic_info: indexed.basic_info.unwrap_or_else(pass::no_basic_info),
+            has_data: indexed.kind == IndexedKind::File && indexed.reparse.is_none(),
+            security: self.security(indexed.security)?,
+            ea: match &indexed.ea {
+                Some(list) => ea::decode_list(list).unwrap_or_default(),
+                None => Vec::new(),
+            },
+            reparse: indexed.reparse.clone(),
+            other_streams: Vec::new(),
+            sparse: None,
+        })
     }
 
     fn security(&mut self, id: Option<u64>) -> Result<Option<Vec<u8>>> {
