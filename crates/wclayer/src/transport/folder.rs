@@ -131,7 +131,7 @@ pub fn export<V: Volume, W: LayerWriter>(
     progress: &dyn Progress,
 ) -> Result<W::Output> {
     let copied = volume
-        .enable(&[Privilege::Backup, Privilege::Restore])
+        .enable(&[Privilege::Backup])
         .map_err(Error::from)
         .and_then(|privileges| {
             let mut reader = open(volume, folder, &privileges)?;
