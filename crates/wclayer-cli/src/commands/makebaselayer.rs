@@ -50,7 +50,7 @@ struct MakeBaseLayerJson {
 /// Makes a base layer of a folder.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let host = arguments.host.open("makebaselayer", output)?;
-    let folder = host_compute::absolute(&arguments.path)?;
+    let folder = hcs::full_path(&arguments.path)?;
     let made = hcs::make_base_layer(&host, &folder)?;
     for hive in &made.replaced_hives {
         output.warn(&format!(

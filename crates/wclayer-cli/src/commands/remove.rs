@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let size = match is_of_windows(arguments)? {
         true => {
             let host = arguments.host.open("remove", output)?;
-            let layer = host_compute::absolute(&arguments.path)?;
+            let layer = hcs::full_path(&arguments.path)?;
             hcs::remove(&host, &layer, arguments.force)?;
             None
         }
