@@ -23,12 +23,8 @@ use crate::chain::ParentChain;
 use crate::error::{Error, Result, io_error};
 use crate::volume::{Privilege, Volume};
 
-/// What making and mounting a scratch layer needs; cleaning up needs the last two.
-const SCRATCH: [Privilege; 3] = [
-    Privilege::ManageVolume,
-    Privilege::Backup,
-    Privilege::Restore,
-];
+/// What deleting half a scratch layer needs; most are made whole.
+const TO_CLEAN_UP: [Privilege; 2] = [Privilege::Backup, Privilege::Restore];
 /// How every path of a volume starts that can appear at a folder.
 const VOLUME_PREFIX: &str = r"\\?\Volume{";
 
@@ -52,7 +48,8 @@ pub fn create_scratch<V: Volume>(
             return Err(HcsError::NoParents.into());
         }
         marker::check_chain(host, parents)?;
-        let privileges = host.volume.enable(&SCRATCH)?;
+        let needed = [Privilege::ManageVolume];
+        let privileges = host.volume.enable_with(&needed, &TO_CLEAN_UP)?;
         let descriptors = parent_layers(&*host.service, parents)?;
         let existed = host
             .volume

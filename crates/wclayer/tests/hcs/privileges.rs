@@ -4,7 +4,7 @@ use wclayer::hcs;
 use wclayer::volume::Privilege;
 
 use crate::layers;
-use crate::support::{APP, BASE, Machine};
+use crate::support::{APP, BASE, Machine, chain};
 
 /// Returns what was asked for, in order.
 fn asked_for(machine: &Machine) -> Vec<String> {
@@ -77,4 +77,15 @@ fn a_removal_asks_for_what_deleting_needs() {
         asked_for(&machine),
         ["SeBackupPrivilege, SeRestorePrivilege"]
     );
+}
+
+#[test]
+fn a_scratch_layer_is_made_without_what_only_cleaning_up_needs() {
+    let machine = with_layers();
+    machine.windows.deny(Privilege::Backup);
+    machine.windows.deny(Privilege::Restore);
+    let parents = chain(&[BASE]);
+    hcs::create_scratch(&machine.host, "/c/layers/scratch".as_ref(), &parents, None).unwrap();
+    assert!(machine.windows.exists("/c/layers/scratch/sandbox.vhdx"));
+    machine.assert_nothing_left("after a scratch layer was made");
 }
