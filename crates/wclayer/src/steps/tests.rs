@@ -224,3 +224,32 @@ fn many_records_of_a_header_are_each_read_once() {
         }
     });
 }
+
+#[test]
+fn many_streams_and_descriptors_are_imported_one_by_one() {
+    let layers = Layers::new();
+    let import = |name: String, tar: Vec<u8>| {
+        let layers = &layers;
+        move || layers.import(&name, tar, &[])
+    };
+    assert_linear(500, |count| {
+        let streams = tar(|tar| {
+            tar.file("Files/f", &file(), b"")?;
+            (0..count)
+                .try_for_each(|number| tar.stream("Files/f", &number.to_string(), &file(), b"x"))
+        });
+        import(format!("streams{count}"), streams)
+    });
+    assert_linear(500, |count| {
+        let descriptors = tar(|tar| {
+            (0..count as u32).try_for_each(|number| {
+                let meta = Meta {
+                    security_descriptor: Some(number.to_le_bytes().repeat(9)),
+                    ..file()
+                };
+                tar.file(&format!("Files/{number}"), &meta, b"")
+            })
+        });
+        import(format!("descriptors{count}"), descriptors)
+    });
+}
