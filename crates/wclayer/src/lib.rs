@@ -43,6 +43,7 @@ pub mod path;
 mod pipeline;
 pub mod portable;
 pub mod squash;
+mod steps;
 pub mod tar;
 pub mod transport;
 pub mod validate;

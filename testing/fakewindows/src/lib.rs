@@ -75,6 +75,15 @@ impl FakeWindows {
         }
     }
 
+    /// Makes another machine that is as this one is now.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        let state = self.lock().clone();
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
     /// Returns the machine as `wclayer` sees it.
     pub fn host_compute(&self) -> HostCompute<FakeVolume> {
         HostCompute {

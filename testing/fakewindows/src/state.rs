@@ -42,7 +42,7 @@ pub(crate) enum Plan {
 }
 
 /// An open file or folder.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Handle {
     pub(crate) object: ObjectId,
     pub(crate) path: String,
@@ -51,11 +51,12 @@ pub(crate) struct Handle {
 }
 
 /// What a layer is to the service.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Activity {
     pub(crate) prepared: bool,
 }
 
+#[derive(Clone)]
 pub(crate) struct State {
     pub(crate) disk: Disk,
     pub(crate) calls: Vec<Call>,

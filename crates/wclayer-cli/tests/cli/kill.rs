@@ -2,14 +2,33 @@
 //! import works and clears away what was left.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::io::Write;
 
 use layergen::{Meta, Rng, TarBuilder};
 
-use crate::support::Workplace;
+use crate::support::{Workplace, wait_until};
 
-/// How often each import is killed, spread over the time that it takes.
-const KILLS: u32 = 8;
+/// When an import is killed that reads its tar from a pipe.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Moment {
+    /// Once it has taken so many eighths of the tar, more or less what fits into a pipe.
+    Read(usize),
+    /// Once it has all of the tar, and this is in what it makes: a file, or the whole.
+    Made(&'static str),
+}
+
+/// Moments from the first byte to after the last.
+pub(crate) const MOMENTS: [Moment; 9] = [
+    Moment::Read(0),
+    Moment::Read(1),
+    Moment::Read(3),
+    Moment::Read(5),
+    Moment::Read(7),
+    Moment::Read(8),
+    Moment::Made("index.sqlite"),
+    Moment::Made("layer.json"),
+    Moment::Made(""),
+];
 
 /// A layer of many small files and some megabytes, which takes a while to import.
 fn medium_tar(seed: u64) -> Vec<u8> {
@@ -17,7 +36,7 @@ fn medium_tar(seed: u64) -> Vec<u8> {
     let mut tar = TarBuilder::new(Vec::new());
     tar.directory("Files", &Meta::with_attributes(0x10))
         .expect("memory");
-    for number in 0..4000 {
+    for number in 0..1000 {
         let content: Vec<u8> = (0..300)
             .flat_map(|_| noise.next_u64().to_le_bytes())
             .collect();
@@ -41,10 +60,31 @@ fn diff_id(work: &Workplace, layer: &str) -> String {
     diff_id
 }
 
-/// Starts an import and kills it after `delay`; returns whether it was done before.
-fn kill_after(work: &Workplace, arguments: &[&str], delay: Duration) -> bool {
+/// Starts an import to a place in `layers` and kills it; returns whether it was done before.
+pub(crate) fn kill_at(work: &Workplace, arguments: &[&str], input: &[u8], moment: Moment) -> bool {
     let mut child = work.start(arguments);
-    std::thread::sleep(delay);
+    let mut stdin = child.stdin.take().expect("piped");
+    match moment {
+        Moment::Read(eighths) => {
+            let part = &input[..input.len() / 8 * eighths];
+            stdin.write_all(part).expect("the import reads");
+        }
+        Moment::Made(name) => {
+            stdin.write_all(input).expect("the import reads");
+            drop(stdin);
+            wait_until("the import has made it", || {
+                let place = arguments.last().expect("the place");
+                let is_made = match name {
+                    "" => work.path(place).exists(),
+                    _ => work.list("layers").iter().any(|half| {
+                        let half = work.path("layers").join(half);
+                        half.join(name).exists()
+                    }),
+                };
+                is_made || child.try_wait().expect("it can be asked").is_some()
+            });
+        }
+    }
     child.kill().expect("it can be killed");
     child.wait().expect("it ended").success()
 }
@@ -62,26 +102,25 @@ fn assert_only(work: &Workplace, layer: &str) {
 fn a_killed_import_leaves_a_whole_layer_or_none() {
     let work = Workplace::new();
     work.create_folder("layers");
-    work.write("in.tar", &medium_tar(1));
+    let tar = medium_tar(1);
+    work.write("in.tar", &tar);
     let import = ["import", "-i", "in.tar", "layers/new"];
-    let started = Instant::now();
     work.run(&import).succeeds();
-    let whole = started.elapsed();
     let expected = diff_id(&work, "layers/new");
     work.run(&["remove", "layers/new"]).succeeds();
-    for kill in 0..KILLS {
-        let was_done = kill_after(&work, &import, whole * (2 * kill + 1) / (2 * KILLS));
+    for moment in MOMENTS {
+        let was_done = kill_at(&work, &["import", "layers/new"], &tar, moment);
         assert_only(&work, "new");
         if work.path("layers/new").exists() {
-            assert_eq!(diff_id(&work, "layers/new"), expected, "kill {kill}");
+            assert_eq!(diff_id(&work, "layers/new"), expected, "{moment:?}");
             work.run(&["remove", "layers/new"]).succeeds();
         } else {
-            assert!(!was_done, "kill {kill}: it succeeded and left nothing");
+            assert!(!was_done, "{moment:?}: it succeeded and left nothing");
         }
         work.run(&import).succeeds();
-        assert_eq!(work.list("layers"), ["new"], "kill {kill}");
+        assert_eq!(work.list("layers"), ["new"], "{moment:?}");
         work.run(&["remove", "layers/new"]).succeeds();
-        assert_eq!(work.list("layers"), [""; 0], "kill {kill}");
+        assert_eq!(work.list("layers"), [""; 0], "{moment:?}");
     }
 }
 
@@ -90,23 +129,21 @@ fn a_killed_replacement_leaves_the_old_layer_or_the_new_one() {
     let work = Workplace::new();
     work.create_folder("layers");
     work.write("old.tar", &medium_tar(2));
-    work.write("new.tar", &medium_tar(3));
+    let tar = medium_tar(3);
+    work.write("new.tar", &tar);
     let import = |input| ["import", "--force", "-i", input, "layers/x"];
-    let started = Instant::now();
     work.run(&import("new.tar")).succeeds();
-    let whole = started.elapsed();
     let new = diff_id(&work, "layers/x");
     work.run(&import("old.tar")).succeeds();
     let old = diff_id(&work, "layers/x");
-    for kill in 0..KILLS {
-        let delay = whole * (2 * kill + 1) / (2 * KILLS);
-        let was_done = kill_after(&work, &import("new.tar"), delay);
+    for moment in MOMENTS {
+        let was_done = kill_at(&work, &["import", "--force", "layers/x"], &tar, moment);
         assert_only(&work, "x");
         let found = diff_id(&work, "layers/x");
-        assert!(found == new || (found == old && !was_done), "kill {kill}");
+        assert!(found == new || (found == old && !was_done), "{moment:?}");
         work.run(&import("old.tar")).succeeds();
-        assert_eq!(work.list("layers"), ["x"], "kill {kill}");
-        assert_eq!(diff_id(&work, "layers/x"), old, "kill {kill}");
+        assert_eq!(work.list("layers"), ["x"], "{moment:?}");
+        assert_eq!(diff_id(&work, "layers/x"), old, "{moment:?}");
     }
 }
 
@@ -116,7 +153,7 @@ fn a_killed_import_gives_its_place_free() {
     let work = Workplace::new();
     work.write("in.tar", &medium_tar(4));
     let mut child = work.start(&["import", "layer"]);
-    crate::support::wait_until("the import is under way", || {
+    wait_until("the import is under way", || {
         work.list(".")
             .iter()
             .any(|name| name.starts_with(".layer.wclayer-"))

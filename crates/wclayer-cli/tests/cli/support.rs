@@ -232,14 +232,15 @@ pub(crate) fn small_tar(content: &[u8]) -> Vec<u8> {
     tar.finish().expect("memory")
 }
 
-/// Waits until `ready`, which it soon should be.
+/// Waits until `ready`, which it will be: that it gives up is for a test that would hang else.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
-    for _ in 0..600 {
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+    for _ in 0..15 * 60 * 500 {
         if ready() {
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(PAUSE);
     }
-    panic!("waited 30 seconds until {what}");
+    panic!("waited a quarter of an hour until {what}");
 }

@@ -1,10 +1,10 @@
 //! Transport folders: made, shown, given out as tars, removed, on this system.
 
 use std::fs;
-use std::time::Instant;
 
 use layergen::{Meta, TarBuilder};
 
+use crate::kill::{Moment, kill_at};
 use crate::support::{APP_DIFF_ID, Workplace, members, sample};
 
 fn import(work: &Workplace, arguments: &[&str]) -> serde_json::Value {
@@ -157,39 +157,35 @@ fn a_killed_import_leaves_a_whole_folder_or_none() {
     let mut tar = TarBuilder::new(Vec::new());
     tar.directory("Files", &Meta::with_attributes(0x10))
         .expect("memory");
-    for number in 0..500 {
+    for number in 0..150 {
         let name = format!("Files/{number}.bin");
         tar.file(&name, &Meta::with_attributes(0x20), &[7; 2000])
             .expect("memory");
     }
-    work.write("in.tar", &tar.finish().expect("memory"));
+    let tar = tar.finish().expect("memory");
+    work.write("in.tar", &tar);
     work.create_folder("layers");
-    let arguments = [
-        "import",
-        "--format",
-        "transport",
-        "-i",
-        "in.tar",
-        "layers/new",
-    ];
-    let started = Instant::now();
-    work.run(&arguments).succeeds();
-    let whole = started.elapsed();
+    let import = ["import", "--format", "transport", "layers/new"];
+    let from_file = [&import[..3], &["-i", "in.tar", "layers/new"]].concat();
+    work.run(&from_file).succeeds();
     let files = work.list("layers/new/Files").len();
     work.run(&["remove", "layers/new"]).succeeds();
-    for kill in 0..5 {
-        let mut child = work.start(&arguments);
-        std::thread::sleep(whole * (2 * kill + 1) / 10);
-        child.kill().expect("it can be killed");
-        let was_done = child.wait().expect("it ended").success();
+    for moment in [
+        Moment::Read(0),
+        Moment::Read(4),
+        Moment::Read(8),
+        Moment::Made("Files/149.bin"),
+        Moment::Made(""),
+    ] {
+        let was_done = kill_at(&work, &import, &tar, moment);
         if work.path("layers/new").exists() {
             assert_eq!(work.list("layers/new/Files").len(), files);
             work.run(&["remove", "layers/new"]).succeeds();
         } else {
-            assert!(!was_done, "kill {kill}");
+            assert!(!was_done, "{moment:?}");
         }
-        work.run(&arguments).succeeds();
-        assert_eq!(work.list("layers"), ["new"], "kill {kill}");
+        work.run(&from_file).succeeds();
+        assert_eq!(work.list("layers"), ["new"], "{moment:?}");
         work.run(&["remove", "layers/new"]).succeeds();
     }
 }

@@ -11,6 +11,7 @@ use super::schema::{self, VERSION, index_error, parent_key, path_key};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::LayerPath;
+use crate::steps;
 use crate::tar::{FileMember, SparseMap, StreamMember, TarEntry, TarEntryKind};
 
 /// How many descriptors are remembered for sharing. Real layers have some dozens; a layer with a
@@ -49,6 +50,7 @@ impl IndexBuilder {
                 schema::TABLES,
             ))
             .map_err(&error)?;
+        steps::watch(&connection);
         Ok(Self {
             connection,
             path: path.to_owned(),

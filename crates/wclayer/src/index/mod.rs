@@ -10,6 +10,7 @@ mod build;
 mod content;
 mod error;
 mod layer;
+mod often;
 mod plain;
 mod read;
 mod scan;

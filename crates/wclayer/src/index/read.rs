@@ -6,10 +6,12 @@ use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
 use super::error::IndexError;
+use super::often::{Ends, KnownEnds};
 use super::schema::{self, APPLICATION_ID, INDEXES, TABLES, VERSION, index_error, path_key};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
+use crate::steps;
 use crate::tar::SparseMap;
 
 /// The index of a layer tar, read-only.
@@ -17,6 +19,15 @@ use crate::tar::SparseMap;
 pub struct Index {
     connection: Connection,
     path: PathBuf,
+    often: KnownEnds,
+}
+
+/// What the layer has at a path.
+enum At {
+    /// A few entries, in the order of the tar.
+    Few(Vec<IndexedEntry>),
+    /// More than that: those that count.
+    Often(Box<Ends<IndexedEntry>>),
 }
 
 /// What an entry of the index is.
@@ -158,9 +169,11 @@ impl Index {
             .into());
         }
         check_schema(&connection, path)?;
+        steps::watch(&connection);
         Ok(Self {
             connection,
             path: path.to_owned(),
+            often: KnownEnds::default(),
         })
     }
 
@@ -187,16 +200,16 @@ impl Index {
     ///
     /// [`IndexError`] when the index is damaged.
     pub fn find_added(&self, path: &LayerPath) -> Result<Option<IndexedEntry>> {
-        self.added(path, "DESC")
+        let mut found = self.deciding(path)?;
+        Ok(found.pop_if(|last| last.is_added()))
     }
 
     /// Returns what the layer puts at a path; the first one when it comes more than once.
     pub(crate) fn find_first_added(&self, path: &LayerPath) -> Result<Option<IndexedEntry>> {
-        self.added(path, "ASC")
-    }
-
-    fn added(&self, path: &LayerPath, order: &str) -> Result<Option<IndexedEntry>> {
-        self.first(path, "kind <= 2", order)
+        Ok(match self.at(path)? {
+            At::Few(entries) => entries.into_iter().find(IndexedEntry::is_added),
+            At::Often(ends) => ends.first,
+        })
     }
 
     /// Returns the first entry of a path, in an order, that meets a condition.
@@ -248,25 +261,55 @@ impl Index {
 
     /// Returns whether the layer removes a path, or everything in it.
     pub(crate) fn removes(&self, path: &LayerPath) -> Result<bool> {
-        Ok(self.first(path, "kind > 2", "ASC")?.is_some())
+        let found = self.deciding(path)?;
+        Ok(found.iter().any(|entry| !entry.is_added()))
     }
 
-    /// Finds what decides about a path: its removal, else its opaque whiteout, and the last thing
-    /// that is put there. A path may come any number of times.
+    /// Finds what decides about a path: its removal, else its opaque whiteout, and behind these the
+    /// last thing that is put there. A path may come any number of times.
     pub(super) fn deciding(&self, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
+        let (removal, last) = match self.at(path)? {
+            At::Often(ends) => (ends.removal, ends.last),
+            At::Few(mut entries) => {
+                let last = entries.iter().rposition(IndexedEntry::is_added);
+                let last = last.map(|at| entries.remove(at));
+                entries.retain(|entry| !entry.is_added());
+                // The first of the stronger kind.
+                let removal = entries.into_iter().min_by_key(|entry| entry.kind as u8);
+                (removal, last)
+            }
+        };
+        Ok(removal.into_iter().chain(last).collect())
+    }
+
+    /// Finds the entries of a path, or those that count when it comes often.
+    fn at(&self, path: &LayerPath) -> Result<At> {
         const FEW: usize = 4;
+        let key = path_key(path);
+        if let Some(ends) = self.often.get(key) {
+            let ends = ends.try_map(|id| self.entry(id))?;
+            if ends.all().all(|entry| entry.path == *path) {
+                return Ok(At::Often(Box::new(ends)));
+            }
+        }
         let query =
             format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? ORDER BY id LIMIT {FEW}");
-        let mut found = self.entries_of(&query, path_key(path))?;
+        let mut found = self.entries_of(&query, key)?;
         if found.len() < FEW {
             found.retain(|entry| entry.path == *path);
-            return Ok(found);
+            return Ok(At::Few(found));
         }
         let removal = match self.first(path, "kind = 3", "ASC")? {
             None => self.first(path, "kind = 4", "ASC")?,
             removal => removal,
         };
-        Ok(removal.into_iter().chain(self.find_added(path)?).collect())
+        let ends = Ends {
+            removal,
+            first: self.first(path, "kind <= 2", "ASC")?,
+            last: self.first(path, "kind <= 2", "DESC")?,
+        };
+        self.often.put(key, &ends);
+        Ok(At::Often(Box::new(ends)))
     }
 
     /// Returns what the layer says about a path, with regard to everything above it.
@@ -275,7 +318,7 @@ impl Index {
     ///
     /// [`IndexError`] when the index is damaged.
     pub fn look_up(&self, path: &LayerPath) -> Result<Lookup> {
-        let mut here = self.find(path)?;
+        let mut here = self.deciding(path)?;
         if let Some(at) = here.iter().rposition(IndexedEntry::is_added) {
             return Ok(Lookup::Present(Box::new(here.swap_remove(at))));
         }
@@ -284,7 +327,7 @@ impl Index {
         }
         let mut above = path.parent();
         while let Some(directory) = above {
-            let found = self.find(&directory)?;
+            let found = self.deciding(&directory)?;
             let removed = |entry: &IndexedEntry| !entry.is_added();
             let in_the_way = found
                 .iter()

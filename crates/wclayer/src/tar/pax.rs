@@ -9,6 +9,7 @@
 use std::ops::Range;
 
 use super::error::TarProblem;
+use crate::steps;
 
 /// The keys of a layer tar.
 pub(crate) mod key {
@@ -63,6 +64,7 @@ impl PaxRecords {
         self.records
             .iter()
             .rev()
+            .inspect(|_| steps::add(1))
             .find(|(range, _)| &self.bytes[range.clone()] == key)
             .map(|(_, value)| &self.bytes[value.clone()])
     }
@@ -76,6 +78,7 @@ impl PaxRecords {
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.records
             .iter()
+            .inspect(|_| steps::add(1))
             .map(|(key, value)| (&self.bytes[key.clone()], &self.bytes[value.clone()]))
     }
 

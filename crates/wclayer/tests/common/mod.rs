@@ -174,14 +174,16 @@ pub fn snapshot(folder: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
-/// Runs `work` in a thread and fails when it takes longer than `seconds`.
+/// Runs what must not wait for ever in a thread, so that a failure is one and not a hanging test. The
+/// limit says nothing about how long it may take: no test looks at the clock for that.
 #[track_caller]
-pub fn within<T: Send + 'static>(seconds: u64, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    const LIMIT: std::time::Duration = std::time::Duration::from_secs(15 * 60);
     let (sender, receiver) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || sender.send(work()));
-    match receiver.recv_timeout(std::time::Duration::from_secs(seconds)) {
+    match receiver.recv_timeout(LIMIT) {
         Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => panic!("not done after {seconds} seconds"),
+        Err(RecvTimeoutError::Timeout) => panic!("it hangs"),
         Err(RecvTimeoutError::Disconnected) => match thread.join() {
             Err(panic) => std::panic::resume_unwind(panic),
             Ok(_) => unreachable!("the result was sent"),

@@ -7,18 +7,18 @@ use wclayer::hcs::{self, Contents};
 use crate::layers;
 use crate::support::{APP, BASE, FAILURE, Machine, messages};
 
-/// Runs an operation on a machine of its own once for each of its calls, letting that call fail;
+/// Runs an operation on a twin of the machine once for each of its calls, letting that call fail;
 /// returns how many calls it makes.
 fn with_every_failure<T>(
     what: &str,
-    machine: impl Fn() -> Machine,
+    first: &Machine,
     operation: impl Fn(&Machine) -> Result<T, Error>,
     check: impl Fn(&Machine, &Snapshot, &Result<T, Error>, &str),
 ) -> usize {
+    first.windows.clear_calls();
+    let before = first.disk();
     for number in 1.. {
-        let machine = machine();
-        machine.windows.clear_calls();
-        let before = machine.disk();
+        let machine = first.twin();
         machine.windows.fail_at(number, FAILURE);
         let result = operation(&machine);
         let calls = machine.windows.calls();
@@ -88,7 +88,7 @@ fn base_import_leaves_nothing_behind() {
     let tar = layers::base();
     let calls = with_every_failure(
         "the base import",
-        Machine::new,
+        &Machine::new(),
         |machine| machine.import(&tar, BASE, &[]),
         assert_unchanged,
     );
@@ -100,7 +100,7 @@ fn legacy_import_leaves_nothing_behind() {
     let tar = layers::app();
     let calls = with_every_failure(
         "the legacy import",
-        || with_base(Machine::without_filter()),
+        &with_base(Machine::without_filter()),
         |machine| machine.import(&tar, APP, &[BASE]),
         assert_unchanged,
     );
@@ -112,7 +112,7 @@ fn filter_import_leaves_nothing_behind() {
     let tar = layers::app_without_links();
     let calls = with_every_failure(
         "the filter import",
-        || with_base(Machine::new()),
+        &with_base(Machine::new()),
         |machine| machine.import_contents(&tar, APP, &[BASE], Contents::FilesAndRemovals),
         assert_unchanged,
     );
@@ -122,13 +122,11 @@ fn filter_import_leaves_nothing_behind() {
 #[test]
 fn where_the_service_leaves_a_failed_layer_it_is_deleted_by_handle() {
     let tar = layers::app();
+    let machine = with_base(Machine::without_filter());
+    machine.windows.let_destroy_leave_the_layer();
     with_every_failure(
         "the import above a lazy service",
-        || {
-            let machine = with_base(Machine::without_filter());
-            machine.windows.let_destroy_leave_the_layer();
-            machine
-        },
+        &machine,
         |machine| machine.import(&tar, APP, &[BASE]),
         assert_unchanged,
     );
@@ -137,13 +135,11 @@ fn where_the_service_leaves_a_failed_layer_it_is_deleted_by_handle() {
 #[test]
 fn an_empty_folder_that_was_there_before_is_empty_again() {
     let tar = layers::base();
+    let machine = Machine::new();
+    machine.windows.folder(BASE);
     with_every_failure(
         "the import to an empty folder",
-        || {
-            let machine = Machine::new();
-            machine.windows.folder(BASE);
-            machine
-        },
+        &machine,
         |machine| machine.import(&tar, BASE, &[]),
         |machine, _, result, when| {
             if result.is_err() {
@@ -162,29 +158,27 @@ fn with_app(machine: Machine) -> Machine {
 
 #[test]
 fn exports_leave_nothing_behind() {
-    let without_export = || {
-        let windows = fakewindows::FakeWindows::new();
-        Machine::with(windows.without(hcs::Function::ExportLayer))
-    };
+    let windows = fakewindows::FakeWindows::new();
+    let without_export = Machine::with(windows.without(hcs::Function::ExportLayer));
     let same_disk =
         |machine: &Machine, before: &Snapshot, _: &Result<Vec<u8>, Error>, when: &str| {
             assert!(machine.disk() == *before, "the disk changed {when}");
         };
     let legacy = with_every_failure(
         "the legacy export",
-        || with_app(Machine::without_filter()),
+        &with_app(Machine::without_filter()),
         |machine| machine.export(APP, &[BASE]),
         same_disk,
     );
     let filter = with_every_failure(
         "the filter export",
-        || with_app(without_export()),
+        &with_app(without_export),
         |machine| machine.export(APP, &[BASE]),
         same_disk,
     );
     let base = with_every_failure(
         "the base export",
-        || with_app(Machine::new()),
+        &with_app(Machine::new()),
         |machine| machine.export(BASE, &[]),
         same_disk,
     );
@@ -196,20 +190,14 @@ fn exports_leave_nothing_behind() {
 
 /// The process dies at every call of an import; what it leaves is no layer, and the next import to
 /// the same place makes it right.
-fn dies_everywhere(
-    machine: impl Fn() -> Machine,
-    tar: &[u8],
-    layer: &str,
-    parents: &[&str],
-    step: usize,
-) {
-    let whole = machine();
+fn dies_everywhere(first: &Machine, tar: &[u8], layer: &str, parents: &[&str], step: usize) {
+    let whole = first.twin();
     whole.import(tar, layer, parents).unwrap();
     let complete = whole.export(layer, parents).unwrap();
     let mut number = 0;
     loop {
         number += step;
-        let machine = machine();
+        let machine = first.twin();
         machine.windows.clear_calls();
         machine.windows.die_at(number);
         let result = machine.import(tar, layer, parents);
@@ -234,12 +222,12 @@ fn dies_everywhere(
 
 #[test]
 fn a_killed_base_import_is_made_again() {
-    dies_everywhere(Machine::new, &layers::base(), BASE, &[], 1);
+    dies_everywhere(&Machine::new(), &layers::base(), BASE, &[], 1);
 }
 
 #[test]
 fn a_killed_legacy_import_is_made_again() {
-    let machine = || with_base(Machine::without_filter());
+    let machine = with_base(Machine::without_filter());
     // Each is two whole imports and an export, and neighbours differ little.
-    dies_everywhere(machine, &layers::app(), APP, &[BASE], 5);
+    dies_everywhere(&machine, &layers::app(), APP, &[BASE], 5);
 }

@@ -46,6 +46,13 @@ impl Machine {
         Self { windows, host }
     }
 
+    /// Makes another machine that is as this one is now.
+    pub(crate) fn twin(&self) -> Self {
+        let windows = self.windows.twin();
+        let host = windows.host_compute();
+        Self { windows, host }
+    }
+
     /// Imports a tar; `Contents` are as unknown as from a stream.
     pub(crate) fn import(
         &self,

@@ -9,7 +9,7 @@ use wclayer::compression::Compression;
 use wclayer::portable::{self, ImportOptions, PortableLayer};
 use wclayer::{Digest, Error, ErrorKind, LayerReader as _, ParentChain};
 
-use crate::common::{chain, plain, within};
+use crate::common::{chain, ends, plain};
 use crate::{Ground, built};
 
 type Spoil = fn(&Path);
@@ -93,7 +93,7 @@ fn spoiled(what: &str, spoil: impl Fn(&Path)) -> Vec<(&'static str, Error)> {
     ground.import(tar, false).expect("a legal layer");
     spoil(&ground.path("layers/new"));
     ground.accept_changes();
-    let (ground, errors) = within(30, move || {
+    let (ground, errors) = ends(move || {
         let errors = use_layer(&ground, "layers/new");
         (ground, errors)
     });

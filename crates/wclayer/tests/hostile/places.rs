@@ -78,7 +78,7 @@ fn a_pipe_in_place_of_the_lock_is_not_waited_for() {
         .status();
     assert!(made.expect("mkfifo starts").success());
     ground.accept_changes();
-    let ground = crate::common::within(20, move || {
+    let ground = crate::common::ends(move || {
         let _ = ground.import(small_tar(), false);
         ground
     });

@@ -13,6 +13,7 @@ use ntmeta::{upcase, wide};
 use rustix::fs::{FileType, Stat};
 
 use super::{names_in, stat_at};
+use crate::steps;
 
 /// How many directories are remembered, however many names they have.
 const MIN_DIRECTORIES: usize = 64;
@@ -52,6 +53,7 @@ impl Names {
         name: &[u8],
     ) -> io::Result<Option<(Vec<u8>, Stat)>> {
         let (key, folded) = (key_of(folder)?, fold(name));
+        steps::add(1);
         let mut remembered = self.lock();
         let known = remembered.directory(key, folder)?.names.get(&folded);
         let Some(known) = known.cloned() else {
@@ -154,6 +156,7 @@ impl Directory {
     fn read(folder: &OwnedFd) -> io::Result<Self> {
         let mut directory = Self::default();
         let mut names = names_in(folder)?;
+        steps::add(names.len());
         names.sort();
         // Other bytes are no Windows name, whatever they would become.
         names.retain(|name| wide::is_wtf8(name));

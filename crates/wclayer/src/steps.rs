@@ -1,0 +1,81 @@
+//! Counting what an algorithm does, so that a test can hold it to an order of growth: a time would
+//! say more about the machine, and what else it is doing.
+//!
+//! A step is an instruction of SQLite's virtual machine, or whatever else calls [`add`]. Each thread
+//! counts for itself, and only in this crate's own tests: elsewhere nothing happens.
+
+use rusqlite::Connection;
+
+/// Takes note of so many steps.
+#[inline]
+pub(crate) fn add(steps: usize) {
+    #[cfg(test)]
+    counting::add(steps as i64);
+    #[cfg(not(test))]
+    let _ = steps;
+}
+
+/// Counts the steps of what is asked of a database from now on.
+#[inline]
+pub(crate) fn watch(connection: &Connection) {
+    #[cfg(test)]
+    counting::watch(connection);
+    #[cfg(not(test))]
+    let _ = connection;
+}
+
+#[cfg(test)]
+mod counting {
+    use std::cell::Cell;
+
+    use rusqlite::trace::{TraceEvent, TraceEventCodes};
+    use rusqlite::{Connection, StatementStatus};
+
+    thread_local! {
+        static STEPS: Cell<i64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn add(steps: i64) {
+        STEPS.set(STEPS.get() + steps);
+    }
+
+    /// The count of a statement goes on when it runs again: what it was at the start is taken off.
+    pub(super) fn watch(connection: &Connection) {
+        let events = TraceEventCodes::SQLITE_TRACE_STMT | TraceEventCodes::SQLITE_TRACE_PROFILE;
+        let count = |event: TraceEvent<'_>| match event {
+            TraceEvent::Stmt(statement, _) => {
+                add(-i64::from(statement.get_status(StatementStatus::VmStep)));
+            }
+            TraceEvent::Profile(statement, _) => {
+                add(i64::from(statement.get_status(StatementStatus::VmStep)));
+            }
+            _ => {}
+        };
+        connection.trace_v2(events, Some(count));
+    }
+
+    /// Returns how many steps this thread takes to do something.
+    pub(crate) fn of<T>(work: impl FnOnce() -> T) -> i64 {
+        let before = STEPS.get();
+        work();
+        STEPS.get() - before
+    }
+
+    /// Checks that work on an input twice as large takes about twice the steps: three times at most,
+    /// where four would be quadratic. `work` makes an input of a size, and returns what is counted.
+    #[track_caller]
+    pub(crate) fn assert_linear<W: FnOnce()>(size: usize, work: impl Fn(usize) -> W) {
+        let [one, two] = [size, 2 * size].map(|size| of(work(size)));
+        assert!(one >= size as i64, "only {one} steps were counted");
+        assert!(
+            two <= 3 * one,
+            "{one} steps for {size}, {two} for twice as much"
+        );
+    }
+}
+
+#[cfg(test)]
+pub(crate) use counting::assert_linear;
+
+#[cfg(test)]
+mod tests;
