@@ -17,7 +17,7 @@ use clap::{
 };
 
 use crate::commands::{
-    cat, completions, create, diff, du, export, extract, find, import, info, ls, makebaselayer,
+    cat, completions, create, diff, du, export, extract, find, gc, import, info, ls, makebaselayer,
     man, mount, remove, squash, stat, tree, unmount, validate,
 };
 use crate::errors::{FAILED, WRONG_USAGE};
@@ -73,6 +73,7 @@ pub(crate) enum Command {
     Export(export::Arguments),
     Extract(extract::Arguments),
     Find(find::Arguments),
+    Gc(gc::Arguments),
     Import(import::Arguments),
     Info(info::Arguments),
     Ls(ls::Arguments),
@@ -98,6 +99,7 @@ impl Command {
             Self::Export(arguments) => arguments.json,
             Self::Extract(arguments) => arguments.json,
             Self::Find(arguments) => arguments.json,
+            Self::Gc(arguments) => arguments.json,
             Self::Import(arguments) => arguments.json,
             Self::Info(arguments) => arguments.json,
             Self::Ls(arguments) => arguments.json,
@@ -135,13 +137,18 @@ pub(crate) fn report(error: clap::Error) -> ExitCode {
     match error.kind() {
         // As the reference answers an empty command line.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let printed = write!(anstream::stdout(), "{}", error.render().ansi());
+            let printed = output::print(&error.render().ansi());
             ExitCode::from(if printed.is_ok() { 0 } else { FAILED })
         }
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A reader that has seen enough is no failure.
-            let _ = error.print();
-            ExitCode::SUCCESS
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            match printed {
+                // A reader that has seen enough is no failure.
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    ExitCode::from(FAILED)
+                }
+                _ => ExitCode::SUCCESS,
+            }
         }
         _ => report_wrong_usage(error),
     }

@@ -10,6 +10,7 @@ mod errors;
 mod escape;
 mod layer_view;
 mod list_json;
+mod memory;
 mod node_view;
 mod output;
 mod path_argument;
@@ -21,6 +22,9 @@ use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
 
 use crate::output::Output;
+
+#[global_allocator]
+static ALLOCATOR: memory::Words = memory::Words;
 
 fn main() -> ExitCode {
     panic::set_hook(Box::new(report_fault));

@@ -106,7 +106,7 @@ impl Output {
     ) -> Result<(), CliError> {
         finish(match self.json {
             true => print_json(json),
-            false => write!(anstream::stdout(), "{text}"),
+            false => print(text),
         })
     }
 
@@ -238,6 +238,13 @@ pub(crate) fn print_usage_error_json(text: &str, hint: Option<&str>) {
                 .to_owned(),
         ),
     });
+}
+
+/// Prints a text, and waits until the system has it: at the end of the program nobody is told.
+pub(crate) fn print(text: &impl fmt::Display) -> io::Result<()> {
+    let mut stdout = anstream::stdout();
+    write!(stdout, "{text}")?;
+    stdout.flush()
 }
 
 fn print_json(value: &impl Serialize) -> io::Result<()> {

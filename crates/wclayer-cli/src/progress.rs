@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -21,6 +22,37 @@ pub(crate) struct Bar {
     bar: ProgressBar,
     entries: Arc<AtomicU64>,
     cancelled: Arc<AtomicBool>,
+    ticker: Option<Ticker>,
+}
+
+/// A thread that draws the bar when nothing moves, but for one that is not to be seen. The one that
+/// indicatif starts would end the program where the system refuses threads.
+struct Ticker(JoinHandle<()>, Arc<AtomicBool>);
+
+impl Ticker {
+    /// Without a thread, the bar moves with the work.
+    fn start(bar: &ProgressBar) -> Option<Self> {
+        if bar.is_hidden() {
+            return None;
+        }
+        let (bar, stop) = (bar.clone(), Arc::new(AtomicBool::new(false)));
+        let stopped = Arc::clone(&stop);
+        let tick = move || {
+            while !stopped.load(Ordering::Relaxed) {
+                bar.tick();
+                thread::park_timeout(TICK);
+            }
+        };
+        let thread = thread::Builder::new().spawn(tick).ok()?;
+        Some(Self(thread, stop))
+    }
+
+    fn stop(self) {
+        self.1.store(true, Ordering::Relaxed);
+        self.0.thread().unpark();
+        // It cannot have failed, and a bar that is not drawn is no reason to.
+        let _ = self.0.join();
+    }
 }
 
 impl Bar {
@@ -43,8 +75,8 @@ impl Bar {
         let entries = Arc::new(AtomicU64::new(0));
         let bar = ProgressBar::with_draw_target(total, target);
         bar.set_style(style(total.is_some(), &entries));
-        bar.enable_steady_tick(TICK);
         Self {
+            ticker: Ticker::start(&bar),
             bar,
             entries,
             cancelled,
@@ -73,6 +105,9 @@ impl Progress for Bar {
 
 impl Drop for Bar {
     fn drop(&mut self) {
+        if let Some(ticker) = self.ticker.take() {
+            ticker.stop();
+        }
         self.clear();
     }
 }

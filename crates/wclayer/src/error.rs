@@ -12,6 +12,7 @@ use crate::hcs::{HcsError, ServiceError};
 use crate::index::IndexError;
 use crate::path::{LayerPath, PathError};
 use crate::portable::{PortableError, RuleError};
+use crate::resources;
 use crate::tar::TarError;
 use crate::transport::TransportError;
 use crate::volume::PrivilegeError;
@@ -149,6 +150,9 @@ pub enum Error {
     /// The caller used a writer that had failed before.
     #[error("a layer cannot be continued after an error")]
     AfterError,
+    /// The system refuses a thread or memory.
+    #[error(transparent)]
+    Resources(io::Error),
     /// A part of the work ended without saying why.
     #[error("an internal worker thread stopped unexpectedly")]
     WorkerLost,
@@ -212,7 +216,7 @@ impl Error {
             }
             Self::Exists { .. } => ErrorKind::Exists,
             Self::Cancelled => ErrorKind::Cancelled,
-            Self::WorkerLost => ErrorKind::Io,
+            Self::Resources(_) | Self::WorkerLost => ErrorKind::Io,
         }
     }
 
@@ -252,7 +256,10 @@ impl Error {
             Self::DigestMismatch { .. } => {
                 Some("The file is damaged or is another layer: fetch it again.".to_owned())
             }
-            Self::Io { source, .. } | Self::Output(source) => io_hint(source),
+            Self::Io { source, .. }
+            | Self::Input(source)
+            | Self::Output(source)
+            | Self::Resources(source) => io_hint(source),
             _ => None,
         }
     }
@@ -301,6 +308,9 @@ pub(crate) fn io_kind(error: &io::Error) -> ErrorKind {
 }
 
 fn io_hint(error: &io::Error) -> Option<String> {
+    if let Some(hint) = resources::hint(error) {
+        return Some(hint.to_owned());
+    }
     match error.kind() {
         io::ErrorKind::StorageFull => Some("The disk is full: free some space.".to_owned()),
         io::ErrorKind::PermissionDenied => {

@@ -14,6 +14,7 @@
 //! - [`extract`]: plain files on the host;
 //! - [`validate`]: why a layer will not import, or misbehave;
 //! - [`volume`]: the disks that folders of layers lie on;
+//! - [`output`], [`leftovers`]: files that appear whole, and what killed processes leave;
 //! - [`path`], [`digest`], [`compression`], [`layout`]: the parts all of these share.
 //!
 //! The formats of Windows itself (backup streams, security descriptors, …) are the crate
@@ -32,16 +33,22 @@ pub mod chain;
 pub mod compression;
 pub mod diff;
 pub mod digest;
+mod disk;
 pub mod error;
 pub mod extract;
 pub mod hcs;
 pub mod hub;
 pub mod index;
 pub mod layout;
+pub mod leftovers;
 mod lock;
+pub mod output;
 pub mod path;
 mod pipeline;
 pub mod portable;
+#[doc(hidden)]
+pub mod resources;
+mod scratch;
 pub mod squash;
 mod steps;
 pub mod tar;

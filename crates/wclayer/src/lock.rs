@@ -1,7 +1,9 @@
-//! The lock of a place: a file beside it, there as long as somebody works at the place.
+//! Locks that say what a living process works at.
 //!
-//! The system keeps the lock, so that it ends with the process that holds it, however that ends. A
-//! file that is left all the same locks nothing.
+//! The lock of a place is a file beside it, there as long as somebody works at the place. A
+//! temporary file or folder is locked itself ([`own`]). The system keeps the locks, so that they end
+//! with the process that holds them, however that ends. A lock file that is left all the same locks
+//! nothing.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -11,14 +13,27 @@ use std::path::{Path, PathBuf};
 /// A file that only one process can lock, deleted with the lock.
 pub(crate) struct Lock {
     path: PathBuf,
-    _file: File,
+    file: File,
 }
 
 impl Lock {
     /// Takes the lock of a place, which is absolute; `None` when another process has it.
     pub(crate) fn take(place: &Path) -> io::Result<Option<Self>> {
         let path = path_of(place).ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(open_locked(&path)?.map(|file| Self { path, _file: file }))
+        Ok(open_locked(&path)?.map(|file| Self { path, file }))
+    }
+
+    /// Returns whether somebody has the lock of a place, without taking it or changing anything.
+    pub(crate) fn is_taken(place: &Path) -> io::Result<bool> {
+        let path = path_of(place).ok_or(io::ErrorKind::InvalidInput)?;
+        let opened = File::open(path);
+        match opened {
+            // Windows lets nobody else open it.
+            Err(error) if error.raw_os_error() == Some(32) && cfg!(windows) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+            Ok(file) => Ok(matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock))),
+        }
     }
 }
 
@@ -32,11 +47,30 @@ pub(crate) fn path_of(place: &Path) -> Option<PathBuf> {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // On Windows the system deletes the file, and nobody else can.
-        if cfg!(unix) {
+        // On Windows the system deletes the file, and nobody else can. What has content was there
+        // before, and is another program's; a lock file that stays is in nobody's way.
+        if cfg!(unix) && self.file.metadata().is_ok_and(|file| file.len() == 0) {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Locks a new temporary file or folder as long as it is open. `false` when that was too late: in
+/// the moment before, somebody who clears away what nobody owns has taken or deleted it.
+///
+/// Where the file system knows no locks, nobody clears away either.
+pub(crate) fn own(file: &File, path: &Path) -> bool {
+    match file.try_lock() {
+        Ok(()) => is_at(file, path),
+        Err(fs::TryLockError::WouldBlock) => false,
+        Err(fs::TryLockError::Error(_)) => true,
+    }
+}
+
+/// Takes over a temporary file or folder that no living process owns; `false` when one does, or
+/// that cannot be known.
+pub(crate) fn take_over(file: &File, path: &Path) -> bool {
+    file.try_lock().is_ok() && is_at(file, path)
 }
 
 /// Opens the file with an advisory lock on it; `None` when another process has that.
@@ -68,7 +102,13 @@ fn open_locked(path: &Path) -> io::Result<Option<File>> {
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let id = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
-    matches!((file.metadata(), fs::metadata(path)), (Ok(a), Ok(b)) if id(&a) == id(&b))
+    matches!((file.metadata(), fs::symlink_metadata(path)), (Ok(a), Ok(b)) if id(&a) == id(&b))
+}
+
+/// Without an identity of files, a name that is there is taken for the same file.
+#[cfg(windows)]
+fn is_at(_: &File, path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 /// Opens the file so that nobody else can; `None` when another process has it open.

@@ -9,13 +9,16 @@ use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel,
+};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::digest::{DiffId, Hasher};
 use crate::error::{Error, Result};
 use crate::hub::Progress;
+use crate::resources;
 
 /// The size of a buffer in bytes.
 const BUFFER: usize = 512 * 1024;
@@ -57,20 +60,26 @@ pub(crate) struct ReadAhead<'a, R> {
 impl<'a, R: Read + Send + 'static> ReadAhead<'a, R> {
     /// Starts a thread that makes a reader by `open` and reads it to its end. `counter` is what
     /// the progress shows: the bytes read from the source.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Resources`] without a thread or memory.
     pub(crate) fn start(
         open: impl FnOnce() -> io::Result<R> + Send + 'static,
         counter: Arc<AtomicU64>,
         tee: Option<&'a TarSink>,
         progress: &'a dyn Progress,
-    ) -> Self {
+    ) -> Result<Self> {
         let (full_sender, filled) = sync_channel(BUFFERS);
         let (home, empty) = channel();
         for _ in 0..BUFFERS {
+            let buffer = resources::buffer(BUFFER).map_err(Error::Resources)?;
             // The receiver lives in this function.
-            let _ = home.send(Vec::new());
+            let _ = home.send(buffer);
         }
-        let thread = std::thread::spawn(move || read_all(open, &empty, &home, &full_sender));
-        Self {
+        let thread = resources::spawn(move || read_all(open, &empty, &home, &full_sender));
+        let thread = thread.map_err(Error::Resources)?;
+        Ok(Self {
             filled,
             current: None,
             position: 0,
@@ -79,7 +88,7 @@ impl<'a, R: Read + Send + 'static> ReadAhead<'a, R> {
             progress,
             counter,
             reported: 0,
-        }
+        })
     }
 
     /// Waits for the thread, which has reached the end of its input, and returns its reader.
@@ -214,11 +223,34 @@ pub(crate) struct TarSink {
 }
 
 impl TarSink {
-    /// Starts the thread, which owns `file`.
-    pub(crate) fn start(file: File) -> Self {
+    /// Starts the thread, which owns `file`, and another one that flushes it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Resources`] without a thread.
+    pub(crate) fn to_disk(file: File) -> Result<Self> {
+        let same = file.try_clone().map_err(Error::Resources)?;
+        let flusher = Flusher::start(move || same.sync_data()).map_err(Error::Resources)?;
+        Self::start(file, Some(flusher))
+    }
+
+    /// Starts the thread; a temporary file need not be on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Resources`] without a thread.
+    pub(crate) fn to_temporary(file: File) -> Result<Self> {
+        Self::start(file, None)
+    }
+
+    fn start(mut file: File, flusher: Option<Flusher>) -> Result<Self> {
         let (buffers, received) = sync_channel(BUFFERS);
-        let thread = std::thread::spawn(move || write_all(file, &received));
-        Self { buffers, thread }
+        let thread = resources::spawn(move || {
+            let (diff_id, size) = write_all(&mut file, flusher, &received)?;
+            Ok((file, diff_id, size))
+        });
+        let thread = thread.map_err(Error::Resources)?;
+        Ok(Self { buffers, thread })
     }
 
     fn take(&self, buffer: Arc<Buffer>) -> io::Result<()> {
@@ -234,58 +266,75 @@ impl TarSink {
     }
 }
 
-fn write_all(mut file: File, received: &Receiver<Arc<Buffer>>) -> io::Result<(File, DiffId, u64)> {
-    let flusher = Flusher::start(&file)?;
+fn write_all(
+    file: &mut impl Write,
+    mut flusher: Option<Flusher>,
+    received: &Receiver<Arc<Buffer>>,
+) -> io::Result<(DiffId, u64)> {
     let (mut hasher, mut len, mut flushed) = (Hasher::new(), 0, 0);
     for buffer in received {
         hasher.update(&buffer.bytes);
         file.write_all(&buffer.bytes)?;
         len += buffer.bytes.len() as u64;
-        if len - flushed >= FLUSH_EVERY {
-            flusher.flush();
+        if let Some(flusher) = &mut flusher
+            && len - flushed >= FLUSH_EVERY
+        {
+            flusher.flush()?;
             flushed = len;
         }
     }
-    Ok((file, hasher.finish(), len))
+    flusher.map_or(Ok(()), Flusher::finish)?;
+    Ok((hasher.finish(), len))
 }
 
-/// Asks the disk, in the background, to store what has been written so far. Dropped, it waits for
-/// the last request: an open file would keep Windows from renaming its folder.
+/// Asks the disk, in the background, to store what has been written so far.
+///
+/// An error is told once: what the thread is told is as good as an error of the last flush. Dropped,
+/// it waits for the last request: an open file would keep Windows from renaming its folder.
 struct Flusher {
     requests: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Flusher {
-    fn start(file: &File) -> io::Result<Self> {
-        let file = file.try_clone()?;
+    fn start(flush: impl Fn() -> io::Result<()> + Send + 'static) -> io::Result<Self> {
         let (requests, received) = sync_channel(1);
-        // The thread ends with the sender. Its errors are found again by the last flush.
-        let thread = std::thread::spawn(move || {
-            for () in received {
-                let _ = file.sync_data();
-            }
-        });
+        // The thread ends with the sender, or the first error.
+        let thread = resources::spawn(move || received.into_iter().try_for_each(|()| flush()))?;
         Ok(Self {
             requests: Some(requests),
             thread: Some(thread),
         })
     }
 
-    /// Does nothing when the last request is still waiting.
-    fn flush(&self) {
-        if let Some(requests) = &self.requests {
-            let _ = requests.try_send(());
+    /// Does nothing when the last request is still waiting. Fails when a flush has failed.
+    fn flush(&mut self) -> io::Result<()> {
+        let requests = self.requests.as_ref();
+        match requests.map(|requests| requests.try_send(())) {
+            Some(Err(TrySendError::Disconnected(()))) => self.end(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for the last request. Fails when any has failed.
+    fn finish(mut self) -> io::Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.requests = None;
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(flushed)) => flushed,
+            Some(Err(_)) => Err(io::Error::other("the flushing thread stopped unexpectedly")),
+            None => Ok(()),
         }
     }
 }
 
 impl Drop for Flusher {
     fn drop(&mut self) {
-        self.requests = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // After an error of the writing, which is the one to report; else it has ended before.
+        let _ = self.end();
     }
 }
 
@@ -320,5 +369,50 @@ pub(crate) fn skip_to_end(input: &mut impl BufRead) -> Result<u64> {
         not_zero += bytes.iter().filter(|byte| **byte != 0).count() as u64;
         let len = bytes.len();
         input.consume(len);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends `count` buffers through the writing thread's body.
+    fn written(
+        count: u64,
+        flush: impl Fn(u64) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<u64> {
+        let flushes = AtomicU64::new(0);
+        let flusher = Flusher::start(move || flush(flushes.fetch_add(1, Ordering::Relaxed)));
+        let (buffers, received) = channel();
+        let (home, _empty) = channel();
+        let bytes = vec![7; BUFFER];
+        let buffer = Arc::new(Buffer { bytes, home });
+        for _ in 0..count {
+            buffers
+                .send(Arc::clone(&buffer))
+                .expect("the receiver is here");
+        }
+        drop(buffers);
+        let flusher = flusher.expect("a thread");
+        write_all(&mut io::sink(), Some(flusher), &received).map(|(_, len)| len)
+    }
+
+    #[test]
+    fn no_failed_flush_is_lost() {
+        let per_flush = FLUSH_EVERY / BUFFER as u64;
+        assert_eq!(
+            written(per_flush, |_| Ok(())).expect("flushed"),
+            FLUSH_EVERY
+        );
+        // The last one of them, with nothing behind it, and one in the middle, which Linux tells
+        // once: the flushes after it succeed.
+        for (count, failing) in [(per_flush, 0), (4 * per_flush + 1, 0)] {
+            let flush = move |number| match number == failing {
+                true => Err(io::Error::other("a bad block")),
+                false => Ok(()),
+            };
+            let error = written(count, flush).expect_err("a flush failed");
+            assert_eq!(error.to_string(), "a bad block");
+        }
     }
 }

@@ -25,5 +25,6 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut cli::command(), "wclayer", &mut script);
-    io::stdout().write_all(&script).map_err(CliError::Stdout)
+    let mut stdout = io::stdout();
+    (stdout.write_all(&script).and_then(|()| stdout.flush())).map_err(CliError::Stdout)
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use tempfile::NamedTempFile;
 use wclayer::compression::{Compression, CompressionSpec};
 use wclayer::hcs;
+use wclayer::output::{NewFile, close};
 use wclayer::portable::{self, PortableLayer};
 use wclayer::tar::LayerBlob;
 use wclayer::transport;
@@ -146,8 +146,8 @@ pub(super) enum Target {
     Stdout(File),
     /// Straight into something that is no file: a device, a named pipe.
     Special(File, PathBuf),
-    /// Into a new file beside `path`, which it takes the place of in the end.
-    Replace { new: NamedTempFile, path: PathBuf },
+    /// Into a new file, which takes the place of another one in the end.
+    Replace(NewFile),
 }
 
 impl Target {
@@ -169,36 +169,30 @@ impl Target {
                 .map_err(on_path("open", &path))?;
             return Ok(Self::Special(file, path));
         }
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let new = new_file(folder.unwrap_or(Path::new("."))).map_err(on_path("create", &path))?;
-        Ok(Self::Replace { new, path })
+        Ok(Self::Replace(NewFile::beside(&path)?))
     }
 
     pub(super) fn name(&self) -> String {
         match self {
             Self::Stdout(_) => "standard output".to_owned(),
-            Self::Special(_, path) | Self::Replace { path, .. } => layer_view::absolute(path),
+            Self::Special(_, path) => layer_view::absolute(path),
+            Self::Replace(new) => layer_view::absolute(new.path()),
         }
     }
 
     pub(super) fn file(&self) -> &File {
         match self {
             Self::Stdout(file) | Self::Special(file, _) => file,
-            Self::Replace { new, .. } => new.as_file(),
+            Self::Replace(new) => new.file(),
         }
     }
 
     /// Puts a complete file in its place. Dropped without this, it disappears.
     pub(super) fn commit(self) -> Result<(), CliError> {
-        let Self::Replace { new, path } = self else {
-            return Ok(());
-        };
-        new.as_file().sync_all().map_err(on_path("flush", &path))?;
-        match new.persist(&path) {
-            Ok(_) => Ok(()),
-            Err(failure) => Err(on_path("replace", &path)(failure.error)),
+        match self {
+            Self::Stdout(file) => close(file).map_err(CliError::Stdout),
+            Self::Special(file, path) => close(file).map_err(on_path("write", &path)),
+            Self::Replace(new) => Ok(new.commit()?),
         }
     }
 }
@@ -219,19 +213,6 @@ fn follow_link(path: &Path) -> PathBuf {
     let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
     let target = is_link.then(|| fs::canonicalize(path).ok()).flatten();
     target.unwrap_or_else(|| path.to_owned())
-}
-
-/// Makes a hidden file with the permissions of any new file.
-fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".wclayer-export-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The system takes away what the umask forbids.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
 }
 
 /// Returns standard output without the line buffer, which looks for line ends in a tar.

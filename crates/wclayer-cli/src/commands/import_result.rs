@@ -23,9 +23,10 @@ pub(super) struct Imported<'a> {
     pub(super) blob: &'a LayerBlob,
     /// The layers below.
     pub(super) parents: &'a ParentChain,
-    pub(super) entries: EntryCounts,
+    /// `None` when they could not be counted.
+    pub(super) entries: Option<EntryCounts>,
     /// Length of all data in bytes.
-    pub(super) content_size: u64,
+    pub(super) content_size: Option<u64>,
     /// What was odd about the layer, beside what was odd about the tar.
     pub(super) warnings: &'a [String],
 }
@@ -38,9 +39,9 @@ struct ImportJson<'a> {
     format: &'static str,
     diff_id: DiffId,
     tar_size: u64,
-    content_size: u64,
+    content_size: Option<u64>,
     source: SourceBlob,
-    entries: EntryCounts,
+    entries: Option<EntryCounts>,
     parents: Vec<String>,
     warnings: &'a [&'a str],
     elapsed_seconds: f64,
@@ -87,9 +88,13 @@ impl Imported<'_> {
         summary.row("media type", &source.media_type);
         summary.row("source size", units::size(source.size));
         summary.row("tar size", units::size(self.blob.tar_size));
-        summary.row("content", units::size(self.content_size));
+        if let Some(content_size) = self.content_size {
+            summary.row("content", units::size(content_size));
+        }
         layer_view::parent_rows(&mut summary, self.parents);
-        layer_view::entry_rows(&mut summary, &self.entries);
+        if let Some(entries) = &self.entries {
+            layer_view::entry_rows(&mut summary, entries);
+        }
         summary.row("time", units::time_and_rate(self.blob.tar_size, taken));
         summary
     }

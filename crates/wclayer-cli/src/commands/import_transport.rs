@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let disks = Disks::new();
     let progress = Bar::start(output, source.size, signals::watch()?);
     let started = Instant::now();
-    let mut reader = BlobReader::new(source.bytes, arguments.diff_id, &progress);
+    let mut reader = BlobReader::new(source.bytes, arguments.diff_id, &progress)?;
     let entries_only = EntriesOnly(&progress);
     let made = transport::import(
         &disks,
@@ -43,15 +43,22 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     )?;
     let blob = reader.blob().cloned().ok_or(wclayer::Error::WorkerLost)?;
     drop(reader);
-    let found = info_transport::count(&disks, &made.path, &progress)?;
+    let counted = info_transport::count(&disks, &made.path, &progress);
     let taken = started.elapsed();
     drop(progress);
+    let found = counted.inspect_err(|error| {
+        // The layer is in place: nothing that is only shown makes the import fail.
+        output.warn(&format!(
+            "the layer is there, but cannot be counted: {error}"
+        ));
+    });
+    let found = found.ok();
     Imported {
         format: "transport",
         blob: &blob,
         parents: &options.parents,
-        entries: found.entries,
-        content_size: found.content_size,
+        entries: found.map(|found| found.entries),
+        content_size: found.map(|found| found.content_size),
         warnings: &made.warnings,
     }
     .show(arguments, taken, output)

@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     };
     let progress = Bar::start(output, source.size, signals::watch()?);
     let started = Instant::now();
-    let mut reader = BlobReader::new(source.bytes, arguments.diff_id, &progress);
+    let mut reader = BlobReader::new(source.bytes, arguments.diff_id, &progress)?;
     let entries_only = EntriesOnly(&progress);
     let imported = hcs::import(&host, &mut reader, &path, &options, &entries_only);
     let imported = imported.map_err(|error| match error {
@@ -53,8 +53,8 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         format: "windows",
         blob: &blob,
         parents: &options.parents,
-        entries: imported.entries,
-        content_size: imported.content_size,
+        entries: Some(imported.entries),
+        content_size: Some(imported.content_size),
         warnings: &imported.warnings,
     }
     .show(arguments, taken, output)
@@ -84,7 +84,7 @@ fn contents<V: Volume>(
         return Ok(Contents::Anything);
     };
     let file = File::open(input).map_err(on_path("open", input))?;
-    let contents = Contents::of(&mut BlobReader::new(file, None, &()))?;
+    let contents = Contents::of(&mut BlobReader::new(file, None, &())?)?;
     output.step(match contents {
         Contents::FilesAndRemovals => format_args!("no hard links: using the filter writer"),
         Contents::Anything => format_args!("hard links: using the legacy writer"),

@@ -37,5 +37,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), CliError> {
     Man::new(cli::command())
         .render(&mut page)
         .and_then(|()| io::stdout().write_all(&page))
+        .and_then(|()| io::stdout().flush())
         .map_err(CliError::Stdout)
 }

@@ -11,6 +11,7 @@ mod export_windows;
 pub(crate) mod extract;
 pub(crate) mod find;
 mod find_tests;
+pub(crate) mod gc;
 pub(crate) mod host_compute;
 pub(crate) mod import;
 mod import_result;
@@ -44,6 +45,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Export(arguments) => export::run(&arguments, output),
         Command::Extract(arguments) => extract::run(&arguments, output),
         Command::Find(arguments) => find::run(&arguments, output),
+        Command::Gc(arguments) => gc::run(&arguments, output),
         Command::Import(arguments) => import::run(&arguments, output),
         Command::Info(arguments) => info::run(&arguments, output),
         Command::Makebaselayer(arguments) => makebaselayer::run(&arguments, output),

@@ -25,7 +25,8 @@ SeBackupPrivilege and SeRestorePrivilege: run it from an elevated prompt.";
 /// Permanently remove a layer directory in its entirety
 ///
 /// A portable layer, a transport folder or a layer of Windows is removed, also one that is damaged or incomplete; any
-/// other folder is refused, and so is a symbolic link.
+/// other folder is refused, and so is a symbolic link. When a removal was interrupted, running it
+/// again deletes the rest.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -49,28 +50,43 @@ struct RemoveJson {
     path: String,
     /// Not counted for a layer of Windows.
     size: Option<u64>,
+    /// Only the rest of an interrupted removal was left.
+    was_rest: bool,
 }
 
 /// Removes a layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let path = layer_view::absolute(&arguments.path);
-    let size = match is_of_windows(arguments)? {
+    let (size, was_rest) = match is_of_windows(arguments)? {
         true => {
             let host = arguments.host.open("remove", output)?;
             let layer = hcs::full_path(&arguments.path)?;
             hcs::remove(&host, &layer, arguments.force)?;
-            None
+            (None, false)
         }
-        false => Some(portable::remove(&arguments.path)?),
+        false => {
+            let removed = portable::remove(&arguments.path)?;
+            (Some(removed.size), removed.was_rest)
+        }
     };
-    let mut summary = Summary::new(format!("Removed `{}`", arguments.path.display()));
+    let shown = arguments.path.display();
+    let mut summary = Summary::new(match was_rest {
+        true => format!("Removed what an interrupted command had left of `{shown}`"),
+        false => format!("Removed `{shown}`"),
+    });
     if let Some(size) = size {
         summary.row("freed", units::size(size));
     }
-    output.result(&summary, &RemoveJson { path, size })
+    let json = RemoveJson {
+        path,
+        size,
+        was_rest,
+    };
+    output.result(&summary, &json)
 }
 
 /// What is neither this nor portable is left to the portable side, which refuses it.
 fn is_of_windows(arguments: &Arguments) -> Result<bool, CliError> {
-    Ok(!portable::is_layer(&arguments.path) && hcs::is_layer(&Disks::new(), &arguments.path)?)
+    Ok(!portable::may_be_replaced(&arguments.path)
+        && hcs::is_layer(&Disks::new(), &arguments.path)?)
 }

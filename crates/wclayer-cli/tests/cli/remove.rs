@@ -27,7 +27,8 @@ fn json_is_one_object_of_the_documented_shape() {
         .map(|name| work.read(&format!("base/{name}")).len())
         .sum();
     let json = work.run(&["remove", "--json", "base"]).succeeds().json();
-    assert_eq!(members(&json), ["path", "size"]);
+    assert_eq!(members(&json), ["path", "size", "wasRest"]);
+    assert_eq!(json["wasRest"], false);
     assert_eq!(json["size"], size);
 }
 

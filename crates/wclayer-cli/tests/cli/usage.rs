@@ -2,7 +2,7 @@
 
 use crate::support::{Workplace, members, sample};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "cat",
     "ls",
     "stat",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 20] = [
     "diff",
     "du",
     "find",
+    "gc",
     "squash",
     "extract",
 ];

@@ -12,9 +12,11 @@ use super::view::View;
 use crate::compression::{Compression, Decoder};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
-use crate::index::{Index, IndexedLayer, TarContent, scan, scan_headers};
+use crate::index::{Index, IndexBuilder, IndexedLayer, TarContent, scan, scan_headers};
+use crate::leftovers;
 use crate::pipeline::{Counting, ReadAhead, TarSink};
 use crate::portable::{self, PortableLayer};
+use crate::scratch::Scratch;
 use crate::transport;
 
 /// How a chain is to be opened.
@@ -151,49 +153,70 @@ fn open_tar(place: &Path, access: Access, progress: &dyn Progress) -> Result<Ind
         Error::Cancelled => error,
         error => error.of_layer("read", place),
     };
-    let file = File::open(place).map_err(io_error("open", place))?;
-    let folder = tempfile::Builder::new().prefix("wclayer-view-").tempdir();
-    let temporary = std::env::temp_dir();
-    let folder = folder.map_err(io_error("create a folder in", &temporary))?;
-    let index_path = folder.path().join(portable::INDEX_FILE);
-    let spool_path = folder.path().join(portable::TAR_FILE);
+    let file = open_file(place)?;
     let is_compressed = compression_of(place)? != Compression::None;
     let spooled = is_compressed && access == Access::Content;
-    let read = match (is_compressed, spooled) {
-        (false, _) => scan_headers(file, &index_path, progress),
-        (true, false) => index_tar(file, &index_path, None, progress),
-        (true, true) => File::create_new(&spool_path)
-            .map_err(io_error("create", &spool_path))
-            .and_then(|spool| {
-                let sink = TarSink::start(spool);
-                let read = index_tar(file, &index_path, Some(&sink), progress);
-                let written = sink.finish()?.map_err(io_error("write", &spool_path));
-                // A full disk shows on the reading side as well; the writing side knows why.
-                written.and(read)
-            }),
+    let mut scratch = Scratch::new(leftovers::VIEW)?;
+    let index = IndexBuilder::create(&scratch.path().join(portable::INDEX_FILE))?;
+    let spool = match spooled {
+        true => Some(Spool::create(&scratch.path().join(portable::TAR_FILE))?),
+        false => None,
+    };
+    // All files are open: their names are needed no more.
+    scratch.hide();
+    let read = match (&spool, is_compressed) {
+        (None, false) => scan_headers(file, index, progress),
+        (None, true) => index_tar(file, index, None, progress),
+        (Some(spool), _) => spool.fill(file, index, progress),
     };
     let index = match read {
         _ if progress.is_cancelled() => return Err(Error::Cancelled),
         read => read.map_err(of_layer)?,
     };
-    let content = match (is_compressed, spooled) {
-        (false, _) => TarContent::Plain(Arc::new(open_file(place)?)),
-        (true, true) => TarContent::Plain(Arc::new(open_file(&spool_path)?)),
-        (true, false) => TarContent::Compressed(place.to_owned()),
+    let content = match (spool, is_compressed) {
+        (Some(spool), _) => TarContent::Plain(Arc::new(spool.file)),
+        (None, false) => TarContent::Plain(Arc::new(open_file(place)?)),
+        (None, true) => TarContent::Compressed(place.to_owned()),
     };
-    IndexedLayer::new(place, index, content, Some(folder))
+    IndexedLayer::new(place, index, content, Some(scratch))
+}
+
+/// A temporary file for a decompressed tar, read by the handle that it was written with.
+struct Spool {
+    path: PathBuf,
+    file: File,
+}
+
+impl Spool {
+    fn create(path: &Path) -> Result<Self> {
+        let mut options = File::options();
+        let file = options.read(true).write(true).create_new(true).open(path);
+        Ok(Self {
+            path: path.to_owned(),
+            file: file.map_err(io_error("create", path))?,
+        })
+    }
+
+    fn fill(&self, tar: File, index: IndexBuilder, progress: &dyn Progress) -> Result<Index> {
+        let file = self.file.try_clone();
+        let sink = TarSink::to_temporary(file.map_err(io_error("open", &self.path))?)?;
+        let read = index_tar(tar, index, Some(&sink), progress);
+        let written = sink.finish()?.map_err(io_error("write", &self.path));
+        // A full disk shows on the reading side as well; the writing side knows why.
+        written.and(read)
+    }
 }
 
 fn index_tar(
     file: File,
-    index: &Path,
+    index: IndexBuilder,
     spool: Option<&TarSink>,
     progress: &dyn Progress,
 ) -> Result<Index> {
     let counter = Arc::new(AtomicU64::new(0));
     let counting = Counting::new(file, Arc::clone(&counter));
     let open = move || Decoder::new(counting);
-    let mut input = ReadAhead::start(open, counter, spool, progress);
+    let mut input = ReadAhead::start(open, counter, spool, progress)?;
     let scanned = scan(&mut input, index, progress);
     match scanned {
         Ok((_, index)) => input.finish().map(|_| index),

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
 use super::Compression;
+use super::zstd_memory::{is_out_of_memory, no_memory, room_for_context};
 
 /// The size of the buffer before a decoder, in bytes.
 const INPUT_BUFFER: usize = 128 * 1024;
@@ -41,6 +42,7 @@ impl<R: Read> Decoder<R> {
             Compression::None => Self::Plain(input),
             Compression::Gzip => Self::Gzip(Box::new(GzipDecoder::new(input))),
             Compression::Zstd => {
+                room_for_context()?;
                 Self::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(input)?))
             }
         })
@@ -118,6 +120,7 @@ impl From<BytesBehind> for io::Error {
 fn sort_out(error: io::Error) -> io::Error {
     match error.downcast::<SourceError>() {
         Ok(SourceError(source)) => source,
+        Err(error) if is_out_of_memory(&error) => no_memory(error),
         Err(error) => match error.kind() {
             io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
                 io::Error::new(io::ErrorKind::InvalidData, error)

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::parallel_gzip::ParallelGzip;
+use super::zstd_memory::{is_out_of_memory, no_memory, room_for_context};
 use super::{Compression, CompressionSpec};
 
 /// Encodes what is written to it; the same input gives the same bytes.
@@ -25,10 +26,12 @@ impl<W: Write> Encoder<W> {
         Ok(match spec.method {
             Compression::None => Self::Plain(output),
             Compression::Gzip => {
-                Self::Gzip(Box::new(ParallelGzip::new(output, spec.level.unwrap_or(6))))
+                let encoder = ParallelGzip::new(output, spec.level.unwrap_or(6))?;
+                Self::Gzip(Box::new(encoder))
             }
             Compression::Zstd => {
                 let level = spec.level.map_or(3, |level| level as i32);
+                room_for_context()?;
                 let mut encoder = zstd::stream::write::Encoder::new(output, level)?;
                 encoder.include_checksum(true)?;
                 // Each holds some 30 MB of input and output.
@@ -47,7 +50,7 @@ impl<W: Write> Encoder<W> {
         match self {
             Self::Plain(mut output) => output.flush().map(|()| output),
             Self::Gzip(encoder) => encoder.finish(),
-            Self::Zstd(encoder) => encoder.finish(),
+            Self::Zstd(encoder) => encoder.finish().map_err(sort_out),
         }
     }
 }
@@ -57,7 +60,7 @@ impl<W: Write> Write for Encoder<W> {
         match self {
             Self::Plain(output) => output.write(bytes),
             Self::Gzip(encoder) => encoder.write(bytes),
-            Self::Zstd(encoder) => encoder.write(bytes),
+            Self::Zstd(encoder) => encoder.write(bytes).map_err(sort_out),
         }
     }
 
@@ -65,8 +68,16 @@ impl<W: Write> Write for Encoder<W> {
         match self {
             Self::Plain(output) => output.flush(),
             Self::Gzip(encoder) => encoder.flush(),
-            Self::Zstd(encoder) => encoder.flush(),
+            Self::Zstd(encoder) => encoder.flush().map_err(sort_out),
         }
+    }
+}
+
+/// Threads that cannot be started are a lack of memory to zstd.
+fn sort_out(error: io::Error) -> io::Error {
+    match is_out_of_memory(&error) {
+        true => no_memory(error),
+        false => error,
     }
 }
 

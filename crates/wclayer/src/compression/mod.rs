@@ -9,6 +9,7 @@
 mod decode;
 mod encode;
 mod parallel_gzip;
+mod zstd_memory;
 
 pub(crate) use decode::BytesBehind;
 pub use decode::{Decoder, GzipDecoder};

@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use flate2::{Compress, Compression, FlushCompress, Status};
 
 use super::encode::processors;
+use crate::resources;
 
 /// The size of a block in bytes.
 const BLOCK: usize = 256 * 1024;
@@ -60,16 +61,16 @@ struct Workers {
 
 impl<W: Write> ParallelGzip<W> {
     /// Starts a member at `level` (0 to 9).
-    pub(super) fn new(output: W, level: u32) -> Self {
-        Self {
+    pub(super) fn new(output: W, level: u32) -> io::Result<Self> {
+        Ok(Self {
             output,
-            block: Vec::with_capacity(BLOCK),
+            block: resources::buffer(BLOCK)?,
             previous: None,
-            workers: Workers::start(level),
+            workers: Workers::start(level)?,
             checksum: crc32fast::Hasher::new(),
             len: 0,
             header_written: false,
-        }
+        })
     }
 
     /// Completes the member and gives the output back.
@@ -92,10 +93,8 @@ impl<W: Write> ParallelGzip<W> {
         if self.block.is_empty() {
             return Ok(());
         }
-        let block = Arc::new(std::mem::replace(
-            &mut self.block,
-            Vec::with_capacity(BLOCK),
-        ));
+        let next = resources::buffer(BLOCK)?;
+        let block = Arc::new(std::mem::replace(&mut self.block, next));
         self.len += block.len() as u64;
         let previous = self.previous.replace(Arc::clone(&block));
         self.workers.add(block, previous)?;
@@ -140,19 +139,17 @@ impl<W: Write> Write for ParallelGzip<W> {
 }
 
 impl Workers {
-    fn start(level: u32) -> Self {
+    fn start(level: u32) -> io::Result<Self> {
         let start_one = |_| {
             let (tasks, received) = channel();
             // The thread ends with the sender.
-            std::thread::spawn(move || work(level, &received));
-            tasks
+            resources::spawn(move || work(level, &received)).map(|_| tasks)
         };
-        let tasks = (0..processors()).map(start_one).collect();
-        Self {
-            tasks,
+        Ok(Self {
+            tasks: resources::spawn_some(processors(), start_one)?,
             next: 0,
             pending: VecDeque::new(),
-        }
+        })
     }
 
     fn add(&mut self, block: Arc<Vec<u8>>, previous: Option<Arc<Vec<u8>>>) -> io::Result<()> {
@@ -199,7 +196,7 @@ fn compress(
         let window = &previous[previous.len().saturating_sub(WINDOW)..];
         state.set_dictionary(window).map_err(io::Error::other)?;
     }
-    let mut bytes = Vec::with_capacity(block.len() / 2);
+    let mut bytes = resources::buffer(block.len() / 2)?;
     loop {
         let taken = state.total_in() as usize;
         let status = state
@@ -212,7 +209,8 @@ fn compress(
         if status == Status::StreamEnd {
             return Err(io::Error::other("the compressor ended its stream early"));
         }
-        bytes.reserve(bytes.capacity().max(1024));
+        let more = bytes.capacity().max(1024);
+        resources::reserve(&mut bytes, more)?;
     }
     let mut checksum = crc32fast::Hasher::new();
     checksum.update(block);
@@ -240,7 +238,7 @@ mod tests {
     }
 
     fn encode(input: &[u8], level: u32, piece: usize) -> Vec<u8> {
-        let mut encoder = ParallelGzip::new(Vec::new(), level);
+        let mut encoder = ParallelGzip::new(Vec::new(), level).expect("threads");
         for piece in input.chunks(piece) {
             encoder.write_all(piece).expect("memory");
         }
@@ -279,7 +277,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut encoder = ParallelGzip::new(Full, 6);
+        let mut encoder = ParallelGzip::new(Full, 6).expect("threads");
         let written = encoder
             .write_all(&text(40 * BLOCK))
             .and_then(|()| encoder.finish().map(drop));

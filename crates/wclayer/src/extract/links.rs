@@ -19,6 +19,7 @@ use super::stream::Value;
 use super::symlink::PendingSymlink;
 use super::walk::Places;
 use crate::chain::{self, Target};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::hub::LinkEntry;
 use crate::path::LayerPath;
@@ -250,7 +251,9 @@ fn copy(from: &Dir, name: &str, to: &Dir, new: &str) -> io::Result<()> {
     io::copy(&mut source, &mut copy)?;
     let times = source.metadata()?;
     let modified = times.modified()?.into_std();
-    copy.into_std().set_modified(modified)
+    let copy = copy.into_std();
+    copy.set_modified(modified)?;
+    disk::close(copy)
 }
 
 /// Returns the way from a link to its target: `spelt` are the names on it from the top.

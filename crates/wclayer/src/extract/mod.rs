@@ -113,7 +113,7 @@ impl ExtractWriter {
         let (ground, root) = Ground::open(folder.as_ref())?;
         let keeper = Keeper::new(&root.dir, options.xattrs);
         Ok(Self {
-            workers: Workers::start(&ground, keeper),
+            workers: Workers::start(&ground, keeper)?,
             places: Places::new(Arc::clone(&ground), root),
             report: Tally::new(&ground),
             ground,

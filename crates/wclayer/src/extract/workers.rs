@@ -16,6 +16,7 @@ use super::place::Ground;
 use super::report::Tally;
 use super::symlink::PendingSymlink;
 use crate::error::{Error, Result};
+use crate::resources;
 
 /// A backup stream up to this size is small, in bytes; batches are as large, or twice.
 const SMALL: usize = 512 * 1024;
@@ -70,12 +71,12 @@ struct Shared {
 }
 
 impl Workers {
-    pub(super) fn start(ground: &Arc<Ground>, keeper: Keeper) -> Self {
+    pub(super) fn start(ground: &Arc<Ground>, keeper: Keeper) -> Result<Self> {
         let count = thread::available_parallelism().map_or(1, |count| count.get().min(MAX_THREADS));
         let (jobs, queue) = sync_channel(count);
         let queue = Arc::new(Mutex::new(queue));
         let shared = Arc::new(Shared::default());
-        let threads = (0..count).map(|_| {
+        let start_one = |_| {
             let (queue, shared) = (Arc::clone(&queue), Arc::clone(&shared));
             let maker = Maker {
                 ground: Arc::clone(ground),
@@ -83,15 +84,16 @@ impl Workers {
                 report: Tally::new(ground),
                 symlinks: Vec::new(),
             };
-            thread::spawn(move || work(maker, &queue, &shared))
-        });
-        Self {
-            threads: threads.collect(),
+            resources::spawn(move || work(maker, &queue, &shared))
+        };
+        let threads = resources::spawn_some(count, start_one).map_err(Error::Resources)?;
+        Ok(Self {
+            threads,
             jobs: Some(jobs),
             shared,
             batch: Batch::default(),
             current: Current::None,
-        }
+        })
     }
 
     /// Starts a file.

@@ -30,8 +30,9 @@ pub(crate) struct IndexBuilder {
 }
 
 impl IndexBuilder {
-    /// Creates the database, which must not exist. Nothing in it survives a crash: the folder it
-    /// lies in is thrown away then.
+    /// Creates the database; a file that is there must be empty. Nothing in it survives a crash:
+    /// SQLite flushes nothing, and the folder it lies in is thrown away then. What is to stay is
+    /// flushed by a handle that was opened before.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let error = index_error(path);
         let connection = Connection::open(schema::of_any_length(path)).map_err(&error)?;
@@ -110,17 +111,14 @@ impl IndexBuilder {
         Ok(())
     }
 
-    /// Completes the database and opens it for reading.
+    /// Completes the database, which from then on is only read.
     pub(crate) fn finish(self) -> Result<Index> {
         let error = index_error(&self.path);
         self.connection.execute_batch("COMMIT;").map_err(&error)?;
         self.connection
             .execute_batch(schema::INDEXES)
             .map_err(&error)?;
-        self.connection
-            .close()
-            .map_err(|(_, source)| error(source))?;
-        Index::open(&self.path)
+        Index::built(self.connection, &self.path).map_err(&error)
     }
 
     fn add_file(&mut self, offset: u64, file: &FileMember) -> Result<()> {

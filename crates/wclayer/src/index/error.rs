@@ -44,7 +44,7 @@ impl IndexError {
     /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Database { source, .. } if cannot_write(source) => ErrorKind::Io,
+            Self::Database { source, .. } if failure_of_system(source).is_some() => ErrorKind::Io,
             Self::Database { .. } | Self::Content { .. } | Self::ImpliedDirectories { .. } => {
                 ErrorKind::InvalidLayer
             }
@@ -54,10 +54,12 @@ impl IndexError {
 
     /// Returns what can be done about it.
     pub fn hint(&self) -> Option<String> {
+        if let Self::Database { source, .. } = self
+            && let Some(hint) = failure_of_system(source)
+        {
+            return Some(hint.to_owned());
+        }
         let hint = match self {
-            Self::Database { source, .. } if cannot_write(source) => {
-                "The disk is full, or fails: free some space."
-            }
             Self::Database { .. } | Self::Content { .. } => {
                 "The folder was changed or damaged: import the layer again."
             }
@@ -70,16 +72,29 @@ impl IndexError {
     }
 }
 
-/// Whether SQLite failed to write an index, rather than to understand one.
-fn cannot_write(error: &rusqlite::Error) -> bool {
+/// Returns what can be done when the system failed SQLite, rather than the content of an index.
+fn failure_of_system(error: &rusqlite::Error) -> Option<&'static str> {
     use rusqlite::{ErrorCode, ffi};
-    let Some(error) = error.sqlite_error() else {
-        return false;
-    };
-    let write_errors = [
+    let error = error.sqlite_error()?;
+    let is_write = [
         ffi::SQLITE_IOERR_WRITE,
         ffi::SQLITE_IOERR_FSYNC,
         ffi::SQLITE_IOERR_TRUNCATE,
-    ];
-    error.code == ErrorCode::DiskFull || write_errors.contains(&error.extended_code)
+    ]
+    .contains(&error.extended_code);
+    match error.code {
+        ErrorCode::DiskFull => Some("The disk is full, or fails: free some space."),
+        _ if is_write => Some("The disk is full, or fails: free some space."),
+        ErrorCode::OutOfMemory => {
+            Some("End other programs, or raise the limit of memory (`ulimit -v`).")
+        }
+        // Less than a page is no failure of the disk.
+        ErrorCode::SystemIoFailure if error.extended_code != ffi::SQLITE_IOERR_SHORT_READ => {
+            Some("The disk or the file system failed: try again, and check the disk.")
+        }
+        ErrorCode::CannotOpen => {
+            Some("Check the permissions, and how many files may be open (`ulimit -n`).")
+        }
+        _ => None,
+    }
 }

@@ -4,8 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
 use super::backup_stream::BackupStreamParts;
 use super::content::TarContent;
 use super::schema;
@@ -15,6 +13,7 @@ use crate::chain::{
 };
 use crate::error::{Error, Result};
 use crate::path::{LayerPath, StreamName};
+use crate::scratch::Scratch;
 use crate::tar::SparseMap;
 
 /// A layer tar that is read in place, through its index.
@@ -27,7 +26,7 @@ pub(crate) struct IndexedLayer {
     place: PathBuf,
     implied: ImpliedDirectories,
     /// Where the index lies, when it was made for this view alone.
-    folder: Option<TempDir>,
+    folder: Option<Scratch>,
 }
 
 /// How many bytes the directories without an entry may take in memory, about: some hundred
@@ -54,7 +53,7 @@ impl IndexedLayer {
         place: &Path,
         index: Index,
         content: TarContent,
-        folder: Option<TempDir>,
+        folder: Option<Scratch>,
     ) -> Result<Self> {
         Ok(Self {
             implied: ImpliedDirectories::find(&index)?,

@@ -177,6 +177,15 @@ impl Index {
         })
     }
 
+    /// Takes over a database that has just been built: not by its path, which may be gone already.
+    pub(super) fn built(connection: Connection, path: &Path) -> rusqlite::Result<Self> {
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+        })
+    }
+
     /// Returns the key of a path: what two paths hardly ever share that NTFS takes for different.
     pub(crate) fn key(path: &LayerPath) -> i64 {
         path_key(path)

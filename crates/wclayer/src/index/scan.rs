@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::BufRead;
-use std::path::Path;
 
 use super::plain::PlainTar;
 use super::{Index, IndexBuilder};
@@ -23,10 +22,10 @@ pub(crate) struct Scanned {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Reads a whole tar, to the end of its input, and writes its index to a file that must not exist.
+/// Reads a whole tar, to the end of its input, into its index.
 pub(crate) fn scan(
     input: &mut impl BufRead,
-    index: &Path,
+    index: IndexBuilder,
     progress: &dyn Progress,
 ) -> Result<(Scanned, Index)> {
     let entries = TarEntries::new(input);
@@ -35,9 +34,13 @@ pub(crate) fn scan(
     })
 }
 
-/// Writes the index of an uncompressed tar of which only the headers are read: without the hashes
+/// Makes the index of an uncompressed tar of which only the headers are read: without the hashes
 /// of content.
-pub(crate) fn scan_headers(tar: File, index: &Path, progress: &dyn Progress) -> Result<Index> {
+pub(crate) fn scan_headers(
+    tar: File,
+    index: IndexBuilder,
+    progress: &dyn Progress,
+) -> Result<Index> {
     let tar = PlainTar::new(tar, progress).map_err(Error::Input)?;
     let entries = TarEntries::of(tar.members());
     let scanned = scan_entries(entries, index, progress, |_| Ok(None));
@@ -46,11 +49,10 @@ pub(crate) fn scan_headers(tar: File, index: &Path, progress: &dyn Progress) -> 
 
 fn scan_entries<R: BufRead>(
     mut entries: TarEntries<R>,
-    index: &Path,
+    mut builder: IndexBuilder,
     progress: &dyn Progress,
     content: impl Fn(&mut TarEntries<R>) -> Result<Option<Digest>>,
 ) -> Result<(Scanned, Index)> {
-    let mut builder = IndexBuilder::create(index)?;
     let mut found = Scanned::default();
     while let Some(entry) = entries.next_entry()? {
         found.count(&entry);

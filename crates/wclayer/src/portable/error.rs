@@ -17,6 +17,12 @@ pub enum PortableError {
         /// The file that is missing.
         missing: &'static str,
     },
+    /// A folder has a descriptor, but nothing says that it is one of ours.
+    #[error("`{}` is not recognised as a portable layer: its `layer.json` is not one of wclayer's", path.display())]
+    Stranger {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A link stands where the folder of a layer should.
     #[error("`{}` is a symbolic link, not the folder of a layer", path.display())]
     Link {
@@ -75,7 +81,7 @@ impl PortableError {
     /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotALayer { .. } => ErrorKind::NotFound,
+            Self::NotALayer { .. } | Self::Stranger { .. } => ErrorKind::NotFound,
             Self::Json { .. } => ErrorKind::InvalidLayer,
             Self::Version { .. } => ErrorKind::Unsupported,
             Self::ParentMismatch { .. }
@@ -91,6 +97,9 @@ impl PortableError {
         let hint = match self {
             Self::NotALayer { .. } => {
                 "A portable layer is a folder made by `wclayer import`; `wclayer info` shows one."
+            }
+            Self::Stranger { .. } => {
+                "Delete the folder yourself if nothing in it is of use to another program."
             }
             Self::ParentMismatch { .. } => {
                 "Give the parents nearest first, base layer last; or only the nearest, whose \

@@ -43,7 +43,7 @@ impl PortableLayer {
     ) -> Result<LayerBlob> {
         let counter = Arc::new(AtomicU64::new(0));
         let tar = Hashing::new(Counting::new(self.open_tar()?, Arc::clone(&counter)));
-        let mut input = ReadAhead::start(move || Ok(tar), counter, None, progress);
+        let mut input = ReadAhead::start(move || Ok(tar), counter, None, progress)?;
         let mut encoder = Encoder::new(Hashing::new(output), compression).map_err(Error::Output)?;
         loop {
             let bytes = input

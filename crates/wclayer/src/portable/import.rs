@@ -6,8 +6,8 @@
 //! ```
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -16,14 +16,14 @@ use super::check::check;
 use super::descriptor::{FORMAT, FORMAT_VERSION, LayerDescriptor, SourceBlob};
 use super::error::PortableError;
 use super::layer::{PortableLayer, canonical, list, verify};
-use super::staging::Staging;
+use super::staging::{Staging, Written};
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
 use crate::chain::ParentChain;
 use crate::compression::{Compression, Decoder};
 use crate::digest::{DiffId, Hashing};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
-use crate::index::{Index, Scanned, scan};
+use crate::index::{Index, IndexBuilder, Scanned, scan};
 use crate::layout;
 use crate::pipeline::{Counting, ReadAhead, TarSink};
 
@@ -69,7 +69,6 @@ pub fn import<R: Read + Send + 'static>(
             }
             .run(source, counter)
         })
-        .and_then(PortableLayer::open)
         .map_err(|error| match error {
             Error::Cancelled => error,
             error => error.of_layer("import", destination),
@@ -127,6 +126,14 @@ fn check_chain(chain: &[PathBuf], nearest: &Path, destination: &Path) -> Result<
     .into())
 }
 
+/// A tar that has been read into the index.
+struct Indexed {
+    found: Scanned,
+    index: Index,
+    /// The database, by the handle that is to be flushed.
+    file: (PathBuf, File),
+}
+
 /// An import under way.
 pub(super) struct Import<'a> {
     pub(super) staging: Staging,
@@ -136,12 +143,15 @@ pub(super) struct Import<'a> {
 }
 
 impl Import<'_> {
-    fn run<R: Read + Send + 'static>(self, source: R, counter: Arc<AtomicU64>) -> Result<PathBuf> {
-        let tar_path = self.staging.path().join(TAR_FILE);
-        let tar = File::create_new(&tar_path).map_err(io_error("create", &tar_path))?;
-        let sink = TarSink::start(tar);
+    fn run<R: Read + Send + 'static>(
+        self,
+        source: R,
+        counter: Arc<AtomicU64>,
+    ) -> Result<PortableLayer> {
+        let (tar_path, tar) = self.staging.create_file(TAR_FILE)?;
+        let sink = TarSink::to_disk(tar)?;
         let open = move || Decoder::new(Hashing::new(source));
-        let mut input = ReadAhead::start(open, counter, Some(&sink), self.progress);
+        let mut input = ReadAhead::start(open, counter, Some(&sink), self.progress)?;
         let parsed = self.index(&mut input);
         let read = parsed.and_then(|found| Ok((found, input.finish()?)));
         // A full disk shows on the reading side as well; the writing side knows the reason.
@@ -149,14 +159,14 @@ impl Import<'_> {
         if self.progress.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let (_, diff_id, tar_size) = written?;
-        let ((found, index), decoder) = read?;
+        let (tar, diff_id, tar_size) = written?;
+        let (indexed, decoder) = read?;
         let compression = decoder.compression();
         let (_, digest, size) = decoder.into_inner().finish();
         let media_type = compression.media_type().to_owned();
         self.complete(
-            found,
-            index,
+            indexed,
+            (tar_path, tar),
             diff_id,
             tar_size,
             SourceBlob {
@@ -167,15 +177,15 @@ impl Import<'_> {
         )
     }
 
-    /// Completes a layer whose tar has been written to its place in the staging folder.
-    pub(super) fn run_stored(self) -> Result<PathBuf> {
-        let tar_path = self.staging.path().join(TAR_FILE);
-        let tar = File::open(&tar_path).map_err(io_error("open", &tar_path))?;
+    /// Completes a layer whose tar has been written to its place in the staging folder, by this
+    /// handle.
+    pub(super) fn run_stored(self, written: (PathBuf, File)) -> Result<PortableLayer> {
+        let tar = File::open(&written.0).map_err(io_error("open", &written.0))?;
         let counter = Arc::new(AtomicU64::new(0));
         let tar = Hashing::new(Counting::new(tar, Arc::clone(&counter)));
-        let mut input = ReadAhead::start(move || Ok(tar), counter, None, self.progress);
+        let mut input = ReadAhead::start(move || Ok(tar), counter, None, self.progress)?;
         let read = match self.index(&mut input) {
-            Ok(found) => input.finish().map(|tar| (found, tar)),
+            Ok(indexed) => input.finish().map(|tar| (indexed, tar)),
             Err(error) => {
                 // Windows does not remove a folder with an open file in it.
                 input.abandon();
@@ -185,12 +195,12 @@ impl Import<'_> {
         if self.progress.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let ((found, index), tar) = read?;
+        let (indexed, tar) = read?;
         let (_, digest, size) = tar.finish();
         let media_type = Compression::None.media_type().to_owned();
         self.complete(
-            found,
-            index,
+            indexed,
+            written,
             digest,
             size,
             SourceBlob {
@@ -202,22 +212,28 @@ impl Import<'_> {
     }
 
     /// Reads all entries into the index, and the input to its end.
-    fn index<R: Read + Send + 'static>(
-        &self,
-        input: &mut ReadAhead<'_, R>,
-    ) -> Result<(Scanned, Index)> {
-        scan(input, &self.staging.path().join(INDEX_FILE), self.progress)
+    fn index<R: Read + Send + 'static>(&self, input: &mut ReadAhead<'_, R>) -> Result<Indexed> {
+        // SQLite writes through a handle of its own and flushes nothing. This one is opened before
+        // and flushed in the end, so that it is told of every page that could not be written.
+        let (path, file) = self.staging.create_file(INDEX_FILE)?;
+        let (found, index) = scan(input, IndexBuilder::create(&path)?, self.progress)?;
+        Ok(Indexed {
+            found,
+            index,
+            file: (path, file),
+        })
     }
 
     /// Checks the layer, writes its two small files and puts it in place.
     fn complete(
         self,
-        found: Scanned,
-        index: Index,
+        indexed: Indexed,
+        tar: (PathBuf, File),
         diff_id: DiffId,
         tar_size: u64,
         source: SourceBlob,
-    ) -> Result<PathBuf> {
+    ) -> Result<PortableLayer> {
+        let Indexed { found, index, file } = indexed;
         if let Some(expected) = self.options.expected_diff_id {
             verify("DiffID", expected, diff_id)?;
         }
@@ -234,27 +250,30 @@ impl Import<'_> {
             content_size: found.content_size,
             warnings: found.warnings,
         };
-        self.write_json(DESCRIPTOR_FILE, &descriptor)?;
         let chain = Some(&self.parents.chain).filter(|chain| !chain.is_empty());
-        self.write_json(layout::LAYER_CHAIN, &chain)?;
+        let written = vec![
+            tar,
+            file,
+            self.write_json(DESCRIPTOR_FILE, &descriptor)?,
+            self.write_json(layout::LAYER_CHAIN, &chain)?,
+        ];
         if self.progress.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        self.staging.commit(Some(&[
-            TAR_FILE,
-            INDEX_FILE,
-            DESCRIPTOR_FILE,
-            layout::LAYER_CHAIN,
-        ]))
+        let path = self.staging.commit(Written::Files(written))?;
+        // Not opened again: nothing may fail any more.
+        let parents = ParentChain::from_nearest_first(self.parents.chain);
+        Ok(PortableLayer::imported(path, descriptor, parents))
     }
 
-    fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
-        let path = self.staging.path().join(name);
+    fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<(PathBuf, File)> {
+        let (path, mut file) = self.staging.create_file(name)?;
         let mut text = serde_json::to_vec_pretty(value).map_err(|source| PortableError::Json {
             path: path.clone(),
             source,
         })?;
         text.push(b'\n');
-        fs::write(&path, text).map_err(io_error("write", &path))
+        file.write_all(&text).map_err(io_error("write", &path))?;
+        Ok((path, file))
     }
 }

@@ -70,6 +70,19 @@ impl PortableLayer {
         })
     }
 
+    /// Returns the layer that an import has just put in place.
+    pub(super) fn imported(
+        path: PathBuf,
+        descriptor: LayerDescriptor,
+        parents: ParentChain,
+    ) -> Self {
+        Self {
+            path,
+            descriptor,
+            parents,
+        }
+    }
+
     /// Returns the layer's folder.
     pub fn path(&self) -> &Path {
         &self.path

@@ -19,6 +19,7 @@ mod export;
 mod import;
 mod layer;
 mod links;
+mod recognise;
 mod remove;
 mod staging;
 mod writer;
@@ -29,8 +30,9 @@ pub use error::{PortableError, Rule, RuleError};
 pub use import::{ImportOptions, import};
 pub use layer::{PortableLayer, PortableLayerReader};
 pub(crate) use links::{LinkEnd, Links};
-pub use remove::remove;
-pub(crate) use staging::Staging;
+pub use recognise::may_be_replaced;
+pub use remove::{Removed, remove};
+pub(crate) use staging::{Staging, Written};
 pub use writer::PortableLayerWriter;
 
 /// The layer tar, verbatim.

@@ -9,15 +9,25 @@ use std::io;
 use std::path::Path;
 
 use super::DESCRIPTOR_FILE;
-use super::descriptor;
 use super::error::PortableError;
-use super::staging::{Place, rename, sync_folder};
-use crate::error::{Result, io_error};
+use super::recognise::may_be_replaced;
+use super::staging::{Place, parts};
+use crate::disk::{flush_folder, rename};
+use crate::error::{Error, Result, io_error};
 use crate::layout;
-use crate::transport;
+use crate::leftovers::{self, Fate, Leftover, size_of_files};
 
-/// Deletes the portable layer or the transport folder at a path, also one that is damaged or of a later version, and
-/// returns how many bytes that freed.
+/// What a removal did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removed {
+    /// How many bytes it freed.
+    pub size: u64,
+    /// Whether only the rest of an interrupted removal or import was left to be deleted.
+    pub was_rest: bool,
+}
+
+/// Deletes the portable layer or the transport folder at a path, also one that is damaged or of a later version, or
+/// the rest that an interrupted removal left there.
 ///
 /// Layers on top of it are not looked for: they cannot be used once it is gone. No link is
 /// followed.
@@ -26,28 +36,69 @@ use crate::transport;
 ///
 /// [`Error::Layer`](crate::Error::Layer) around the reason: a folder that is no portable layer, or a link to one;
 /// another process that is at work there; a folder that cannot be changed.
-pub fn remove(path: impl AsRef<Path>) -> Result<u64> {
+pub fn remove(path: impl AsRef<Path>) -> Result<Removed> {
     let path = path.as_ref();
     remove_layer(path).map_err(|error| error.of_layer("remove", path))
 }
 
-fn remove_layer(given: &Path) -> Result<u64> {
-    // Looked at first: what is no layer is not even locked.
-    check_is_layer(given)?;
+fn remove_layer(given: &Path) -> Result<Removed> {
+    let (path, _, _) = parts(given)?;
+    let was_there = fs::symlink_metadata(&path).is_ok();
+    if was_there || !leftovers::has_any(&path) {
+        // Looked at first: what is no layer is not even locked.
+        check_is_layer(given)?;
+    }
     let place = Place::lock(given)?;
     let path = place.path();
+    if !was_there
+        && fs::symlink_metadata(path).is_err()
+        && let Some(size) = finished(place.cleared())?
+    {
+        flush_folder(place.folder())?;
+        return Ok(Removed {
+            size,
+            was_rest: true,
+        });
+    }
     check_is_layer(path)?;
     let size = size_of_files(path);
+    move_away(&place, flush_folder)?;
+    Ok(Removed {
+        size,
+        was_rest: false,
+    })
+}
+
+/// Returns how many bytes of an interrupted removal or import have just been deleted; `None` when
+/// nothing was left.
+fn finished(cleared: &[Leftover]) -> Result<Option<u64>> {
+    for leftover in cleared {
+        if let Fate::Failed(Error::Io { source, .. }) = &leftover.fate {
+            let source = io::Error::new(source.kind(), source.to_string());
+            return Err(io_error("delete", &leftover.path)(source));
+        }
+    }
+    let size = cleared.iter().map(|leftover| leftover.size).sum();
+    Ok((!cleared.is_empty()).then_some(size))
+}
+
+/// Takes the layer from its place and deletes it.
+fn move_away(place: &Place, flush_folder: impl Fn(&Path) -> Result<()>) -> Result<()> {
+    let path = place.path();
     // A fresh empty folder has a name that nobody else has; the layer is renamed into it.
     let aside = place.sibling()?;
     let layer = aside.path().join("layer");
     rename(path, &layer).map_err(io_error("rename", path))?;
-    sync_folder(place.folder())?;
+    flush_folder(place.folder()).inspect_err(|_| {
+        // It is not known to be gone: it stays.
+        if rename(&layer, path).is_ok() {
+            let _ = flush_folder(place.folder());
+        }
+    })?;
     delete(&layer)?;
     aside
         .close()
-        .map_err(io_error("delete what is beside", path))?;
-    Ok(size)
+        .map_err(io_error("delete what is beside", path))
 }
 
 /// Deletes first what makes the folder a layer: without it, nothing takes the rest for one.
@@ -65,9 +116,14 @@ fn delete(layer: &Path) -> Result<()> {
 }
 
 fn check_is_layer(path: &Path) -> Result<()> {
-    let not_a_layer = || PortableError::NotALayer {
-        path: path.to_owned(),
-        missing: DESCRIPTOR_FILE,
+    let not_a_layer = || match path.join(DESCRIPTOR_FILE).is_file() {
+        true => PortableError::Stranger {
+            path: path.to_owned(),
+        },
+        false => PortableError::NotALayer {
+            path: path.to_owned(),
+            missing: DESCRIPTOR_FILE,
+        },
     };
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => {}
@@ -80,25 +136,29 @@ fn check_is_layer(path: &Path) -> Result<()> {
         Ok(_) => return Err(not_a_layer().into()),
         Err(error) => return Err(io_error("open", path)(error)),
     }
-    if descriptor::is_layer(path) || transport::is_layer(path) {
+    if may_be_replaced(path) {
         Ok(())
     } else {
         Err(not_a_layer().into())
     }
 }
 
-/// Sums up the sizes of all files in the folder, nothing followed.
-fn size_of_files(folder: &Path) -> u64 {
-    let mut size = 0;
-    let mut folders = vec![folder.to_owned()];
-    while let Some(entries) = folders.pop().map(fs::read_dir) {
-        for entry in entries.into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(found) if found.is_dir() => folders.push(entry.path()),
-                Ok(found) if found.is_file() => size += found.len(),
-                _ => {}
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_that_cannot_be_flushed_leaves_the_layer() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let path = temporary.path().join("x");
+        fs::create_dir(&path).expect("made");
+        fs::write(path.join("layer.json"), "{}").expect("written");
+        let place = Place::lock(&path).expect("locked");
+        let fails = |folder: &Path| Err(io_error("flush", folder)(io::Error::other("injected")));
+        move_away(&place, fails).expect_err("injected");
+        assert!(path.join("layer.json").exists());
+        drop(place);
+        let names = fs::read_dir(temporary.path()).expect("a folder");
+        assert_eq!(names.count(), 1);
     }
-    size
 }

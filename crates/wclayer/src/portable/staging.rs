@@ -1,34 +1,29 @@
 //! Building a folder beside its destination, and putting it there whole.
 //!
 //! A [`Staging`] holds the lock of its destination and a fresh sibling folder. Dropped, it leaves
-//! nothing behind; [`commit`](Staging::commit) flushes and renames. What a killed process left is
-//! removed by the next one that gets the lock.
+//! nothing behind; [`commit`](Staging::commit) flushes and renames, and what cannot be flushed is
+//! renamed back. What a killed process left is removed by the next one that gets the lock
+//! ([`leftovers`]).
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io;
+use std::fs::{self, File, Permissions};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::descriptor::is_layer as is_portable;
 use super::error::PortableError;
+use super::recognise::{is_any_layer, may_be_replaced};
+use crate::disk::{self, Disk, flush_folder, rename};
 use crate::error::{Error, Result, io_error};
+use crate::leftovers::{self, Leftover, REPLACED};
 use crate::lock::Lock;
-
-/// How many random letters follow the prefix of a hidden folder.
-const RANDOM_NAME: usize = 6;
-/// How long to wait before a folder is renamed once more.
-const RENAME_PAUSE: Duration = Duration::from_millis(100);
-/// The name of a layer that stepped aside for the one that replaces it.
-const REPLACED: &str = "replaced";
 
 /// The place of a layer, locked: nobody else builds or removes there.
 pub(super) struct Place {
     path: PathBuf,
     folder: PathBuf,
     prefix: OsString,
+    cleared: Vec<Leftover>,
     _lock: Lock,
 }
 
@@ -39,12 +34,13 @@ impl Place {
         let (path, folder, name) = parts(path)?;
         let lock = Lock::take(&path).map_err(io_error("lock", &path))?;
         let lock = lock.ok_or_else(|| PortableError::Busy { path: path.clone() })?;
-        let prefix = hidden(&name, ".wclayer-");
-        remove_left_overs(&path, &folder, &prefix);
+        // What cannot be cleared away is in nobody's way.
+        let cleared = leftovers::clear_place(&path, false).unwrap_or_default();
         Ok(Self {
             path,
             folder,
-            prefix,
+            prefix: leftovers::hidden(&name),
+            cleared,
             _lock: lock,
         })
     }
@@ -59,10 +55,15 @@ impl Place {
         &self.folder
     }
 
+    /// Returns what killed processes had left.
+    pub(super) fn cleared(&self) -> &[Leftover] {
+        &self.cleared
+    }
+
     /// Makes a hidden folder beside it, which goes away when it is dropped.
     pub(super) fn sibling(&self) -> Result<TempDir> {
         let mut builder = tempfile::Builder::new();
-        builder.prefix(&self.prefix).rand_bytes(RANDOM_NAME);
+        builder.prefix(&self.prefix).rand_bytes(leftovers::RANDOM);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -76,7 +77,7 @@ impl Place {
 }
 
 /// Splits a path into itself made absolute, the folder it lies in and its name.
-fn parts(path: &Path) -> Result<(PathBuf, PathBuf, OsString)> {
+pub(super) fn parts(path: &Path) -> Result<(PathBuf, PathBuf, OsString)> {
     let absolute = std::path::absolute(path).ok();
     let split = absolute.and_then(|absolute| {
         let folder = absolute.parent()?.to_owned();
@@ -97,20 +98,33 @@ pub(crate) struct Staging {
     folder: TempDir,
     place: Place,
     replace: bool,
+    disk: Disk,
+    /// Folders that have a new name in them because the destination's was made.
+    changed: Vec<PathBuf>,
+}
+
+/// What has been written to a folder under construction.
+pub(crate) enum Written {
+    /// These files, by the handles that were opened before the first write.
+    Files(Vec<(PathBuf, File)>),
+    /// More than can be named: all of the disk is flushed.
+    Many,
 }
 
 impl Staging {
     /// Locks `destination` and makes a sibling folder; the folders above are made as needed.
     pub(crate) fn create(destination: &Path, replace: bool) -> Result<Self> {
         let (_, above, _) = parts(destination)?;
-        fs::create_dir_all(&above).map_err(io_error("create", &above))?;
+        let changed = disk::create_folders(&above)?;
         let place = Place::lock(destination)?;
         check_destination(place.path(), replace)?;
         let folder = place.sibling()?;
         Ok(Self {
+            disk: Disk::of(folder.path())?,
             folder,
             place,
             replace,
+            changed,
         })
     }
 
@@ -124,45 +138,61 @@ impl Staging {
         self.place.path()
     }
 
-    /// Flushes the files of these names, or all of the disk when there are too many to name, and
-    /// puts the folder in place; returns the destination.
-    pub(crate) fn commit(self, files: Option<&[&str]>) -> Result<PathBuf> {
+    /// Creates a file to be named in [`Written::Files`].
+    pub(super) fn create_file(&self, name: &str) -> Result<(PathBuf, File)> {
+        let path = self.path().join(name);
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path);
+        let file = file.map_err(io_error("create", &path))?;
+        Ok((path, file))
+    }
+
+    /// Flushes what has been written and puts the folder in place; returns the destination.
+    ///
+    /// On an error, what was at the destination before is there again.
+    pub(crate) fn commit(self, written: Written) -> Result<PathBuf> {
+        self.commit_with(written, flush_folder)
+    }
+
+    fn commit_with(
+        self,
+        written: Written,
+        flush_folder: impl Fn(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
         let Self {
             folder,
             place,
             replace,
+            disk,
+            changed,
         } = self;
-        let destination = place.path();
-        for name in files.unwrap_or_default() {
-            let path = folder.path().join(name);
-            let file = File::options()
-                .write(true)
-                .open(&path)
-                .map_err(io_error("open", &path))?;
-            flush(&file).map_err(io_error("flush", &path))?;
+        match written {
+            // Closed one by one: Windows does not rename a folder with an open file in it.
+            Written::Files(files) => files.into_iter().try_for_each(|(path, file)| {
+                disk::flush(&file).map_err(io_error("flush", &path))
+            })?,
+            Written::Many => disk.flush()?,
         }
-        if files.is_none() {
-            flush_disk(folder.path())?;
+        drop(disk);
+        flush_folder(folder.path())?;
+        changed.iter().try_for_each(|folder| flush_folder(folder))?;
+        let put = Put::new(folder, &place, replace)?;
+        match flush_folder(place.folder()) {
+            Ok(()) => {
+                put.keep();
+                Ok(place.path().to_owned())
+            }
+            Err(error) => {
+                put.undo(place.path());
+                // It was like this before; that it could be flushed again is not sure.
+                let _ = flush_folder(place.folder());
+                Err(error)
+            }
         }
-        sync_folder(folder.path())?;
-        if replace && destination.exists() {
-            exchange(folder.path(), &place)?;
-        } else {
-            put_in_place(folder.path(), destination)?;
-            // The folder has moved: there is nothing left to clean up.
-            let _ = folder.keep();
-        }
-        sync_folder(place.folder())?;
-        Ok(destination.to_owned())
     }
-}
-
-/// Names a hidden sibling of the destination.
-fn hidden(name: &std::ffi::OsStr, suffix: &str) -> OsString {
-    let mut hidden = OsString::from(".");
-    hidden.push(name);
-    hidden.push(suffix);
-    hidden
 }
 
 /// Refuses to touch what is there already, but for an empty folder, or a layer on request.
@@ -173,7 +203,7 @@ fn check_destination(destination: &Path, replace: bool) -> Result<()> {
     if metadata.is_dir() && is_empty(destination) {
         return Ok(());
     }
-    let is_layer = metadata.is_dir() && is_any_layer(destination);
+    let is_layer = metadata.is_dir() && may_be_replaced(destination);
     if is_layer && replace {
         return Ok(());
     }
@@ -183,37 +213,83 @@ fn check_destination(destination: &Path, replace: bool) -> Result<()> {
     })
 }
 
-/// Returns whether a folder is a layer of a kind that is built in this way.
-fn is_any_layer(folder: &Path) -> bool {
-    is_portable(folder) || crate::transport::is_layer(folder)
-}
-
 fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Removes what killed processes at the same place left, and puts a layer back that was just being
-/// replaced; the caller holds the lock.
-fn remove_left_overs(place: &Path, folder: &Path, prefix: &OsString) {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let random = name
-            .as_encoded_bytes()
-            .strip_prefix(prefix.as_encoded_bytes());
-        // Exactly our own names: a longer one belongs to a place with a longer name.
-        if random.is_some_and(|random| random.len() == RANDOM_NAME) {
-            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let replaced = entry.path().join(REPLACED);
-            let is_free = fs::symlink_metadata(place).is_err();
-            if is_folder && is_free && is_any_layer(&replaced) {
-                let _ = rename(&replaced, place);
-            }
-            // What cannot be removed is in nobody's way.
-            let _ = fs::remove_dir_all(entry.path());
+/// A folder that is in its place, as long as that can be undone.
+enum Put {
+    /// Nothing was there, or an empty folder with these permissions.
+    Moved(TempDir, Option<Permissions>),
+    /// What was there has the hidden name.
+    Swapped(TempDir),
+    /// What was there lies in the second folder.
+    Aside(TempDir, TempDir),
+}
+
+impl Put {
+    fn new(folder: TempDir, place: &Place, replace: bool) -> Result<Self> {
+        let (new, old) = (folder.path(), place.path());
+        let there = fs::symlink_metadata(old).ok();
+        if !(replace && there.is_some()) {
+            put_in_place(new, old)?;
+            return Ok(Self::Moved(folder, there.map(|there| there.permissions())));
         }
+        if disk::exchange(new, old).is_ok() {
+            return Ok(Self::Swapped(folder));
+        }
+        // Without an atomic exchange the old layer steps aside first, and comes back on failure.
+        let aside = place.sibling()?;
+        let kept = aside.path().join(REPLACED);
+        rename(old, &kept).map_err(io_error("rename", old))?;
+        match put_in_place(new, old) {
+            Ok(()) => Ok(Self::Aside(folder, aside)),
+            Err(error) => {
+                put_back(aside, old);
+                Err(error)
+            }
+        }
+    }
+
+    /// Leaves the new folder where it is; what was there before goes.
+    fn keep(self) {
+        if let Self::Moved(folder, _) | Self::Aside(folder, _) = self {
+            // It has moved: there is nothing left to clean up.
+            let _ = folder.keep();
+        }
+    }
+
+    /// Puts back what was there before; the new folder goes.
+    fn undo(self, place: &Path) {
+        match self {
+            Self::Moved(folder, permissions) => {
+                if rename(place, folder.path()).is_ok()
+                    && let Some(permissions) = permissions
+                    && fs::create_dir(place).is_ok()
+                {
+                    let _ = fs::set_permissions(place, permissions);
+                }
+            }
+            Self::Swapped(folder) => {
+                if disk::exchange(folder.path(), place).is_err() {
+                    // Better two layers than none: the next command at the place clears it.
+                    let _ = folder.keep();
+                }
+            }
+            Self::Aside(folder, aside) => {
+                if rename(place, folder.path()).is_ok() {
+                    put_back(aside, place);
+                }
+            }
+        }
+    }
+}
+
+/// Puts a layer back that had stepped aside.
+fn put_back(aside: TempDir, place: &Path) {
+    if rename(&aside.path().join(REPLACED), place).is_err() {
+        // Left there, it comes back with the next command at the same place.
+        let _ = aside.keep();
     }
 }
 
@@ -234,77 +310,82 @@ fn put_in_place(folder: &Path, destination: &Path) -> Result<()> {
     })
 }
 
-/// Swaps the new folder with the old one, which then goes away as the temporary folder does.
-fn exchange(new: &Path, place: &Place) -> Result<()> {
-    let old = place.path();
-    #[cfg(any(target_os = "linux", target_os = "macos"))]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        if renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE).is_ok() {
-            return Ok(());
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+
+    use super::*;
+
+    fn staged(destination: &Path, replace: bool) -> (Staging, Written) {
+        let staging = Staging::create(destination, replace).expect("a place");
+        let (path, mut file) = staging.create_file("layer.json").expect("made");
+        file.write_all(b"new").expect("written");
+        (staging, Written::Files(vec![(path, file)]))
+    }
+
+    /// Fails for the folder that the destination lies in only.
+    fn fails_for(folder: &Path) -> impl Fn(&Path) -> Result<()> {
+        move |flushed| match flushed == folder {
+            true => Err(io_error("flush", flushed)(io::Error::other("injected"))),
+            false => Ok(()),
         }
     }
-    // Without an atomic exchange the old layer steps aside first, and comes back on failure.
-    let aside = place.sibling()?;
-    let kept = aside.path().join(REPLACED);
-    rename(old, &kept).map_err(io_error("rename", old))?;
-    put_in_place(new, old).inspect_err(|_| {
-        if rename(&kept, old).is_err() {
-            // Left there, it comes back with the next import to the same place.
-            let _ = aside.keep();
+
+    fn names(folder: &Path) -> Vec<OsString> {
+        let entries = fs::read_dir(folder).expect("a folder");
+        entries
+            .map(|entry| entry.expect("a name").file_name())
+            .collect()
+    }
+
+    #[test]
+    fn a_rename_that_cannot_be_flushed_is_undone() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let (root, place) = (temporary.path(), temporary.path().join("x"));
+        let (staging, written) = staged(&place, false);
+        let failed = staging.commit_with(written, fails_for(root));
+        failed.expect_err("injected");
+        assert_eq!(names(root), [] as [&str; 0], "nothing was there");
+
+        fs::create_dir(&place).expect("made");
+        let (staging, written) = staged(&place, false);
+        let failed = staging.commit_with(written, fails_for(root));
+        failed.expect_err("injected");
+        assert_eq!((names(root), names(&place)), (vec!["x".into()], vec![]));
+    }
+
+    #[test]
+    fn a_layer_whose_replacement_cannot_be_flushed_is_back() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let (root, place) = (temporary.path(), temporary.path().join("x"));
+        fs::create_dir(&place).expect("made");
+        let old = br#"{"format": "wclayer.portable"}"#;
+        fs::write(place.join("layer.json"), old).expect("written");
+        let (staging, written) = staged(&place, true);
+        let failed = staging.commit_with(written, fails_for(root));
+        failed.expect_err("injected");
+        assert_eq!(names(root), ["x"]);
+        assert_eq!(fs::read(place.join("layer.json")).expect("there"), old);
+
+        let (staging, written) = staged(&place, true);
+        staging.commit(written).expect("put there");
+        assert_eq!(names(root), ["x"]);
+        assert_eq!(fs::read(place.join("layer.json")).expect("there"), b"new");
+    }
+
+    #[test]
+    fn folders_that_are_made_on_the_way_are_flushed() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let (root, place) = (temporary.path(), temporary.path().join("a/b/x"));
+        let (staging, written) = staged(&place, false);
+        let flushed = std::cell::RefCell::new(Vec::new());
+        let flush = |folder: &Path| {
+            flushed.borrow_mut().push(folder.to_owned());
+            Ok(())
+        };
+        staging.commit_with(written, flush).expect("put there");
+        for folder in [root, &root.join("a"), &root.join("a/b")] {
+            assert!(flushed.borrow().iter().any(|it| it == folder));
         }
-    })
-}
-
-/// Renames a folder.
-///
-/// On Windows that fails while anything in it is open, and virus scanners and indexers open every
-/// new file for a moment: it is tried again for two seconds.
-pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    // Access denied, sharing violation. Source: `winerror.h`.
-    const IN_USE: [Option<i32>; 2] = [Some(5), Some(32)];
-    let mut tries = if cfg!(windows) { 20 } else { 0 };
-    loop {
-        match fs::rename(from, to) {
-            Err(error)
-                if tries > 0
-                    && IN_USE.contains(&error.raw_os_error())
-                    && fs::symlink_metadata(to).is_err() => {}
-            renamed => return renamed,
-        }
-        tries -= 1;
-        std::thread::sleep(RENAME_PAUSE);
     }
-}
-
-pub(super) fn sync_folder(folder: &Path) -> Result<()> {
-    // Windows has no handle of a folder to flush; NTFS journals names by itself.
-    if cfg!(unix) {
-        let handle = File::open(folder).map_err(io_error("open", folder))?;
-        flush(&handle).map_err(io_error("flush", folder))?;
-    }
-    Ok(())
-}
-
-/// Flushes everything on the disk of a folder.
-fn flush_disk(folder: &Path) -> Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        let handle = File::open(folder).map_err(io_error("open", folder))?;
-        rustix::fs::syncfs(&handle).map_err(|error| io_error("flush", folder)(error.into()))?;
-    }
-    #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
-    rustix::fs::sync();
-    // Windows flushes a disk for administrators only.
-    #[cfg(windows)]
-    let _ = folder;
-    Ok(())
-}
-
-fn flush(file: &File) -> io::Result<()> {
-    let flushed = file.sync_all();
-    // Network and FAT volumes do not know the strong call of macOS.
-    #[cfg(target_vendor = "apple")]
-    let flushed = flushed.or_else(|_| Ok(rustix::fs::fsync(file)?));
-    flushed
 }

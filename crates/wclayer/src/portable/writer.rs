@@ -11,7 +11,7 @@ use super::TAR_FILE;
 use super::import::{Import, ImportOptions, Parents};
 use super::layer::PortableLayer;
 use super::staging::Staging;
-use crate::error::{Error, Result, io_error};
+use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry, Progress};
 use crate::path::LayerPath;
 use crate::tar::TarLayerWriter;
@@ -21,6 +21,7 @@ use crate::tar::TarLayerWriter;
 /// Dropped without [`finish`](LayerWriter::finish), it leaves nothing behind.
 pub struct PortableLayerWriter<'a> {
     tar: TarLayerWriter<BufWriter<File>>,
+    tar_path: PathBuf,
     import: Import<'a>,
     destination: PathBuf,
 }
@@ -41,10 +42,10 @@ impl<'a> PortableLayerWriter<'a> {
         let of_layer = |error: Error| error.of_layer("write", destination);
         let staging = Staging::create(destination, options.replace).map_err(of_layer)?;
         let parents = Parents::open(&options.parents, staging.destination()).map_err(of_layer)?;
-        let path = staging.path().join(TAR_FILE);
-        let tar = File::create_new(&path).map_err(io_error("create", &path))?;
+        let (tar_path, tar) = staging.create_file(TAR_FILE)?;
         Ok(Self {
             tar: TarLayerWriter::new(BufWriter::with_capacity(256 * 1024, tar)),
+            tar_path,
             import: Import {
                 staging,
                 parents,
@@ -82,6 +83,7 @@ impl LayerWriter for PortableLayerWriter<'_> {
     fn finish(self) -> Result<PortableLayer> {
         let Self {
             tar,
+            tar_path,
             import,
             destination,
         } = self;
@@ -90,9 +92,7 @@ impl LayerWriter for PortableLayerWriter<'_> {
                 .map_err(|error| Error::Output(error.into_error()))
         });
         stored
-            .map(drop)
-            .and_then(|()| import.run_stored())
-            .and_then(PortableLayer::open)
+            .and_then(|tar| import.run_stored((tar_path, tar)))
             .map_err(|error| match error {
                 Error::Cancelled => error,
                 error => error.of_layer("write", &destination),

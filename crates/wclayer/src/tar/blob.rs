@@ -49,16 +49,20 @@ pub struct LayerBlob {
 
 impl<'a, R: Read + Send + 'static> BlobReader<'a, R> {
     /// Starts to read. `progress` is told of the bytes of the blob.
-    pub fn new(source: R, expected: Option<DiffId>, progress: &'a dyn Progress) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Resources`] when the system refuses a thread or memory.
+    pub fn new(source: R, expected: Option<DiffId>, progress: &'a dyn Progress) -> Result<Self> {
         let counter = Arc::new(AtomicU64::new(0));
         let counting = Counting::new(source, Arc::clone(&counter));
         let open = move || Decoder::new(Hashing::new(counting)).map(Hashing::new);
-        let input = ReadAhead::start(open, counter, None, progress);
-        Self {
+        let input = ReadAhead::start(open, counter, None, progress)?;
+        Ok(Self {
             tar: Some(TarLayerReader::new(input)),
             expected,
             read: None,
-        }
+        })
     }
 
     /// Returns what was read, once [`LayerReader::next_entry`] has returned `None`.
@@ -154,7 +158,7 @@ mod tests {
         let mut encoder = Encoder::new(Vec::new(), Compression::Gzip.into()).expect("encoder");
         encoder.write_all(&tar()).expect("compressing");
         let blob = encoder.finish().expect("compressing");
-        let mut reader = BlobReader::new(Cursor::new(blob.clone()), None, &());
+        let mut reader = BlobReader::new(Cursor::new(blob.clone()), None, &()).expect("started");
         assert_eq!(reader.blob(), None);
         assert_eq!(read_all(&mut reader).expect("a layer"), 1);
         let read = reader.blob().expect("read");
@@ -168,7 +172,7 @@ mod tests {
     #[test]
     fn another_diff_id_is_an_error_instead_of_the_end() {
         let expected = Some(Digest::of(b"another"));
-        let mut reader = BlobReader::new(Cursor::new(tar()), expected, &());
+        let mut reader = BlobReader::new(Cursor::new(tar()), expected, &()).expect("started");
         let error = read_all(&mut reader).expect_err("another layer");
         assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
         assert_eq!(reader.blob(), None);

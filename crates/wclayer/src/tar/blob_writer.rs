@@ -94,7 +94,8 @@ mod tests {
             let path: LayerPath = "Files/gone".parse().expect("a path");
             writer.remove(&path).expect("written");
             let written = writer.finish().expect("written");
-            let mut reader = BlobReader::new(Cursor::new(output), Some(written.diff_id), &());
+            let reader = BlobReader::new(Cursor::new(output), Some(written.diff_id), &());
+            let mut reader = reader.expect("started");
             let entry = reader.next_entry().expect("read").expect("an entry");
             assert_eq!(entry.path(), &path);
             assert_eq!(reader.next_entry().expect("read"), None);

@@ -28,7 +28,7 @@ use crate::hcs::{HcsRule, PendingLinks};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
 use crate::path::LayerPath;
-use crate::portable::Staging;
+use crate::portable::{Staging, Written};
 use crate::volume::{Access, File, Privileges, Root, Volume};
 
 /// How a transport folder is to be made.
@@ -399,7 +399,7 @@ where
         } = self;
         // Windows does not rename a folder with anything in it open.
         drop((files, live));
-        let path = staging.commit(None)?;
+        let path = staging.commit(Written::Many)?;
         Ok(TransportSummary { path, warnings })
     }
 }

@@ -16,11 +16,14 @@ use super::streams::Streams;
 use super::{Report, Rule, whole};
 use crate::chain::View;
 use crate::compression::{BytesBehind, Decoder};
-use crate::error::{Error, Result, io_error};
+use crate::error::{Error, Result};
 use crate::hub::Progress;
 use crate::index::IndexBuilder;
+use crate::leftovers;
 use crate::path::{LayerPath, split_stream};
 use crate::pipeline::{Counting, ReadAhead, skip_to_end};
+use crate::portable::INDEX_FILE;
+use crate::scratch::Scratch;
 use crate::tar::{
     ArchiveEnd, FileMember, Member, TarEntries, TarEntry, TarEntryKind, TarError, TarProblem,
 };
@@ -49,15 +52,12 @@ pub(super) fn run<R: Read + Send + 'static>(
     progress: &dyn Progress,
 ) -> Result<Report> {
     report.parents = parents.map_or(0, View::depth);
-    let folder = tempfile::Builder::new()
-        .prefix("wclayer-validate-")
-        .tempdir();
-    let temporary = std::env::temp_dir();
-    let folder = folder.map_err(io_error("create a folder in", &temporary))?;
-    let mut index = IndexBuilder::create(&folder.path().join("index.sqlite"))?;
+    let mut scratch = Scratch::new(leftovers::CHECK)?;
+    let mut index = IndexBuilder::create(&scratch.path().join(INDEX_FILE))?;
+    scratch.hide();
     let counter = Arc::new(AtomicU64::new(0));
     let counting = Counting::new(source, Arc::clone(&counter));
-    let mut input = ReadAhead::start(move || Decoder::new(counting), counter, None, progress);
+    let mut input = ReadAhead::start(move || Decoder::new(counting), counter, None, progress)?;
     let read = Pass {
         report: &mut report,
         index: &mut index,

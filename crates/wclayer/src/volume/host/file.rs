@@ -13,6 +13,7 @@ use ntmeta::{
 use rustix::fs::{FileType, Mode, OFlags, Timespec, Timestamps};
 
 use super::metadata::{self, MAX_METADATA, UnixTime};
+use crate::disk;
 use crate::volume::{Access, File, Scope, Stat};
 
 /// What a file is, which no call sets.
@@ -273,9 +274,12 @@ impl File for HostFile {
             writing.finish(file)?;
         }
         // Writing has changed the times.
-        match self.info.take() {
-            Some(info) => self.apply(&info),
-            None => Ok(()),
+        if let Some(info) = self.info.take() {
+            self.apply(&info)?;
+        }
+        match self.object {
+            Object::Open(file) => disk::close(file),
+            Object::Unopened(_) => Ok(()),
         }
     }
 }

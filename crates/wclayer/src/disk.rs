@@ -1,0 +1,185 @@
+//! Files and names that are to survive a crash: flushed, renamed, closed, and every result counts.
+//!
+//! Linux reports an I/O error of written pages once for each open file description, and a
+//! description that is opened later may not see it: what is flushed is the handle that was opened
+//! before the first write. An error of `close` says nothing new about a file that was flushed; of
+//! one that was not, [`close`] tells what network file systems and quotas tell only then.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Result, io_error};
+
+/// How long to wait before a folder is renamed once more.
+const RENAME_PAUSE: Duration = Duration::from_millis(100);
+
+/// Flushes a file, or a folder with the names in it, to the disk.
+pub(crate) fn flush(file: &File) -> io::Result<()> {
+    let flushed = file.sync_all();
+    // Network and FAT volumes do not know the strong call of macOS.
+    #[cfg(target_vendor = "apple")]
+    let flushed = flushed.or_else(|_| Ok(rustix::fs::fsync(file)?));
+    flushed
+}
+
+/// Flushes the names in a folder.
+pub(crate) fn flush_folder(folder: &Path) -> Result<()> {
+    // Windows has no handle of a folder to flush; NTFS journals names by itself.
+    if cfg!(unix) {
+        let handle = File::open(folder).map_err(io_error("open", folder))?;
+        flush(&handle).map_err(io_error("flush", folder))?;
+    }
+    Ok(())
+}
+
+/// Closes a file that was written and is not flushed.
+pub(crate) fn close(file: File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        match nix::unistd::close(file) {
+            // The file is closed all the same (Linux), and nothing was lost.
+            Ok(()) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+    #[cfg(windows)]
+    {
+        drop(file);
+        Ok(())
+    }
+}
+
+/// Makes a folder and those above it that are missing; returns the folders that have new names in
+/// them, which are to be flushed.
+pub(crate) fn create_folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let changed = folder.ancestors().take_while(missing);
+    let changed = changed.filter_map(|made| made.parent().map(Path::to_owned));
+    let changed = changed.collect();
+    fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+    Ok(changed)
+}
+
+/// The disk that a folder is on, to flush all files in it that are too many to be held open.
+///
+/// Opened before the first of them is written: Linux (from 5.8 on) tells of every page that could
+/// not be written since.
+pub(crate) struct Disk {
+    folder: PathBuf,
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    handle: File,
+}
+
+impl Disk {
+    pub(crate) fn of(folder: &Path) -> Result<Self> {
+        Ok(Self {
+            folder: folder.to_owned(),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            handle: File::open(folder).map_err(io_error("open", folder))?,
+        })
+    }
+
+    pub(crate) fn flush(&self) -> Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let flushed = rustix::fs::syncfs(&self.handle).map_err(io::Error::from);
+        // `sync` has no result: each file has one.
+        #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+        let flushed = flush_tree(&self.folder);
+        // Windows flushes a disk for administrators only.
+        #[cfg(windows)]
+        let flushed = Ok(());
+        flushed.map_err(io_error("flush", &self.folder))
+    }
+}
+
+/// Flushes every file and folder below a folder.
+#[cfg(all(unix, any(test, not(any(target_os = "linux", target_os = "android")))))]
+fn flush_tree(folder: &Path) -> io::Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                flush(&File::open(entry.path())?)?;
+            }
+        }
+        flush(&File::open(&folder)?)?;
+    }
+    Ok(())
+}
+
+/// Renames a folder.
+///
+/// On Windows that fails while anything in it is open, and virus scanners and indexers open every
+/// new file for a moment: it is tried again for two seconds.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    // Access denied, sharing violation. Source: `winerror.h`.
+    const IN_USE: [Option<i32>; 2] = [Some(5), Some(32)];
+    let mut tries = if cfg!(windows) { 20 } else { 0 };
+    loop {
+        match fs::rename(from, to) {
+            Err(error)
+                if tries > 0
+                    && IN_USE.contains(&error.raw_os_error())
+                    && fs::symlink_metadata(to).is_err() => {}
+            renamed => return renamed,
+        }
+        tries -= 1;
+        std::thread::sleep(RENAME_PAUSE);
+    }
+}
+
+/// Swaps two files or two folders in one step.
+///
+/// # Errors
+///
+/// `Unsupported` where the system cannot do that.
+pub(crate) fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    {
+        let _ = (a, b);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folders_that_get_a_new_name_are_known() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let root = temporary.path();
+        let changed = create_folders(&root.join("a/b/c")).expect("made");
+        assert_eq!(changed, [root.join("a/b"), root.join("a"), root.to_owned()]);
+        assert_eq!(
+            create_folders(&root.join("a/b")).expect("there"),
+            [] as [PathBuf; 0]
+        );
+    }
+
+    #[test]
+    fn a_tree_is_flushed_without_following_links() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        create_folders(&temporary.path().join("a/b")).expect("made");
+        fs::write(temporary.path().join("a/file"), b"x").expect("written");
+        std::os::unix::fs::symlink("/nowhere", temporary.path().join("a/link")).expect("a link");
+        flush_tree(temporary.path()).expect("flushed");
+    }
+
+    #[test]
+    fn a_file_is_closed_with_a_result() {
+        let file = tempfile::tempfile().expect("a file");
+        close(file).expect("closed");
+    }
+}

@@ -1,0 +1,107 @@
+//! Threads and memory that the system may refuse: an error in words, not the end of the program.
+
+use std::cell::Cell;
+use std::io;
+use std::thread::{Builder, JoinHandle};
+
+/// No thread can be started: a limit of processes, or of memory for their stacks.
+#[derive(Debug, thiserror::Error)]
+#[error("the system refuses another thread")]
+pub(crate) struct NoThread(#[source] io::Error);
+
+/// A buffer does not fit into memory.
+#[derive(Debug, thiserror::Error)]
+#[error("the system refuses {bytes} bytes of memory")]
+pub(crate) struct NoMemory {
+    bytes: usize,
+}
+
+/// Starts a thread.
+pub(crate) fn spawn<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    Builder::new()
+        .spawn(work)
+        .map_err(|error| io::Error::new(error.kind(), NoThread(error)))
+}
+
+/// Starts up to `count` threads, at least one: what they do together does not depend on how many
+/// they are.
+pub(crate) fn spawn_some<T>(
+    count: usize,
+    start: impl FnMut(usize) -> io::Result<T>,
+) -> io::Result<Vec<T>> {
+    let mut started = Vec::new();
+    for thread in (0..count.max(1)).map(start) {
+        match thread {
+            Err(error) if started.is_empty() => return Err(error),
+            Err(_) => break,
+            Ok(thread) => started.push(thread),
+        }
+    }
+    Ok(started)
+}
+
+/// Makes an empty buffer with room for `capacity` bytes.
+pub(crate) fn buffer(capacity: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = Vec::new();
+    reserve(&mut buffer, capacity)?;
+    Ok(buffer)
+}
+
+/// Makes room for more bytes.
+pub(crate) fn reserve(buffer: &mut Vec<u8>, bytes: usize) -> io::Result<()> {
+    CAN_FAIL.set(true);
+    let reserved = buffer.try_reserve_exact(bytes);
+    CAN_FAIL.set(false);
+    reserved.map_err(|_| no_memory(bytes))
+}
+
+thread_local! {
+    static CAN_FAIL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns whether this thread is just asking for memory that it can do without. An allocator that
+/// ends the program in its own way where there is no memory returns nothing then.
+pub fn can_fail() -> bool {
+    CAN_FAIL.get()
+}
+
+fn no_memory(bytes: usize) -> io::Error {
+    io::Error::new(io::ErrorKind::OutOfMemory, NoMemory { bytes })
+}
+
+/// Returns what can be done about an error of this kind; `None` for any other.
+pub(crate) fn hint(error: &io::Error) -> Option<&'static str> {
+    if error.get_ref().is_some_and(|inner| inner.is::<NoThread>()) {
+        return Some("End other programs, or raise the limit of processes (`ulimit -u`).");
+    }
+    (error.kind() == io::ErrorKind::OutOfMemory)
+        .then_some("End other programs, or raise the limit of memory (`ulimit -v`).")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_memory_than_there_is_is_an_error_in_words() {
+        let error = buffer(isize::MAX as usize).expect_err("no machine has that");
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+        assert!(error.to_string().contains("bytes of memory"), "{error}");
+        assert!(hint(&error).expect("a hint").contains("ulimit -v"));
+    }
+
+    #[test]
+    fn fewer_threads_than_wanted_are_enough_but_none_is_an_error() {
+        let refused = || io::Error::from(io::ErrorKind::WouldBlock);
+        for there in 1..4 {
+            let start = |number| (number < there).then_some(number).ok_or_else(refused);
+            let started = spawn_some(3, start).expect("some");
+            assert_eq!(started.len(), there.min(3));
+        }
+        let error = spawn_some::<()>(3, |_| Err(refused())).expect_err("none");
+        let error = io::Error::new(error.kind(), NoThread(error));
+        assert!(hint(&error).expect("a hint").contains("ulimit -u"));
+    }
+}
