@@ -1,10 +1,12 @@
 //! `remove`: deletes a layer, portable or of Windows.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use wclayer::{hcs, portable};
+use wclayer::{ErrorKind, hcs, portable};
 
 use super::host_compute::{self, Disks, HostComputeOptions};
 use crate::errors::CliError;
@@ -29,7 +31,9 @@ SeBackupPrivilege and SeRestorePrivilege: run it from an elevated prompt.";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Delete file by file what Windows leaves of a layer; run it again when it was interrupted
+    /// Delete file by file what Windows leaves of a layer; it is no failure when nothing is there
+    ///
+    /// Run it again when it was interrupted.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -54,14 +58,11 @@ struct RemoveJson {
 /// Removes a layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let path = layer_view::absolute(&arguments.path);
-    let size = match is_of_windows(arguments)? {
-        true => {
-            let host = arguments.host.open("remove", output)?;
-            let layer = host_compute::absolute(&arguments.path)?;
-            hcs::remove(&host, &layer, arguments.force)?;
-            None
+    let size = match remove(arguments, output) {
+        Err(error) if arguments.force && is_missing(&arguments.path, &error) => {
+            return tell_nothing(arguments, path, output);
         }
-        false => Some(portable::remove(&arguments.path)?),
+        removed => removed?,
     };
     let mut summary = Summary::new(format!("Removed `{}`", arguments.path.display()));
     if let Some(size) = size {
@@ -70,7 +71,31 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     output.result(&summary, &RemoveJson { path, size })
 }
 
+/// Removes the layer, and returns how many bytes that freed.
+fn remove(arguments: &Arguments, output: &Output) -> Result<Option<u64>, CliError> {
+    if !is_of_windows(arguments)? {
+        return Ok(Some(portable::remove(&arguments.path)?));
+    }
+    let host = arguments.host.open("remove", output)?;
+    let layer = host_compute::absolute(&arguments.path)?;
+    hcs::remove(&host, &layer, arguments.force)?;
+    Ok(None)
+}
+
+/// Says that nothing is there: what `--force` asks for is already so.
+fn tell_nothing(arguments: &Arguments, path: String, output: &Output) -> Result<(), CliError> {
+    let title = format!("Nothing to remove at `{}`", arguments.path.display());
+    let size = Some(0);
+    output.result(&Summary::new(title), &RemoveJson { path, size })
+}
+
 /// What is neither this nor portable is left to the portable side, which refuses it.
 fn is_of_windows(arguments: &Arguments) -> Result<bool, CliError> {
     Ok(!portable::is_layer(&arguments.path) && hcs::is_layer(&Disks::new(), &arguments.path)?)
+}
+
+/// Returns whether a removal failed because nothing is there.
+fn is_missing(path: &Path, error: &CliError) -> bool {
+    let is_none = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+    error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err_and(is_none)
 }
