@@ -20,7 +20,7 @@ use crate::commands::{
     cat, completions, create, diff, du, export, extract, find, gc, import, info, ls, makebaselayer,
     man, mount, remove, squash, stat, tree, unmount, validate,
 };
-use crate::errors::{FAILED, WRONG_USAGE};
+use crate::errors::{FAILED, FAILED_TO_ANSWER, WRONG_USAGE};
 use crate::output;
 
 const EXAMPLES: &str = "\
@@ -30,7 +30,11 @@ Examples:
   wclayer info layers/app
   wclayer export -z -o app.tar.gz layers/app
 
-Exit codes: 0 done, 1 failed, 2 wrong usage.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C. Of diff and validate: 0 equal,
+no errors; 1 different, errors found; 2 failed, wrong usage.";
+
+const STDOUT_TWICE: &str =
+    "the argument '--json' needs standard output for itself: name a file with '--output <FILE>'";
 
 /// Windows Container layer utility
 ///
@@ -116,6 +120,25 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Returns whether a tar and JSON would both go to standard output.
+    fn shares_stdout(&self) -> bool {
+        match self {
+            Self::Export(arguments) => arguments.json && arguments.output.is_stdout_by_name(),
+            Self::Squash(arguments) => arguments.json && arguments.output.is_stdout_by_name(),
+            _ => false,
+        }
+    }
+
+    /// Returns the exit code of a failure.
+    pub(crate) fn exit_code_of_failure(&self) -> u8 {
+        match self {
+            Self::Diff(_) | Self::Validate(_) => FAILED_TO_ANSWER,
+            _ => FAILED,
+        }
+    }
+}
+
 /// Returns the whole command line as clap describes it.
 pub(crate) fn command() -> clap::Command {
     let mut command = Arguments::command();
@@ -129,7 +152,11 @@ pub(crate) fn parse() -> Result<Arguments, clap::Error> {
     let color = color_choice(env::args_os());
     output::set_color(color);
     let matches = command().color(color).try_get_matches()?;
-    Arguments::from_arg_matches(&matches)
+    let arguments = Arguments::from_arg_matches(&matches)?;
+    match arguments.command.shares_stdout() {
+        true => Err(command().error(ErrorKind::ArgumentConflict, STDOUT_TWICE)),
+        false => Ok(arguments),
+    }
 }
 
 /// Prints help, the version, or what is wrong with the usage.
@@ -179,7 +206,7 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
     let is_ls = command.is_some_and(|command| command == "ls");
     // `ls -l LAYER` lacks the layer, `ls LAYER -l` the parent.
     let names_none = match error.kind() {
-        ErrorKind::MissingRequiredArgument => true,
+        ErrorKind::MissingRequiredArgument | ErrorKind::UnknownArgument => true,
         ErrorKind::InvalidValue | ErrorKind::TooFewValues => {
             error.get(ContextKind::InvalidValue).is_none_or(is_empty)
         }

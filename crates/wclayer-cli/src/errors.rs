@@ -9,9 +9,13 @@ use wclayer::ErrorKind;
 
 use crate::escape::escaped;
 use crate::output::{self, ErrorJson, Output};
+use crate::signals;
 
-/// The exit code of a command that failed.
+/// The exit code of a command that failed, and of a check that found something.
 pub(crate) const FAILED: u8 = 1;
+/// The exit code of a failure where [`FAILED`] is an answer: of `diff` and `validate`, as of
+/// diff(1) and grep(1).
+pub(crate) const FAILED_TO_ANSWER: u8 = 2;
 /// The exit code of a command line that cannot be understood.
 pub(crate) const WRONG_USAGE: u8 = 2;
 
@@ -83,11 +87,14 @@ pub(crate) enum CliError {
         path: String,
     },
     /// A tar would go to a terminal.
-    #[error("a layer tar is not written to a terminal")]
+    #[error("refusing to write a layer tar to a terminal")]
     OutputIsTerminal,
-    /// An output is named as standard output is elsewhere.
-    #[error("`-` is no file to write to")]
-    OutputIsDash,
+    /// The output is there, and is not to be replaced.
+    #[error("`{}` exists", output.display())]
+    OutputExists {
+        /// The output.
+        output: PathBuf,
+    },
     /// The output would take the place of a layer that is read.
     #[error("the output `{}` is part of the layer `{}`", output.display(), layer.display())]
     OutputIsLayer {
@@ -97,15 +104,15 @@ pub(crate) enum CliError {
         layer: PathBuf,
     },
     /// A layer that is looked into would come from standard input.
-    #[error("a layer to look into is not read from standard input")]
+    #[error("cannot look into a layer on standard input")]
     InputIsDash,
     /// A tar would come from a terminal.
-    #[error("a layer tar is not read from a terminal")]
+    #[error("refusing to read a layer tar from a terminal")]
     InputIsTerminal,
     /// The result could not be printed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
-    /// A failure, and what may have been meant.
+    /// A failure, and what was probably meant: said instead of the failure's own hint.
     #[error("{0}")]
     Hinted(Box<CliError>, &'static str),
     /// The JSON that was begun has the error in it; it is to be told on stderr only.
@@ -117,9 +124,12 @@ pub(crate) enum CliError {
         /// How many.
         count: u64,
     },
-    /// All has been printed already; only the exit code is left.
+    /// The failure has been printed already; only the exit code is left.
     #[error("failed")]
     Told,
+    /// What was looked for has been found and printed: differences, errors in a layer.
+    #[error("found")]
+    Found,
     /// Ctrl-C cannot be watched for.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
@@ -137,7 +147,6 @@ impl CliError {
             | Self::HivesElsewhere
             | Self::NoContent { .. }
             | Self::OutputIsTerminal
-            | Self::OutputIsDash
             | Self::InputIsDash
             | Self::OutputIsLayer { .. }
             | Self::InputIsTerminal
@@ -146,7 +155,8 @@ impl CliError {
             Self::NoEntry { .. } | Self::LinkOutside { .. } | Self::LinkLoop { .. } => {
                 ErrorKind::InvalidInput
             }
-            Self::Told | Self::NotMade { .. } => ErrorKind::InvalidLayer,
+            Self::OutputExists { .. } => ErrorKind::Exists,
+            Self::Told | Self::Found | Self::NotMade { .. } => ErrorKind::InvalidLayer,
             Self::Stdout(_) | Self::Signals(_) => ErrorKind::Io,
         }
     }
@@ -156,10 +166,7 @@ impl CliError {
         let hint = match self {
             Self::Layer(error) => return error.hint(),
             Self::InJson(error) => return error.hint(),
-            Self::Hinted(error, hint) => {
-                let before = error.hint().map(|before| before + " ").unwrap_or_default();
-                return Some(before + hint);
-            }
+            Self::Hinted(_, hint) => hint,
             #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => {
                 "`import`, `export`, `info` and `remove` work on every system, with portable layers."
@@ -167,9 +174,14 @@ impl CliError {
             Self::CannotReplace => "Delete the layer that is there with `wclayer remove`.",
             Self::HivesElsewhere => "Leave it out: other formats need no empty hives.",
             Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
-            Self::OutputIsDash => "Leave -o out to write to standard output.",
+            Self::OutputExists { .. } => {
+                "Choose another name, or leave out --no-clobber to replace it."
+            }
             Self::OutputIsLayer { .. } => "Name another file with -o FILE.",
-            Self::InputIsDash => "It is read more than once: write it to a file first.",
+            Self::InputIsDash => {
+                "It is read more than once: write it to a file first. `validate -`, `info -` and \
+                 `import -i -` read standard input; a file of that name is `./-`."
+            }
             Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
             Self::NoLayerNumber { .. } | Self::NotInChain { .. } => {
                 "`--verbose` lists the layers with their numbers."
@@ -178,7 +190,7 @@ impl CliError {
             Self::NoContent { hint, .. } => hint,
             Self::NotMade { .. } => "Everything else is there; `--json` lists what is missing.",
             Self::LinkOutside { .. } | Self::LinkLoop { .. } => return None,
-            Self::Told | Self::Stdout(_) | Self::Signals(_) => return None,
+            Self::Told | Self::Found | Self::Stdout(_) | Self::Signals(_) => return None,
         };
         Some(hint.to_owned())
     }
@@ -206,12 +218,16 @@ pub(crate) fn on_path(action: &'static str, path: &Path) -> impl FnOnce(io::Erro
     }
 }
 
-/// Prints an error, as JSON too where that was asked for, and returns the exit code.
-pub(crate) fn report(error: &CliError, output: &Output) -> ExitCode {
+/// Prints an error, as JSON too where that was asked for, and returns the exit code: `failed`, if
+/// the command was not stopped.
+pub(crate) fn report(error: &CliError, failed: u8, output: &Output) -> ExitCode {
     // A reader of a listing that has seen enough is no failure. A layer tar that nobody takes is:
     // its error is the library's.
     if matches!(error, CliError::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
+    }
+    if matches!(error, CliError::Found) {
+        return ExitCode::from(FAILED);
     }
     if !matches!(error, CliError::Told) && !error.is_closed_pipe() {
         let told = json(error);
@@ -222,7 +238,10 @@ pub(crate) fn report(error: &CliError, output: &Output) -> ExitCode {
             output::print_error_json(told);
         }
     }
-    ExitCode::from(FAILED)
+    ExitCode::from(match error.kind() {
+        ErrorKind::Cancelled => signals::exit_code(),
+        _ => failed,
+    })
 }
 
 /// Returns what is told of an error.

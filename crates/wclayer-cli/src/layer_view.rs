@@ -22,7 +22,7 @@ pub(crate) struct LayerJson<'a> {
     tar_size: u64,
     content_size: u64,
     source: &'a SourceBlob,
-    entries: &'a EntryCounts,
+    entry_counts: &'a EntryCounts,
     parents: Vec<String>,
     warnings: &'a [String],
 }
@@ -39,7 +39,7 @@ impl<'a> LayerJson<'a> {
             tar_size: descriptor.tar_size,
             content_size: descriptor.content_size,
             source: &descriptor.source,
-            entries: &descriptor.entries,
+            entry_counts: &descriptor.entries,
             parents: paths(layer.parents()),
             warnings: &descriptor.warnings,
         }
@@ -50,13 +50,18 @@ impl<'a> LayerJson<'a> {
 pub(crate) fn rows(summary: &mut Summary, layer: &PortableLayer) {
     let descriptor = layer.descriptor();
     summary.row("DiffID", descriptor.diff_id);
-    summary.row("source", descriptor.source.digest);
-    summary.row("media type", &descriptor.source.media_type);
-    summary.row("source size", units::size(descriptor.source.size));
+    source_rows(summary, &descriptor.source);
     summary.row("tar size", units::size(descriptor.tar_size));
     summary.row("content", units::size(descriptor.content_size));
     parent_rows(summary, layer.parents());
     entry_rows(summary, &descriptor.entries);
+}
+
+/// Adds the rows that show the blob that a layer comes from.
+pub(crate) fn source_rows(summary: &mut Summary, source: &SourceBlob) {
+    summary.row("source", source.digest);
+    summary.row("media type", &source.media_type);
+    summary.row("source size", units::size(source.size));
 }
 
 /// Adds a row for each parent.

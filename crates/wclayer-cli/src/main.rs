@@ -2,12 +2,14 @@
 //!
 //! [`cli`] describes the arguments, [`commands`] has a file for each command, which calls the
 //! library and hands its result to [`output`], or an error to [`errors`]. Exit codes: 0 done, 1
-//! failed, 2 wrong usage.
+//! failed, 2 wrong usage, 130 stopped by Ctrl-C; `diff` and `validate` fail with 2, since their 1
+//! is an answer.
 
 mod cli;
 mod commands;
 mod errors;
 mod escape;
+mod file_argument;
 mod layer_view;
 mod list_json;
 mod memory;
@@ -28,18 +30,19 @@ static ALLOCATOR: memory::Words = memory::Words;
 
 fn main() -> ExitCode {
     panic::set_hook(Box::new(report_fault));
-    panic::catch_unwind(run).unwrap_or(ExitCode::from(errors::FAILED))
-}
-
-fn run() -> ExitCode {
     let arguments = match cli::parse() {
         Ok(arguments) => arguments,
         Err(error) => return cli::report(error),
     };
+    let failed = arguments.command.exit_code_of_failure();
+    panic::catch_unwind(|| run(arguments, failed)).unwrap_or(ExitCode::from(failed))
+}
+
+fn run(arguments: cli::Arguments, failed: u8) -> ExitCode {
     let output = Output::new(&arguments.global, arguments.command.wants_json());
-    match commands::run(arguments.command, &output) {
+    match signals::start().and_then(|()| commands::run(arguments.command, &output)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => errors::report(&error, &output),
+        Err(error) => errors::report(&error, failed, &output),
     }
 }
 

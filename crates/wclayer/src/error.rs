@@ -133,6 +133,14 @@ pub enum Error {
         /// What it is.
         actual: Digest,
     },
+    /// The digest of a blob was given for its DiffID.
+    #[error("{digest} is the digest of the compressed blob; its DiffID is {diff_id}")]
+    DigestForDiffId {
+        /// SHA-256 of the blob.
+        digest: Digest,
+        /// SHA-256 of the uncompressed tar.
+        diff_id: Digest,
+    },
     /// The destination exists.
     #[error("`{}` exists already", path.display())]
     Exists {
@@ -210,6 +218,7 @@ impl Error {
             | Self::NotKept { .. }
             | Self::OnlyBase
             | Self::NoCurrentFile
+            | Self::DigestForDiffId { .. }
             | Self::AfterError => ErrorKind::InvalidInput,
             Self::NoStream { .. } | Self::NotInLayer { .. } | Self::NoLayer { .. } => {
                 ErrorKind::NotFound
@@ -253,6 +262,9 @@ impl Error {
             Self::Hcs(error) => error.hint(),
             Self::Transport(error) => error.hint(),
             Self::Tar(error) => error.hint(),
+            Self::DigestForDiffId { diff_id, .. } => Some(format!(
+                "The blob is the one that you mean: give its DiffID, `--diff-id {diff_id}`."
+            )),
             Self::DigestMismatch { .. } => {
                 Some("The file is damaged or is another layer: fetch it again.".to_owned())
             }

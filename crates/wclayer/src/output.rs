@@ -80,6 +80,28 @@ impl NewFile {
         self.commit_with(disk::flush_folder)
     }
 
+    /// Does the same only where nothing is at the place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`] when something is; [`Error::Io`].
+    pub fn commit_new(self) -> Result<()> {
+        let Self { file, hidden, path } = self;
+        disk::flush(&file).map_err(io_error("flush", &path))?;
+        if let Err(failure) = hidden.persist_noclobber(&path) {
+            return Err(match failure.error.kind() {
+                io::ErrorKind::AlreadyExists => Error::Exists {
+                    path,
+                    is_layer: false,
+                },
+                _ => io_error("create", &path)(failure.error),
+            });
+        }
+        disk::flush_folder(folder_of(&path)).inspect_err(|_| {
+            let _ = fs::remove_file(&path);
+        })
+    }
+
     fn commit_with(self, flush_folder: impl Fn(&Path) -> Result<()>) -> Result<()> {
         let Self { file, hidden, path } = self;
         // The handle of the first write: it knows of every page that could not be written.

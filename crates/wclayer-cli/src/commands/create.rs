@@ -8,6 +8,7 @@ use wclayer::hcs;
 
 use super::host_compute::{self, HostComputeOptions};
 use crate::errors::CliError;
+use crate::file_argument::new_folder;
 use crate::layer_view;
 use crate::output::{Output, Summary};
 use crate::units;
@@ -41,7 +42,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) json: bool,
     /// Folder of the layer to create
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_parser = new_folder("PATH is the folder of the new layer"))]
     path: PathBuf,
 }
 

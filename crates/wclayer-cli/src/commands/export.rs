@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
-use std::path::{Component, Path, PathBuf, Prefix};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -16,6 +16,7 @@ use wclayer::transport;
 use wclayer::{DiffId, Digest, ParentChain, Progress};
 
 use super::host_compute::{Disks, HostComputeOptions};
+use super::output_file::{OutputOptions, OutputPlace};
 use super::{export_transport, export_windows};
 use crate::errors::{CliError, on_path};
 use crate::layer_view;
@@ -44,9 +45,8 @@ pub(crate) struct Arguments {
     /// Not needed, since the layer knows its parents; when given, they must be the same.
     #[arg(short, long = "layer", value_name = "PARENT")]
     pub(super) layers: Vec<PathBuf>,
-    /// Output layer tar [default: stdout]
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
     #[command(flatten)]
     pub(super) compress: CompressOptions,
     /// Print one JSON object; needs --output
@@ -99,6 +99,7 @@ struct ExportJson {
 /// Exports a layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let path = &arguments.path;
+    (arguments.output).check_is_outside(std::iter::once(path.as_path()))?;
     if portable::is_layer(path) {
         run_portable(arguments, output)
     } else if hcs::is_layer(&Disks::new(), path)? {
@@ -115,7 +116,7 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
     let layer = PortableLayer::open(&arguments.path)?;
     layer.check_parents(&ParentChain::from_nearest_first(&arguments.layers))?;
     let cancelled = signals::watch()?;
-    let target = Target::open(arguments.output.as_deref())?;
+    let target = Target::open(&arguments.output)?;
     let compression = arguments.compress.compression();
     let tar_size = layer.descriptor().tar_size;
     output.step(format_args!(
@@ -136,7 +137,7 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
     }
     drop(progress);
     target.commit()?;
-    let (path, file) = (&arguments.path, arguments.output.as_deref());
+    let (path, file) = (&arguments.path, arguments.output.file());
     show("Exported", path, file, &exported, started.elapsed(), output)
 }
 
@@ -146,44 +147,49 @@ pub(super) enum Target {
     Stdout(File),
     /// Straight into something that is no file: a device, a named pipe.
     Special(File, PathBuf),
-    /// Into a new file, which takes the place of another one in the end.
-    Replace(NewFile),
+    /// Into a new file, which takes the place of another one in the end; without `clobber` only if
+    /// nothing is there.
+    Replace { new: NewFile, clobber: bool },
 }
 
 impl Target {
-    pub(super) fn open(output: Option<&Path>) -> Result<Self, CliError> {
-        let Some(path) = output else {
-            if io::stdout().is_terminal() {
-                return Err(CliError::OutputIsTerminal);
+    pub(super) fn open(options: &OutputOptions) -> Result<Self, CliError> {
+        let path = match options.place() {
+            OutputPlace::Stdout => {
+                let stdout = unbuffered_stdout().map_err(CliError::Stdout)?;
+                return Ok(Self::Stdout(refuse_terminal(stdout)?));
             }
-            return Ok(Self::Stdout(unbuffered_stdout().map_err(CliError::Stdout)?));
+            OutputPlace::Direct(path) => return Self::open_special(path),
+            OutputPlace::File(path) => path,
         };
-        if path == Path::new("-") {
-            return Err(CliError::OutputIsDash);
+        let clobber = !options.no_clobber;
+        if !clobber && fs::symlink_metadata(&path).is_ok() {
+            return Err(CliError::OutputExists { output: path });
         }
-        let path = follow_link(path);
-        if is_special(&path) {
-            let file = File::options()
-                .write(true)
-                .open(&path)
-                .map_err(on_path("open", &path))?;
-            return Ok(Self::Special(file, path));
-        }
-        Ok(Self::Replace(NewFile::beside(&path)?))
+        let new = NewFile::beside(&path)?;
+        Ok(Self::Replace { new, clobber })
+    }
+
+    /// Opens what cannot be replaced; a file that the caller has open is emptied.
+    fn open_special(path: PathBuf) -> Result<Self, CliError> {
+        let is_file = fs::metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        let file = File::options().write(true).truncate(is_file).open(&path);
+        let file = file.map_err(on_path("open", &path))?;
+        Ok(Self::Special(refuse_terminal(file)?, path))
     }
 
     pub(super) fn name(&self) -> String {
         match self {
             Self::Stdout(_) => "standard output".to_owned(),
             Self::Special(_, path) => layer_view::absolute(path),
-            Self::Replace(new) => layer_view::absolute(new.path()),
+            Self::Replace { new, .. } => layer_view::absolute(new.path()),
         }
     }
 
     pub(super) fn file(&self) -> &File {
         match self {
             Self::Stdout(file) | Self::Special(file, _) => file,
-            Self::Replace(new) => new.file(),
+            Self::Replace { new, .. } => new.file(),
         }
     }
 
@@ -192,27 +198,24 @@ impl Target {
         match self {
             Self::Stdout(file) => close(file).map_err(CliError::Stdout),
             Self::Special(file, path) => close(file).map_err(on_path("write", &path)),
-            Self::Replace(new) => Ok(new.commit()?),
+            Self::Replace { new, clobber: true } => Ok(new.commit()?),
+            Self::Replace { new, .. } => {
+                let output = new.path().to_owned();
+                new.commit_new().map_err(|error| match error.kind() {
+                    wclayer::ErrorKind::Exists => CliError::OutputExists { output },
+                    _ => error.into(),
+                })
+            }
         }
     }
 }
 
-/// Returns whether there is something that is no file, and so cannot be replaced.
-fn is_special(path: &Path) -> bool {
-    // `NUL`, `\\.\pipe\…`: Windows has no metadata of these.
-    let is_device = |path: PathBuf| match path.components().next() {
-        Some(Component::Prefix(prefix)) => matches!(prefix.kind(), Prefix::DeviceNS(_)),
-        _ => false,
-    };
-    std::path::absolute(path).is_ok_and(is_device)
-        || fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
-}
-
-/// Returns what a link leads to: that is replaced, not the link.
-fn follow_link(path: &Path) -> PathBuf {
-    let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
-    let target = is_link.then(|| fs::canonicalize(path).ok()).flatten();
-    target.unwrap_or_else(|| path.to_owned())
+/// A tar says nothing to people, and may command their terminal.
+fn refuse_terminal(file: File) -> Result<File, CliError> {
+    match file.is_terminal() {
+        true => Err(CliError::OutputIsTerminal),
+        false => Ok(file),
+    }
 }
 
 /// Returns standard output without the line buffer, which looks for line ends in a tar.

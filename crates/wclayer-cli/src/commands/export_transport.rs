@@ -17,7 +17,7 @@ use crate::signals;
 /// Exports a transport folder; its parents are not needed.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let cancelled = signals::watch()?;
-    let target = Target::open(arguments.output.as_deref())?;
+    let target = Target::open(&arguments.output)?;
     output.step(format_args!(
         "reading the transport folder {}",
         layer_view::absolute(&arguments.path)
@@ -36,6 +36,6 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
     drop(progress);
     target.commit()?;
-    let (path, file) = (&arguments.path, arguments.output.as_deref());
+    let (path, file) = (&arguments.path, arguments.output.file());
     show("Exported", path, file, &blob, started.elapsed(), output)
 }

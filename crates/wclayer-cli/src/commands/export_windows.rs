@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let layer = hcs::full_path(&arguments.path)?;
     let parents = host_compute::parents(&host, &layer, &arguments.layers, output)?;
     let cancelled = signals::watch()?;
-    let target = Target::open(arguments.output.as_deref())?;
+    let target = Target::open(&arguments.output)?;
     output.step(format_args!("reading {}", layer_view::absolute(&layer)));
     output.step(format_args!(
         "writing {}, compression {}",
@@ -36,6 +36,6 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
     drop(progress);
     target.commit()?;
-    let (path, file) = (&arguments.path, arguments.output.as_deref());
+    let (path, file) = (&arguments.path, arguments.output.file());
     show("Exported", path, file, &blob, started.elapsed(), output)
 }

@@ -13,6 +13,7 @@ use wclayer::hub;
 use super::view_options::ViewOptions;
 use crate::errors::CliError;
 use crate::escape::escaped;
+use crate::file_argument::new_folder;
 use crate::layer_view;
 use crate::output::{Output, Summary};
 use crate::path_argument::{Place, place};
@@ -29,6 +30,9 @@ Examples:
 const SHOWN: usize = 3;
 /// How many characters of a name are shown; `--json` has all.
 const MAX_SHOWN: usize = 400;
+
+/// What is meant by a destination `-`.
+const MEANT: &str = "DIR is a folder; `wclayer cat` prints a file, `wclayer squash` a tar of all";
 
 /// Take files out of a layer, as plain files
 ///
@@ -49,7 +53,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "PATH", value_parser = place())]
     paths: Vec<Place>,
     /// Folder to extract to; made where it is missing
-    #[arg(short = 'C', long, value_name = "DIR")]
+    #[arg(short = 'C', long, value_name = "DIR", value_parser = new_folder(MEANT))]
     directory: PathBuf,
     /// Keep metadata and alternate streams in extended attributes
     ///

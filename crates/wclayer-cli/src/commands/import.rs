@@ -13,8 +13,9 @@ use wclayer::transport;
 use wclayer::{DiffId, Error, ErrorKind, ParentChain};
 
 use super::host_compute::HostComputeOptions;
-use super::{import_transport, import_windows, validate};
-use crate::errors::{self, CliError, on_path};
+use super::{import_transport, import_windows, validate, view_options};
+use crate::errors::{self, CliError, FAILED, on_path};
+use crate::file_argument::{STDIN, is_dash, new_folder};
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
 use crate::progress::Bar;
@@ -26,6 +27,10 @@ Examples:
   wclayer import -i base.tar.gz layers/base
   wclayer import -l layers/base -i app.tar.gz layers/app
   curl -sL URL | wclayer import layers/base";
+
+/// What is meant by a destination `-`.
+const MEANT: &str =
+    "PATH is the folder of the new layer; the tar comes from stdin without `-i`, or with `-i -`";
 
 /// Import a layer from a tar file
 ///
@@ -44,7 +49,7 @@ pub(crate) struct Arguments {
     /// When only the nearest is given, its own parents are found by themselves.
     #[arg(short, long = "layer", value_name = "PARENT")]
     pub(super) layers: Vec<PathBuf>,
-    /// Input layer tar [default: stdin]
+    /// Input layer tar, `-` for stdin [default: stdin]
     #[arg(short, long, value_name = "FILE")]
     pub(super) input: Option<PathBuf>,
     /// How the layer is stored [default: windows where the Host Compute Service is, else portable]
@@ -66,7 +71,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) json: bool,
     /// Folder of the layer to make
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_parser = new_folder(MEANT))]
     pub(super) path: PathBuf,
 }
 
@@ -95,6 +100,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let format = arguments
         .format
         .unwrap_or_else(|| default_format(arguments));
+    view_options::check_places(&arguments.layers)?;
     if arguments.hives && format != Format::Transport {
         return Err(CliError::HivesElsewhere);
     }
@@ -105,7 +111,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     };
     imported.map_err(|error| match &arguments.input {
         Some(input) if is_fault_of(&error, input) => {
-            errors::report(&error, output);
+            errors::report(&error, FAILED, output);
             validate::tell_errors(input, &arguments.layers, output);
             CliError::Told
         }
@@ -115,7 +121,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
 
 /// Whether it may be the layer in a file, which can be read again, that made an import fail.
 fn is_fault_of(error: &CliError, input: &Path) -> bool {
-    matches!(error, CliError::Layer(error) if is_of_layer(error)) && input.is_file()
+    matches!(error, CliError::Layer(error) if is_of_layer(error))
+        && !is_dash(input)
+        && input.is_file()
 }
 
 /// Whether an import failed for what is in a layer: the service hardly ever says more than a code.
@@ -175,7 +183,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn open(input: Option<&Path>) -> Result<Self, CliError> {
-        let Some(path) = input else {
+        let Some(path) = input.filter(|path| !is_dash(path)) else {
             let stdin = io::stdin();
             if stdin.is_terminal() {
                 return Err(CliError::InputIsTerminal);
@@ -196,10 +204,8 @@ impl Source {
 }
 
 pub(super) fn tell_plan(arguments: &Arguments, source: &Source, output: &Output) {
-    let name = arguments
-        .input
-        .as_deref()
-        .map_or("standard input".into(), Path::to_string_lossy);
+    let file = arguments.input.as_deref().filter(|path| !is_dash(path));
+    let name = file.map_or(STDIN.into(), Path::to_string_lossy);
     match source.size {
         Some(size) => output.step(format_args!("reading {name}, {}", units::size(size))),
         None => output.step(format_args!("reading {name}")),

@@ -41,7 +41,7 @@ struct ImportJson<'a> {
     tar_size: u64,
     content_size: Option<u64>,
     source: SourceBlob,
-    entries: Option<EntryCounts>,
+    entry_counts: Option<EntryCounts>,
     parents: Vec<String>,
     warnings: &'a [&'a str],
     elapsed_seconds: f64,
@@ -70,7 +70,7 @@ impl Imported<'_> {
             tar_size: self.blob.tar_size,
             content_size: self.content_size,
             source,
-            entries: self.entries,
+            entry_counts: self.entries,
             parents: layer_view::paths(self.parents),
             warnings: &warnings,
             elapsed_seconds: units::seconds(taken),
@@ -84,9 +84,7 @@ impl Imported<'_> {
         let mut summary = Summary::new(format!("Imported `{}`", arguments.path.display()));
         summary.row("format", self.format);
         summary.row("DiffID", self.blob.diff_id);
-        summary.row("source", source.digest);
-        summary.row("media type", &source.media_type);
-        summary.row("source size", units::size(source.size));
+        layer_view::source_rows(&mut summary, source);
         summary.row("tar size", units::size(self.blob.tar_size));
         if let Some(content_size) = self.content_size {
             summary.row("content", units::size(content_size));

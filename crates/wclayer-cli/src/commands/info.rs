@@ -1,6 +1,7 @@
 //! `info`: what a layer is.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -9,27 +10,30 @@ use wclayer::portable::{self, PortableLayer};
 use wclayer::transport;
 
 use super::host_compute::Disks;
-use super::info_transport;
-use crate::errors::CliError;
+use super::{info_tar, info_transport};
+use crate::errors::{CliError, on_path};
+use crate::file_argument::is_dash;
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
 
-const EXAMPLE: &str = "\
-Example:
-  wclayer info layers/base";
+const EXAMPLES: &str = "\
+Examples:
+  wclayer info layers/base
+  wclayer info base.tar.gz
+  curl -sL URL | wclayer info -";
 
 /// Show what a layer is: DiffID, source, sizes, parents, entries
 ///
-/// Of a portable layer the descriptor is read: the content is verified by `export`. A layer of
-/// Windows is looked at from outside: what it is, whether it is complete, its parents. The entries
-/// of a transport folder are counted.
+/// Reads the descriptor of a portable layer; `export` verifies the content. Looks at a layer of
+/// Windows from outside: what it is, whether it is complete, its parents. Counts the entries of a
+/// transport folder. Reads a layer tar (plain, gzip or zstd) to its end, for its DiffID.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-    /// Folder of the layer
+    /// Folder of the layer, or a layer tar; `-` for a tar on stdin
     #[arg(value_name = "PATH")]
     path: PathBuf,
 }
@@ -48,6 +52,9 @@ struct WindowsLayerJson {
 
 /// Prints the layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    if is_tar(&arguments.path)? {
+        return info_tar::run(&arguments.path, output);
+    }
     if !portable::is_layer(&arguments.path)
         && let Some(layer) = hcs::recognise(&Disks::new(), &arguments.path)?
     {
@@ -57,6 +64,15 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         return info_transport::run(&arguments.path, output);
     }
     show_portable_layer(arguments, output)
+}
+
+/// Returns whether there is something to read that is no folder.
+fn is_tar(path: &Path) -> Result<bool, CliError> {
+    if is_dash(path) {
+        return Ok(true);
+    }
+    let found = fs::metadata(path).map_err(on_path("open", path))?;
+    Ok(!found.is_dir())
 }
 
 fn show_portable_layer(arguments: &Arguments, output: &Output) -> Result<(), CliError> {

@@ -23,7 +23,7 @@ struct FolderJson {
     path: String,
     format: &'static str,
     content_size: u64,
-    entries: EntryCounts,
+    entry_counts: EntryCounts,
 }
 
 /// Prints what a transport folder holds.
@@ -43,7 +43,7 @@ pub(crate) fn run(path: &Path, output: &Output) -> Result<(), CliError> {
         path: json_path,
         format: "transport",
         content_size: found.content_size,
-        entries: found.entries,
+        entry_counts: found.entries,
     };
     output.answer(&summary, &json)
 }

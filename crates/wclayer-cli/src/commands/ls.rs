@@ -1,6 +1,7 @@
 //! `ls`: what is in a directory of a layer.
 
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
 use clap::Args;
 use wclayer::ErrorKind;
@@ -9,6 +10,7 @@ use wclayer::chain::{Access, Node, NodeKind};
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
+use crate::file_argument::is_dash;
 use crate::node_view::{self, EntriesJson};
 use crate::output::{self, Output};
 use crate::path_argument::{Place, place};
@@ -91,7 +93,10 @@ fn open(arguments: &Arguments, output: &Output) -> Result<Opened, CliError> {
     let opened = arguments.view.open(Access::Listing, output);
     opened.map_err(|error| {
         // `ls -lR LAYER` and `ls -l LAYER PATH` name layers that are none.
-        match error.kind() == ErrorKind::NotFound && !arguments.view.layers.is_empty() {
+        let parents = &arguments.view.layers;
+        let is_missing = error.kind() == ErrorKind::NotFound && !parents.is_empty();
+        let is_no_layer = |parent: &PathBuf| !is_dash(parent) && !parent.exists();
+        match is_missing || parents.iter().any(is_no_layer) {
             true => CliError::Hinted(Box::new(error), NOT_LONG),
             false => error,
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use wclayer::LayerPath;
 use wclayer::hcs;
 
-use super::host_compute::{self, HostComputeOptions};
+use super::host_compute::HostComputeOptions;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::{Output, Summary};

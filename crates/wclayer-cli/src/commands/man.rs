@@ -9,6 +9,7 @@ use clap_mangen::Man;
 
 use crate::cli;
 use crate::errors::{CliError, on_path};
+use crate::file_argument::new_folder;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -20,7 +21,7 @@ Examples:
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct Arguments {
     /// Folder for the pages of the program and of each command; made if it does not exist
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_parser = new_folder("without DIR the page goes to stdout"))]
     directory: Option<PathBuf>,
 }
 

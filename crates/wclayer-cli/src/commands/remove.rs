@@ -1,12 +1,14 @@
 //! `remove`: deletes a layer, portable or of Windows.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use wclayer::{hcs, portable};
+use wclayer::{ErrorKind, hcs, portable};
 
-use super::host_compute::{self, Disks, HostComputeOptions};
+use super::host_compute::{Disks, HostComputeOptions};
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -30,7 +32,9 @@ SeBackupPrivilege and SeRestorePrivilege: run it from an elevated prompt.";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Delete file by file what Windows leaves of a layer; run it again when it was interrupted
+    /// Delete file by file what Windows leaves of a layer; it is no failure when nothing is there
+    ///
+    /// Run it again when it was interrupted.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -57,17 +61,11 @@ struct RemoveJson {
 /// Removes a layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let path = layer_view::absolute(&arguments.path);
-    let (size, was_rest) = match is_of_windows(arguments)? {
-        true => {
-            let host = arguments.host.open("remove", output)?;
-            let layer = hcs::full_path(&arguments.path)?;
-            hcs::remove(&host, &layer, arguments.force)?;
-            (None, false)
+    let (size, was_rest) = match remove(arguments, output) {
+        Err(error) if arguments.force && is_missing(&arguments.path, &error) => {
+            return tell_nothing(arguments, path, output);
         }
-        false => {
-            let removed = portable::remove(&arguments.path)?;
-            (Some(removed.size), removed.was_rest)
-        }
+        removed => removed?,
     };
     let shown = arguments.path.display();
     let mut summary = Summary::new(match was_rest {
@@ -85,8 +83,38 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     output.result(&summary, &json)
 }
 
+/// Removes the layer; returns how many bytes that freed, and whether only the rest of an interrupted
+/// command was there.
+fn remove(arguments: &Arguments, output: &Output) -> Result<(Option<u64>, bool), CliError> {
+    if !is_of_windows(arguments)? {
+        let removed = portable::remove(&arguments.path)?;
+        return Ok((Some(removed.size), removed.was_rest));
+    }
+    let host = arguments.host.open("remove", output)?;
+    let layer = hcs::full_path(&arguments.path)?;
+    hcs::remove(&host, &layer, arguments.force)?;
+    Ok((None, false))
+}
+
+/// Says that nothing is there: what `--force` asks for is already so.
+fn tell_nothing(arguments: &Arguments, path: String, output: &Output) -> Result<(), CliError> {
+    let title = format!("Nothing to remove at `{}`", arguments.path.display());
+    let json = RemoveJson {
+        path,
+        size: Some(0),
+        was_rest: false,
+    };
+    output.result(&Summary::new(title), &json)
+}
+
 /// What is neither this nor portable is left to the portable side, which refuses it.
 fn is_of_windows(arguments: &Arguments) -> Result<bool, CliError> {
     Ok(!portable::may_be_replaced(&arguments.path)
         && hcs::is_layer(&Disks::new(), &arguments.path)?)
+}
+
+/// Returns whether a removal failed because nothing is there.
+fn is_missing(path: &Path, error: &CliError) -> bool {
+    let is_none = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+    error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err_and(is_none)
 }

@@ -1,16 +1,16 @@
 //! `squash`: a chain as one layer tar.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
 use wclayer::Progress;
-use wclayer::chain::{Access, View};
+use wclayer::chain::Access;
 use wclayer::squash::{SquashOptions, squash};
 use wclayer::tar::BlobWriter;
 
 use super::export::{CompressOptions, Target, show};
+use super::output_file::OutputOptions;
 use super::view_options::ViewOptions;
 use crate::errors::CliError;
 use crate::output::Output;
@@ -40,9 +40,8 @@ pub(crate) struct Arguments {
     /// whole hives of a base layer. Hives that change nothing do not matter.
     #[arg(long)]
     lose_registry: bool,
-    /// Output layer tar [default: stdout]
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
     #[command(flatten)]
     compress: CompressOptions,
     /// Print one JSON object; needs --output
@@ -52,15 +51,13 @@ pub(crate) struct Arguments {
 
 /// Squashes a chain.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let target = Target::open(arguments.output.as_deref())?;
+    let target = Target::open(&arguments.output)?;
     let access = match arguments.keep_base {
         true => Access::UpperContent,
         false => Access::Content,
     };
     let opened = arguments.view.open(access, output)?;
-    if let Some(file) = &arguments.output {
-        check_output(file, &opened.view)?;
-    }
+    arguments.output.check_is_outside(opened.view.places())?;
     let compression = arguments.compress.compression();
     output.step(format_args!(
         "writing {}, compression {}",
@@ -84,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
     drop(progress);
     target.commit()?;
-    let (path, file) = (&arguments.view.layer, arguments.output.as_deref());
+    let (path, file) = (&arguments.view.layer, arguments.output.file());
     for lost in &squashed.lost_hives {
         let layers: Vec<String> = lost.layers.iter().map(ToString::to_string).collect();
         output.warn(&format!(
@@ -95,24 +92,4 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
     let blob = &squashed.output;
     show("Squashed", path, file, blob, started.elapsed(), output)
-}
-
-/// Refuses to write over what is read: a tar of the chain, or a file in one of its folders.
-fn check_output(output: &Path, view: &View) -> Result<(), CliError> {
-    // What is not there yet is none of these.
-    let Ok(file) = output.canonicalize() else {
-        return Ok(());
-    };
-    let is_file_of = |place: &&Path| {
-        place
-            .canonicalize()
-            .is_ok_and(|place| file.starts_with(place))
-    };
-    match view.places().find(is_file_of) {
-        None => Ok(()),
-        Some(layer) => Err(CliError::OutputIsLayer {
-            output: output.to_owned(),
-            layer: layer.to_owned(),
-        }),
-    }
 }

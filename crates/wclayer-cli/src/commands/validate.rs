@@ -8,12 +8,16 @@ use anstyle::{AnsiColor, Style};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use wclayer::chain::{self, OpenOptions};
 use wclayer::portable::PortableLayer;
 use wclayer::validate::{self, Finding, Findings, Report, Rule, Severity, ValidateOptions};
 use wclayer::{ErrorKind, ParentChain};
 
+use super::import::Source;
+use super::view_options;
 use crate::errors::CliError;
 use crate::escape::escaped;
+use crate::file_argument::{STDIN, is_dash};
 use crate::layer_view;
 use crate::output::Output;
 use crate::progress::Bar;
@@ -22,10 +26,11 @@ use crate::signals;
 const EXAMPLES: &str = "\
 Examples:
   wclayer validate base.tar.gz
+  curl -sL URL | wclayer validate -
   wclayer validate -l layers/base --deny warnings app.tar.gz
   wclayer validate --explain parent-missing
 
-Exit codes: 0 no errors, 1 errors (or warnings, with --deny warnings) or failed, 2 wrong usage.";
+Exit codes: 0 no errors, 1 errors (or warnings, with --deny warnings), 2 failed, wrong usage.";
 /// How many findings of each rule are shown without --all.
 const SHOWN: usize = 10;
 /// How many findings of each rule are shown with --all, so that memory is bounded.
@@ -45,7 +50,8 @@ const BOLD: Style = Style::new().bold();
 /// Takes a layer tar (plain, gzip or zstd), a portable layer or a transport folder. An import stops
 /// at the first thing that is wrong; this goes on, and tells of each what will happen and what to do
 /// about it. The rules on parents need these: named with -l, or stored with the layer. A layer
-/// without parents is checked as a base layer. With --quiet only the exit code tells: 1 for errors.
+/// without parents is checked as a base layer. With --quiet only the exit code tells: 1 for errors,
+/// 2 when the check failed.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -66,7 +72,7 @@ pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-    /// Layer to check
+    /// Layer to check; `-` for a tar on stdin
     #[arg(value_name = "LAYER", required_unless_present = "explain")]
     layer: Option<PathBuf>,
 }
@@ -97,6 +103,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         limit,
         ..ValidateOptions::default()
     };
+    view_options::check_places(&arguments.layers)?;
     let report = check(layer, &options, output)?;
     let shown = Shown {
         layer,
@@ -109,14 +116,40 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     };
     match report.count(Severity::Error) + denied {
         0 => Ok(()),
-        _ => Err(CliError::Told),
+        _ => Err(CliError::Found),
     }
 }
 
 fn check(layer: &Path, options: &ValidateOptions, output: &Output) -> Result<Report, CliError> {
+    if is_dash(layer) {
+        return check_stdin(options, output);
+    }
     let found = fs::metadata(layer).ok().filter(fs::Metadata::is_file);
     let progress = Bar::start(output, found.map(|found| found.len()), signals::watch()?);
     Ok(validate::validate(layer, options, &progress)?)
+}
+
+fn check_stdin(options: &ValidateOptions, output: &Output) -> Result<Report, CliError> {
+    let tar = Source::open(None)?;
+    let progress = Bar::start(output, None, signals::watch()?);
+    let mut chain = options.parents.iter_nearest_first();
+    let parents = match chain.next() {
+        None => None,
+        Some(nearest) => {
+            let options = OpenOptions {
+                parents: ParentChain::from_nearest_first(chain),
+                ..OpenOptions::default()
+            };
+            Some(chain::open(nearest, &options, &progress)?)
+        }
+    };
+    let limit = options.limit;
+    Ok(validate::validate_tar(
+        tar.bytes,
+        parents.as_ref(),
+        limit,
+        &progress,
+    )?)
 }
 
 /// Prints, below the error of a failed import, all that is wrong with the tar. Says nothing where
@@ -211,10 +244,14 @@ impl fmt::Display for Shown<'_> {
             writeln!(f)?;
         }
         let report = self.report;
+        let name = match is_dash(self.layer) {
+            true => STDIN.into(),
+            false => self.layer.to_string_lossy(),
+        };
         write!(
             f,
             "{BOLD}`{}`{BOLD:#}: {}, {}, {} in {}",
-            escaped(&self.layer.to_string_lossy()),
+            escaped(&name),
             counted(report.count(Severity::Error), "error"),
             counted(report.count(Severity::Warning), "warning"),
             counted(report.count(Severity::Note), "note"),
@@ -337,13 +374,14 @@ fn explain(id: &str, output: &Output) -> Result<(), CliError> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ReportJson<'a> {
-    path: String,
-    parents: usize,
-    entries: u64,
+    /// `None` for standard input.
+    path: Option<String>,
+    parent_count: usize,
+    entry_count: u64,
     complete: bool,
-    errors: u64,
-    warnings: u64,
-    notes: u64,
+    error_count: u64,
+    warning_count: u64,
+    note_count: u64,
     rules: Vec<BrokenJson<'a>>,
 }
 
@@ -380,13 +418,13 @@ struct FindingJson<'a> {
 impl<'a> ReportJson<'a> {
     fn new(layer: &Path, report: &'a Report) -> Self {
         Self {
-            path: layer_view::absolute(layer),
-            parents: report.parents,
-            entries: report.entries,
+            path: (!is_dash(layer)).then(|| layer_view::absolute(layer)),
+            parent_count: report.parents,
+            entry_count: report.entries,
             complete: report.is_complete,
-            errors: report.count(Severity::Error),
-            warnings: report.count(Severity::Warning),
-            notes: report.count(Severity::Note),
+            error_count: report.count(Severity::Error),
+            warning_count: report.count(Severity::Warning),
+            note_count: report.count(Severity::Note),
             rules: report.by_severity().map(BrokenJson::new).collect(),
         }
     }

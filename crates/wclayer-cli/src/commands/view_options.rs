@@ -14,6 +14,7 @@ use wclayer::{Error, LayerPath, ParentChain, Progress};
 
 use super::missing::Missing;
 use crate::errors::CliError;
+use crate::file_argument::is_dash;
 use crate::output::Output;
 use crate::progress::Bar;
 use crate::signals;
@@ -173,11 +174,12 @@ impl Opened {
     }
 }
 
-/// Refuses standard input as it is named elsewhere, unless there is a file of that name.
-fn check_places(places: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<(), CliError> {
-    let is_stdin = |place: &Path| place == Path::new("-") && !place.exists();
+/// Refuses standard input, which cannot be read twice.
+pub(super) fn check_places(
+    places: impl IntoIterator<Item = impl AsRef<Path>>,
+) -> Result<(), CliError> {
     let mut places = places.into_iter();
-    match places.any(|place| is_stdin(place.as_ref())) {
+    match places.any(|place| is_dash(place.as_ref())) {
         true => Err(CliError::InputIsDash),
         false => Ok(()),
     }

@@ -53,7 +53,7 @@ fn json_is_one_object_of_the_documented_shape() {
             "contentSize",
             "diffId",
             "elapsedSeconds",
-            "entries",
+            "entryCounts",
             "format",
             "parents",
             "path",
@@ -69,7 +69,10 @@ fn json_is_one_object_of_the_documented_shape() {
         "application/vnd.oci.image.layer.v1.tar+gzip"
     );
     assert_eq!(
-        (&json["entries"]["removals"], &json["entries"]["opaque"]),
+        (
+            &json["entryCounts"]["removals"],
+            &json["entryCounts"]["opaque"]
+        ),
         (&2.into(), &1.into())
     );
     assert_eq!(json["parents"].as_array().map(Vec::len), Some(1));

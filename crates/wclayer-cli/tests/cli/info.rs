@@ -12,7 +12,7 @@ fn json_is_one_object_of_the_documented_shape() {
         [
             "contentSize",
             "diffId",
-            "entries",
+            "entryCounts",
             "format",
             "parents",
             "path",
@@ -24,7 +24,7 @@ fn json_is_one_object_of_the_documented_shape() {
     );
     assert_eq!(members(&json["source"]), ["digest", "mediaType", "size"]);
     assert_eq!(
-        members(&json["entries"]),
+        members(&json["entryCounts"]),
         [
             "directories",
             "files",

@@ -17,6 +17,7 @@ mod refused_input;
 mod remove;
 #[cfg(unix)]
 mod signals;
+mod standard_streams;
 mod stat;
 mod support;
 mod transport;

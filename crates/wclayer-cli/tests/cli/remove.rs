@@ -112,3 +112,18 @@ fn a_layer_of_windows_needs_windows_and_stays() {
     assert_eq!(work.list("."), ["base", "no-layer", "scratch"]);
     assert_eq!(work.list("scratch"), ["sandbox.vhdx"]);
 }
+
+#[test]
+fn nothing_can_be_removed_by_force() {
+    let work = Workplace::new();
+    for path in ["nothing", "no/folder/nothing"] {
+        let run = work.run(&["remove", "--force", path]).succeeds();
+        assert_eq!(run.text(), format!("Nothing to remove at `{path}`\n"));
+        let json = work.run(&["remove", "--force", "--json", path]).succeeds();
+        assert_eq!(json.json()["size"], 0);
+        work.run(&["remove", path]).fails("cannot remove layer");
+    }
+    work.write("file", b"");
+    work.run(&["remove", "--force", "file"]).fails("file");
+    work.run(&["remove", "--force", "file/x"]).fails("file");
+}

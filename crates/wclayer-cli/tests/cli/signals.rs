@@ -31,7 +31,7 @@ fn send(_signal: &str, child: &Child) {
 
 /// Stops an import whose input stays open without a word.
 #[track_caller]
-fn stop_an_idle_import(signal: &str) {
+fn stop_an_idle_import(signal: &str, code: i32) {
     let work = Workplace::new();
     let mut child = work.start(&["import", "--json", "layer"]);
     let mut stdin = child.stdin.take().expect("piped");
@@ -51,7 +51,7 @@ fn stop_an_idle_import(signal: &str) {
         child.wait_with_output().expect("it ended"),
         &["import", signal],
     );
-    let run = run.fails("Error: cancelled");
+    let run = run.fails_with(code, "Error: cancelled");
     assert_eq!(run.json()["error"]["kind"], "cancelled");
     assert_eq!(work.list("."), [""; 0]);
     drop(stdin);
@@ -59,12 +59,31 @@ fn stop_an_idle_import(signal: &str) {
 
 #[test]
 fn an_idle_import_stops_at_ctrl_c() {
-    stop_an_idle_import("-INT");
+    stop_an_idle_import("-INT", 130);
 }
 
 #[test]
 fn an_idle_import_stops_at_sigterm() {
-    stop_an_idle_import("-TERM");
+    stop_an_idle_import("-TERM", 143);
+}
+
+#[test]
+fn what_reads_standard_input_stops_at_ctrl_c() {
+    let work = Workplace::new();
+    for command in ["validate", "info"] {
+        let mut child = work.start(&[command, "-"]);
+        let mut stdin = child.stdin.take().expect("piped");
+        let tar = small_tar(&vec![5; 9 << 20]);
+        // More than the buffers hold: once it is taken, the command is at work.
+        stdin.write_all(&tar[..8 << 20]).expect("it reads");
+        send("-INT", &child);
+        wait_until("the command stops", || {
+            child.try_wait().expect("it can be asked").is_some()
+        });
+        let run = Run::new(child.wait_with_output().expect("it ended"), &[command]);
+        run.fails_with(130, "Error: cancelled");
+        drop(stdin);
+    }
 }
 
 #[test]
@@ -88,7 +107,7 @@ fn the_second_signal_ends_what_cannot_stop() {
         is_over
     });
     assert!(sent > 1, "the first one ended it");
-    assert_eq!(child.wait().expect("it ended").code(), Some(1));
+    assert_eq!(child.wait().expect("it ended").code(), Some(130));
 }
 
 #[test]
@@ -113,7 +132,7 @@ fn a_stopped_export_leaves_the_old_file() {
         child.try_wait().expect("it can be asked").is_some()
     });
     let run = Run::new(child.wait_with_output().expect("it ended"), &["export"]);
-    run.fails("Error: cancelled");
+    run.fails_with(130, "Error: cancelled");
     assert_eq!(work.read("out.tar"), b"old");
     assert_eq!(work.list("."), ["in.tar", "layer", "out.tar"]);
 }

@@ -162,7 +162,13 @@ impl Run {
     /// Fails with exit code 1 and a message in the project's form that says `part`.
     #[track_caller]
     pub(crate) fn fails(self, part: &str) -> Self {
-        assert_eq!(self.code, Some(1), "{}: {}", self.arguments, self.stderr);
+        self.fails_with(1, part)
+    }
+
+    /// Fails with this exit code and a message in the project's form that says `part`.
+    #[track_caller]
+    pub(crate) fn fails_with(self, code: i32, part: &str) -> Self {
+        assert_eq!(self.code, Some(code), "{}: {}", self.arguments, self.stderr);
         assert!(
             self.stderr.starts_with("Error: "),
             "{}: {}",

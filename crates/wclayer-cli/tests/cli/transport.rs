@@ -34,10 +34,13 @@ fn a_layer_goes_through_a_transport_folder() {
     assert_eq!(app["diffId"], APP_DIFF_ID);
     assert_eq!(app["parents"], serde_json::json!([work.path("base")]));
     let info = work.run(&["info", "--json", "app"]).succeeds().json();
-    assert_eq!(members(&info), ["contentSize", "entries", "format", "path"]);
     assert_eq!(
-        (&info["entries"], &info["contentSize"]),
-        (&app["entries"], &app["contentSize"])
+        members(&info),
+        ["contentSize", "entryCounts", "format", "path"]
+    );
+    assert_eq!(
+        (&info["entryCounts"], &info["contentSize"]),
+        (&app["entryCounts"], &app["contentSize"])
     );
     assert!(
         work.run(&["info", "app"])

@@ -40,6 +40,13 @@ fn wrong_usage_ends_with_2() {
         "export",
         "export a b",
         "export --json a",
+        "export --json -o - a",
+        "squash --json -o - a",
+        "import -",
+        "import -i -",
+        "extract a -C -",
+        "create -l a -",
+        "man -",
         "export -z --compress zstd a",
         "export --compress lz4 a",
         "export --compress gzip:10 a",
@@ -97,6 +104,7 @@ fn ls_says_that_its_short_l_is_no_long_listing() {
         "ls BASE -l",
         "ls BASE -Rl",
         "ls --json -l BASE",
+        "ls -al BASE",
     ] {
         let line = line.replace("BASE", &base);
         let run = work.run(&line.split(' ').collect::<Vec<_>>());

@@ -69,10 +69,22 @@ fn programs_get_one_object_of_the_documented_shape() {
     assert_eq!(
         members(&json),
         [
-            "complete", "entries", "errors", "notes", "parents", "path", "rules", "warnings"
+            "complete",
+            "entryCount",
+            "errorCount",
+            "noteCount",
+            "parentCount",
+            "path",
+            "rules",
+            "warningCount"
         ]
     );
-    for (member, value) in [("errors", 2), ("warnings", 2), ("notes", 0), ("entries", 5)] {
+    for (member, value) in [
+        ("errorCount", 2),
+        ("warningCount", 2),
+        ("noteCount", 0),
+        ("entryCount", 5),
+    ] {
         assert_eq!(json[member], value, "{member}");
     }
     let rule = &json["rules"][0];
@@ -178,4 +190,25 @@ fn a_failed_import_of_a_file_shows_all_that_is_wrong() {
         .run_with_input(&["import", "layer"], &bad())
         .fails("..");
     assert!(!run.stderr.contains("validate"), "{}", run.stderr);
+}
+
+#[test]
+fn a_check_that_failed_is_told_from_one_that_found_errors() {
+    let work = Workplace::new();
+    let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
+    for more in [&[][..], &["--json"], &["-q"]] {
+        let code = |arguments: &[&str]| {
+            let arguments = [&["validate"], more, arguments].concat();
+            work.run(&arguments).code
+        };
+        assert_eq!(code(&[&base]), Some(0), "{more:?}");
+        // Without its parents there is nothing to remove.
+        assert_eq!(code(&[&app]), Some(1), "{more:?}");
+        assert_eq!(code(&["nowhere"]), Some(2), "{more:?}");
+        assert_eq!(code(&["-l", "nowhere", &app]), Some(2), "{more:?}");
+        assert_eq!(code(&["--no-such-option", &app]), Some(2), "{more:?}");
+    }
+    let json = work.run(&["validate", "--json", "nowhere"]);
+    let json = json.fails_with(2, "nowhere").json();
+    assert_eq!(json["error"]["kind"], "not_found");
 }

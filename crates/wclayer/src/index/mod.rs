@@ -15,6 +15,7 @@ mod plain;
 mod read;
 mod scan;
 mod schema;
+mod summary;
 
 pub(crate) use build::IndexBuilder;
 pub(crate) use content::TarContent;
@@ -22,3 +23,4 @@ pub use error::IndexError;
 pub(crate) use layer::IndexedLayer;
 pub use read::{Index, IndexedEntry, IndexedKind, IndexedStream, Lookup};
 pub(crate) use scan::{Scanned, scan, scan_headers};
+pub use summary::{TarSummary, summarise};

@@ -180,9 +180,11 @@ impl Index {
     /// Takes over a database that has just been built: not by its path, which may be gone already.
     pub(super) fn built(connection: Connection, path: &Path) -> rusqlite::Result<Self> {
         connection.pragma_update(None, "query_only", true)?;
+        steps::watch(&connection);
         Ok(Self {
             connection,
             path: path.to_owned(),
+            often: KnownEnds::default(),
         })
     }
 

@@ -63,20 +63,27 @@ fn scan_entries<R: BufRead>(
             builder.add_content(&entry, sha256.as_ref())?;
         }
     }
-    if entries.end() == Some(ArchiveEnd::MissingEndBlocks) {
-        found.warnings.push("the tar has no end blocks".to_owned());
-    }
-    let behind = skip_to_end(&mut entries.into_inner())?;
-    if behind > 0 {
-        found.warnings.push(format!(
-            "{behind} bytes that are not zero follow the tar's end"
-        ));
-    }
+    found.end(entries)?;
     Ok((found, builder.finish()?))
 }
 
 impl Scanned {
-    fn count(&mut self, entry: &TarEntry) {
+    /// Reads what follows the last entry, to the end of the input.
+    pub(super) fn end<R: BufRead>(&mut self, entries: TarEntries<R>) -> Result<()> {
+        if entries.end() == Some(ArchiveEnd::MissingEndBlocks) {
+            self.warnings.push("the tar has no end blocks".to_owned());
+        }
+        let behind = skip_to_end(&mut entries.into_inner())?;
+        if behind > 0 {
+            self.warnings.push(format!(
+                "{behind} bytes that are not zero follow the tar's end"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Counts an entry.
+    pub(super) fn count(&mut self, entry: &TarEntry) {
         let counts = &mut self.counts;
         let counter = match &entry.kind {
             TarEntryKind::File(file) if file.reparse.is_some() => &mut counts.reparse_points,

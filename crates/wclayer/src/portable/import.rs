@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicU64;
 use super::check::check;
 use super::descriptor::{FORMAT, FORMAT_VERSION, LayerDescriptor, SourceBlob};
 use super::error::PortableError;
-use super::layer::{PortableLayer, canonical, list, verify};
+use super::layer::{PortableLayer, canonical, list};
 use super::staging::{Staging, Written};
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
 use crate::chain::ParentChain;
@@ -26,6 +26,7 @@ use crate::hub::Progress;
 use crate::index::{Index, IndexBuilder, Scanned, scan};
 use crate::layout;
 use crate::pipeline::{Counting, ReadAhead, TarSink};
+use crate::tar::check_diff_id;
 
 /// How a layer is to be imported.
 #[derive(Debug, Clone, Default)]
@@ -234,9 +235,7 @@ impl Import<'_> {
         source: SourceBlob,
     ) -> Result<PortableLayer> {
         let Indexed { found, index, file } = indexed;
-        if let Some(expected) = self.options.expected_diff_id {
-            verify("DiffID", expected, diff_id)?;
-        }
+        check_diff_id(self.options.expected_diff_id, diff_id, source.digest)?;
         check(&index, &self.parents.indexes, self.progress)?;
         // Windows neither renames nor removes a folder with an open file in it.
         drop(index);

@@ -85,13 +85,7 @@ impl<'a, R: Read + Send + 'static> BlobReader<'a, R> {
         let (decoder, diff_id, tar_size) = input.finish()?.finish();
         let compression = decoder.compression();
         let (_, digest, size) = decoder.into_inner().finish();
-        if let Some(expected) = self.expected.filter(|expected| *expected != diff_id) {
-            return Err(Error::DigestMismatch {
-                what: "DiffID",
-                expected,
-                actual: diff_id,
-            });
-        }
+        check_diff_id(self.expected, diff_id, digest)?;
         self.read = Some(LayerBlob {
             diff_id,
             tar_size,
@@ -101,6 +95,24 @@ impl<'a, R: Read + Send + 'static> BlobReader<'a, R> {
             warnings,
         });
         Ok(())
+    }
+}
+
+/// Compares the DiffID of a blob with the one that was expected, if any.
+pub(crate) fn check_diff_id(
+    expected: Option<DiffId>,
+    diff_id: DiffId,
+    digest: Digest,
+) -> Result<()> {
+    match expected {
+        None => Ok(()),
+        Some(expected) if expected == diff_id => Ok(()),
+        Some(expected) if expected == digest => Err(Error::DigestForDiffId { digest, diff_id }),
+        Some(expected) => Err(Error::DigestMismatch {
+            what: "DiffID",
+            expected,
+            actual: diff_id,
+        }),
     }
 }
 
@@ -176,5 +188,19 @@ mod tests {
         let error = read_all(&mut reader).expect_err("another layer");
         assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
         assert_eq!(reader.blob(), None);
+    }
+
+    #[test]
+    fn the_digest_of_the_blob_is_not_its_diff_id() {
+        let mut encoder = Encoder::new(Vec::new(), Compression::Gzip.into()).expect("encoder");
+        encoder.write_all(&tar()).expect("compressing");
+        let blob = encoder.finish().expect("compressing");
+        let expected = Digest::of(&blob);
+        let mut reader = BlobReader::new(Cursor::new(blob), Some(expected), &()).expect("started");
+        let error = read_all(&mut reader).expect_err("no DiffID");
+        let diff_id = Digest::of(&tar());
+        let said = matches!(error, Error::DigestForDiffId { digest, diff_id: actual }
+            if digest == expected && actual == diff_id);
+        assert!(said, "{error}");
     }
 }

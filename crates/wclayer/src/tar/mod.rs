@@ -32,6 +32,7 @@ mod sparse;
 mod spool;
 mod writer;
 
+pub(crate) use blob::check_diff_id;
 pub use blob::{BlobReader, LayerBlob};
 pub use blob_writer::BlobWriter;
 pub use entries::{FileMember, StreamMember, TarEntries, TarEntry, TarEntryKind};

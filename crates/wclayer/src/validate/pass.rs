@@ -66,10 +66,11 @@ pub(super) fn run<R: Read + Send + 'static>(
         progress,
     }
     .read(&mut input);
-    input.abandon();
     if progress.is_cancelled() {
+        // The thread may wait for a pipe that says no more.
         return Err(Error::Cancelled);
     }
+    input.abandon();
     report.is_complete = read?;
     if report.is_complete {
         whole::check(&index.finish()?, parents, &mut report, progress)?;

@@ -26,7 +26,7 @@ Examples:
   wclayer diff --ignore times --right-layer layers/base layers/base app.tar
   wclayer diff --this-layer --stat layers/app1 layers/app2
 
-Exit codes: 0 equal, 1 different or failed (with an error), 2 wrong usage.";
+Exit codes: 0 equal, 1 different, 2 failed, wrong usage.";
 
 /// Compare two layers, chains or tars
 ///
@@ -161,7 +161,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
     match stat.is_equal() {
         true => Ok(()),
-        false => Err(CliError::Told),
+        false => Err(CliError::Found),
     }
 }
 

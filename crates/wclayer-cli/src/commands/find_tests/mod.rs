@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use wclayer::chain::{Node, NodeKind, Removed, View};
 use wclayer::ntmeta::security::Sid;
 use wclayer::ntmeta::{FileAttributes, FileTime, SecurityDescriptor, wide};
+use wclayer::{LayerPath, layout};
 
 use self::glob::Glob;
 use self::newer::Newer;
@@ -48,7 +49,8 @@ pub(super) struct TestOptions {
     #[arg(long, value_name = "N|PLACE")]
     from_layer: Option<String>,
     /// Changed after this: a time (`2024-05-01`, `2024-05-01T12:30:00.1234567Z`, `2024-05-01
-    /// 12:30+02:00`; UTC without an offset) or an entry of the layer
+    /// 12:30+02:00`; UTC without an offset), `today`, `yesterday`, `2 days ago`, or an entry of the
+    /// layer
     #[arg(long, value_name = "TIME|PATH", value_parser = newer::parser())]
     newer: Option<Newer>,
     /// Has alternate data streams
@@ -90,7 +92,12 @@ impl<'a> Tests<'a> {
             None => None,
             Some(Newer::Than(time)) => Some(*time),
             Some(Newer::ThanEntry(path)) => {
-                let node = opened.find(path, false)?;
+                let node = opened
+                    .find(path, false)
+                    .map_err(|error| match is_below_top(path) {
+                        true => error,
+                        false => CliError::Hinted(Box::new(error), newer::TAKES),
+                    })?;
                 let time = node.basic_info().map(|info| info.last_write_time);
                 Some(time.unwrap_or_default())
             }
@@ -151,6 +158,14 @@ impl Kind {
             }
         }
     }
+}
+
+/// Returns whether a path begins as those of layers do.
+fn is_below_top(path: &LayerPath) -> bool {
+    let tops = [layout::FILES, layout::HIVES, layout::UTILITY_VM];
+    let first = path.components().next().unwrap_or_default();
+    tops.iter()
+        .any(|top| first.eq_ignore_ascii_case(top.as_bytes()))
 }
 
 fn find_layer(view: &View, text: &str) -> Result<usize, CliError> {

@@ -1,6 +1,8 @@
-//! `--newer`: a time, in the spellings that the commands print, or an entry of the layer.
+//! `--newer`: a time, in the spellings that the commands print or before now, or an entry of the
+//! layer.
 
 use std::ffi::OsStr;
+use std::time::SystemTime;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use wclayer::LayerPath;
@@ -10,6 +12,14 @@ use crate::path_argument;
 
 /// How many digits of a second there are: 100 ns.
 const FRACTION_DIGITS: usize = 7;
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+const TOO_LONG_AGO: &str = "file times begin in 1601";
+
+/// What `--newer` takes, for those who wrote something else.
+pub(super) const TAKES: &str = "`--newer` takes a time (`2024-05-01`, `2024-05-01 12:30+02:00`), \
+    `today`, `yesterday`, `2 days ago` (or weeks, hours, minutes), or the path of an entry.";
 
 /// What an entry is to be newer than.
 #[derive(Debug, Clone)]
@@ -25,6 +35,12 @@ pub(super) fn parser() -> impl TypedValueParser<Value = Newer> {
 }
 
 fn parse(text: &OsStr) -> Result<Newer, String> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
+    if let Some(seconds) = text.to_str().and_then(|text| relative(text, now)) {
+        let time = FileTime::from_unix(seconds, 0);
+        return time.map(Newer::Than).map_err(|_| TOO_LONG_AGO.to_owned());
+    }
     match text.to_str().filter(|text| is_time(text)) {
         Some(time) => parse_time(time).map(Newer::Than).ok_or_else(|| {
             "expected a time such as `2024-05-01`, `2024-05-01T12:30:00.1234567Z` or \
@@ -35,6 +51,38 @@ fn parse(text: &OsStr) -> Result<Newer, String> {
             .map(Newer::ThanEntry)
             .map_err(|error| error.to_string()),
     }
+}
+
+/// Reads `now`, `today` (since midnight, UTC), `yesterday` (24 hours ago) or `2 days ago` as
+/// seconds since 1970.
+fn relative(text: &str, now: i64) -> Option<i64> {
+    let text = text.to_ascii_lowercase();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let ago = match words[..] {
+        ["now"] => 0,
+        ["today"] => now % DAY,
+        ["yesterday"] => DAY,
+        [count, unit, "ago"] => {
+            let count = match count {
+                "a" | "an" | "one" => 1,
+                digits => number(digits, digits.len(), i64::MAX)?,
+            };
+            count.saturating_mul(seconds_of(unit)?)
+        }
+        _ => return None,
+    };
+    Some(now.saturating_sub(ago))
+}
+
+fn seconds_of(unit: &str) -> Option<i64> {
+    Some(match unit.strip_suffix('s').unwrap_or(unit) {
+        "second" | "sec" => 1,
+        "minute" | "min" => 60,
+        "hour" => 3600,
+        "day" => DAY,
+        "week" => 7 * DAY,
+        _ => return None,
+    })
 }
 
 /// Returns whether a text is meant as a time: it starts with a year. No path of a layer does.
@@ -58,7 +106,7 @@ fn parse_time(text: &str) -> Option<FileTime> {
         }
         None => (0, 0),
     };
-    FileTime::from_unix(days * 86_400 + seconds, nanoseconds).ok()
+    FileTime::from_unix(days * DAY + seconds, nanoseconds).ok()
 }
 
 /// Splits `Z`, `+02:00` or `-02:00` from the end; the second is the offset from UTC in seconds.
@@ -199,6 +247,35 @@ mod tests {
             let text = FileTime::from_ticks(ticks).to_string();
             assert_eq!(shown(&text), Some(text));
         }
+    }
+
+    #[test]
+    fn times_before_now_are_read() {
+        let now = 10 * DAY + 5;
+        for (text, seconds) in [
+            ("now", now),
+            ("Today", 10 * DAY),
+            ("yesterday", 9 * DAY + 5),
+            ("2 days ago", 8 * DAY + 5),
+            ("  1  Week  ago ", 3 * DAY + 5),
+            ("an hour ago", now - 3600),
+            ("90 minutes ago", now - 5400),
+            ("1 sec ago", now - 1),
+        ] {
+            assert_eq!(relative(text, now), Some(seconds), "{text}");
+        }
+        for text in [
+            "tomorrow",
+            "2 days",
+            "ago",
+            "-1 days ago",
+            "2 fortnights ago",
+            "Files",
+        ] {
+            assert_eq!(relative(text, now), None, "{text}");
+        }
+        assert!(parse(OsStr::new("9223372036854775807 weeks ago")).is_err());
+        assert!(parse(OsStr::new("99999999999999999999 days ago")).is_ok());
     }
 
     #[test]
