@@ -81,6 +81,19 @@ pub(crate) fn is_in(path: &LayerPath, top: &str) -> bool {
     is(path, top) || is_below(path, top)
 }
 
+/// Returns whether a hard link may lead from one path to the other: each is below `Files` or below
+/// `UtilityVM/Files`, in any combination. Base images share files between the two trees.
+///
+/// Source: hcsshim `internal/wclayer/legacy.go`, `AddLink`.
+pub(crate) fn is_link_allowed(path: &LayerPath, target: &LayerPath) -> bool {
+    let has_place = |path| {
+        [FILES, UTILITY_VM_FILES]
+            .iter()
+            .any(|top| is_below(path, top))
+    };
+    has_place(path) && has_place(target)
+}
+
 /// Returns whether a name is that of a file which describes a directory of a transport folder.
 pub(crate) fn describes_directory(name: &[u8]) -> bool {
     let suffix = DIRECTORY_SUFFIX.as_bytes();

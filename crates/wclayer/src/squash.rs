@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::hub::{self, LayerWriter, Progress};
 use crate::layout;
 use crate::path::LayerPath;
+use crate::portable::RuleError;
 
 /// How much of a hive is read to see whether it says something, in bytes: the root key is in front.
 const HIVE_START: u64 = 64 * 1024;
@@ -74,6 +75,7 @@ pub struct LostHive {
 ///
 /// [`Error::Layer`] with the nearest layer: [`Error::OnlyBase`] when the base is to be kept and there
 /// is nothing on top of it; [`Error::SeveralHives`]; [`Error::LinkTarget`] for a hard link to nothing;
+/// [`Error::Rule`] for an entry that its own layer hides, such as one below a symbolic link;
 /// what reading the view or writing the layer says. [`Error::Cancelled`].
 pub fn squash<W: LayerWriter>(
     view: View,
@@ -101,6 +103,7 @@ fn squash_view<W: LayerWriter>(
         true if depth < 2 => return Err(Error::OnlyBase),
         true => view.only_nearest(depth - 1),
     };
+    check_nothing_is_lost(&view)?;
     let hives = Hives::find(&view)?;
     if !options.lose_registry {
         hives.check(&view)?;
@@ -110,6 +113,18 @@ fn squash_view<W: LayerWriter>(
     Ok(Squashed {
         output,
         lost_hives: hives.lost,
+    })
+}
+
+/// Refuses layers with entries that the view leaves out.
+fn check_nothing_is_lost(view: &View) -> Result<()> {
+    view.for_each_lost(&mut |layer, lost| {
+        let error = Error::Rule(RuleError {
+            entry: lost.path.to_string(),
+            offset: lost.offset,
+            rule: lost.rule,
+        });
+        Err(error.of_layer("read", view.layer(layer).place()))
     })
 }
 

@@ -49,7 +49,13 @@ impl Place {
             .iter()
             .map(|path| path.parse().expect("a path"))
             .collect();
-        let writer = ExtractWriter::new(self.out(""), ExtractOptions { xattrs }).expect("a folder");
+        let writer = ExtractWriter::new(self.out(""), ExtractOptions { xattrs });
+        let mut writer = writer.expect("a folder");
+        let found = view.for_each_lost(&mut |_, lost| {
+            writer.leave_out(&lost);
+            Ok(())
+        });
+        found.expect("readable");
         hub::copy(&mut view.reader(&paths), writer, &()).expect("extracted")
     }
 
@@ -200,6 +206,34 @@ fn links_that_cannot_be_made_are_told_apart() {
         ]
     );
     assert_eq!(extracted.failed, 2);
+}
+
+#[test]
+fn what_the_layer_itself_hides_is_listed() {
+    let extracted = Place::new().one(|tar| {
+        tar.file("Files/link/lost", &plain(), b"lost")?;
+        tar.file("Files/file/e/lost", &plain(), b"lost")?;
+        tar.symlink("Files/link", "x", &plain())?;
+        tar.file("Files/file", &plain(), b"")?;
+        tar.file("Files/twice", &plain(), b"lost")?;
+        tar.directory("Files/twice", &directory())
+    });
+    let not_made: Vec<_> = extracted
+        .not_made
+        .first
+        .iter()
+        .map(|it| (&it.path[..], &it.target[..], it.reason))
+        .filter(|it| it.2 != Reason::LeadsOutside)
+        .collect();
+    assert_eq!(
+        not_made,
+        [
+            ("Files/file/e/lost", "Files/file", Reason::NotInDirectory),
+            ("Files/link/lost", "Files/link", Reason::NotInDirectory),
+            ("Files/twice", "", Reason::PlaceTaken),
+        ]
+    );
+    assert_eq!(extracted.failed, 3);
 }
 
 #[test]

@@ -389,6 +389,79 @@ fn links_and_places_are_looked_up_in_the_whole_chain() {
 }
 
 #[test]
+fn only_what_the_parents_show_is_in_the_way() {
+    type Build = fn(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>;
+    let below: Build = |tar| tar.file("Files/d/x", &plain(), b"");
+    let cases: [(&str, [Build; 3], Option<&str>); 6] = [
+        (
+            "a directory of the middle layer replaces a file of the base",
+            [
+                |tar| tar.file("Files/d", &plain(), b""),
+                |tar| tar.directory("Files/d", &directory()),
+                below,
+            ],
+            None,
+        ),
+        (
+            "so does one that it only implies, where the base has a removed link",
+            [
+                |tar| tar.symlink("Files/d", "x", &Meta::with_attributes(REPARSE | 0x10)),
+                |tar| {
+                    tar.whiteout("Files/d")?;
+                    tar.file("Files/d/y", &plain(), b"")
+                },
+                below,
+            ],
+            None,
+        ),
+        (
+            "a file of the middle layer replaces a directory of the base",
+            [
+                |tar| tar.directory("Files/d", &directory()),
+                |tar| tar.file("Files/d", &plain(), b""),
+                below,
+            ],
+            Some("it lies below `Files/d`, which is no directory"),
+        ),
+        (
+            "a hard link of the middle layer",
+            [
+                |tar| tar.file("Files/f", &plain(), b""),
+                |tar| tar.hard_link("Files/d", "Files/f", &plain()),
+                below,
+            ],
+            Some("it lies below `Files/d`, which is no directory"),
+        ),
+        (
+            "a link to a directory that a parent only implies",
+            [
+                |tar| tar.file("Files/d/y", &plain(), b""),
+                |_| Ok(()),
+                |tar| tar.hard_link("Files/l", "Files/d", &plain()),
+            ],
+            Some("the hard link's target `Files/d` is a directory"),
+        ),
+        (
+            "a link to a directory of which only removals are known",
+            [
+                |tar| tar.file("Files/d/y", &plain(), b""),
+                |tar| tar.whiteout("Files/d"),
+                |tar| tar.hard_link("Files/l", "Files/d", &plain()),
+            ],
+            Some("the hard link's target `Files/d` is neither in this layer nor in its parents"),
+        ),
+    ];
+    for (name, [base, middle, top], message) in cases {
+        let layers = Layers::new();
+        layers.import("base", tar(base), &[]).expect(name);
+        layers.import("middle", tar(middle), &["base"]).expect(name);
+        let result = layers.import("top", tar(top), &["middle", "base"]);
+        let cause = result.as_ref().err().map(|error| root_cause(error));
+        assert_eq!(cause.as_deref(), message, "{name}");
+    }
+}
+
+#[test]
 fn a_chain_is_checked_and_completed() {
     let layers = Layers::new();
     two_parents(&layers);

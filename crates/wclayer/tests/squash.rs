@@ -188,6 +188,91 @@ fn a_hard_link_to_nothing_is_an_error() {
 }
 
 #[test]
+fn an_entry_that_its_own_layer_hides_is_an_error() {
+    type Build = fn(&mut Tar) -> std::io::Result<()>;
+    let below: [(&str, Build); 7] = [
+        ("a symbolic link", |tar| {
+            tar.symlink("Files/d", "x", &plain())
+        }),
+        ("a junction", |tar| {
+            tar.junction("Files/d", r"C:\x", &Meta::with_attributes(0x410))
+        }),
+        ("a file", |tar| tar.file("Files/d", &plain(), b"")),
+        ("a hard link", |tar| {
+            tar.hard_link("Files/d", "Files/f", &plain())
+        }),
+        ("a directory that becomes a file", |tar| {
+            tar.directory("Files/d", &directory())?;
+            tar.file("Files/D", &plain(), b"")
+        }),
+        ("a directory that becomes a link", |tar| {
+            tar.directory("Files/d", &directory())?;
+            tar.hard_link("Files/d", "Files/f", &plain())
+        }),
+        ("a file that replaces what is removed", |tar| {
+            tar.whiteout("Files/d")?;
+            tar.file("Files/d", &plain(), b"")
+        }),
+    ];
+    let lost: [(&str, Build); 3] = [
+        ("Files/d/lost", |tar| {
+            tar.file("Files/d/lost", &plain(), b"lost")
+        }),
+        ("Files/d/no/entry/lost", |tar| {
+            tar.file("Files/d/no/entry/lost", &plain(), b"lost")
+        }),
+        ("Files/D/e", |tar| {
+            tar.directory("Files/D/e", &directory())?;
+            tar.file("Files/d/e/lost", &plain(), b"lost")
+        }),
+    ];
+    for (what, above) in below {
+        for (path, add) in lost {
+            for in_order in [true, false] {
+                let upper = |tar: &mut Tar| {
+                    let order = if in_order { [above, add] } else { [add, above] };
+                    order.into_iter().try_for_each(|build| build(tar))
+                };
+                let chain = Chain::new()
+                    .on_top(|tar| tar.file("Files/f", &plain(), b""))
+                    .on_top(upper);
+                for options in [KEEP_BASE, SquashOptions::default()] {
+                    let error = chain.squash(options).map(|_| ()).expect_err(what);
+                    let Error::Rule(error) = inner(error) else {
+                        panic!("{what} {path}");
+                    };
+                    let named = error.entry == path || error.entry == "Files/d";
+                    assert!(named, "{what} {path}: {}", error.entry);
+                }
+                // A kept base goes into nothing.
+                let chain = Chain::new().on_top(upper).on_top(|_| Ok(()));
+                chain.squash(KEEP_BASE).expect(what);
+                chain
+                    .squash(SquashOptions::default())
+                    .map(|_| ())
+                    .expect_err(what);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_second_of_two_entries_of_one_kind_counts_and_nothing_is_lost() {
+    let chain = Chain::new().on_top(|tar| {
+        tar.directory("Files/d", &directory())?;
+        tar.file("Files/d/x", &plain(), b"first")?;
+        tar.directory("Files/D", &directory())?;
+        tar.file("Files/d/X", &plain(), b"second")
+    });
+    let squashed = chain.squash(SquashOptions::default()).expect("legal");
+    let all = entries(&squashed.output);
+    assert!(
+        all.iter().any(|(_, content)| content.ends_with(b"second")),
+        "{all:?}"
+    );
+}
+
+#[test]
 fn only_what_the_base_has_is_removed_from_it() {
     let chain = Chain::new()
         .on_top(|tar| {

@@ -10,7 +10,7 @@ use std::io::Cursor;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use common::{DIRECTORY, Layers, chain, directory, names_in, plain, snapshot, tar};
+use common::{DIRECTORY, Layers, REPARSE, chain, directory, names_in, plain, snapshot, tar};
 use layergen::{Meta, TarBuilder};
 use wclayer::hub::{self, Entry, LayerReader};
 use wclayer::ntmeta::{BackupStreamReader, StreamHeader, StreamId};
@@ -377,6 +377,65 @@ fn a_layer_that_is_refused_leaves_nothing() {
     }
 }
 
+/// The model is the import to a portable layer, which refuses the same.
+#[test]
+fn of_two_entries_of_one_name_none_is_lost_silently() {
+    type Build = fn(&mut Tar, &str) -> std::io::Result<()>;
+    type Tar = TarBuilder<Vec<u8>>;
+    let kinds: [(&str, Build); 5] = [
+        ("file", |tar, path| tar.file(path, &plain(), b"content")),
+        ("hard link", |tar, path| {
+            tar.hard_link(path, "Files/target", &plain())
+        }),
+        ("symbolic link", |tar, path| {
+            tar.symlink(path, "target", &plain())
+        }),
+        ("directory", |tar, path| tar.directory(path, &directory())),
+        ("junction", |tar, path| {
+            tar.junction(
+                path,
+                r"C:\target",
+                &Meta::with_attributes(DIRECTORY | REPARSE),
+            )
+        }),
+    ];
+    for part in ["Files", "UtilityVM/Files"] {
+        for (first, add_first) in kinds {
+            for (second, add_second) in kinds {
+                let layers = Layers::new();
+                let tar = build(|tar| {
+                    tar.directory("UtilityVM", &directory())?;
+                    tar.directory("UtilityVM/Files", &directory())?;
+                    tar.file("Files/target", &plain(), b"target")?;
+                    add_first(tar, &format!("{part}/x"))?;
+                    add_second(tar, &format!("{part}/X"))
+                });
+                let what = format!("{first}, {second} in {part}");
+                let portable = layers.import("portable", Cursor::new(tar.clone()), &[]);
+                let folder = import(&layers, "folder", &tar, &[]);
+                assert_eq!(portable.is_ok(), first == second, "{what}");
+                assert_eq!(folder.is_ok(), first == second, "{what}: {folder:?}");
+                assert_eq!(layers.path("folder").exists(), first == second, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_last_of_two_links_of_a_name_counts() {
+    let layers = Layers::new();
+    let tar = build(|tar| {
+        tar.file("Files/a", &plain(), b"first")?;
+        tar.file("Files/b", &plain(), b"second one")?;
+        tar.hard_link("Files/l", "Files/a", &plain())?;
+        tar.hard_link("Files/L", "Files/b", &plain())
+    });
+    import(&layers, "layer", &tar, &[]).expect("a layer");
+    let back = kept(&export(&layers.path("layer")).expect("a folder"));
+    let names: Vec<_> = back.keys().collect();
+    assert_eq!(names, ["Files", "Files/L = Files/b", "Files/a"]);
+}
+
 #[test]
 fn a_folder_that_is_there_is_replaced_only_on_request_and_only_when_it_is_a_layer() {
     let layers = Layers::new();
@@ -551,6 +610,81 @@ fn a_utility_vm_lies_in_the_folder_as_it_is_to_be() {
     );
     let back = export(&layers.path("layer")).expect("a folder");
     assert_eq!(kept(&back), kept(&tar));
+}
+
+/// Base images have hard links from one to the other, and the two lie there in different forms.
+#[test]
+fn links_between_files_and_the_utility_vm_become_copies_with_a_warning() {
+    let layers = Layers::new();
+    let vm = |tar: &mut TarBuilder<Vec<u8>>| {
+        tar.directory("UtilityVM", &directory())?;
+        tar.directory("UtilityVM/Files", &directory())
+    };
+    let tar = build(|tar| {
+        vm(tar)?;
+        tar.hard_link("UtilityVM/Files/first", "Files/file", &plain())?;
+        tar.file("Files/file", &plain(), b"of the volume")?;
+        tar.stream("Files/file", "stream", &plain(), b"of both")?;
+        tar.hard_link("Files/name", "Files/file", &plain())?;
+        tar.hard_link("UtilityVM/Files/second", "Files/name", &plain())?;
+        tar.hard_link("UtilityVM/Files/third", "UtilityVM/Files/second", &plain())?;
+        tar.file("UtilityVM/Files/live", &plain(), b"of the VM")?;
+        tar.hard_link("Files/live", "UtilityVM/Files/live", &plain())
+    });
+    let summary = import(&layers, "base", &tar, &[]).expect("a layer");
+    assert_eq!(summary.warnings.len(), 2, "{:?}", summary.warnings);
+    assert!(
+        summary
+            .warnings
+            .iter()
+            .all(|warning| warning.contains("is a copy of"))
+    );
+    let content = |name: &str| {
+        let view =
+            wclayer::chain::open(layers.path(name), &Default::default(), &()).expect("a view");
+        move |path: &str| {
+            let node = view
+                .find(&path.parse().expect(path))
+                .expect("readable")
+                .expect(path);
+            let mut text = String::new();
+            let mut content = view.content(&node, None).expect("a file");
+            std::io::Read::read_to_string(&mut content, &mut text).expect("readable");
+            let names = view.names(&node).expect("readable");
+            (
+                text,
+                names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            )
+        }
+    };
+    let of_base = content("base");
+    let vm_names = ["first", "second", "third"].map(|name| format!("UtilityVM/Files/{name}"));
+    for name in &vm_names {
+        assert_eq!(
+            of_base(name),
+            ("of the volume".to_owned(), vm_names.to_vec())
+        );
+    }
+    let names = ["Files/file", "Files/name"].map(str::to_owned).to_vec();
+    assert_eq!(of_base("Files/name"), ("of the volume".to_owned(), names));
+    assert_eq!(of_base("Files/live").0, "of the VM");
+    assert_eq!(
+        fs::read(layers.path("base/UtilityVM/Files/first")).expect("live"),
+        b"of the volume"
+    );
+    // Links to what only the parent has go both ways as well.
+    let upper = build(|tar| {
+        vm(tar)?;
+        tar.hard_link("UtilityVM/Files/up", "Files/file", &plain())?;
+        tar.hard_link("Files/up", "Files/file", &plain())?;
+        tar.hard_link("Files/down", "UtilityVM/Files/live", &plain())
+    });
+    let summary = import(&layers, "upper", &upper, &["base"]).expect("a layer");
+    assert_eq!(summary.warnings.len(), 3, "{:?}", summary.warnings);
+    let of_upper = content("upper");
+    assert_eq!(of_upper("UtilityVM/Files/up").0, "of the volume");
+    assert_eq!(of_upper("Files/up").0, "of the volume");
+    assert_eq!(of_upper("Files/down").0, "of the VM");
 }
 
 #[test]

@@ -89,7 +89,14 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let options = ExtractOptions {
         xattrs: arguments.xattrs,
     };
-    let writer = ExtractWriter::new(&arguments.directory, options)?;
+    let mut writer = ExtractWriter::new(&arguments.directory, options)?;
+    opened.view.for_each_lost(&mut |_, lost| {
+        let is_in = |path: &wclayer::LayerPath| lost.path == *path || lost.path.is_below(path);
+        if paths.is_empty() || paths.iter().any(is_in) {
+            writer.leave_out(&lost);
+        }
+        Ok(())
+    })?;
     let total = match paths.is_empty() {
         true => opened.view.content_size()?,
         false => None,
@@ -226,7 +233,11 @@ fn why(not_made: &NotMade) -> String {
         (Reason::LeadsOutside, _) => format!("leads outside, to {target}"),
         (Reason::TargetMissing, _) => format!("there is no {target}"),
         (Reason::TargetIsDirectory, _) => format!("{target} is a directory"),
-        (Reason::PlaceTaken, _) => "its place is taken".to_owned(),
+        (Reason::PlaceTaken, Some(cause)) => cause.clone(),
+        (Reason::PlaceTaken, None) => "its place is taken".to_owned(),
+        (Reason::NotInDirectory, _) => {
+            format!("it lies below {target}, which is not a directory")
+        }
         (Reason::Refused, Some(cause)) => format!("the host refused it: {cause}"),
         (Reason::Refused, None) => "the host refused it".to_owned(),
         (Reason::Damaged, _) => "the reparse point is damaged".to_owned(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use wclayer::chain::{self, Access, Node, OpenOptions, Resolved, View};
+use wclayer::chain::{self, Access, LostEntry, Node, OpenOptions, Resolved, View};
 use wclayer::{Error, LayerPath, ParentChain, Progress};
 
 use super::missing::Missing;
@@ -19,6 +19,9 @@ use crate::output::Output;
 use crate::progress::Bar;
 use crate::signals;
 use crate::units;
+
+/// How many entries that are left out a warning names.
+const SHOWN_LOST: usize = 3;
 
 /// The layer to look into.
 #[derive(Debug, Args)]
@@ -82,9 +85,44 @@ impl Opened {
         let mut places = vec![layer];
         places.extend(options.parents.iter_nearest_first());
         check_places(&places)?;
-        Self::with_bar(layer, &places, output, |progress| {
+        let opened = Self::with_bar(layer, &places, output, |progress| {
             chain::open(layer, options, progress)
-        })
+        })?;
+        // `extract` lists what is lost, and `squash` refuses.
+        if options.access == Access::Listing {
+            opened.warn_of_lost(output)?;
+        }
+        Ok(opened)
+    }
+
+    /// Warns of what the view leaves out although a layer has it.
+    fn warn_of_lost(&self, output: &Output) -> Result<(), CliError> {
+        let (mut count, mut first) = (0_u64, Vec::new());
+        self.view.for_each_lost(&mut |layer, lost| {
+            count += 1;
+            if first.len() < SHOWN_LOST {
+                let layer = layer + self.above;
+                let LostEntry { path, offset, rule } = lost;
+                first.push(format!(
+                    "`{path}` at byte {offset:#x} of layer {layer}: {rule}"
+                ));
+            }
+            Ok(())
+        })?;
+        let more = match count > first.len() as u64 {
+            true => "; …",
+            false => "",
+        };
+        let entries = match count {
+            0 => return Ok(()),
+            1 => "1 entry is",
+            _ => &format!("{count} entries are"),
+        };
+        output.warn(&format!(
+            "{entries} left out, because the same layer has something else in the way: {}{more}",
+            first.join("; ")
+        ));
+        Ok(())
     }
 
     /// Opens the chain of `layer` without the nearest `above` layers.
@@ -98,7 +136,9 @@ impl Opened {
         let opened = Self::with_bar(layer, chain, output, |progress| {
             chain::open_chain(chain, Access::Listing, progress)
         })?;
-        Ok(Self { above, ..opened })
+        let opened = Self { above, ..opened };
+        opened.warn_of_lost(output)?;
+        Ok(opened)
     }
 
     fn with_bar(

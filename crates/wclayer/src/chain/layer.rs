@@ -8,6 +8,7 @@ use ntmeta::{FileAttributes, FileBasicInfo};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
+use crate::portable::Rule;
 
 /// One layer of a chain, read-only.
 ///
@@ -71,6 +72,27 @@ pub trait ChainLayer: Send {
     ///
     /// As for [`slot`](Self::slot); what `visit` returns.
     fn for_each_linked(&self, visit: &mut dyn FnMut(Item) -> Result<()>) -> Result<()>;
+
+    /// Calls `visit` for every entry that is never seen, because something else of the layer is in
+    /// its way. A layer that was checked when it was made has none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`slot`](Self::slot); what `visit` returns.
+    fn for_each_lost(&self, _visit: &mut dyn FnMut(LostEntry) -> Result<()>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// An entry of a layer that is never seen, because something else of the layer is in its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostEntry {
+    /// Its path.
+    pub path: LayerPath,
+    /// Where its first header block starts in the layer tar, in bytes.
+    pub offset: u64,
+    /// The rule that it breaks, which names what is in its way.
+    pub rule: Rule,
 }
 
 /// The backup stream of a file or directory.

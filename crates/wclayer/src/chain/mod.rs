@@ -15,6 +15,7 @@
 
 mod layer;
 mod links;
+mod lost;
 mod merge;
 mod open;
 mod parent_chain;
@@ -25,11 +26,13 @@ mod view;
 mod walk;
 
 pub use layer::{
-    BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, Removed, Slot, StreamDetails,
+    BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, LostEntry, Removed, Slot,
+    StreamDetails,
 };
 pub(crate) use links::{Target, target_of_text};
-pub(crate) use open::stored_parents;
+pub(crate) use lost::for_each_lost_in;
 pub use open::{Access, OpenOptions, open, open_chain, open_layer, whole_chain};
+pub(crate) use open::{open_portable, stored_parents};
 pub use parent_chain::ParentChain;
 pub use passing::{Passed, content_in_passing};
 pub use reader::ViewReader;

@@ -126,10 +126,7 @@ pub fn open_layer(
     progress: &dyn Progress,
 ) -> Result<Box<dyn ChainLayer>> {
     if portable::is_layer(place) {
-        let layer = PortableLayer::open(place)?;
-        let content = TarContent::Plain(Arc::new(layer.open_tar()?));
-        let layer = IndexedLayer::new(place, layer.index()?, content, None)?;
-        return Ok(Box::new(layer));
+        return open_portable(place);
     }
     if transport::is_layer(place) {
         return transport::chain_layer(place);
@@ -144,6 +141,14 @@ pub fn open_layer(
         }),
         Err(error) => Err(io_error("open", place)(error)),
     }
+}
+
+/// Opens a portable layer; refuses anything else.
+pub(crate) fn open_portable(place: &Path) -> Result<Box<dyn ChainLayer>> {
+    let layer = PortableLayer::open(place)?;
+    let content = TarContent::Plain(Arc::new(layer.open_tar()?));
+    let layer = IndexedLayer::new(place, layer.index()?, content, None)?;
+    Ok(Box::new(layer))
 }
 
 /// Indexes a tar in a temporary folder: an uncompressed one by its headers alone, a compressed one

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use ntmeta::{FileAttributes, FileBasicInfo, ReparsePoint};
 
-use super::layer::{BackupStream, ChainLayer, Details, Item, ItemId, Removed, Slot};
+use super::layer::{BackupStream, ChainLayer, Details, Item, ItemId, LostEntry, Removed, Slot};
 use super::links;
 use super::merge::{Merged, merge};
 use super::reader::ViewReader;
@@ -192,6 +192,20 @@ impl View {
             Some(merged) => self.node(merged),
             None => Ok(None),
         }
+    }
+
+    /// Finds what is at a path directly in a directory that was found, at the top for `None`.
+    pub(crate) fn child(&self, directory: Option<&Node>, path: &LayerPath) -> Result<Option<Node>> {
+        let all: Vec<usize>;
+        let layers = match directory {
+            Some(node) => &node.contributors,
+            None => {
+                all = (0..self.seen).collect();
+                &all
+            }
+        };
+        let merged = self.merged_of(directory.map(|node| &node.path), path, layers)?;
+        merged.map_or(Ok(None), |merged| self.node(merged))
     }
 
     /// Lists what is in a directory, at the top for `None`, sorted as NTFS sorts names.
@@ -391,6 +405,23 @@ impl View {
             }
         }
         Ok(Resolved::Loop)
+    }
+
+    /// Calls `visit` for every entry of the layers in sight that the view leaves out because its own
+    /// layer has something else in its way, with the number of that layer. Such a layer is malformed,
+    /// and an import refuses it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find); what `visit` returns.
+    pub fn for_each_lost(
+        &self,
+        visit: &mut dyn FnMut(usize, LostEntry) -> Result<()>,
+    ) -> Result<()> {
+        for (number, layer) in self.layers[..self.seen].iter().enumerate() {
+            layer.for_each_lost(&mut |entry| visit(number, entry))?;
+        }
+        Ok(())
     }
 
     /// Returns the files that hard links of the layers in sight name, none of them with a name yet.

@@ -51,14 +51,16 @@ use self::file::FileJob;
 use self::keep::Keeper;
 use self::links::{Links, PendingDirectory};
 use self::place::Ground;
-use self::report::Tally;
+use self::report::{Tally, Why};
 use self::stream::{NoContent, Taker, Value};
 use self::symlink::PendingSymlink;
 use self::walk::Places;
 use self::workers::Workers;
+use crate::chain::LostEntry;
 use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::path::LayerPath;
+use crate::portable::Rule;
 
 pub use self::first::First;
 pub use self::names::{NameRules, host_name, real_name};
@@ -129,6 +131,21 @@ impl ExtractWriter {
     /// Returns what tells, also after a failure, what was extracted.
     pub fn so_far(&self) -> SoFar {
         SoFar(Arc::clone(&self.ground))
+    }
+
+    /// Takes note of an entry of the layer that its reader leaves out, so that the report lists it
+    /// ([`View::for_each_lost`](crate::chain::View::for_each_lost) finds these).
+    pub fn leave_out(&mut self, lost: &LostEntry) {
+        let (target, reason) = match &lost.rule {
+            Rule::BelowFile { file } => (&**file, Reason::NotInDirectory),
+            Rule::BelowReparsePoint { reparse_point } => (&**reparse_point, Reason::NotInDirectory),
+            _ => ("", Reason::PlaceTaken),
+        };
+        let why = Why {
+            reason,
+            cause: Some(lost.rule.to_string()),
+        };
+        self.report.own.not_made(&lost.path, target, why);
     }
 
     /// Makes the directory whose backup stream has ended, where there is one.

@@ -92,6 +92,8 @@ pub enum Reason {
     Refused,
     /// The reparse point is damaged.
     Damaged,
+    /// In its own layer it lies below what is not a directory.
+    NotInDirectory,
 }
 
 /// Why something was not made, and what the host said.

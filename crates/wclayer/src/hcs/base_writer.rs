@@ -32,13 +32,8 @@ pub(super) struct BaseWriter<'a, V: Volume> {
     added: AddedPaths,
     times: DirectoryTimes,
     links: PendingLinks,
-    current: Option<Current<<V::Root as Root>::File>>,
+    current: Option<EntryFile<<V::Root as Root>::File>>,
     warnings: Vec<String>,
-}
-
-struct Current<F: File> {
-    file: EntryFile<F>,
-    is_directory: bool,
 }
 
 impl<'a, V: Volume> BaseWriter<'a, V> {
@@ -63,17 +58,14 @@ impl<'a, V: Volume> BaseWriter<'a, V> {
         let Some(current) = self.current.take() else {
             return Ok(());
         };
-        let path = current.file.path().clone();
-        let is_reparse_point = current.file.close(None)?;
+        let path = current.path().clone();
+        let is_reparse_point = current.close(None)?;
         // Windows writes to the other places, and follows what it finds there.
         let may_be_one = |top| layout::is_below(&path, top);
         if is_reparse_point && !may_be_one(layout::FILES) && !may_be_one(layout::UTILITY_VM_FILES) {
             return Err(HcsRule::ReparsePointInWay { path: path.clone() }.broken_by(&path));
         }
-        if current.is_directory && is_reparse_point {
-            self.added.become_reparse_point(&path)?;
-        }
-        Ok(())
+        self.added.end(&path, is_reparse_point)
     }
 
     /// Makes the directories above a path that no entry has brought.
@@ -86,6 +78,7 @@ impl<'a, V: Volume> BaseWriter<'a, V> {
             self.create(&directory, &info)?
                 .close()
                 .map_err(entry_error("create", self.root.path(), &directory))?;
+            self.added.disown(&directory);
             self.warnings.push(format!(
                 "the directory `{directory}` is missing in the layer: it was made"
             ));
@@ -164,23 +157,14 @@ impl<V: Volume> LayerWriter for BaseWriter<'_, V> {
         self.make_missing(&file.path, &file.basic_info)?;
         let created = self.create(&file.path, &file.basic_info)?;
         let form = Form::BackupStream(Scope::WithSecurity);
-        self.current = Some(Current {
-            file: EntryFile::new(
-                self.root.path(),
-                &file.path,
-                BufferedFile::new(created, form),
-            ),
-            is_directory: file
-                .basic_info
-                .attributes
-                .contains(FileAttributes::DIRECTORY),
-        });
+        let created = BufferedFile::new(created, form);
+        self.current = Some(EntryFile::new(self.root.path(), &file.path, created));
         Ok(())
     }
 
     fn write(&mut self, backup_stream: &[u8]) -> Result<()> {
         let current = self.current.as_mut().ok_or(Error::NoCurrentFile)?;
-        current.file.write(backup_stream)
+        current.write(backup_stream)
     }
 
     fn add_link(&mut self, link: &LinkEntry) -> Result<()> {
@@ -191,10 +175,10 @@ impl<V: Volume> LayerWriter for BaseWriter<'_, V> {
             return Err(HcsRule::LinkTargetMissing { target }.broken_by(path));
         }
         self.make_missing(path, &link.basic_info.unwrap_or_default())?;
-        if self.added.is_replaced(path, false)? {
+        if self.added.is_replaced_by_link(path)? {
             self.delete(path)?;
         }
-        self.added.insert(path, false);
+        self.added.insert_link(path);
         self.links.remove(path);
         if self.added.get(target).is_none() || self.links.contains(target) {
             self.links.insert(path, target);

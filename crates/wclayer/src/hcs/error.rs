@@ -203,9 +203,9 @@ pub enum HcsRule {
     /// A removal in the utility VM of something that is not there.
     #[error("the parent's utility VM has nothing there to remove")]
     RemovalOfNothing,
-    /// A link that is not from and to `Files` or from and to `UtilityVM/Files`.
+    /// A link from or to what is neither below `Files` nor below `UtilityVM/Files`.
     #[error(
-        "a hard link to `{target}` is possible only inside `Files` or inside `UtilityVM/Files`"
+        "it is a hard link to `{target}`: hard links lead from and to paths below `Files` or `UtilityVM/Files` only"
     )]
     LinkOutside {
         /// The target.

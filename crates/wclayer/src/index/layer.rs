@@ -9,7 +9,8 @@ use super::content::TarContent;
 use super::schema;
 use super::{Index, IndexedEntry, IndexedKind, IndexedStream};
 use crate::chain::{
-    BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, Removed, Slot, StreamDetails,
+    BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, LostEntry, Removed, Slot,
+    StreamDetails, for_each_lost_in,
 };
 use crate::error::{Error, Result};
 use crate::path::{LayerPath, StreamName};
@@ -217,6 +218,14 @@ impl ChainLayer for IndexedLayer {
 
     fn for_each_linked(&self, visit: &mut dyn FnMut(Item) -> Result<()>) -> Result<()> {
         self.index.for_each_link(|entry| visit(self.item(entry)?))
+    }
+
+    fn for_each_lost(&self, visit: &mut dyn FnMut(LostEntry) -> Result<()>) -> Result<()> {
+        // An import refuses layers with such entries.
+        if self.is_verified() {
+            return Ok(());
+        }
+        for_each_lost_in(&self.index, !self.implied.by_key.is_empty(), visit)
     }
 }
 

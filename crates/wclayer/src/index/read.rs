@@ -360,10 +360,51 @@ impl Index {
     ///
     /// [`IndexError`] when the index is damaged.
     pub fn children(&self, directory: Option<&LayerPath>) -> Result<Vec<IndexedEntry>> {
-        let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE parent_key = ? ORDER BY id");
-        let mut found = self.entries_of(&query, directory.map_or(0, path_key))?;
-        found.retain(|entry| entry.path.parent().as_ref() == directory);
+        let mut found = Vec::new();
+        self.for_each_child(directory, |entry| {
+            found.push(entry);
+            Ok(())
+        })?;
         Ok(found)
+    }
+
+    /// Calls `visit` for every entry directly in a directory (at the top for `None`), in the order of
+    /// the tar.
+    pub(crate) fn for_each_child(
+        &self,
+        directory: Option<&LayerPath>,
+        mut visit: impl FnMut(IndexedEntry) -> Result<()>,
+    ) -> Result<()> {
+        let error = index_error(&self.path);
+        let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE parent_key = ? ORDER BY id");
+        let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
+        let parent_key = directory.map_or(0, path_key);
+        let mut rows = statement.query([parent_key]).map_err(&error)?;
+        while let Some(row) = rows.next().map_err(&error)? {
+            let entry = self.entry_of(row)?;
+            if entry.path.parent().as_ref() == directory {
+                visit(entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether something may be added directly below what is not a plain directory.
+    pub(crate) fn has_entries_below_others(&self) -> Result<bool> {
+        let reparse_point = FileAttributes::REPARSE_POINT.bits();
+        let query = format!(
+            "SELECT 1 FROM
+             (SELECT DISTINCT parent_key FROM entry WHERE parent_key <> 0) AS directory
+             JOIN entry AS above ON above.path_key = directory.parent_key
+             WHERE above.kind IN (0, 2)
+                OR above.kind = 1
+                   AND (above.reparse IS NOT NULL OR above.attributes & {reparse_point} <> 0)
+             LIMIT 1"
+        );
+        self.connection
+            .prepare(&query)
+            .and_then(|mut query| query.exists([]))
+            .map_err(index_error(&self.path))
     }
 
     /// Calls `visit` for every name directly in a directory (at the top for `None`), with what the

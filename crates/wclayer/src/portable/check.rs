@@ -5,96 +5,58 @@
 
 use super::error::{Rule, RuleError};
 use super::links::{LinkEnd, Links};
+use crate::chain::{Node, NodeKind, View};
 use crate::error::{Error, Result};
 use crate::hub::Progress;
-use crate::index::{Index, IndexedEntry, IndexedKind, Lookup};
+use crate::index::{Index, IndexedEntry, IndexedKind};
 use crate::layout::MAX_FURTHER_NAMES;
 use crate::path::LayerPath;
 
-/// What lies below a layer: its parents, seen as one.
-pub(crate) trait Below {
-    /// Finds what is at a path.
-    fn find(&self, path: &LayerPath) -> Result<Option<Found>>;
-
-    /// Goes into a directory, from the one above it, to see what is in the way of an entry below.
-    /// What is there is passed over when the layer above has it itself (`is_own`). `sight` is what
-    /// the step before gave, at first `usize::MAX`.
-    fn enter(&self, directory: &LayerPath, is_own: bool, sight: usize) -> Result<Sight>;
-}
-
 /// What is seen of the parents on the way down to an entry.
 #[derive(Clone)]
-pub(crate) enum Sight {
-    /// So many of them, the nearest.
-    Open(usize),
+enum Sight {
+    /// What they have in this directory, at the top for `None`.
+    Open(Option<Box<Node>>),
     /// Nothing.
     Closed,
-    /// This, which is no plain directory.
+    /// This, which is not a plain directory.
     InTheWay(Found),
 }
 
-/// What a layer has at a path.
+/// What is at a path above an entry.
 #[derive(Clone)]
-pub(crate) struct Found {
-    /// Its path, as it is spelled there.
-    pub(crate) path: LayerPath,
-    /// What it is.
-    pub(crate) kind: IndexedKind,
+struct Found {
+    /// The path, as it is spelled there.
+    path: LayerPath,
+    is_directory: bool,
     /// Whether nothing may be reached through it.
-    pub(crate) is_reparse_point: bool,
-}
-
-impl Found {
-    pub(crate) fn is_plain_directory(&self) -> bool {
-        self.kind == IndexedKind::Directory && !self.is_reparse_point
-    }
+    is_reparse_point: bool,
 }
 
 impl From<IndexedEntry> for Found {
     fn from(entry: IndexedEntry) -> Self {
         Self {
-            kind: entry.kind,
+            is_directory: entry.kind == IndexedKind::Directory,
             is_reparse_point: entry.is_reparse_point(),
             path: entry.path,
         }
     }
 }
 
-impl Below for &[Index] {
-    fn find(&self, path: &LayerPath) -> Result<Option<Found>> {
-        for parent in *self {
-            match parent.look_up(path)? {
-                Lookup::Present(entry) => return Ok(Some((*entry).into())),
-                Lookup::Hidden => return Ok(None),
-                Lookup::Unknown => {}
-            }
+impl From<Node> for Found {
+    fn from(node: Node) -> Self {
+        Self {
+            is_directory: node.kind == NodeKind::Directory,
+            is_reparse_point: node.is_reparse_point(),
+            path: node.path,
         }
-        Ok(None)
-    }
-
-    /// Each directory is looked up once, not once for each below it.
-    fn enter(&self, directory: &LayerPath, is_own: bool, sight: usize) -> Result<Sight> {
-        for (place, parent) in self.iter().take(sight).enumerate() {
-            let found = parent.find_added(directory)?.map(Found::from);
-            let is_open = found.as_ref().is_none_or(Found::is_plain_directory);
-            if let Some(found) = found.filter(|_| !is_open && !is_own) {
-                return Ok(Sight::InTheWay(found));
-            }
-            // What lies further down is covered, here and in all below.
-            if !is_open || parent.removes(directory)? {
-                return Ok(Sight::Open(place + 1));
-            }
-        }
-        Ok(Sight::Open(sight))
     }
 }
 
-/// Checks a layer against the rules, with the indexes of its parents, nearest first; ends at the
-/// first rule that is broken.
-pub(super) fn check(layer: &Index, parents: &[Index], progress: &dyn Progress) -> Result<()> {
-    let below = (!parents.is_empty()).then_some(&parents as &dyn Below);
-    let mut links = Links::new(layer, below, progress);
-    check_each(layer, below, &mut links, progress, &mut |error| {
+/// Checks a layer against the rules, on top of its parents; ends at the first rule that is broken.
+pub(super) fn check(layer: &Index, parents: Option<&View>, progress: &dyn Progress) -> Result<()> {
+    let mut links = Links::new(layer, parents, progress);
+    check_each(layer, parents, &mut links, progress, &mut |error| {
         Err(error.into())
     })
 }
@@ -103,7 +65,7 @@ pub(super) fn check(layer: &Index, parents: &[Index], progress: &dyn Progress) -
 /// one directory that lie wrong only for the first.
 pub(crate) fn check_each(
     layer: &Index,
-    parents: Option<&dyn Below>,
+    parents: Option<&View>,
     links: &mut Links<'_>,
     progress: &dyn Progress,
     report: &mut dyn FnMut(RuleError) -> Result<()>,
@@ -147,20 +109,47 @@ fn check_repeated(
     layer: &Index,
     tell: &mut dyn FnMut(Option<RuleError>) -> Result<()>,
 ) -> Result<()> {
+    for_each_clash(layer, |first, second| {
+        let rule = Rule::of_duplicate(first, second);
+        tell(Some(broken(second, rule)))
+    })
+}
+
+/// Calls `visit` for each two entries that follow one another at a path as different kinds.
+pub(crate) fn for_each_clash(
+    layer: &Index,
+    mut visit: impl FnMut(&IndexedEntry, &IndexedEntry) -> Result<()>,
+) -> Result<()> {
     let mut first: Option<IndexedEntry> = None;
     layer.for_each_repeated(|entry| {
         let same_path = first.as_ref().filter(|first| first.path == entry.path);
         if let Some(first) = same_path.filter(|first| kind_of(first) != kind_of(&entry)) {
-            let rule = Rule::DuplicateOfOtherKind {
-                first: describe(first),
-                first_offset: first.offset,
-                second: describe(&entry),
-            };
-            tell(Some(broken(&entry, rule)))?;
+            visit(first, &entry)?;
         }
         first = Some(entry);
-        tell(None)
+        Ok(())
     })
+}
+
+impl Rule {
+    /// Returns the rule that a second entry of a path breaks, being of another kind than the first.
+    fn of_duplicate(first: &IndexedEntry, second: &IndexedEntry) -> Self {
+        Self::DuplicateOfOtherKind {
+            first: describe(first),
+            first_offset: first.offset,
+            second: describe(second),
+        }
+    }
+
+    /// Returns the rule that an earlier entry of a path breaks, in whose place a later one is.
+    pub(crate) fn of_replaced(earlier: &IndexedEntry, later: &IndexedEntry) -> Self {
+        Self::of_duplicate(later, earlier)
+    }
+
+    /// Returns the rule that is broken by what lies below an entry; none below a plain directory.
+    pub(crate) fn of_what_is_below(entry: &IndexedEntry) -> Option<Self> {
+        below(&entry.clone().into())
+    }
 }
 
 fn kind_of(entry: &IndexedEntry) -> (IndexedKind, bool) {
@@ -177,15 +166,16 @@ fn describe(entry: &IndexedEntry) -> &'static str {
 
 /// Checks that `entry` may lie below `ancestor`.
 fn check_ancestor(entry: &IndexedEntry, ancestor: &Found) -> Option<RuleError> {
+    below(ancestor).map(|rule| broken(entry, rule))
+}
+
+fn below(ancestor: &Found) -> Option<Rule> {
     let name = ancestor.path.to_string();
     if ancestor.is_reparse_point {
         let reparse_point = name;
-        return Some(broken(entry, Rule::BelowReparsePoint { reparse_point }));
+        return Some(Rule::BelowReparsePoint { reparse_point });
     }
-    if ancestor.kind != IndexedKind::Directory {
-        return Some(broken(entry, Rule::BelowFile { file: name }));
-    }
-    None
+    (!ancestor.is_directory).then_some(Rule::BelowFile { file: name })
 }
 
 /// Checks that a link leads to a file, over other links if need be.
@@ -207,7 +197,7 @@ fn check_link(links: &mut Links<'_>, link: &IndexedEntry) -> Result<Option<RuleE
 /// Checks what is above the entries of a layer.
 struct Places<'a> {
     layer: &'a Index,
-    parents: Option<&'a dyn Below>,
+    parents: Option<&'a View>,
     progress: &'a dyn Progress,
     /// The directories above the entry that was checked last, from the top: those that the next one
     /// shares are not looked up again.
@@ -266,14 +256,30 @@ impl Places<'_> {
     fn step(&self, path: LayerPath) -> Result<Step> {
         let own = self.layer.find_added(&path)?.map(Found::from);
         let above = self.way.last().map(|step| step.sight.clone());
-        let sight = match (self.parents, above.unwrap_or(Sight::Open(usize::MAX))) {
+        let sight = match (self.parents, above.unwrap_or(Sight::Open(None))) {
             (None, _) => Sight::Closed,
-            (Some(parents), Sight::Open(sight)) => match self.layer.removes(&path)? {
+            (Some(parents), Sight::Open(above)) => match self.layer.removes(&path)? {
                 true => Sight::Closed,
-                false => parents.enter(&path, own.is_some(), sight)?,
+                false => enter(parents, above.as_deref(), &path, own.is_some())?,
             },
             (Some(_), above) => above,
         };
         Ok(Step { path, own, sight })
     }
+}
+
+/// Goes into a directory of the parents, from the one above it, to see what is in the way of an
+/// entry below. What is there is passed over when the layer has the path itself (`is_own`).
+fn enter(
+    parents: &View,
+    above: Option<&Node>,
+    directory: &LayerPath,
+    is_own: bool,
+) -> Result<Sight> {
+    Ok(match parents.child(above, directory)? {
+        None => Sight::Closed,
+        Some(node) if node.is_plain_directory() => Sight::Open(Some(Box::new(node))),
+        Some(_) if is_own => Sight::Closed,
+        Some(node) => Sight::InTheWay(node.into()),
+    })
 }

@@ -18,7 +18,7 @@ use super::error::PortableError;
 use super::layer::{PortableLayer, canonical, list};
 use super::staging::{Staging, Written};
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
-use crate::chain::ParentChain;
+use crate::chain::{ParentChain, View, open_portable};
 use crate::compression::{Compression, Decoder};
 use crate::digest::{DiffId, Hashing};
 use crate::error::{Error, Result, io_error};
@@ -79,7 +79,8 @@ pub fn import<R: Read + Send + 'static>(
 /// The parents of the layer that is being made.
 pub(super) struct Parents {
     chain: Vec<PathBuf>,
-    indexes: Vec<Index>,
+    /// What they have together; `None` without any.
+    view: Option<View>,
 }
 
 impl Parents {
@@ -88,7 +89,7 @@ impl Parents {
         let Some(nearest) = given.nearest() else {
             return Ok(Self {
                 chain: Vec::new(),
-                indexes: Vec::new(),
+                view: None,
             });
         };
         let layer = PortableLayer::open(nearest)?;
@@ -105,9 +106,9 @@ impl Parents {
         }
         chain.extend(own);
         check_chain(&chain, nearest, destination)?;
-        let indexes = chain.iter().map(|path| PortableLayer::open(path)?.index());
+        let layers = chain.iter().map(|path| open_portable(path));
         Ok(Self {
-            indexes: indexes.collect::<Result<_>>()?,
+            view: Some(View::new(layers.collect::<Result<_>>()?)),
             chain,
         })
     }
@@ -236,7 +237,7 @@ impl Import<'_> {
     ) -> Result<PortableLayer> {
         let Indexed { found, index, file } = indexed;
         check_diff_id(self.options.expected_diff_id, diff_id, source.digest)?;
-        check(&index, &self.parents.indexes, self.progress)?;
+        check(&index, self.parents.view.as_ref(), self.progress)?;
         // Windows neither renames nor removes a folder with an open file in it.
         drop(index);
         let descriptor = LayerDescriptor {

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::check::{Below, poll};
+use super::check::poll;
+use crate::chain::{NodeKind, View};
 use crate::error::Result;
 use crate::hub::Progress;
 use crate::index::{Index, IndexedEntry, IndexedKind};
@@ -15,7 +16,7 @@ const MAX_KNOWN: usize = 1 << 19;
 /// The hard links of a layer. Each is followed once, however many lead over it.
 pub(crate) struct Links<'a> {
     layer: &'a Index,
-    parents: Option<&'a dyn Below>,
+    parents: Option<&'a View>,
     progress: &'a dyn Progress,
     known: HashMap<u64, LinkEnd>,
 }
@@ -51,7 +52,7 @@ impl<'a> Links<'a> {
     /// Starts with nothing known.
     pub(crate) fn new(
         layer: &'a Index,
-        parents: Option<&'a dyn Below>,
+        parents: Option<&'a View>,
         progress: &'a dyn Progress,
     ) -> Self {
         Self {
@@ -107,7 +108,7 @@ impl<'a> Links<'a> {
         };
         Ok(match found {
             None => LinkEnd::Nowhere,
-            Some(found) if found.kind == IndexedKind::Directory => LinkEnd::Directory,
+            Some(found) if found.kind == NodeKind::Directory => LinkEnd::Directory,
             Some(found) => LinkEnd::File {
                 file: LinkedFile::Below(Index::key(&found.path)),
                 steps: 0,

@@ -24,7 +24,7 @@ mod remove;
 mod staging;
 mod writer;
 
-pub(crate) use check::{Below, Found, Sight, check_each, poll};
+pub(crate) use check::{check_each, for_each_clash, poll};
 pub use descriptor::{FORMAT_VERSION, LayerDescriptor, SourceBlob, is_layer};
 pub use error::{PortableError, Rule, RuleError};
 pub use import::{ImportOptions, import};

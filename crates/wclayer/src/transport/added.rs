@@ -28,19 +28,49 @@ pub(crate) struct AddedPaths {
 
 #[derive(Debug)]
 struct State {
-    added: Added,
+    kind: Kind,
+    /// What an earlier entry of the path was.
+    before: Option<Kind>,
+    /// Whether an entry of the layer brought it, rather than the writer.
+    is_own: bool,
     has_children: bool,
+}
+
+/// What there is to tell apart when a path comes twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    FileReparsePoint,
+    Link,
+    Directory,
+    DirectoryReparsePoint,
+}
+
+impl Kind {
+    fn added(self) -> Added {
+        match self {
+            Self::File | Self::FileReparsePoint | Self::Link => Added::File,
+            Self::Directory => Added::Directory,
+            Self::DirectoryReparsePoint => Added::DirectoryReparsePoint,
+        }
+    }
+
+    fn is_reparse_point(self) -> bool {
+        matches!(self, Self::FileReparsePoint | Self::DirectoryReparsePoint)
+    }
 }
 
 impl AddedPaths {
     /// Returns what a path was added as.
     pub(crate) fn get(&self, path: &LayerPath) -> Option<Added> {
-        self.paths.get(path).map(|state| state.added)
+        self.paths.get(path).map(|state| state.kind.added())
     }
 
     /// Iterates over all of them in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&LayerPath, Added)> {
-        self.paths.iter().map(|(path, state)| (path, state.added))
+        self.paths
+            .iter()
+            .map(|(path, state)| (path, state.kind.added()))
     }
 
     /// Returns the directories above a path that were not added, outermost first; refuses a path
@@ -65,45 +95,94 @@ impl AddedPaths {
         Ok(missing)
     }
 
-    /// Returns whether a path was added before; refuses an entry of another kind than it was.
+    /// Returns whether a path was added before; refuses a file or directory where something of
+    /// another kind was. Whether both are reparse points shows only once the entry
+    /// [ends](Self::end).
     pub(crate) fn is_replaced(&self, path: &LayerPath, is_directory: bool) -> Result<bool> {
-        match self.get(path) {
+        let Some(was) = self.paths.get(path) else {
+            return Ok(false);
+        };
+        let is_same = match was.kind {
+            Kind::File | Kind::FileReparsePoint => !is_directory,
+            Kind::Link => false,
+            Kind::Directory | Kind::DirectoryReparsePoint => is_directory,
+        };
+        match is_same {
+            true => Ok(true),
+            false => Err(HcsRule::DuplicateOfOtherKind.broken_by(path)),
+        }
+    }
+
+    /// Returns whether a path was added before, as a hard link; refuses a link where anything else
+    /// was, whose content would be lost.
+    pub(crate) fn is_replaced_by_link(&self, path: &LayerPath) -> Result<bool> {
+        match self.paths.get(path).map(|was| was.kind) {
             None => Ok(false),
-            Some(was) if (was != Added::File) == is_directory => Ok(true),
+            Some(Kind::Link) => Ok(true),
             Some(_) => Err(HcsRule::DuplicateOfOtherKind.broken_by(path)),
         }
     }
 
     /// Takes note of an entry whose directory has been noted.
     pub(crate) fn insert(&mut self, path: &LayerPath, is_directory: bool) {
+        let kind = match is_directory {
+            true => Kind::Directory,
+            false => Kind::File,
+        };
+        self.put(path, kind);
+    }
+
+    /// Takes note of a hard link whose directory has been noted.
+    pub(crate) fn insert_link(&mut self, path: &LayerPath) {
+        self.put(path, Kind::Link);
+    }
+
+    fn put(&mut self, path: &LayerPath, kind: Kind) {
         if let Some(parent) = path.parent()
             && let Some(state) = self.paths.get_mut(&parent)
         {
             state.has_children = true;
         }
-        let has_children = self.paths.get(path).is_some_and(|was| was.has_children);
-        let added = if is_directory {
-            Added::Directory
-        } else {
-            Added::File
+        let was = self.paths.get(path);
+        let state = State {
+            kind,
+            before: was.filter(|was| was.is_own).map(|was| was.kind),
+            is_own: true,
+            has_children: was.is_some_and(|was| was.has_children),
         };
-        self.paths.insert(
-            path.clone(),
-            State {
-                added,
-                has_children,
-            },
-        );
+        self.paths.insert(path.clone(), state);
     }
 
-    /// Turns a directory into a reparse point; refuses one that has something in it.
-    pub(crate) fn become_reparse_point(&mut self, path: &LayerPath) -> Result<()> {
+    /// Forgets a path that has nothing below it.
+    pub(crate) fn forget(&mut self, path: &LayerPath) {
+        self.paths.remove(path);
+    }
+
+    /// Takes note that no entry of the layer brought a directory: an entry of its path may be
+    /// anything that is a directory.
+    pub(crate) fn disown(&mut self, path: &LayerPath) {
         if let Some(state) = self.paths.get_mut(path) {
-            if state.has_children {
-                return Err(HcsRule::DuplicateOfOtherKind.broken_by(path));
-            }
-            state.added = Added::DirectoryReparsePoint;
+            state.is_own = false;
         }
+    }
+
+    /// Takes note of whether the entry at a path is a reparse point, which shows when its backup
+    /// stream ends. Refuses a directory with something in it that becomes one, and an entry of
+    /// another kind than an earlier one of its path.
+    pub(crate) fn end(&mut self, path: &LayerPath, is_reparse_point: bool) -> Result<()> {
+        let Some(state) = self.paths.get_mut(path) else {
+            return Ok(());
+        };
+        let is_other = |before: Kind| before.is_reparse_point() != is_reparse_point;
+        let is_filled = is_reparse_point && state.has_children;
+        if is_filled || state.before.is_some_and(is_other) {
+            return Err(HcsRule::DuplicateOfOtherKind.broken_by(path));
+        }
+        state.kind = match (state.kind, is_reparse_point) {
+            (Kind::Directory, true) => Kind::DirectoryReparsePoint,
+            (Kind::File, true) => Kind::FileReparsePoint,
+            (kind, _) => kind,
+        };
         Ok(())
     }
 }
@@ -121,10 +200,13 @@ mod tests {
         added.insert(&path("Files"), true);
         added.insert(&path("Files/d"), true);
         added.insert(&path("Files/d/f"), false);
+        added.insert_link(&path("Files/l"));
         added.insert(&path("Files/j"), true);
         added
-            .become_reparse_point(&path("Files/J"))
+            .end(&path("Files/J"), true)
             .expect("an empty directory");
+        added.insert(&path("Files/s"), false);
+        added.end(&path("Files/s"), true).expect("a symbolic link");
         added
     }
 
@@ -140,6 +222,7 @@ mod tests {
         for (below, rule) in [
             ("Files/d/f/x", "is a file"),
             ("Files/d/F/x/y", "is a file"),
+            ("Files/l/x", "is a file"),
             ("Files/j/x/y", "is a reparse point"),
         ] {
             let error = some().missing(&path(below)).expect_err(below);
@@ -147,25 +230,69 @@ mod tests {
         }
     }
 
+    /// What a second entry is: a link, or a file or directory that is a reparse point or not.
+    #[derive(Debug, Clone, Copy)]
+    enum Second {
+        Link,
+        Other { directory: bool, reparse: bool },
+    }
+
+    fn add(added: &mut AddedPaths, path: &LayerPath, second: Second) -> Result<bool> {
+        match second {
+            Second::Link => {
+                let replaced = added.is_replaced_by_link(path)?;
+                added.insert_link(path);
+                Ok(replaced)
+            }
+            Second::Other { directory, reparse } => {
+                let replaced = added.is_replaced(path, directory)?;
+                added.insert(path, directory);
+                added.end(path, reparse)?;
+                Ok(replaced)
+            }
+        }
+    }
+
     #[test]
     fn an_entry_replaces_only_its_own_kind() {
-        for (name, is_directory, replaced) in [
-            ("Files/new", false, Some(false)),
-            ("Files/D/F", false, Some(true)),
-            ("Files/d/f", true, None),
-            ("Files/d", true, Some(true)),
-            ("Files/j", true, Some(true)),
-            ("Files/j", false, None),
+        let other = |directory, reparse| Second::Other { directory, reparse };
+        let (file, symlink) = (other(false, false), other(false, true));
+        let (directory, junction) = (other(true, false), other(true, true));
+        for (name, legal) in [
+            ("Files/D/F", file),
+            ("Files/L", Second::Link),
+            ("Files/S", symlink),
+            ("Files/D", directory),
+            ("Files/J", junction),
         ] {
-            let result = some().is_replaced(&path(name), is_directory);
-            assert_eq!(result.ok(), replaced, "{name}");
+            let kinds = [file, symlink, Second::Link, directory, junction];
+            for (at, second) in kinds.into_iter().enumerate() {
+                let is_legal = format!("{second:?}") == format!("{legal:?}");
+                let result = add(&mut some(), &path(name), second);
+                assert_eq!(result.ok(), is_legal.then_some(true), "{name} {at}");
+                let fresh = add(&mut some(), &path("Files/new"), second);
+                assert_eq!(fresh.ok(), Some(false), "{at}");
+            }
         }
     }
 
     #[test]
     fn a_directory_with_children_does_not_become_a_reparse_point() {
         let mut added = some();
-        assert!(added.become_reparse_point(&path("Files/d")).is_err());
+        assert!(added.end(&path("Files/d"), true).is_err());
         assert_eq!(added.get(&path("Files/d")), Some(Added::Directory));
+    }
+
+    #[test]
+    fn what_the_writer_made_may_become_a_reparse_point() {
+        let mut added = some();
+        let made = path("Files/made");
+        added.insert(&made, true);
+        added.disown(&made);
+        added.insert(&made, true);
+        added
+            .end(&made, true)
+            .expect("nothing of the layer is lost");
+        assert_eq!(added.get(&made), Some(Added::DirectoryReparsePoint));
     }
 }

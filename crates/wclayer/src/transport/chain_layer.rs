@@ -94,6 +94,14 @@ impl<R: Root> TransportLayer<R> {
             }
         }
         names.sort_by(|(one, _), (other, _)| one.cmp(other));
+        // Only one of the two could be seen.
+        let is_twin = |pair: &&[(LayerPath, FileAttributes)]| {
+            let is_directory = |at: usize| pair[at].1.contains(FileAttributes::DIRECTORY);
+            pair[0].0 == pair[1].0 && is_directory(0) != is_directory(1)
+        };
+        if let Some(twins) = names.windows(2).find(is_twin) {
+            return Err(EntryProblem::Twin.of(&twins[0].0));
+        }
         Ok(Listing {
             directory: directory.cloned(),
             names,

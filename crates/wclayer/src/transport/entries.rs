@@ -240,7 +240,7 @@ fn read_tombstones<R: Root>(root: &R) -> Result<Vec<LayerPath>> {
     tombstones::parse(&text)
 }
 
-fn read_attributes<F: File>(
+pub(super) fn read_attributes<F: File>(
     file: &mut F,
     folder: &Path,
     path: &LayerPath,

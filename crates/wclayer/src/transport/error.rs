@@ -88,6 +88,9 @@ pub enum EntryProblem {
     /// A link or another reparse point of the disk itself.
     #[error("is a reparse point of the disk, which is never followed")]
     ReparsePoint,
+    /// A name beside it is the same to Windows, and another kind of thing.
+    #[error("has a file and a directory of that name, spelled in different case")]
+    Twin,
     /// Something in a directory that is to be a reparse point.
     #[error("is to be a reparse point, but is not empty")]
     NotEmpty,

@@ -97,9 +97,9 @@ impl<R: Root> TransportFiles<R> {
         };
         let path = current.file.path().clone();
         let has_reparse_data = current.file.close(Some(&current.times))?;
+        self.added.end(&path, has_reparse_data)?;
         if current.is_directory && has_reparse_data {
             // Nothing can be put into a directory that is not there.
-            self.added.become_reparse_point(&path)?;
             self.delete(&path)?;
         }
         Ok(())
@@ -114,11 +114,20 @@ impl<R: Root> TransportFiles<R> {
         self.end_entry()?;
         check_name(path)?;
         self.make_missing(path, info)?;
-        if self.added.is_replaced(path, false)? {
-            self.delete(path)?;
-        }
-        self.added.insert(path, false);
+        self.added.is_replaced_by_link(path)?;
+        self.added.insert_link(path);
         Ok(())
+    }
+
+    /// Forgets a link, in whose place the caller makes a file.
+    pub(crate) fn forget_link(&mut self, path: &LayerPath) {
+        self.added.forget(path);
+    }
+
+    /// Takes note that a directory which was added is not one of the layer's own: an entry that
+    /// replaces it may be a reparse point.
+    pub(crate) fn disown(&mut self, directory: &LayerPath) {
+        self.added.disown(directory);
     }
 
     /// Returns whether this path was added before, in any case of letters.
@@ -177,6 +186,7 @@ impl<R: Root> TransportFiles<R> {
                 metadata_first: true,
             })?;
             self.end_entry()?;
+            self.added.disown(&directory);
             self.made.insert(directory);
         }
         Ok(())

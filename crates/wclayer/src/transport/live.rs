@@ -50,11 +50,14 @@ impl<R: Root> LiveFiles<R> {
     pub(super) fn add_link(&mut self, path: &LayerPath, info: &FileBasicInfo) -> Result<()> {
         self.end_entry()?;
         self.make_missing(path, info)?;
-        if self.added.is_replaced(path, false)? {
-            self.delete(path)?;
-        }
-        self.added.insert(path, false);
+        self.added.is_replaced_by_link(path)?;
+        self.added.insert_link(path);
         Ok(())
+    }
+
+    /// Forgets a link, in whose place the caller makes a file.
+    pub(super) fn forget_link(&mut self, path: &LayerPath) {
+        self.added.forget(path);
     }
 
     pub(super) fn end_entry(&mut self) -> Result<()> {
@@ -63,10 +66,7 @@ impl<R: Root> LiveFiles<R> {
         };
         let path = file.path().clone();
         let is_reparse_point = file.close(Some(&info))?;
-        if is_reparse_point && self.added.get(&path) == Some(Added::Directory) {
-            self.added.become_reparse_point(&path)?;
-        }
-        Ok(())
+        self.added.end(&path, is_reparse_point)
     }
 
     pub(super) fn added(&self, path: &LayerPath) -> Option<Added> {
@@ -101,6 +101,7 @@ impl<R: Root> LiveFiles<R> {
             };
             self.start(&directory, &info)?;
             self.end_entry()?;
+            self.added.disown(&directory);
             self.made.insert(directory);
         }
         Ok(())

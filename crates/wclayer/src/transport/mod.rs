@@ -28,6 +28,7 @@ mod reader;
 mod streams;
 pub mod tombstones;
 mod writer;
+mod writer_links;
 
 pub use added::Added;
 pub(crate) use added::AddedPaths;

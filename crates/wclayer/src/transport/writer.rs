@@ -8,12 +8,12 @@
 //! In the end links become hard links, and `tombstones.txt` is written. A removal is dropped
 //! where the layer itself brings a file, and becomes the removal of what is inside where it
 //! brings a directory: Windows applies removals last. A hard link to a file that only a parent has
-//! becomes a copy of it. The folder is built beside its place and put there whole.
+//! becomes a copy of it, and so does one between `Files` and the utility VM, whose files lie in the
+//! folder in different forms (`writer_links`). The folder is built beside its place and put there whole.
 //!
 //! Source: hcsshim `internal/wclayer/legacy.go`, `legacyLayerWriter`.
 
-use std::collections::{BTreeSet, HashMap};
-use std::io::Read;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ntmeta::backup_stream::{StreamHeader, StreamId};
@@ -22,8 +22,8 @@ use ntmeta::{FileAttributes, FileBasicInfo, hive};
 use super::error::{EntryProblem, TransportError};
 use super::live::LiveFiles;
 use super::{Added, TransportFiles, tombstones};
-use crate::chain::{self, ItemKind, NodeKind, OpenOptions, ParentChain, View};
-use crate::error::{Error, Result, entry_error, io_error};
+use crate::chain::{self, OpenOptions, ParentChain, View};
+use crate::error::{Result, entry_error, io_error};
 use crate::hcs::{HcsRule, PendingLinks};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
@@ -56,11 +56,11 @@ pub struct TransportSummary {
 /// Dropped without [`finish`](LayerWriter::finish), it leaves nothing behind.
 pub struct TransportWriter<V: Volume> {
     // Declared before the folder they are in: closed first.
-    files: TransportFiles<V::Root>,
-    live: LiveFiles<V::Root>,
-    pending: Pending,
+    pub(super) files: TransportFiles<V::Root>,
+    pub(super) live: LiveFiles<V::Root>,
+    pub(super) pending: Pending,
     /// What the parents together have; none without parents.
-    parents: Option<View>,
+    pub(super) parents: Option<View>,
     hives: bool,
     in_utility_vm: bool,
     staging: Staging,
@@ -68,13 +68,13 @@ pub struct TransportWriter<V: Volume> {
 
 /// What waits for the end.
 #[derive(Default)]
-struct Pending {
-    links: PendingLinks,
+pub(super) struct Pending {
+    pub(super) links: PendingLinks,
     removals: Vec<LayerPath>,
     opaque: Vec<LayerPath>,
     /// `Files` and `Hives`, whose own times count.
     directories: Vec<(LayerPath, FileBasicInfo)>,
-    warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl<V: Volume> TransportWriter<V>
@@ -109,7 +109,7 @@ where
         })
     }
 
-    fn start(&mut self, file: &FileEntry) -> Result<()> {
+    pub(super) fn start(&mut self, file: &FileEntry) -> Result<()> {
         self.files.end_entry()?;
         self.live.end_entry()?;
         let is_directory = file
@@ -131,92 +131,18 @@ where
         self.files.add(file)
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<()> {
         match self.in_utility_vm {
             true => self.live.write(bytes),
             false => self.files.write(bytes),
         }
     }
 
-    fn added(&self, path: &LayerPath) -> Option<Added> {
+    pub(super) fn added(&self, path: &LayerPath) -> Option<Added> {
         match is_live(path) {
             true => self.live.added(path),
             false => self.files.added(path),
         }
-    }
-
-    /// Makes the links: to files of the layer as soon as these are there, then copies of what
-    /// only a parent has.
-    fn make_links(&mut self) -> Result<()> {
-        let links = std::mem::take(&mut self.pending.links);
-        let mut copies: HashMap<&LayerPath, &LayerPath> = HashMap::new();
-        for (path, target) in links.in_order()? {
-            match self.added(target) {
-                Some(Added::File) => self.link(target, path)?,
-                Some(_) => {
-                    let target = target.clone();
-                    return Err(HcsRule::LinkToDirectory { target }.broken_by(path));
-                }
-                None => match copies.get(target) {
-                    Some(copy) => self.link(copy, path)?,
-                    None => {
-                        self.copy_from_parent(path, target)?;
-                        copies.insert(target, path);
-                    }
-                },
-            }
-        }
-        Ok(())
-    }
-
-    fn link(&self, existing: &LayerPath, new: &LayerPath) -> Result<()> {
-        let root = self.files.root();
-        let made = root.link(root, existing, new);
-        made.map_err(entry_error("link", root.path(), new))
-    }
-
-    fn copy_from_parent(&mut self, path: &LayerPath, target: &LayerPath) -> Result<()> {
-        let fails = |why| TransportError::LinkTarget {
-            entry: path.clone(),
-            target: target.clone(),
-            why,
-        };
-        let parents = self.parents.take();
-        let Some(view) = &parents else {
-            return Err(fails("and no parent that was given has it").into());
-        };
-        let Some(node) = view.find(target)? else {
-            return Err(fails("and no parent that was given has it").into());
-        };
-        if node.kind == NodeKind::Directory {
-            let target = target.clone();
-            return Err(HcsRule::LinkToDirectory { target }.broken_by(path));
-        }
-        let info = match &node.item {
-            Some(item) if item.kind == ItemKind::File => item.basic_info,
-            _ => return Err(fails("where it is a link to nothing").into()),
-        };
-        let mut source = view.backup_stream(&node)?;
-        self.start(&FileEntry {
-            path: path.clone(),
-            basic_info: info,
-            size: node.size(),
-            metadata_first: source.metadata_first,
-        })?;
-        let mut piece = vec![0; 256 * 1024];
-        loop {
-            match source.reader.read(&mut piece).map_err(Error::Input)? {
-                0 => break,
-                read => self.put(&piece[..read])?,
-            }
-        }
-        self.parents = parents;
-        self.files.end_entry()?;
-        self.live.end_entry()?;
-        self.pending.warnings.push(format!(
-            "`{path}` is a copy of the parents' `{target}`, which it should be a link to"
-        ));
-        Ok(())
     }
 
     /// Returns what `tombstones.txt` is to say.
@@ -334,9 +260,7 @@ where
 
     fn add_link(&mut self, link: &LinkEntry) -> Result<()> {
         let (path, target) = (&link.path, &link.target);
-        let within =
-            |directory| layout::is_below(path, directory) && layout::is_below(target, directory);
-        if !within(layout::FILES) && !within(layout::UTILITY_VM_FILES) {
+        if !layout::is_link_allowed(path, target) {
             let target = target.clone();
             return Err(HcsRule::LinkOutside { target }.broken_by(path));
         }
@@ -431,8 +355,9 @@ fn open_parents(parents: &ParentChain) -> Result<Option<View>> {
     chain::open(nearest, &options, &()).map(Some)
 }
 
-fn is_live(path: &LayerPath) -> bool {
-    layout::is(path, layout::UTILITY_VM) || layout::is_below(path, layout::UTILITY_VM)
+/// Whether what is at a path lies in the folder as it is to be, rather than written into a file.
+pub(super) fn is_live(path: &LayerPath) -> bool {
+    layout::is_in(path, layout::UTILITY_VM)
 }
 
 fn is_top_level(path: &LayerPath) -> bool {

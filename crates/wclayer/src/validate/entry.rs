@@ -94,10 +94,7 @@ pub(super) fn check(place: &Place<'_>, member: &Member, report: &mut Report) {
             &file.path
         }
         TarEntryKind::Link(link) => {
-            let in_one = [FILES, UTILITY_VM_FILES].iter().any(|top| {
-                layout::is_below(&link.path, top) && layout::is_below(&link.target, top)
-            });
-            if !in_one {
+            if !layout::is_link_allowed(&link.path, &link.target) {
                 let detail = format!("it leads to `{}`", link.target);
                 add(Rule::LinkOutside, &link.path, detail);
             }

@@ -256,8 +256,8 @@ rules! {
         "The import fails: 0x2."
         "Add the file as the first of its names."
     LinkOutside "link-outside" Error
-        "A hard link leads out of `Files`, or out of `UtilityVM/Files`."
-        "The import fails: hcsshim links only what is in one of the two, wclayer only inside one of them; in a container they are different volumes."
+        "A hard link, or its target, is neither below `Files` nor below `UtilityVM/Files`."
+        "The import fails: invalid hard link in layer. From one of the two trees to the other it may lead."
         "Store the file twice."
     LinkBeforeTarget "link-before-target" Error
         "A hard link comes before its target."

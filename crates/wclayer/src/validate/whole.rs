@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use super::entry::BCD;
 use super::problem::rule_of_import;
 use super::{Report, Rule};
-use crate::chain::{NodeKind, View};
+use crate::chain::View;
 use crate::error::Result;
 use crate::hub::Progress;
 use crate::index::{Index, IndexedEntry, IndexedKind};
 use crate::layout::{self, FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES};
 use crate::path::LayerPath;
-use crate::portable::{Below, Found, LinkEnd, Links, Sight, check_each, poll};
+use crate::portable::{LinkEnd, Links, check_each, poll};
 
 /// Checks a layer on top of its parents; `None` for a base layer.
 pub(super) fn check(
@@ -22,10 +22,9 @@ pub(super) fn check(
     report: &mut Report,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let below = parents.map(|view| view as &dyn Below);
     let is_unknown = parents.is_some_and(|view| view.depth() == 0);
-    let mut links = Links::new(index, below, progress);
-    check_each(index, below, &mut links, progress, &mut |error| {
+    let mut links = Links::new(index, parents, progress);
+    check_each(index, parents, &mut links, progress, &mut |error| {
         let detail = error.rule.to_string();
         let offset = Some(error.offset);
         let rule = rule_of_import(&error.rule);
@@ -51,7 +50,6 @@ pub(super) fn check_beyond_import(
     report: &mut Report,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let below = parents.map(|view| view as &dyn Below);
     let layer = Layer {
         index,
         parents,
@@ -59,33 +57,11 @@ pub(super) fn check_beyond_import(
         report,
         progress,
     };
-    layer.check_beyond_import(&mut Links::new(index, below, progress))
+    layer.check_beyond_import(&mut Links::new(index, parents, progress))
 }
 
 /// Of how many files the further names are counted, so that memory is bounded.
 const MAX_COUNTED: usize = 1 << 20;
-
-impl Below for View {
-    fn find(&self, path: &LayerPath) -> Result<Option<Found>> {
-        Ok(View::find(self, path)?.map(|node| Found {
-            kind: match node.kind {
-                NodeKind::Directory => IndexedKind::Directory,
-                _ => IndexedKind::File,
-            },
-            is_reparse_point: node.is_reparse_point(),
-            path: node.path,
-        }))
-    }
-
-    fn enter(&self, directory: &LayerPath, is_own: bool, sight: usize) -> Result<Sight> {
-        Ok(match Below::find(self, directory)? {
-            None => Sight::Closed,
-            Some(found) if found.is_plain_directory() => Sight::Open(sight),
-            Some(_) if is_own => Sight::Closed,
-            Some(found) => Sight::InTheWay(found),
-        })
-    }
-}
 
 /// Whether the nearest parent has a utility VM: its own files, or a copy of those below it, which
 /// a layer gets that has an entry `UtilityVM`.

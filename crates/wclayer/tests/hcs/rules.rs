@@ -55,6 +55,60 @@ fn links_before_their_target_and_to_links_are_one_file() {
     }
 }
 
+/// hcsshim `internal/wclayer/legacy.go`, `AddLink`: a target below `Files` may be in a parent, one
+/// below `UtilityVM/Files` is in the layer's own clone.
+#[test]
+fn links_lead_from_files_to_the_utility_vm_and_back() {
+    let (machine, result) = two_layers(|tar| {
+        tar.directory("UtilityVM", &directory(1))?;
+        tar.hard_link("UtilityVM/Files/new", "Files/new", &file(1))?;
+        tar.hard_link(
+            "UtilityVM/Files/Windows/old.sys",
+            "Files/Windows/a.dll",
+            &file(1),
+        )?;
+        tar.file("Files/new", &file(1), b"of the volume")?;
+        tar.hard_link("Files/kept", "UtilityVM/Files/Windows/kept.sys", &file(1))?;
+        tar.file("UtilityVM/Files/live", &file(1), b"of the VM")?;
+        tar.hard_link("Files/live", "UtilityVM/Files/live", &file(1))
+    });
+    result.unwrap();
+    for (one, other, content) in [
+        ("UtilityVM/Files/new", "Files/new", &b"of the volume"[..]),
+        ("UtilityVM/Files/live", "Files/live", b"of the VM"),
+        ("UtilityVM/Files/Windows/kept.sys", "Files/kept", b"kept"),
+        ("UtilityVM/Files/Windows/old.sys", "", &[7; 3000]),
+    ] {
+        let look = |path| machine.windows.look(format!("{APP}/{path}")).unwrap();
+        assert_eq!(look(one).data, content, "{one}");
+        if !other.is_empty() {
+            assert_eq!(look(other).data, content, "{other}");
+            assert!(
+                look(one).links > 1 && look(one).links == look(other).links,
+                "{one}"
+            );
+        }
+    }
+    let alone = Machine::new();
+    let tar = tar(|tar| {
+        tar.directory("Files", &directory(0))?;
+        tar.directory("UtilityVM", &directory(0))?;
+        tar.directory("UtilityVM/Files", &directory(0))?;
+        tar.hard_link("UtilityVM/Files/a", "Files/a", &file(1))?;
+        tar.file("Files/a", &file(1), b"content")?;
+        tar.hard_link("Files/b", "UtilityVM/Files/a", &file(1))
+    });
+    alone.import(&tar, APP, &[]).unwrap();
+    for name in ["Files/a", "Files/b", "UtilityVM/Files/a"] {
+        let object = alone.windows.look(format!("{APP}/{name}")).unwrap();
+        assert_eq!(
+            (&object.data[..], object.links),
+            (&b"content"[..], 3),
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn a_link_that_replaces_a_file_of_the_parent_leaves_the_parent_alone() {
     let (machine, result) = two_layers(|tar| {
@@ -74,7 +128,7 @@ fn a_link_that_replaces_a_file_of_the_parent_leaves_the_parent_alone() {
 
 #[test]
 fn what_cannot_be_is_refused_with_its_entry_and_leaves_nothing() {
-    let rules: [(&str, Build, &str); 9] = [
+    let rules: [(&str, Build, &str); 15] = [
         (
             "Files/bad",
             |tar| tar.hard_link("Files/bad", "Files/nowhere", &file(1)),
@@ -87,8 +141,52 @@ fn what_cannot_be_is_refused_with_its_entry_and_leaves_nothing() {
         ),
         (
             "Files/bad",
-            |tar| tar.hard_link("Files/bad", "UtilityVM/Files/Windows/kept.sys", &file(1)),
+            |tar| tar.hard_link("Files/bad", "Hives/System_Delta", &file(1)),
             "hard link",
+        ),
+        (
+            "Hives/bad",
+            |tar| tar.hard_link("Hives/bad", "Files/Windows/a.dll", &file(1)),
+            "hard link",
+        ),
+        (
+            "Files/bad",
+            // The layer has no utility VM of its own.
+            |tar| tar.hard_link("Files/bad", "UtilityVM/Files/Windows/kept.sys", &file(1)),
+            "UtilityVM/Files/Windows/kept.sys",
+        ),
+        (
+            "Files/X",
+            |tar| {
+                tar.file("Files/x", &file(1), b"content")?;
+                tar.hard_link("Files/X", "Files/Windows/a.dll", &file(1))
+            },
+            "another kind",
+        ),
+        (
+            "Files/x",
+            |tar| {
+                tar.hard_link("Files/X", "Files/Windows/a.dll", &file(1))?;
+                tar.file("Files/x", &file(1), b"content")
+            },
+            "another kind",
+        ),
+        (
+            "Files/x",
+            |tar| {
+                tar.file("Files/x", &file(1), b"content")?;
+                tar.symlink("Files/x", "Windows", &file(1))
+            },
+            "another kind",
+        ),
+        (
+            "UtilityVM/Files/x",
+            |tar| {
+                tar.directory("UtilityVM", &directory(1))?;
+                tar.file("UtilityVM/Files/x", &file(1), b"content")?;
+                tar.hard_link("UtilityVM/Files/x", "Files/Windows/a.dll", &file(1))
+            },
+            "another kind",
         ),
         (
             "UtilityVM/other",

@@ -405,11 +405,16 @@ fn streams_and_hives() -> Vec<Row> {
             Base,
             |tar| {
                 vm(tar)?;
-                tar.hard_link("Files/a", crate::BCD, &file())
+                tar.directory("Hives", &directory())?;
+                let hive = "Files/Windows/System32/config/SAM";
+                tar.hard_link("Hives/Sam_Base", hive, &file())
             },
             |tar| {
                 vm(tar)?;
-                tar.hard_link("UtilityVM/Files/a", crate::BCD, &file())
+                let hive = "Files/Windows/System32/config/SAM";
+                tar.hard_link("UtilityVM/Files/a", crate::BCD, &file())?;
+                tar.hard_link("UtilityVM/Files/b", hive, &file())?;
+                tar.hard_link("Files/c", crate::BCD, &file())
             },
         ),
         row(

@@ -148,21 +148,18 @@ impl<'a, V: Volume> LegacyWriter<'a, V> {
         self.inherited.insert(directory.clone());
         Ok(true)
     }
+}
 
-    /// Checks that a link stays inside `Files` or inside the utility VM.
-    fn check_link(&self, link: &LinkEntry) -> Result<()> {
-        let (path, target) = (&link.path, &link.target);
-        let both_in =
-            |directory| layout::is_below(path, directory) && layout::is_below(target, directory);
-        let target = target.clone();
-        if !both_in(layout::FILES) && !both_in(layout::UTILITY_VM_FILES) {
-            return Err(HcsRule::LinkOutside { target }.broken_by(path));
-        }
-        if *path == target {
-            return Err(HcsRule::LinkTargetMissing { target }.broken_by(path));
-        }
-        Ok(())
+/// Checks that a link has a place, and leads to another one.
+fn check_link(link: &LinkEntry) -> Result<()> {
+    let (path, target) = (&link.path, link.target.clone());
+    if !layout::is_link_allowed(path, &target) {
+        return Err(HcsRule::LinkOutside { target }.broken_by(path));
     }
+    if *path == target {
+        return Err(HcsRule::LinkTargetMissing { target }.broken_by(path));
+    }
+    Ok(())
 }
 
 impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
@@ -215,7 +212,7 @@ impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
 
     fn add_link(&mut self, link: &LinkEntry) -> Result<()> {
         self.end_entry()?;
-        self.check_link(link)?;
+        check_link(link)?;
         let info = link.basic_info.unwrap_or_default();
         match Part::of(&link.path) {
             Part::UtilityVm => self.utility_vm.add_link(&self.layer, &link.path, &info)?,
@@ -290,8 +287,11 @@ fn copy_directory<R: Root>(
     loop {
         let length = directory.backup_read(&mut piece, Scope::WithSecurity);
         match length.map_err(read)? {
-            0 => return transport.end_entry(),
+            0 => break,
             length => transport.write(&piece[..length])?,
         }
     }
+    transport.end_entry()?;
+    transport.disown(path);
+    Ok(())
 }

@@ -71,6 +71,7 @@ impl<F: File> UtilityVmWriter<F> {
             .and_then(File::close)
             .map_err(entry_error("create", layer.path(), &top))?;
         self.added.insert(&top, true);
+        self.added.disown(&top);
         clone_tree(parent, layer, &files)?;
         self.is_started = true;
         Ok(())
@@ -107,10 +108,7 @@ impl<F: File> UtilityVmWriter<F> {
         };
         let path = current.path().clone();
         let is_reparse_point = current.close(None)?;
-        if is_reparse_point && self.added.get(&path) == Some(Added::Directory) {
-            self.added.become_reparse_point(&path)?;
-        }
-        Ok(())
+        self.added.end(&path, is_reparse_point)
     }
 
     /// Takes note of a link that is made in the end.
@@ -122,8 +120,8 @@ impl<F: File> UtilityVmWriter<F> {
     ) -> Result<()> {
         self.check_place(path)?;
         self.make_missing(layer, path, info)?;
-        self.added.is_replaced(path, false)?;
-        self.added.insert(path, false);
+        self.added.is_replaced_by_link(path)?;
+        self.added.insert_link(path);
         Ok(())
     }
 
@@ -193,6 +191,7 @@ impl<F: File> UtilityVmWriter<F> {
                 }
             }
             self.added.insert(&directory, true);
+            self.added.disown(&directory);
         }
         Ok(())
     }
