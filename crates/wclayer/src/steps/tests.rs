@@ -90,12 +90,16 @@ fn walk(view: &View) {
 
 /// Each of the directories above the file is looked up once, not once for each one below it.
 #[test]
-fn the_way_down_to_a_deep_path_is_checked_once() {
+fn the_way_down_to_deep_paths_is_checked_once() {
     let layers = Layers::new();
     layers.import("base", tar(|_| Ok(())), &[]);
     assert_linear(100, |depth| {
-        let deep = format!("Files/{}x", "dir/".repeat(depth));
-        let tar = tar(|tar| tar.file(&deep, &file(), b""));
+        let tar = tar(|tar| {
+            (0..depth).try_for_each(|depth| {
+                let way = "dir/".repeat(depth);
+                tar.file(&format!("Files/{way}x"), &file(), b"")
+            })
+        });
         let name = depth.to_string();
         let layers = &layers;
         move || layers.import(&name, tar, &["base"])
