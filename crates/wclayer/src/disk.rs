@@ -28,13 +28,29 @@ pub(crate) fn flush(file: &File) -> io::Result<()> {
 }
 
 /// Flushes the names in a folder.
+///
+/// Some network file systems know no flush of folders, and a folder that may only be written to
+/// cannot be opened for one: that is no error of the disk.
+///
+/// Source: PostgreSQL `src/common/file_utils.c`, `fsync_fname`, for the same exceptions.
 pub(crate) fn flush_folder(folder: &Path) -> Result<()> {
     // Windows has no handle of a folder to flush; NTFS journals names by itself.
-    if cfg!(unix) {
-        let handle = File::open(folder).map_err(io_error("open", folder))?;
-        flush(&handle).map_err(io_error("flush", folder))?;
+    if !cfg!(unix) {
+        return Ok(());
     }
-    Ok(())
+    let handle = match File::open(folder) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+        handle => handle.map_err(io_error("open", folder))?,
+    };
+    match flush(&handle) {
+        Err(error) if has_no_flush(&error) => Ok(()),
+        flushed => flushed.map_err(io_error("flush", folder)),
+    }
+}
+
+fn has_no_flush(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, Unsupported};
+    matches!(error.kind(), InvalidInput | Unsupported)
 }
 
 /// Closes a file that was written and is not flushed.
@@ -138,7 +154,7 @@ pub(crate) fn names_in(folder: &Path, most: usize) -> io::Result<Vec<OsString>> 
     }
     #[cfg(windows)]
     {
-        let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name()));
+        let names = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name()));
         names.take(most).collect()
     }
 }
@@ -182,15 +198,17 @@ impl TemporaryFolder {
 
     /// Deletes the folder, and says whether that worked.
     pub(crate) fn delete(mut self) -> io::Result<()> {
-        self.0.take().map_or(Ok(()), |path| remove_tree(&path))
+        remove_tree(self.path())?;
+        self.0 = None;
+        Ok(())
     }
 }
 
 impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         if let Some(path) = self.0.take() {
-            // What stays all the same goes with the next command at the place.
-            let _ = remove_tree(&path);
+            // What stays all the same, after a second try, goes with the next command at the place.
+            let _ = remove_tree(&path).or_else(|_| remove_tree(&path));
         }
     }
 }
@@ -257,6 +275,16 @@ mod tests {
         fs::write(temporary.path().join("a/file"), b"x").expect("written");
         std::os::unix::fs::symlink("/nowhere", temporary.path().join("a/link")).expect("a link");
         flush_tree(temporary.path()).expect("flushed");
+    }
+
+    #[test]
+    fn only_a_missing_flush_of_folders_is_no_error() {
+        // EINVAL; EIO, ENOSPC.
+        for (code, is_missing) in [(22, true), (5, false), (28, false)] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(has_no_flush(&error), is_missing, "{error}");
+        }
+        flush_folder(Path::new("/nowhere at all")).expect_err("not there");
     }
 
     #[test]
