@@ -5,6 +5,9 @@
 //! before the first write. An error of `close` says nothing new about a file that was flushed; of
 //! one that was not, [`close`] tells what network file systems and quotas tell only then.
 
+#[cfg(unix)]
+use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,13 +28,29 @@ pub(crate) fn flush(file: &File) -> io::Result<()> {
 }
 
 /// Flushes the names in a folder.
+///
+/// Some network file systems know no flush of folders, and a folder that may only be written to
+/// cannot be opened for one: that is no error of the disk.
+///
+/// Source: PostgreSQL `src/common/file_utils.c`, `fsync_fname`, for the same exceptions.
 pub(crate) fn flush_folder(folder: &Path) -> Result<()> {
     // Windows has no handle of a folder to flush; NTFS journals names by itself.
-    if cfg!(unix) {
-        let handle = File::open(folder).map_err(io_error("open", folder))?;
-        flush(&handle).map_err(io_error("flush", folder))?;
+    if !cfg!(unix) {
+        return Ok(());
     }
-    Ok(())
+    let handle = match File::open(folder) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+        handle => handle.map_err(io_error("open", folder))?,
+    };
+    match flush(&handle) {
+        Err(error) if has_no_flush(&error) => Ok(()),
+        flushed => flushed.map_err(io_error("flush", folder)),
+    }
+}
+
+fn has_no_flush(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, Unsupported};
+    matches!(error.kind(), InvalidInput | Unsupported)
 }
 
 /// Closes a file that was written and is not flushed.
@@ -99,18 +118,99 @@ impl Disk {
 fn flush_tree(folder: &Path) -> io::Result<()> {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
+        for name in names_in(&folder, usize::MAX)? {
+            let path = folder.join(name);
+            let kind = fs::symlink_metadata(&path)?.file_type();
             if kind.is_dir() {
-                folders.push(entry.path());
+                folders.push(path);
             } else if kind.is_file() {
-                flush(&File::open(entry.path())?)?;
+                flush(&File::open(path)?)?;
             }
         }
         flush(&File::open(&folder)?)?;
     }
     Ok(())
+}
+
+/// Lists up to `most` names in a folder, in no order.
+///
+/// The standard library ends the program when a folder that it has listed cannot be closed.
+pub(crate) fn names_in(folder: &Path, most: usize) -> io::Result<Vec<OsString>> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+
+        use rustix::fs::{Dir, Mode, OFlags};
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+        let names = Dir::read_from(folder)?.map(|entry| {
+            let entry = entry?;
+            Ok(OsStr::from_bytes(entry.file_name().to_bytes()).to_owned())
+        });
+        let is_real = |name: &io::Result<OsString>| {
+            !name.as_ref().is_ok_and(|name| name == "." || name == "..")
+        };
+        names.filter(is_real).take(most).collect()
+    }
+    #[cfg(windows)]
+    {
+        let names = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name()));
+        names.take(most).collect()
+    }
+}
+
+/// Deletes a folder with all that is in it. No link is followed.
+pub(crate) fn remove_tree(folder: &Path) -> io::Result<()> {
+    // As above: the standard library ends the program when a folder cannot be closed.
+    #[cfg(unix)]
+    if let (Some(above), Some(name)) = (folder.parent(), folder.file_name()) {
+        let above = match above.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => above,
+        };
+        let above = cap_std::fs::Dir::open_ambient_dir(above, cap_std::ambient_authority())?;
+        return above.remove_dir_all(name);
+    }
+    fs::remove_dir_all(folder)
+}
+
+/// A folder that is deleted when it is dropped.
+#[derive(Debug)]
+pub(crate) struct TemporaryFolder(Option<PathBuf>);
+
+impl TemporaryFolder {
+    /// Makes a folder with a name of its own.
+    pub(crate) fn make(builder: &mut tempfile::Builder<'_, '_>, inside: &Path) -> Result<Self> {
+        let made = builder.tempdir_in(inside);
+        let made = made.map_err(io_error("create a folder in", inside))?;
+        Ok(Self(Some(made.keep())))
+    }
+
+    /// Returns where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.as_deref().unwrap_or(Path::new(""))
+    }
+
+    /// Leaves the folder where it is.
+    pub(crate) fn keep(mut self) {
+        self.0 = None;
+    }
+
+    /// Deletes the folder, and says whether that worked.
+    pub(crate) fn delete(mut self) -> io::Result<()> {
+        remove_tree(self.path())?;
+        self.0 = None;
+        Ok(())
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if let Some(path) = self.0.take() {
+            // What stays all the same, after a second try, goes with the next command at the place.
+            let _ = remove_tree(&path).or_else(|_| remove_tree(&path));
+        }
+    }
 }
 
 /// Renames a folder.
@@ -175,6 +275,16 @@ mod tests {
         fs::write(temporary.path().join("a/file"), b"x").expect("written");
         std::os::unix::fs::symlink("/nowhere", temporary.path().join("a/link")).expect("a link");
         flush_tree(temporary.path()).expect("flushed");
+    }
+
+    #[test]
+    fn only_a_missing_flush_of_folders_is_no_error() {
+        // EINVAL; EIO, ENOSPC.
+        for (code, is_missing) in [(22, true), (5, false), (28, false)] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(has_no_flush(&error), is_missing, "{error}");
+        }
+        flush_folder(Path::new("/nowhere at all")).expect_err("not there");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::disk::rename;
+use crate::disk::{self, rename};
 use crate::error::{Error, Result, io_error};
 use crate::lock::{self, Lock};
 use crate::portable::{INDEX_FILE, TAR_FILE, may_be_replaced};
@@ -89,10 +89,7 @@ pub enum Fate {
 pub fn collect(folder: &Path, dry_run: bool) -> Result<Vec<Leftover>> {
     // The lock of a place is beside its absolute path.
     let folder = &std::path::absolute(folder).map_err(io_error("resolve", folder))?;
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(io_error("read", folder))? {
-        names.push(entry.map_err(io_error("read", folder))?.file_name());
-    }
+    let mut names = all_names(folder)?;
     names.sort();
     let mut found = Vec::new();
     let mut places = BTreeSet::new();
@@ -178,7 +175,7 @@ fn clear_folder_of_place(path: &Path, place: &Path, dry_run: bool) -> Fate {
         if goes_back && let Err(error) = rename(&replaced, place) {
             return Fate::Failed(io_error("rename", &replaced)(error));
         }
-        if let Err(error) = fs::remove_dir_all(path) {
+        if let Err(error) = disk::remove_tree(path) {
             return Fate::Failed(io_error("delete", path)(error));
         }
     }
@@ -200,34 +197,31 @@ pub(crate) fn has_any(place: &Path) -> bool {
 /// Finds the hidden folders of a place.
 fn names_of_place(folder: &Path, name: &OsStr) -> Result<Vec<PathBuf>> {
     let prefix = hidden(name);
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(io_error("read", folder))? {
-        let entry = entry.map_err(io_error("read", folder))?;
-        // Exactly our own names: a longer one belongs to a place with a longer name.
-        if is_random(&entry.file_name(), &prefix) && is_folder(&entry.path()) {
-            found.push(entry.path());
-        }
-    }
+    let mut found = all_names(folder)?;
+    // Exactly our own names: a longer one belongs to a place with a longer name.
+    found.retain(|name| is_random(name, &prefix) && is_folder(&folder.join(name)));
     found.sort();
-    Ok(found)
+    Ok(found.iter().map(|name| folder.join(name)).collect())
+}
+
+fn all_names(folder: &Path) -> Result<Vec<OsString>> {
+    disk::names_in(folder, usize::MAX).map_err(io_error("read", folder))
 }
 
 /// Removes outputs of killed exports from a folder.
 pub(crate) fn clear_outputs(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if is_random(&entry.file_name(), OUTPUT) {
-            clear_output(&entry.path(), false);
+    for name in all_names(folder).unwrap_or_default() {
+        if is_random(&name, OUTPUT) {
+            clear_output(&folder.join(name), false);
         }
     }
 }
 
 /// Removes views of killed processes from the temporary folder.
 pub(crate) fn clear_views(folder: &Path) {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    for entry in entries.take(MOST_TEMPORARY).flatten() {
-        let name = entry.file_name();
+    for name in disk::names_in(folder, MOST_TEMPORARY).unwrap_or_default() {
         if is_random(&name, VIEW) || is_random(&name, CHECK) {
-            clear_view(&entry.path(), false);
+            clear_view(&folder.join(name), false);
         }
     }
 }
@@ -252,15 +246,13 @@ fn clear_output(path: &Path, dry_run: bool) -> Option<Leftover> {
 /// Removes the folder of a view; `None` when it is none.
 fn clear_view(path: &Path, dry_run: bool) -> Option<Leftover> {
     let folder = open_nothing_followed(path, true).ok()?;
-    let mut names = Vec::new();
-    for entry in fs::read_dir(path).ok()? {
-        let entry = entry.ok()?;
-        let name = entry.file_name();
-        let is_ours = [INDEX_FILE, TAR_FILE].iter().any(|ours| name == *ours);
-        if !is_ours || !entry.file_type().ok()?.is_file() {
-            return None;
-        }
-        names.push(name);
+    let is_ours = |name: &OsString| {
+        let is_named = [INDEX_FILE, TAR_FILE].iter().any(|ours| name == *ours);
+        is_named && fs::symlink_metadata(path.join(name)).is_ok_and(|found| found.is_file())
+    };
+    let mut names = disk::names_in(path, 3).ok()?;
+    if !names.iter().all(is_ours) {
+        return None;
     }
     // The index first: where folders cannot be locked, an open one cannot be deleted.
     names.sort();
@@ -394,10 +386,11 @@ fn is_empty_file(path: &Path) -> bool {
 pub(crate) fn size_of_files(folder: &Path) -> u64 {
     let mut size = 0;
     let mut folders = vec![folder.to_owned()];
-    while let Some(entries) = folders.pop().map(fs::read_dir) {
-        for entry in entries.into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(found) if found.is_dir() => folders.push(entry.path()),
+    while let Some(folder) = folders.pop() {
+        for name in disk::names_in(&folder, usize::MAX).unwrap_or_default() {
+            let path = folder.join(name);
+            match fs::symlink_metadata(&path) {
+                Ok(found) if found.is_dir() => folders.push(path),
                 Ok(found) if found.is_file() => size += found.len(),
                 _ => {}
             }

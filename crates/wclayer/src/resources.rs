@@ -74,7 +74,10 @@ fn no_memory(bytes: usize) -> io::Error {
 /// Returns what can be done about an error of this kind; `None` for any other.
 pub(crate) fn hint(error: &io::Error) -> Option<&'static str> {
     if error.get_ref().is_some_and(|inner| inner.is::<NoThread>()) {
-        return Some("End other programs, or raise the limit of processes (`ulimit -u`).");
+        return Some(
+            "End other programs, or raise the limits of processes and memory (`ulimit -u`, \
+             `ulimit -v`).",
+        );
     }
     (error.kind() == io::ErrorKind::OutOfMemory)
         .then_some("End other programs, or raise the limit of memory (`ulimit -v`).")

@@ -2,12 +2,11 @@
 //! process.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
+use crate::disk::{TemporaryFolder, remove_tree};
 use crate::error::{Error, Result, io_error};
 use crate::{leftovers, lock};
 
@@ -18,7 +17,7 @@ const TRIES: usize = 16;
 pub(crate) struct Scratch {
     path: PathBuf,
     /// `None` when it is gone already.
-    folder: Option<TempDir>,
+    folder: Option<TemporaryFolder>,
     /// Locked: the sign that the folder is in use.
     _own: Option<File>,
 }
@@ -35,8 +34,7 @@ impl Scratch {
         let mut builder = tempfile::Builder::new();
         builder.prefix(prefix).rand_bytes(leftovers::RANDOM);
         for _ in 0..TRIES {
-            let folder = builder.tempdir_in(temporary);
-            let folder = folder.map_err(io_error("create a folder in", temporary))?;
+            let folder = TemporaryFolder::make(&mut builder, temporary)?;
             if let Some(own) = own(folder.path())? {
                 return Ok(Self {
                     path: folder.path().to_owned(),
@@ -61,8 +59,11 @@ impl Scratch {
     /// system deletes them, however the process ends.
     pub(crate) fn hide(&mut self) {
         // What cannot be deleted now is deleted in the end.
-        if cfg!(unix) && fs::remove_dir_all(&self.path).is_ok() {
-            self.folder.take().map(TempDir::keep);
+        if cfg!(unix)
+            && remove_tree(&self.path).is_ok()
+            && let Some(folder) = self.folder.take()
+        {
+            folder.keep();
         }
     }
 }
@@ -82,6 +83,8 @@ fn own(folder: &Path) -> Result<Option<Option<File>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -10,10 +10,13 @@ mod import;
 mod info;
 #[cfg(unix)]
 mod kill;
+mod leftovers;
 mod look;
 mod names;
 mod query;
 mod refused_input;
+#[cfg(target_os = "linux")]
+mod refused_resources;
 mod remove;
 #[cfg(unix)]
 mod signals;

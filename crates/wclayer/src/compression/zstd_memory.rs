@@ -21,9 +21,15 @@ pub(super) fn is_out_of_memory(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Other && error.to_string() == text
 }
 
+/// Says so in words of ours.
 pub(super) fn no_memory(error: io::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::OutOfMemory, error)
+    io::Error::new(io::ErrorKind::OutOfMemory, Refused(error))
 }
+
+/// The lack of memory, or of the threads that compress, as zstd does not tell the two apart.
+#[derive(Debug, thiserror::Error)]
+#[error("the system refuses zstd memory or threads")]
+struct Refused(#[source] io::Error);
 
 #[cfg(test)]
 mod tests {

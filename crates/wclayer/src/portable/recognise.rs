@@ -1,5 +1,6 @@
 //! What may be replaced and removed as a layer, though it cannot be read as one any more.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
@@ -8,7 +9,7 @@ use serde::Deserialize;
 
 use super::descriptor::{FORMAT, is_layer};
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
-use crate::{layout, transport};
+use crate::{disk, layout, transport};
 
 /// The largest descriptor that is looked at, in bytes.
 const MAX_DESCRIPTOR: u64 = 1 << 20;
@@ -68,14 +69,10 @@ fn is_index(path: &Path) -> bool {
 
 fn has_only_our_files(folder: &Path) -> bool {
     const OURS: [&str; 4] = [TAR_FILE, INDEX_FILE, DESCRIPTOR_FILE, layout::LAYER_CHAIN];
-    let is_ours = |entry: std::io::Result<fs::DirEntry>| {
-        entry.is_ok_and(|entry| {
-            let name = entry.file_name();
-            OURS.iter().any(|ours| name == *ours)
-                && entry.file_type().is_ok_and(|kind| kind.is_file())
-        })
-    };
-    fs::read_dir(folder).is_ok_and(|mut entries| entries.all(is_ours))
+    let is_ours =
+        |name: &OsString| OURS.iter().any(|ours| name == *ours) && is_file(&folder.join(name));
+    let names = disk::names_in(folder, OURS.len() + 1);
+    names.is_ok_and(|names| names.iter().all(is_ours))
 }
 
 fn is_folder(path: &Path) -> bool {

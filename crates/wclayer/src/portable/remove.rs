@@ -12,7 +12,7 @@ use super::DESCRIPTOR_FILE;
 use super::error::PortableError;
 use super::recognise::may_be_replaced;
 use super::staging::{Place, parts};
-use crate::disk::{flush_folder, rename};
+use crate::disk::{flush_folder, remove_tree, rename};
 use crate::error::{Error, Result, io_error};
 use crate::layout;
 use crate::leftovers::{self, Fate, Leftover, size_of_files};
@@ -97,7 +97,7 @@ fn move_away(place: &Place, flush_folder: impl Fn(&Path) -> Result<()>) -> Resul
     })?;
     delete(&layer)?;
     aside
-        .close()
+        .delete()
         .map_err(io_error("delete what is beside", path))
 }
 
@@ -112,7 +112,7 @@ fn delete(layer: &Path) -> Result<()> {
             _ => {}
         }
     }
-    fs::remove_dir_all(layer).map_err(io_error("delete", layer))
+    remove_tree(layer).map_err(io_error("delete", layer))
 }
 
 fn check_is_layer(path: &Path) -> Result<()> {

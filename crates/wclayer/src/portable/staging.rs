@@ -9,11 +9,9 @@ use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
 use super::error::PortableError;
 use super::recognise::{is_any_layer, may_be_replaced};
-use crate::disk::{self, Disk, flush_folder, rename};
+use crate::disk::{self, Disk, TemporaryFolder, flush_folder, rename};
 use crate::error::{Error, Result, io_error};
 use crate::leftovers::{self, Leftover, REPLACED};
 use crate::lock::Lock;
@@ -61,7 +59,7 @@ impl Place {
     }
 
     /// Makes a hidden folder beside it, which goes away when it is dropped.
-    pub(super) fn sibling(&self) -> Result<TempDir> {
+    pub(super) fn sibling(&self) -> Result<TemporaryFolder> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(&self.prefix).rand_bytes(leftovers::RANDOM);
         #[cfg(unix)]
@@ -70,9 +68,7 @@ impl Place {
             // A layer is as open as the user's other folders: the umask takes its part away.
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
-        builder
-            .tempdir_in(&self.folder)
-            .map_err(io_error("create a folder in", &self.folder))
+        TemporaryFolder::make(&mut builder, &self.folder)
     }
 }
 
@@ -95,7 +91,7 @@ pub(super) fn parts(path: &Path) -> Result<(PathBuf, PathBuf, OsString)> {
 /// A folder under construction.
 pub(crate) struct Staging {
     // Declared before the place: dropped first, while the place is still locked.
-    folder: TempDir,
+    folder: TemporaryFolder,
     place: Place,
     replace: bool,
     disk: Disk,
@@ -214,21 +210,21 @@ fn check_destination(destination: &Path, replace: bool) -> Result<()> {
 }
 
 fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+    disk::names_in(folder, 1).is_ok_and(|names| names.is_empty())
 }
 
 /// A folder that is in its place, as long as that can be undone.
 enum Put {
     /// Nothing was there, or an empty folder with these permissions.
-    Moved(TempDir, Option<Permissions>),
+    Moved(TemporaryFolder, Option<Permissions>),
     /// What was there has the hidden name.
-    Swapped(TempDir),
+    Swapped(TemporaryFolder),
     /// What was there lies in the second folder.
-    Aside(TempDir, TempDir),
+    Aside(TemporaryFolder, TemporaryFolder),
 }
 
 impl Put {
-    fn new(folder: TempDir, place: &Place, replace: bool) -> Result<Self> {
+    fn new(folder: TemporaryFolder, place: &Place, replace: bool) -> Result<Self> {
         let (new, old) = (folder.path(), place.path());
         let there = fs::symlink_metadata(old).ok();
         if !(replace && there.is_some()) {
@@ -255,7 +251,7 @@ impl Put {
     fn keep(self) {
         if let Self::Moved(folder, _) | Self::Aside(folder, _) = self {
             // It has moved: there is nothing left to clean up.
-            let _ = folder.keep();
+            folder.keep();
         }
     }
 
@@ -273,7 +269,7 @@ impl Put {
             Self::Swapped(folder) => {
                 if disk::exchange(folder.path(), place).is_err() {
                     // Better two layers than none: the next command at the place clears it.
-                    let _ = folder.keep();
+                    folder.keep();
                 }
             }
             Self::Aside(folder, aside) => {
@@ -286,10 +282,10 @@ impl Put {
 }
 
 /// Puts a layer back that had stepped aside.
-fn put_back(aside: TempDir, place: &Path) {
+fn put_back(aside: TemporaryFolder, place: &Path) {
     if rename(&aside.path().join(REPLACED), place).is_err() {
         // Left there, it comes back with the next command at the same place.
-        let _ = aside.keep();
+        aside.keep();
     }
 }
 

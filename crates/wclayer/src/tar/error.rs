@@ -7,6 +7,7 @@ use ntmeta::{AttributesError, BackupStreamError, EaError, ReparseError, TimeErro
 
 use crate::error::{ErrorKind, io_kind};
 use crate::path::PathError;
+use crate::resources;
 
 /// A problem with one entry of a layer tar.
 #[derive(Debug, thiserror::Error)]
@@ -194,6 +195,9 @@ impl TarError {
     /// Returns what can be done about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match &self.problem {
+            TarProblem::Io(error) if resources::hint(error).is_some() => {
+                return resources::hint(error).map(str::to_owned);
+            }
             TarProblem::Io(error) if io_kind(error) == ErrorKind::InvalidLayer => {
                 "The compressed data is damaged or cut off: fetch the file again."
             }
