@@ -81,6 +81,10 @@ fn what(view: &View, node: &Node) -> String {
         let content = view.content(node, stream.name.as_ref());
         let read = content.expect("there").read_to_end(&mut bytes);
         assert_eq!(read.expect("readable") as u64, stream.size);
+        // Whether a file has empty data or none is not kept (`docs/vendor-records.md`).
+        if stream.name.is_none() && stream.size == 0 {
+            continue;
+        }
         text += &format!(" {:?} {}", stream.name, wclayer::Digest::of(&bytes));
     }
     text

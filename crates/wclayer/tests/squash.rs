@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use layergen::{Meta, TarBuilder, minimal_hive};
 use tempfile::TempDir;
 use wclayer::chain::{self, OpenOptions, View};
+use wclayer::diff::{DiffOptions, diff};
 use wclayer::hub::{Entry, LayerReader};
 use wclayer::squash::{LostHive, SquashOptions, Squashed, squash};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
@@ -253,6 +254,29 @@ fn an_entry_that_its_own_layer_hides_is_an_error() {
                     .expect_err(what);
             }
         }
+    }
+}
+
+/// Found by the fuzz target `view`: a member of type directory whose attributes say file has no data
+/// stream, and gets an empty one. The difference is not kept, and nothing else is one.
+#[test]
+fn a_file_without_a_data_stream_gets_an_empty_one() {
+    let chain = Chain::new()
+        .on_top(|tar| tar.raw_entry("Files/odd", b'5', &[("MSWINDOWS.fileattr", b"32")], b""));
+    let squashed = chain.squash(SquashOptions::default()).expect("legal");
+    let path = chain.folder.path().join("squashed.tar");
+    fs::write(&path, squashed.output).expect("written");
+    let after = chain::open(&path, &OpenOptions::default(), &()).expect("a view");
+    let before = chain.view();
+    let mut differences = diff(&before, &after, &DiffOptions::default(), &());
+    assert!(differences.next().is_none());
+    for view in [&before, &after] {
+        let node = view
+            .find(&"Files/odd".parse().expect("a path"))
+            .expect("readable");
+        let node = node.expect("it is there");
+        let streams = view.details(&node).expect("readable").streams;
+        assert!(streams.iter().all(|stream| stream.size == 0), "{streams:?}");
     }
 }
 

@@ -577,6 +577,16 @@ impl Index {
         )
     }
 
+    /// Calls `visit` for every reparse point.
+    pub(crate) fn for_each_reparse_point(
+        &self,
+        visit: impl FnMut(IndexedEntry) -> Result<()>,
+    ) -> Result<()> {
+        let query =
+            format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE reparse IS NOT NULL ORDER BY id");
+        self.visit(&query, visit)
+    }
+
     /// Calls `visit` for every whiteout, opaque ones among them.
     pub(crate) fn for_each_whiteout(
         &self,

@@ -86,6 +86,14 @@ pub enum TarProblem {
     /// An extended header without an entry behind it.
     #[error("an extended header is not followed by an entry")]
     DanglingExtendedHeader,
+    /// Content behind a header whose type has none.
+    #[error("it is {kind} with {size} bytes of content, which nothing can hold")]
+    UnexpectedContent {
+        /// What it is.
+        kind: &'static str,
+        /// How many bytes its header says.
+        size: u64,
+    },
     /// The map of a sparse file is malformed.
     #[error("the map of a sparse file is malformed")]
     SparseMap,

@@ -60,6 +60,12 @@ const GNU_ACCESSED: std::ops::Range<usize> = 345..357;
 const GNU_CHANGED: std::ops::Range<usize> = 357..369;
 const STAR_TRAILER: std::ops::Range<usize> = 508..512;
 
+/// Fields that are only looked at to tell of them.
+type Fields<const COUNT: usize> = [(std::ops::Range<usize>, &'static str); COUNT];
+const OWNERS: Fields<3> = [(100..108, "mode"), (108..116, "uid"), (116..124, "gid")];
+const DEVICES: Fields<2> = [(329..337, "devmajor"), (337..345, "devminor")];
+const STAR_TIMES: Fields<2> = [(476..488, "atime"), (488..500, "ctime")];
+
 /// Parses a header block whose checksum must be right.
 pub(crate) fn parse(block: &[u8; BLOCK]) -> Result<Header, TarProblem> {
     verify_checksum(block)?;
@@ -94,6 +100,20 @@ pub(crate) fn parse(block: &[u8; BLOCK]) -> Result<Header, TarProblem> {
             None
         },
     })
+}
+
+/// Names the numbers that cannot be read among those that no layer needs. Go's reader refuses the
+/// whole tar for one of them (`archive/tar/reader.go`, `readHeader`).
+pub(crate) fn malformed_numbers(block: &[u8; BLOCK]) -> impl Iterator<Item = &'static str> {
+    let is_star = &block[MAGIC][..6] == b"ustar\0" && &block[STAR_TRAILER] == b"tar\0";
+    let has_devices = is_star || &block[MAGIC][..6] == b"ustar\0" || &block[MAGIC] == b"ustar  \0";
+    let devices = if has_devices { &DEVICES[..] } else { &[] };
+    let times = if is_star { &STAR_TIMES[..] } else { &[] };
+    let fields = OWNERS.iter().chain(devices).chain(times);
+    let block = *block;
+    fields
+        .filter(move |(range, field)| number(&block[range.clone()], field).is_err())
+        .map(|(_, field)| *field)
 }
 
 /// Sums the bytes with the checksum field read as spaces; old tars summed signed bytes.

@@ -9,6 +9,7 @@
 
 use std::io::{self, BufRead};
 
+use super::doubt::{self, Doubt};
 use super::error::{TarError, TarProblem};
 use super::header::{self, BLOCK, Header, type_flag};
 use super::pax::{MAX_EXTENDED_HEADER, MAX_GLOBAL_HEADERS, PaxRecords, key};
@@ -39,6 +40,8 @@ pub struct Member {
     pub pax: PaxRecords,
     /// Which parts are stored, when GNU tar left the holes out.
     pub sparse: Option<SparseMap>,
+    /// What other readers refuse, or take otherwise.
+    pub doubts: Vec<Doubt>,
 }
 
 /// How a tar ended.
@@ -68,7 +71,16 @@ pub struct MemberReader<R> {
     global: PaxRecords,
     /// The holes of all sparse members so far, in bytes.
     holes: u64,
+    /// The last member, when it is of a type without content and says that some follows.
+    claim: Option<Claim>,
     end: Option<ArchiveEnd>,
+}
+
+/// A member whose header says that content follows, although its type has none.
+struct Claim {
+    offset: u64,
+    name: Vec<u8>,
+    problem: TarProblem,
 }
 
 /// What is left of the current member's content.
@@ -88,6 +100,8 @@ struct Extended {
     name: Option<Vec<u8>>,
     link_name: Option<Vec<u8>>,
     any: bool,
+    has_pax: bool,
+    doubts: Vec<Doubt>,
 }
 
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -109,6 +123,7 @@ impl<R: BufRead> MemberReader<R> {
             current: (0, Vec::new()),
             global: PaxRecords::default(),
             holes: 0,
+            claim: None,
             end: None,
         }
     }
@@ -140,9 +155,14 @@ impl<R: BufRead> MemberReader<R> {
         self.skip_content()?;
         let start = self.offset;
         self.current = (start, Vec::new());
-        match self.read_member(start) {
-            Ok(member) => Ok(member),
-            Err(problem) => Err(TarError::new(&self.current.1, start, problem)),
+        let claim = self.claim.take();
+        match (self.read_member(start), claim) {
+            (Ok(member), _) => Ok(member),
+            // What does not look like a header is the content.
+            (Err(TarProblem::Checksum { .. } | TarProblem::LoneZeroBlock), Some(claim)) => {
+                Err(TarError::new(&claim.name, claim.offset, claim.problem))
+            }
+            (Err(problem), _) => Err(TarError::new(&self.current.1, start, problem)),
         }
     }
 
@@ -265,8 +285,16 @@ impl<R: BufRead> MemberReader<R> {
             };
             let header = header::parse(&block)?;
             self.current.1.clone_from(&header.name);
+            let numbers = header::malformed_numbers(&block);
+            extended
+                .doubts
+                .extend(numbers.map(|field| Doubt::Number { field }));
             match header.type_flag {
                 type_flag::PAX_LOCAL => {
+                    if std::mem::replace(&mut extended.has_pax, true) {
+                        let text = "it has two PAX headers, of which the last counts";
+                        extended.doubts.push(Doubt::TwoReadings(text.to_owned()));
+                    }
                     extended.pax = PaxRecords::parse(self.read_extended(header.size)?)?;
                     extended.any = true;
                 }
@@ -307,8 +335,17 @@ impl<R: BufRead> MemberReader<R> {
         header: Header,
         extended: Extended,
     ) -> Result<Member, TarProblem> {
+        let mut doubts = extended.doubts;
+        doubt::of_records(&extended.pax, &mut doubts);
+        doubt::of_global_records(&self.global, &mut doubts);
         let pax = self.global.followed_by(extended.pax);
         let pax_text = |key| pax.get_filled(key).map(<[u8]>::to_vec);
+        for (what, gnu, key) in [
+            ("name", &extended.name, key::PATH),
+            ("target", &extended.link_name, key::LINK_PATH),
+        ] {
+            doubt::of_names(what, gnu.as_deref(), pax.get_filled(key), &mut doubts);
+        }
         let name = extended
             .name
             .or_else(|| pax_text(key::PATH))
@@ -337,8 +374,12 @@ impl<R: BufRead> MemberReader<R> {
             changed: header.changed,
             pax,
             sparse: None,
+            doubts,
         };
         self.start_content(&mut member, block)?;
+        if member.sparse.is_none() {
+            doubt::of_sparse_records(&member.pax, &mut member.doubts);
+        }
         Ok(member)
     }
 
@@ -358,6 +399,15 @@ impl<R: BufRead> MemberReader<R> {
                 | type_flag::FIFO
         );
         if has_no_content {
+            doubt::of_content(member.type_flag, member.size, &mut member.doubts);
+            self.claim = (member.size > 0).then(|| Claim {
+                offset: member.offset,
+                name: member.name.clone(),
+                problem: TarProblem::UnexpectedContent {
+                    kind: doubt::kind_of(member.type_flag),
+                    size: member.size,
+                },
+            });
             member.size = 0;
         }
         let stored = member.size;

@@ -20,6 +20,7 @@
 
 mod blob;
 mod blob_writer;
+mod doubt;
 mod entries;
 mod error;
 mod header;
@@ -35,6 +36,7 @@ mod writer;
 pub(crate) use blob::check_diff_id;
 pub use blob::{BlobReader, LayerBlob};
 pub use blob_writer::BlobWriter;
+pub use doubt::Doubt;
 pub use entries::{FileMember, StreamMember, TarEntries, TarEntry, TarEntryKind};
 pub(crate) use error::place;
 pub use error::{TarError, TarProblem};

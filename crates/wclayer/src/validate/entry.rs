@@ -6,7 +6,7 @@ use ntmeta::{FileAttributes, HiveError, ReparsePoint, SecurityDescriptor, hive, 
 use super::{Report, Rule, names};
 use crate::layout::{self, FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES};
 use crate::path::LayerPath;
-use crate::tar::{FileMember, Member, TarEntry, TarEntryKind};
+use crate::tar::{Doubt, FileMember, Member, TarEntry, TarEntryKind};
 
 /// In `Hives` of a base layer, as ProcessBaseImage makes them.
 const BASE_HIVE_LINKS: [&str; 5] = [
@@ -34,6 +34,17 @@ pub(super) fn check_member(member: &Member, report: &mut Report) {
     names::check(without_stream(&member.name), &mut add);
     if member.sparse.is_some() {
         add(Rule::TarSparse, String::new());
+    }
+    for doubt in &member.doubts {
+        match doubt {
+            Doubt::Number { field } => {
+                add(
+                    Rule::TarNumber,
+                    format!("its field `{field}` is not a number"),
+                );
+            }
+            Doubt::TwoReadings(why) => add(Rule::TarTwoReadings, why.clone()),
+        }
     }
     if member.size >= LARGE {
         add(Rule::LargeFile, format!("{} bytes", member.size));
@@ -166,7 +177,11 @@ fn check_file(file: &FileMember, member: &Member, add: &mut dyn FnMut(Rule, Stri
     }
     if let Some(point) = file.reparse.as_deref().map(ReparsePoint::decode) {
         match point {
-            Ok(ReparsePoint::Symlink(_) | ReparsePoint::MountPoint(_)) => {}
+            Ok(point @ (ReparsePoint::Symlink(_) | ReparsePoint::MountPoint(_))) => {
+                if point.target().is_none_or(|target| target.is_empty()) {
+                    add(Rule::ReparseNoTarget, String::new());
+                }
+            }
             Ok(other) => add(Rule::ReparseTag, format!("its tag is {:#x}", other.tag().0)),
             Err(error) => add(Rule::ReparseMalformed, error.to_string()),
         }

@@ -20,6 +20,7 @@ pub(super) fn rule_of(problem: &TarProblem) -> Option<Rule> {
         | TarProblem::Number { .. }
         | TarProblem::PaxRecord { .. }
         | TarProblem::ExtendedHeaderTooLarge { .. }
+        | TarProblem::UnexpectedContent { .. }
         | TarProblem::DanglingExtendedHeader => Rule::TarDamaged,
         TarProblem::Path(error) => rule_of_path(error),
         TarProblem::LinkTarget { .. } => Rule::LinkTargetInvalid,

@@ -91,6 +91,14 @@ rules! {
         "GNU tar left the holes of a file out."
         "Tools that do not know this form write a file with other content."
         "Write the layer without `--sparse`."
+    TarNumber "tar-number" Error
+        "A number that a layer does not need cannot be read: `mode`, `uid`, `gid`, `devmajor`, `devminor`."
+        "hcsshim fails: archive/tar: invalid tar header. wclayer does not read these fields."
+        "Write the layer again: the tool that wrote the number is at fault."
+    TarTwoReadings "tar-two-readings" Warning
+        "The headers of an entry can be read in two ways, such as a GNU long name and another PAX `path`."
+        "Other tools, scanners among them, see another name, target or content than Windows gets."
+        "Write the layer again with a tool that says each thing once."
     TarRecord "tar-record" Error
         "A record of an extended header cannot be decoded."
         "The import fails (hcsshim and wclayer)."
@@ -117,7 +125,7 @@ rules! {
         "The import fails: 0x7b (0xc0000033)."
         "Rename the file; streams are named `FILE:STREAM`, behind the file."
     PathTooLong "path-too-long" Error
-        "A component has more than 255 UTF-16 units, or a path more than 32,767."
+        "A component has more than 255 UTF-16 units, or a path more than 32,767 or more than 1,024 components."
         "The import fails: 0x7b or 0xce."
         "Shorten the name."
     PathTransportName "path-transport-name" Error
@@ -206,6 +214,14 @@ rules! {
         "A reparse point is neither a symbolic link nor a junction."
         "wclayer carries it in a record of its own; hcsshim makes a file without it."
         "Nothing, if the file is not needed."
+    ReparseNoTarget "reparse-no-target" Warning
+        "A junction or symbolic link has no target."
+        "It leads nowhere. hcsshim writes such entries for junctions that keep their target in the substitute name only, as PowerShell makes them."
+        "Export the layer again with a tool that keeps the substitute name, such as wclayer."
+    SymlinkKind "symlink-kind" Warning
+        "A symbolic link to a directory is marked as one to a file, or the reverse, or a junction leads to a file."
+        "Windows opens it as neither: programs in the container fail."
+        "Write the link with the directory attribute (0x10) when its target is a directory, and only then."
     SymlinkFilesPrefix "symlink-files-prefix" Warning
         "The target of a symbolic link starts with `Files/`, as BuildKit writes it."
         "The link leads to a directory `Files` beside it, which is not there."
@@ -341,6 +357,10 @@ rules! {
         "A registry hive is malformed."
         "The import or the container's start fails: 0x3f1."
         "Take the hive from its source again."
+    HiveWithoutDelta "hive-without-delta" Warning
+        "A layer with parents replaces a registry hive of the base layer and brings no delta for it."
+        "The container's registry is made of the hive of the base layer and the deltas in `Hives`: the change is not seen."
+        "Export the layer from Windows, or put the changes into the delta hive."
     HiveUnfinished "hive-unfinished" Warning
         "A registry hive was copied in the middle of a write."
         "What its transaction log has is missing unless the log lies beside it."

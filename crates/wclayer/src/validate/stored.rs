@@ -113,6 +113,7 @@ impl Entries<'_> {
             changed: None,
             pax: crate::tar::PaxRecords::default(),
             sparse: None,
+            doubts: Vec::new(),
         };
         Ok((entry, member))
     }

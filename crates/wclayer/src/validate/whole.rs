@@ -4,13 +4,15 @@
 
 use std::collections::HashMap;
 
+use ntmeta::ReparsePoint;
+
 use super::entry::BCD;
 use super::problem::rule_of_import;
 use super::{Report, Rule};
-use crate::chain::View;
+use crate::chain::{NodeKind, Target, View, target_of_text};
 use crate::error::Result;
 use crate::hub::Progress;
-use crate::index::{Index, IndexedEntry, IndexedKind};
+use crate::index::{Index, IndexedEntry, IndexedKind, Lookup};
 use crate::layout::{self, FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES};
 use crate::path::LayerPath;
 use crate::portable::{LinkEnd, Links, check_each, poll};
@@ -96,6 +98,7 @@ impl Layer<'_> {
         self.check_directories()?;
         self.check_repeated()?;
         self.check_links(links)?;
+        self.check_reparse_points()?;
         self.check_whiteouts()
     }
 
@@ -117,7 +120,7 @@ impl Layer<'_> {
             if !self.has(HIVES)? {
                 self.report.add(Rule::HivesMissing, "", None, "");
             }
-            return Ok(());
+            return self.check_deltas();
         }
         for hive in layout::BASE_HIVES {
             if !self.has(hive)? {
@@ -125,6 +128,66 @@ impl Layer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Checks that a hive of the base layer is not just replaced.
+    fn check_deltas(&mut self) -> Result<()> {
+        for (delta, hive) in layout::HIVE_DELTAS.iter().zip(layout::BASE_HIVES) {
+            let delta = format!("{HIVES}/{delta}");
+            if let Some(entry) = self.index.find_added(&layout::path(hive))?
+                && !self.has(&delta)?
+            {
+                let detail = format!("there is no `{delta}`");
+                self.add(Rule::HiveWithoutDelta, &entry, detail);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that links of Windows lead to what they are marked for.
+    fn check_reparse_points(&mut self) -> Result<()> {
+        let index = self.index;
+        index.for_each_reparse_point(|entry| {
+            poll(self.progress)?;
+            let point = entry.reparse.as_deref().map(ReparsePoint::decode);
+            let Some(Ok(point)) = point else {
+                return Ok(());
+            };
+            let text = point.target().filter(|text| !text.is_empty());
+            let Some(Target::Inside(target)) = text.map(|text| target_of_text(&entry.path, &text))
+            else {
+                return Ok(());
+            };
+            let is_marked = entry.kind == IndexedKind::Directory;
+            let Some(is_directory) = self.is_directory(&target)? else {
+                return Ok(());
+            };
+            let is_wrong = match point {
+                ReparsePoint::MountPoint(_) => !is_directory,
+                _ => is_directory != is_marked,
+            };
+            if is_wrong {
+                let kind = if is_directory { "directory" } else { "file" };
+                let detail = format!("its target `{target}` is a {kind}");
+                self.add(Rule::SymlinkKind, &entry, detail);
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether a directory is at a path of the layer on top of its parents; `None` when nothing is.
+    fn is_directory(&self, path: &LayerPath) -> Result<Option<bool>> {
+        if self.index.find_added(path)?.is_none() && self.index.has_children(path)? {
+            return Ok(Some(true));
+        }
+        match (self.index.look_up(path)?, self.parents) {
+            (Lookup::Present(entry), _) => Ok(Some(entry.kind == IndexedKind::Directory)),
+            (Lookup::Unknown, Some(parents)) => {
+                let found = View::find(parents, path)?;
+                Ok(found.map(|node| node.kind == NodeKind::Directory))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn check_utility_vm(&mut self) -> Result<()> {

@@ -158,6 +158,30 @@ fn kinds() -> Vec<Row> {
             },
         ),
         row(
+            Rule::ReparseNoTarget,
+            Above,
+            |tar| {
+                tar.junction(
+                    "Files/link",
+                    "",
+                    &Meta {
+                        attributes: Some(0x410),
+                        ..directory()
+                    },
+                )
+            },
+            |tar| {
+                tar.junction(
+                    "Files/link",
+                    r"C:\Windows",
+                    &Meta {
+                        attributes: Some(0x410),
+                        ..directory()
+                    },
+                )
+            },
+        ),
+        row(
             Rule::SymlinkFilesPrefix,
             Above,
             |tar| tar.symlink("Files/link", "Files/a", &link()),

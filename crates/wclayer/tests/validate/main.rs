@@ -2,6 +2,7 @@
 
 mod bytes;
 mod entries;
+mod headers;
 mod peers;
 mod properties;
 mod rows;

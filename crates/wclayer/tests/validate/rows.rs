@@ -1,7 +1,8 @@
 //! The rows of the table: on entries by themselves, and on whole layers.
 
-use crate::{Row, entries, whole};
+use crate::{Row, entries, headers, whole};
 
 pub(crate) fn rows() -> impl Iterator<Item = Row> {
-    entries::rows().into_iter().chain(whole::rows())
+    let rows = entries::rows().into_iter().chain(whole::rows());
+    rows.chain(headers::rows())
 }

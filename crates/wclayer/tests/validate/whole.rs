@@ -1,5 +1,6 @@
 //! Rows of rules on a whole layer, with its parents.
 
+use layergen::{Meta, minimal_hive};
 use wclayer::validate::Rule;
 
 use crate::Start::{Above, AboveMiddle, AboveVm, Bare, Base, Nothing};
@@ -14,12 +15,34 @@ fn row(rule: Rule, start: Start, breaks: Build, keeps: Build) -> Row {
     }
 }
 
+/// The metadata of a link to a directory.
+fn directory_link() -> Meta {
+    Meta {
+        attributes: Some(0x410),
+        ..directory()
+    }
+}
+
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = places();
     rows.extend(links());
     rows.extend(whiteouts());
     rows.extend(machine());
     rows
+}
+
+/// Writes a hive in place of that of the base layer, and a delta.
+fn hives(tar: &mut crate::Tar, base: &str, delta: &str) -> std::io::Result<()> {
+    for path in ["", "/System32", "/System32/config"] {
+        tar.directory(&format!("Files/Windows{path}"), &directory())?;
+    }
+    let path = format!("Files/Windows/System32/config/{base}");
+    tar.file(&path, &file(), &minimal_hive(base, false))?;
+    tar.file(
+        &format!("Hives/{delta}"),
+        &file(),
+        &minimal_hive(delta, true),
+    )
 }
 
 fn places() -> Vec<Row> {
@@ -128,10 +151,22 @@ fn links() -> Vec<Row> {
             |tar| tar.symlink("Files/a", "nothing", &link()),
         ),
         row(
+            Rule::SymlinkKind,
+            Above,
+            |tar| tar.symlink("Files/a", "dir", &link()),
+            |tar| tar.symlink("Files/a", "dir", &directory_link()),
+        ),
+        row(
+            Rule::HiveWithoutDelta,
+            Above,
+            |tar| hives(tar, "SYSTEM", "Software_Delta"),
+            |tar| hives(tar, "SYSTEM", "System_Delta"),
+        ),
+        row(
             Rule::LinkToDirectory,
             Base,
             |tar| tar.hard_link("Files/a", "Files/Windows", &file()),
-            |tar| tar.symlink("Files/a", "Windows", &link()),
+            |tar| tar.symlink("Files/a", "Windows", &directory_link()),
         ),
         row(
             Rule::LinkLoop,
@@ -439,4 +474,132 @@ fn directories_of_the_copied_utility_vm_need_no_entry() {
         tar.file("UtilityVM/Files/new/a", &file(), b"")
     };
     assert_eq!(broken(&new), missing);
+}
+
+#[test]
+fn each_hive_of_the_base_has_its_delta() {
+    let pairs = [
+        ("DEFAULT", "DefaultUser_Delta"),
+        ("SAM", "Sam_Delta"),
+        ("SECURITY", "Security_Delta"),
+        ("SOFTWARE", "Software_Delta"),
+        ("system", "SYSTEM_DELTA"),
+    ];
+    for (hive, its_delta) in pairs {
+        for (_, delta) in pairs {
+            let mut tar = layergen::TarBuilder::new(Vec::new());
+            tar.directory("Files", &directory()).expect("memory");
+            tar.directory("Hives", &directory()).expect("memory");
+            hives(&mut tar, hive, delta).expect("memory");
+            let report = crate::check(Above, tar.finish().expect("memory"));
+            let expected = match delta == its_delta {
+                true => [].into(),
+                false => ["hive-without-delta"].into(),
+            };
+            assert_eq!(crate::broken(&report), expected, "{hive} {delta}");
+        }
+    }
+}
+
+#[test]
+fn links_of_windows_lead_to_what_they_are_marked_for() {
+    type Add = fn(&mut crate::Tar, &Meta) -> std::io::Result<()>;
+    let rows: [(&str, Add, bool, bool); 10] = [
+        (
+            "a directory of the layer",
+            |tar, meta| {
+                tar.directory("Files/new", &directory())?;
+                tar.symlink("Files/a", "new", meta)
+            },
+            true,
+            false,
+        ),
+        (
+            "a file that comes later",
+            |tar, meta| {
+                tar.symlink("Files/a", r"\new", meta)?;
+                tar.file("Files/new", &file(), b"")
+            },
+            false,
+            true,
+        ),
+        (
+            "a directory of the parent, in another case",
+            |tar, meta| tar.symlink("Files/a", r"C:\DIR", meta),
+            true,
+            false,
+        ),
+        (
+            "a file of the parent",
+            |tar, meta| tar.symlink("Files/a", "old.txt", meta),
+            false,
+            true,
+        ),
+        (
+            "a hard link",
+            |tar, meta| {
+                tar.hard_link("Files/b", "Files/old.txt", &file())?;
+                tar.symlink("Files/a", "b", meta)
+            },
+            false,
+            true,
+        ),
+        (
+            "what is removed",
+            |tar, meta| {
+                tar.whiteout("Files/old.txt")?;
+                tar.symlink("Files/a", "old.txt", meta)
+            },
+            true,
+            true,
+        ),
+        (
+            "a file that replaces a directory of the parent",
+            |tar, meta| {
+                tar.file("Files/dir", &file(), b"")?;
+                tar.symlink("Files/a", "dir", meta)
+            },
+            false,
+            true,
+        ),
+        (
+            "nothing that is known",
+            |tar, meta| tar.symlink("Files/a", "nowhere", meta),
+            true,
+            true,
+        ),
+        (
+            "elsewhere",
+            |tar, meta| tar.symlink("Files/a", r"D:\dir", meta),
+            true,
+            true,
+        ),
+        (
+            "the volume",
+            |tar, meta| tar.symlink("Files/a", r"C:\", meta),
+            true,
+            false,
+        ),
+    ];
+    for (what, add, to_directory, to_file) in rows {
+        for (meta, is_right) in [(directory_link(), to_directory), (link(), to_file)] {
+            let mut tar = layergen::TarBuilder::new(Vec::new());
+            tar.directory("Files", &directory()).expect("memory");
+            tar.directory("Hives", &directory()).expect("memory");
+            add(&mut tar, &meta).expect("memory");
+            let report = crate::check(Above, tar.finish().expect("memory"));
+            let is_told = report.rules.contains_key(&Rule::SymlinkKind);
+            assert_eq!(is_told, !is_right, "{what}: {report:#?}");
+        }
+    }
+    let junction = |target: &'static str| {
+        let mut tar = layergen::TarBuilder::new(Vec::new());
+        tar.directory("Files", &directory()).expect("memory");
+        tar.directory("Hives", &directory()).expect("memory");
+        tar.junction("Files/a", target, &directory_link())
+            .expect("memory");
+        crate::broken(&crate::check(Above, tar.finish().expect("memory")))
+    };
+    assert_eq!(junction(r"C:\dir"), [].into());
+    assert_eq!(junction(r"C:\old.txt"), ["symlink-kind"].into());
 }

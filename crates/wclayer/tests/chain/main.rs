@@ -3,12 +3,14 @@
 //! The model is written from the rules in words, without code of the library: layers are applied
 //! one after the other to a map of paths, the base first.
 
+mod agree;
+mod model;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use layergen::{Meta, TarBuilder};
 use proptest::prelude::*;
 use wclayer::ParentChain;
 use wclayer::chain::{self, ItemKind, OpenOptions, View};
@@ -16,127 +18,13 @@ use wclayer::squash::{SquashOptions, squash};
 use wclayer::tar::TarLayerWriter;
 use wclayer::validate::{Rule, validate_tar};
 
+use model::{Identity, Op, State, Thing, apply, content, importable, layers, time, write};
+
 /// A directory without an entry. It is there by what is in it, which is compared.
 const IMPLIED: &str = "implied";
 
-/// One entry of a layer.
-#[derive(Debug, Clone)]
-enum Op {
-    Directory(String),
-    File(String),
-    Junction(String),
-    Link(String, String),
-    Whiteout(String),
-    Opaque(String),
-}
-
-/// A file: the number of its layer from the base, and its entry there.
-type Identity = (usize, usize);
-
-/// What the model has at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Thing {
-    Implied,
-    Directory(Identity),
-    File(Identity),
-    /// A junction: a directory in which nothing is.
-    Junction(Identity),
-    /// A link to nothing.
-    Broken,
-}
-
-type State = BTreeMap<String, Thing>;
-
 /// What is at each path, comparable: its kind with its content or times, and its names.
 type Description = BTreeMap<String, (String, BTreeSet<String>)>;
-
-fn is_directory(thing: &Thing) -> bool {
-    matches!(thing, Thing::Implied | Thing::Directory(_))
-}
-
-fn ancestors(path: &str) -> Vec<String> {
-    path.match_indices('/')
-        .map(|(at, _)| path[..at].to_owned())
-        .collect()
-}
-
-fn remove_below(state: &mut State, path: &str) {
-    let prefix = format!("{path}/");
-    state.retain(|other, _| !other.starts_with(&prefix));
-}
-
-/// Applies a layer to what the layers below it have.
-fn apply(state: &State, number: usize, ops: &[Op]) -> State {
-    let mut next = state.clone();
-    // Of what a layer says of one path, the last counts.
-    let mut own: BTreeMap<String, (usize, &Op)> = BTreeMap::new();
-    for (place, op) in ops.iter().enumerate() {
-        match op {
-            Op::Whiteout(path) => {
-                let path = path.to_uppercase();
-                remove_below(&mut next, &path);
-                next.remove(&path);
-            }
-            Op::Opaque(path) => remove_below(&mut next, &path.to_uppercase()),
-            Op::Directory(path) | Op::File(path) | Op::Junction(path) | Op::Link(path, _) => {
-                own.insert(path.to_uppercase(), (place, op));
-            }
-        }
-    }
-    // Directories come before what is in them.
-    for (path, (place, op)) in &own {
-        let is_open = |above: &String| match own.get(above) {
-            Some((_, op)) => matches!(op, Op::Directory(_)),
-            None => true,
-        };
-        if !ancestors(path).iter().all(is_open) {
-            continue;
-        }
-        for above in ancestors(path) {
-            if !next.get(&above).is_some_and(is_directory) {
-                next.insert(above, Thing::Implied);
-            }
-        }
-        let thing = match op {
-            Op::Directory(_) => Thing::Directory((number, *place)),
-            Op::Junction(_) => Thing::Junction((number, *place)),
-            Op::Link(..) => link(state, number, &own, op),
-            _ => Thing::File((number, *place)),
-        };
-        if !is_directory(&thing) {
-            remove_below(&mut next, path);
-        }
-        next.insert(path.clone(), thing);
-    }
-    next
-}
-
-/// Finds the file that a link names: one of its own layer, else what the layers below have.
-fn link(below: &State, number: usize, own: &BTreeMap<String, (usize, &Op)>, op: &Op) -> Thing {
-    let mut op = op;
-    for _ in 0..100 {
-        let Op::Link(_, target) = op else {
-            return Thing::Broken;
-        };
-        let target = target.to_uppercase();
-        match own.get(&target) {
-            Some((place, Op::File(_))) => return Thing::File((number, *place)),
-            Some((_, next @ Op::Link(..))) => op = next,
-            Some(_) => return Thing::Broken,
-            None => {
-                return match below.get(&target) {
-                    Some(Thing::File(identity)) => Thing::File(*identity),
-                    _ => Thing::Broken,
-                };
-            }
-        }
-    }
-    Thing::Broken
-}
-
-fn content(identity: Identity) -> String {
-    format!("layer {} entry {}", identity.0, identity.1)
-}
 
 /// What one path is, comparable: its kind, its content or times, its names.
 fn of_model(state: &State) -> Description {
@@ -181,11 +69,6 @@ fn with_entries(before: &Description, after: &Description) -> Description {
     expected
 }
 
-/// The write time that tells entries apart, in ticks.
-fn time(identity: Identity) -> u64 {
-    layergen::UNIX_EPOCH + (identity.0 as u64 * 1000 + identity.1 as u64) * 10_000_000
-}
-
 fn of_view(view: &View) -> Description {
     let mut found = BTreeMap::new();
     for node in view.walk(None) {
@@ -218,30 +101,6 @@ fn of_view(view: &View) -> Description {
         found.insert(node.path.to_string().to_uppercase(), (text, names));
     }
     found
-}
-
-/// Writes a layer as a tar; returns its file.
-fn write(folder: &Path, number: usize, ops: &[Op]) -> PathBuf {
-    let path = folder.join(format!("{number}.tar"));
-    let mut tar = TarBuilder::new(File::create(&path).expect("a file"));
-    for (place, op) in ops.iter().enumerate() {
-        let identity = (number, place);
-        let meta = |attributes| Meta {
-            write_time: Some(time(identity)),
-            ..Meta::with_attributes(attributes)
-        };
-        let written = match op {
-            Op::Directory(path) => tar.directory(path, &meta(0x10)),
-            Op::File(path) => tar.file(path, &meta(0x20), content(identity).as_bytes()),
-            Op::Junction(path) => tar.junction(path, "C:\\x", &meta(0x410)),
-            Op::Link(path, target) => tar.hard_link(path, target, &meta(0x20)),
-            Op::Whiteout(path) => tar.whiteout(path),
-            Op::Opaque(path) => tar.opaque(path),
-        };
-        written.expect("an entry");
-    }
-    tar.finish().expect("a tar");
-    path
 }
 
 fn write_all(folder: &Path, layers: &[Vec<Op>]) -> Vec<PathBuf> {
@@ -287,69 +146,6 @@ fn squashed(view: View, folder: &Path, keep_base: bool) -> PathBuf {
     };
     squash(view, options, writer, &()).expect("a squashed layer");
     path
-}
-
-fn name() -> impl Strategy<Value = String> {
-    let component = prop::sample::select(vec!["a", "b", "c", "B"]);
-    let volume = prop_oneof![
-        4 => Just("Files"),
-        1 => Just("UtilityVM/Files"),
-    ];
-    let names = prop::collection::vec(component, 1..4);
-    (volume, names).prop_map(|(volume, names)| format!("{volume}/{}", names.join("/")))
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        3 => name().prop_map(Op::Directory),
-        4 => name().prop_map(Op::File),
-        1 => name().prop_map(Op::Junction),
-        3 => (name(), name()).prop_map(|(path, target)| Op::Link(path, target)),
-        2 => name().prop_map(Op::Whiteout),
-        1 => name().prop_map(Op::Opaque),
-    ]
-}
-
-fn layers() -> impl Strategy<Value = Vec<Vec<Op>>> {
-    prop::collection::vec(prop::collection::vec(op(), 0..9), 1..5)
-}
-
-/// Leaves out what no layer that can be imported has: links to nothing, entries below what is a
-/// file in the layers below.
-fn importable(layers: &[Vec<Op>]) -> Vec<Vec<Op>> {
-    let mut kept: Vec<Vec<Op>> = layers.to_vec();
-    loop {
-        let mut state = State::new();
-        let mut broken = None;
-        for (number, ops) in kept.iter_mut().enumerate() {
-            let own = ops.clone();
-            ops.retain(|op| can_be_placed(&state, &own, op));
-            state = apply(&state, number, ops);
-            let bad = state.iter().find(|(_, thing)| **thing == Thing::Broken);
-            if let Some((path, _)) = bad {
-                broken = Some((number, path.clone()));
-                break;
-            }
-        }
-        let Some((number, bad)) = broken else {
-            return kept;
-        };
-        kept[number].retain(|op| !matches!(op, Op::Link(path, _) if path.to_uppercase() == bad));
-    }
-}
-
-/// Whether all that is known above an entry are directories.
-fn can_be_placed(below: &State, own: &[Op], op: &Op) -> bool {
-    let (Op::Directory(path) | Op::File(path) | Op::Junction(path) | Op::Link(path, _)) = op else {
-        return true;
-    };
-    let is_own = |above: &str| {
-        own.iter()
-            .any(|op| matches!(op, Op::Directory(path) if path.to_uppercase() == above))
-    };
-    ancestors(&path.to_uppercase())
-        .iter()
-        .all(|above| is_own(above) || below.get(above).is_none_or(is_directory))
 }
 
 /// Returns what the view has of a chain and what the model has.

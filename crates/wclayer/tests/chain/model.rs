@@ -1,0 +1,251 @@
+//! Random layers, and the naive model of what a chain of them is.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use layergen::{Meta, TarBuilder};
+use proptest::prelude::*;
+
+/// One entry of a layer.
+#[derive(Debug, Clone)]
+pub(crate) enum Op {
+    Directory(String),
+    File(String),
+    Junction(String),
+    Link(String, String),
+    Whiteout(String),
+    Opaque(String),
+}
+
+/// A file: the number of its layer from the base, and its entry there.
+pub(crate) type Identity = (usize, usize);
+
+/// What the model has at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Thing {
+    Implied,
+    Directory(Identity),
+    File(Identity),
+    /// A junction: a directory in which nothing is.
+    Junction(Identity),
+    /// A link to nothing.
+    Broken,
+}
+
+pub(crate) type State = BTreeMap<String, Thing>;
+
+pub(crate) fn is_directory(thing: &Thing) -> bool {
+    matches!(thing, Thing::Implied | Thing::Directory(_))
+}
+
+pub(crate) fn ancestors(path: &str) -> Vec<String> {
+    path.match_indices('/')
+        .map(|(at, _)| path[..at].to_owned())
+        .collect()
+}
+
+pub(crate) fn remove_below(state: &mut State, path: &str) {
+    let prefix = format!("{path}/");
+    state.retain(|other, _| !other.starts_with(&prefix));
+}
+
+/// Applies a layer to what the layers below it have.
+pub(crate) fn apply(state: &State, number: usize, ops: &[Op]) -> State {
+    let mut next = state.clone();
+    // Of what a layer says of one path, the last counts.
+    let mut own: BTreeMap<String, (usize, &Op)> = BTreeMap::new();
+    for (place, op) in ops.iter().enumerate() {
+        match op {
+            Op::Whiteout(path) => {
+                let path = path.to_uppercase();
+                remove_below(&mut next, &path);
+                next.remove(&path);
+            }
+            Op::Opaque(path) => remove_below(&mut next, &path.to_uppercase()),
+            Op::Directory(path) | Op::File(path) | Op::Junction(path) | Op::Link(path, _) => {
+                own.insert(path.to_uppercase(), (place, op));
+            }
+        }
+    }
+    // Directories come before what is in them.
+    for (path, (place, op)) in &own {
+        let is_open = |above: &String| match own.get(above) {
+            Some((_, op)) => matches!(op, Op::Directory(_)),
+            None => true,
+        };
+        if !ancestors(path).iter().all(is_open) {
+            continue;
+        }
+        for above in ancestors(path) {
+            if !next.get(&above).is_some_and(is_directory) {
+                next.insert(above, Thing::Implied);
+            }
+        }
+        let thing = match op {
+            Op::Directory(_) => Thing::Directory((number, *place)),
+            Op::Junction(_) => Thing::Junction((number, *place)),
+            Op::Link(..) => link(state, number, &own, op),
+            _ => Thing::File((number, *place)),
+        };
+        if !is_directory(&thing) {
+            remove_below(&mut next, path);
+        }
+        next.insert(path.clone(), thing);
+    }
+    next
+}
+
+/// Finds the file that a link names: one of its own layer, else what the layers below have.
+pub(crate) fn link(
+    below: &State,
+    number: usize,
+    own: &BTreeMap<String, (usize, &Op)>,
+    op: &Op,
+) -> Thing {
+    let mut op = op;
+    for _ in 0..100 {
+        let Op::Link(_, target) = op else {
+            return Thing::Broken;
+        };
+        let target = target.to_uppercase();
+        match own.get(&target) {
+            Some((place, Op::File(_))) => return Thing::File((number, *place)),
+            Some((_, next @ Op::Link(..))) => op = next,
+            Some(_) => return Thing::Broken,
+            None => {
+                return match below.get(&target) {
+                    Some(Thing::File(identity)) => Thing::File(*identity),
+                    _ => Thing::Broken,
+                };
+            }
+        }
+    }
+    Thing::Broken
+}
+
+pub(crate) fn content(identity: Identity) -> String {
+    format!("layer {} entry {}", identity.0, identity.1)
+}
+
+/// The write time that tells entries apart, in ticks.
+pub(crate) fn time(identity: Identity) -> u64 {
+    layergen::UNIX_EPOCH + (identity.0 as u64 * 1000 + identity.1 as u64) * 10_000_000
+}
+
+/// Writes a layer as a tar; returns its file.
+pub(crate) fn write(folder: &Path, number: usize, ops: &[Op]) -> PathBuf {
+    let path = folder.join(format!("{number}.tar"));
+    let mut tar = TarBuilder::new(File::create(&path).expect("a file"));
+    for (place, op) in ops.iter().enumerate() {
+        let identity = (number, place);
+        let meta = |attributes| Meta {
+            write_time: Some(time(identity)),
+            ..Meta::with_attributes(attributes)
+        };
+        let written = match op {
+            Op::Directory(path) => tar.directory(path, &meta(0x10)),
+            Op::File(path) => tar.file(path, &meta(0x20), content(identity).as_bytes()),
+            Op::Junction(path) => tar.junction(path, "C:\\x", &meta(0x410)),
+            Op::Link(path, target) => tar.hard_link(path, target, &meta(0x20)),
+            Op::Whiteout(path) => tar.whiteout(path),
+            Op::Opaque(path) => tar.opaque(path),
+        };
+        written.expect("an entry");
+    }
+    tar.finish().expect("a tar");
+    path
+}
+
+pub(crate) fn name() -> impl Strategy<Value = String> {
+    let component = prop::sample::select(vec!["a", "b", "c", "B"]);
+    let volume = prop_oneof![
+        4 => Just("Files"),
+        1 => Just("UtilityVM/Files"),
+    ];
+    let names = prop::collection::vec(component, 1..4);
+    (volume, names).prop_map(|(volume, names)| format!("{volume}/{}", names.join("/")))
+}
+
+pub(crate) fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => name().prop_map(Op::Directory),
+        4 => name().prop_map(Op::File),
+        1 => name().prop_map(Op::Junction),
+        3 => (name(), name()).prop_map(|(path, target)| Op::Link(path, target)),
+        2 => name().prop_map(Op::Whiteout),
+        1 => name().prop_map(Op::Opaque),
+    ]
+}
+
+pub(crate) fn layers() -> impl Strategy<Value = Vec<Vec<Op>>> {
+    prop::collection::vec(prop::collection::vec(op(), 0..9), 1..5)
+}
+
+/// Leaves out what no layer that can be imported has: links to nothing, entries below what is not a
+/// directory, in the layer itself or in those below it, a path as two kinds of things.
+pub(crate) fn importable(layers: &[Vec<Op>]) -> Vec<Vec<Op>> {
+    let mut kept: Vec<Vec<Op>> = layers.to_vec();
+    let mut state = State::new();
+    for (number, ops) in kept.iter_mut().enumerate() {
+        while let Some(bad) = broken_op(&state, number, ops) {
+            ops.remove(bad);
+        }
+        state = apply(&state, number, ops);
+    }
+    kept
+}
+
+/// Finds an entry of a layer that an import refuses, given what the layers below have.
+pub(crate) fn broken_op(below: &State, number: usize, ops: &[Op]) -> Option<usize> {
+    let mut own: BTreeMap<String, (usize, &Op)> = BTreeMap::new();
+    for (place, op) in ops.iter().enumerate() {
+        match op {
+            // There is nothing to remove below a base layer.
+            Op::Whiteout(_) | Op::Opaque(_) if number == 0 => return Some(place),
+            Op::Whiteout(_) | Op::Opaque(_) => {}
+            Op::Directory(path) | Op::File(path) | Op::Junction(path) | Op::Link(path, _) => {
+                let path = path.to_uppercase();
+                let kind = std::mem::discriminant(op);
+                if let Some((first, was)) = own.get(&path)
+                    && std::mem::discriminant(*was) != kind
+                {
+                    return Some(*first);
+                }
+                own.insert(path, (place, op));
+            }
+        }
+    }
+    let visible = without_removed(below, ops);
+    own.iter().find_map(|(path, (place, op))| {
+        let is_placed = ancestors(path).iter().all(|above| match own.get(above) {
+            Some((_, op)) => matches!(op, Op::Directory(_)),
+            None => {
+                let is_covered = ancestors(above)
+                    .iter()
+                    .any(|top| own.contains_key(top) && !visible.get(top).is_none_or(is_directory));
+                is_covered || visible.get(above).is_none_or(is_directory)
+            }
+        });
+        let is_link_to_nothing =
+            matches!(op, Op::Link(..)) && link(below, number, &own, op) == Thing::Broken;
+        (!is_placed || is_link_to_nothing).then_some(*place)
+    })
+}
+
+/// What the layers below have and a layer does not remove.
+fn without_removed(below: &State, ops: &[Op]) -> State {
+    let mut visible = below.clone();
+    for op in ops {
+        match op {
+            Op::Whiteout(path) => {
+                let path = path.to_uppercase();
+                remove_below(&mut visible, &path);
+                visible.remove(&path);
+            }
+            Op::Opaque(path) => remove_below(&mut visible, &path.to_uppercase()),
+            _ => {}
+        }
+    }
+    visible
+}
