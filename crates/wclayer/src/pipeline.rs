@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::digest::{DiffId, Hasher};
 use crate::error::{Error, Result};
 use crate::hub::Progress;
+use crate::index::BlockSums;
 
 /// The size of a buffer in bytes.
 const BUFFER: usize = 512 * 1024;
@@ -207,10 +208,13 @@ impl<R: Read + Send + 'static> Read for ReadAhead<'_, R> {
     }
 }
 
+/// A file that was written, its digest, its size in bytes, and the sums of its blocks.
+type Written = (File, DiffId, u64, Vec<u64>);
+
 /// Hashes buffers and writes them to a file, in a thread of its own.
 pub(crate) struct TarSink {
     buffers: SyncSender<Arc<Buffer>>,
-    thread: JoinHandle<io::Result<(File, DiffId, u64)>>,
+    thread: JoinHandle<io::Result<Written>>,
 }
 
 impl TarSink {
@@ -227,18 +231,20 @@ impl TarSink {
             .map_err(|_| io::Error::other("the layer tar cannot be written"))
     }
 
-    /// Waits until all is written; returns the file, its digest and its size in bytes.
-    pub(crate) fn finish(self) -> Result<io::Result<(File, DiffId, u64)>> {
+    /// Waits until all is written.
+    pub(crate) fn finish(self) -> Result<io::Result<Written>> {
         drop(self.buffers);
         self.thread.join().map_err(|_| Error::WorkerLost)
     }
 }
 
-fn write_all(mut file: File, received: &Receiver<Arc<Buffer>>) -> io::Result<(File, DiffId, u64)> {
+fn write_all(mut file: File, received: &Receiver<Arc<Buffer>>) -> io::Result<Written> {
     let flusher = Flusher::start(&file)?;
     let (mut hasher, mut len, mut flushed) = (Hasher::new(), 0, 0);
+    let mut sums = BlockSums::default();
     for buffer in received {
         hasher.update(&buffer.bytes);
+        sums.update(&buffer.bytes);
         file.write_all(&buffer.bytes)?;
         len += buffer.bytes.len() as u64;
         if len - flushed >= FLUSH_EVERY {
@@ -246,7 +252,7 @@ fn write_all(mut file: File, received: &Receiver<Arc<Buffer>>) -> io::Result<(Fi
             flushed = len;
         }
     }
-    Ok((file, hasher.finish(), len))
+    Ok((file, hasher.finish(), len, sums.finish()))
 }
 
 /// Asks the disk, in the background, to store what has been written so far. Dropped, it waits for

@@ -29,24 +29,24 @@ pub(crate) struct IndexBuilder {
 }
 
 impl IndexBuilder {
-    /// Creates the database, which must not exist. Nothing in it survives a crash: the folder it
-    /// lies in is thrown away then.
+    /// Creates the database, which must not exist.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let error = index_error(path);
         let connection = Connection::open(schema::of_any_length(path)).map_err(&error)?;
         connection
             .execute_batch(&format!(
                 "PRAGMA page_size = 8192;
-                 PRAGMA journal_mode = OFF;
-                 PRAGMA synchronous = OFF;
-                 PRAGMA locking_mode = EXCLUSIVE;
+                 {}
                  PRAGMA cache_size = -8192;
                  PRAGMA application_id = {};
                  PRAGMA user_version = {VERSION};
                  {}
+                 {}
                  BEGIN;",
+                schema::WRITING,
                 schema::APPLICATION_ID,
                 schema::TABLES,
+                schema::BLOCK_TABLE,
             ))
             .map_err(&error)?;
         Ok(Self {
@@ -118,7 +118,7 @@ impl IndexBuilder {
         self.connection
             .close()
             .map_err(|(_, source)| error(source))?;
-        Index::open(&self.path)
+        Index::open_own(&self.path)
     }
 
     fn add_file(&mut self, offset: u64, file: &FileMember) -> Result<()> {

@@ -3,14 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::error::IndexError;
-use super::schema::{self, APPLICATION_ID, INDEXES, TABLES, VERSION, index_error, path_key};
+use super::pages::{self, FoundFile};
+use super::schema::{
+    self, APPLICATION_ID, BLOCK_TABLE, INDEXES, TABLES, VERSION, index_error, path_key,
+};
+use super::seal::IndexSeal;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
-use crate::tar::SparseMap;
+use crate::tar::{MAX_EXPANDED, SparseMap};
 
 /// The index of a layer tar, read-only.
 #[derive(Debug)]
@@ -135,33 +139,67 @@ impl IndexedEntry {
 }
 
 impl Index {
-    /// Opens an index that nobody writes any more.
+    /// Opens an index that nobody writes any more, of any version that this crate reads.
     ///
     /// # Errors
     ///
-    /// [`IndexError::Database`] when it is no database; [`IndexError::Version`] when it is not
-    /// of the version that this crate reads.
+    /// [`IndexError::Database`] and [`IndexError::Content`] when it is no index or damaged;
+    /// [`IndexError::Version`] when it is not of a version that this crate reads.
     pub fn open(path: &Path) -> Result<Self> {
+        let roots = pages::read(path)?.roots;
+        Self::open_checked(path, &[1, VERSION], Some(&roots))
+    }
+
+    /// Opens the index of a layer of that version, of which the descriptor says what it is, from
+    /// version 2 on.
+    pub(crate) fn open_of_layer(
+        path: &Path,
+        version: u32,
+        expected: Option<&IndexSeal>,
+    ) -> Result<Self> {
+        let found = pages::read(path);
+        // What is damaged is damaged, however it shows.
+        let differs = |found: &FoundFile| expected.is_some_and(|expected| *expected != found.seal);
+        if found.as_ref().is_ok_and(differs) {
+            return Err(IndexError::Content {
+                path: path.to_owned(),
+                what: "it is not the one that was made for the layer",
+            }
+            .into());
+        }
+        Self::open_checked(path, &[version], Some(&found?.roots))
+    }
+
+    /// Opens an index that this program has written itself, a moment ago.
+    pub(super) fn open_own(path: &Path) -> Result<Self> {
+        Self::open_checked(path, &[VERSION], None)
+    }
+
+    fn open_checked(path: &Path, versions: &[u32], roots: Option<&[u32]>) -> Result<Self> {
         let error = index_error(path);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_URI
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(immutable_uri(path), flags).map_err(&error)?;
+        let connection = schema::open_for_reading(path).map_err(&error)?;
         let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let application = pragma("application_id").map_err(&error)?;
         let version = pragma("user_version").map_err(&error)?;
-        if application != i64::from(APPLICATION_ID) || version != i64::from(VERSION) {
+        let known = versions.iter().find(|known| i64::from(**known) == version);
+        let (Some(known), true) = (known, application == i64::from(APPLICATION_ID)) else {
             return Err(IndexError::Version {
                 path: path.to_owned(),
                 version,
             }
             .into());
-        }
-        check_schema(&connection, path)?;
+        };
+        check_schema(&connection, path, *known, roots)?;
         Ok(Self {
             connection,
             path: path.to_owned(),
         })
+    }
+
+    /// Reads the whole file of an index that has just been written, and returns what a descriptor
+    /// says of it.
+    pub(crate) fn seal(path: &Path) -> Result<IndexSeal> {
+        Ok(pages::read(path)?.seal)
     }
 
     /// Returns the key of a path: what two paths hardly ever share that NTFS takes for different.
@@ -176,9 +214,38 @@ impl Index {
     /// [`IndexError`] when the index is damaged.
     pub fn find(&self, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
         let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? ORDER BY id");
-        let mut found = self.entries_of(&query, path_key(path))?;
+        self.entries_at(&query, path)
+    }
+
+    /// Returns the entries at a path of a query by its key.
+    fn entries_at(&self, query: &str, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
+        let key = path_key(path);
+        let mut found = self.entries_of(query, key)?;
+        for entry in &found {
+            self.check_key(&entry.path, path, key)?;
+        }
         found.retain(|entry| entry.path == *path);
         Ok(found)
+    }
+
+    /// Checks that what was found under the key of a path has that key: an index in which others
+    /// have it too could make every question read all of it.
+    fn check_key(&self, found: &LayerPath, path: &LayerPath, key: i64) -> Result<()> {
+        match found == path || path_key(found) == key {
+            true => Ok(()),
+            false => Err(self.damaged("a path has the key of another one")),
+        }
+    }
+
+    /// The same for what was found under the key of a directory; returns whether it is in there.
+    fn is_in(&self, found: &LayerPath, directory: Option<&LayerPath>, key: i64) -> Result<bool> {
+        if found.parent().as_ref() == directory {
+            return Ok(true);
+        }
+        match schema::parent_key(found) == key {
+            true => Ok(false),
+            false => Err(self.damaged("a path has the key of another directory")),
+        }
     }
 
     /// Returns what the layer puts at a path; the last one when it comes more than once.
@@ -212,12 +279,14 @@ impl Index {
              ORDER BY id {order}"
         );
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
-        let mut rows = statement.query([path_key(path)]).map_err(&error)?;
+        let key = path_key(path);
+        let mut rows = statement.query([key]).map_err(&error)?;
         while let Some(row) = rows.next().map_err(&error)? {
             let entry = self.entry_of(row)?;
             if entry.path == *path {
                 return Ok(Some(entry));
             }
+            self.check_key(&entry.path, path, key)?;
         }
         Ok(None)
     }
@@ -230,9 +299,12 @@ impl Index {
         let mut rows = statement.query([key]).map_err(&error)?;
         while let Some(row) = rows.next().map_err(&error)? {
             let found = row.get_ref(0).and_then(|found| Ok(found.as_blob()?));
-            if LayerPath::parse(found.map_err(&error)?).is_ok_and(|found| found == *path) {
+            let found = LayerPath::parse(found.map_err(&error)?);
+            let found = found.map_err(|_| self.damaged("an entry cannot be"))?;
+            if found == *path {
                 return Ok(true);
             }
+            self.check_key(&found, path, key)?;
         }
         Ok(false)
     }
@@ -257,9 +329,8 @@ impl Index {
         const FEW: usize = 4;
         let query =
             format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? ORDER BY id LIMIT {FEW}");
-        let mut found = self.entries_of(&query, path_key(path))?;
+        let found = self.entries_at(&query, path)?;
         if found.len() < FEW {
-            found.retain(|entry| entry.path == *path);
             return Ok(found);
         }
         let removal = match self.first(path, "kind = 3", "ASC")? {
@@ -307,9 +378,14 @@ impl Index {
     /// [`IndexError`] when the index is damaged.
     pub fn children(&self, directory: Option<&LayerPath>) -> Result<Vec<IndexedEntry>> {
         let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE parent_key = ? ORDER BY id");
-        let mut found = self.entries_of(&query, directory.map_or(0, path_key))?;
-        found.retain(|entry| entry.path.parent().as_ref() == directory);
-        Ok(found)
+        let key = directory.map_or(0, path_key);
+        let mut kept = Vec::new();
+        for entry in self.entries_of(&query, key)? {
+            if self.is_in(&entry.path, directory, key)? {
+                kept.push(entry);
+            }
+        }
+        Ok(kept)
     }
 
     /// Calls `visit` for every name directly in a directory (at the top for `None`), with what the
@@ -339,7 +415,7 @@ impl Index {
         };
         while let Some(row) = rows.next().map_err(&error)? {
             let entry = self.entry_of(row)?;
-            if entry.path.parent().as_ref() != directory {
+            if !self.is_in(&entry.path, directory, parent_key)? {
                 continue;
             }
             let key = row.get(14).map_err(&error)?;
@@ -395,7 +471,8 @@ impl Index {
         let mut rows = statement.query([id as i64]).map_err(&error)?;
         let (mut unnamed, mut all) = (0, 0_u64);
         while let Some(row) = rows.next().map_err(&error)? {
-            let size = row.get::<_, i64>(1).map_err(&error)? as u64;
+            let size = u64::try_from(row.get::<_, i64>(1).map_err(&error)?);
+            let size = size.map_err(|_| self.damaged("a stream cannot be"))?;
             if row.get(0).map_err(&error)? {
                 unnamed = size;
             }
@@ -414,6 +491,74 @@ impl Index {
         total
             .map(|total| total as u64)
             .map_err(index_error(&self.path))
+    }
+
+    /// Compares all rows with those of another index; the error names the first that differs. The
+    /// sums of the tar are compared where both have them.
+    pub(crate) fn differs_from(&self, other: &Self) -> Result<()> {
+        let has_sums = |index: &Self| index.connection.table_exists(None, "block");
+        let error = index_error(&self.path);
+        let both = has_sums(self).map_err(&error)? && has_sums(other).map_err(&error)?;
+        let tables = [
+            ("entry", "id"),
+            ("stream", "entry, ordinal"),
+            ("security", "id"),
+            ("block", "id"),
+        ];
+        for (table, order) in tables.into_iter().take(if both { 4 } else { 3 }) {
+            if !self.has_rows_of(other, table, order).map_err(&error)? {
+                return Err(self.damaged("it does not say what is in the layer tar"));
+            }
+        }
+        Ok(())
+    }
+
+    fn has_rows_of(&self, other: &Self, table: &str, order: &str) -> rusqlite::Result<bool> {
+        let query = format!("SELECT * FROM {table} ORDER BY {order}");
+        let mut mine = self.connection.prepare(&query)?;
+        let mut others = other.connection.prepare(&query)?;
+        let columns = mine.column_count();
+        let (mut mine, mut others) = (mine.query([])?, others.query([])?);
+        loop {
+            match (mine.next()?, others.next()?) {
+                (None, None) => return Ok(true),
+                (Some(mine), Some(other)) => {
+                    for column in 0..columns {
+                        if mine.get_ref(column)? != other.get_ref(column)? {
+                            return Ok(false);
+                        }
+                    }
+                }
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    /// Checks that the streams take no more than there is: of a tar of that size, each byte once,
+    /// and no more holes than a tar may have.
+    pub(super) fn check_amounts(&self, tar_size: u64) -> Result<()> {
+        let error = index_error(&self.path);
+        let whole = "SELECT TOTAL(size) FROM stream WHERE stored IS NULL";
+        let whole = self.connection.query_row(whole, [], |row| row.get(0));
+        // As a float, it does not overflow.
+        let mut stored: f64 = whole.map_err(&error)?;
+        let mut holes = 0.0;
+        let query = "SELECT size, stored FROM stream WHERE stored IS NOT NULL";
+        let mut statement = self.connection.prepare(query).map_err(&error)?;
+        let mut rows = statement.query([]).map_err(&error)?;
+        while let Some(row) = rows.next().map_err(&error)? {
+            let size = u64::try_from(row.get::<_, i64>(0).map_err(&error)?);
+            let size = size.map_err(|_| self.damaged("a stream cannot be"))?;
+            let map = row.get_ref(1).and_then(|text| Ok(text.as_bytes()?));
+            let map = SparseMap::from_record(map.map_err(&error)?, size);
+            let map = map.map_err(|_| self.damaged("a stream cannot be"))?;
+            stored += map.allocated() as f64;
+            holes += (size - map.allocated()) as f64;
+        }
+        match stored <= tar_size as f64 && holes <= MAX_EXPANDED as f64 {
+            true => Ok(()),
+            false => Err(self.damaged("its streams are larger than the tar")),
+        }
     }
 
     /// Returns the entry of that number.
@@ -444,6 +589,17 @@ impl Index {
             let adds = entry.is_added();
             visit(entry, adds)
         })
+    }
+
+    /// Returns whether entries lie in a directory that has no entry itself.
+    pub(crate) fn has_orphans(&self) -> Result<bool> {
+        let query = "SELECT EXISTS
+             (SELECT 1 FROM
+              (SELECT DISTINCT parent_key FROM entry WHERE parent_key <> 0) AS directory
+              WHERE NOT EXISTS (SELECT 1 FROM entry
+                                WHERE path_key = directory.parent_key AND kind <= 2))";
+        let found = self.connection.query_row(query, [], |row| row.get(0));
+        found.map_err(index_error(&self.path))
     }
 
     /// Returns a security descriptor by its id.
@@ -539,7 +695,7 @@ impl Index {
         }
     }
 
-    fn damaged(&self, what: &'static str) -> crate::error::Error {
+    pub(super) fn damaged(&self, what: &'static str) -> crate::error::Error {
         IndexError::Content {
             path: self.path.clone(),
             what,
@@ -548,20 +704,28 @@ impl Index {
     }
 }
 
-/// Checks that the tables are ours to the letter. A view, a trigger or a computed column in their
-/// place could run without end.
-fn check_schema(connection: &Connection, path: &Path) -> Result<()> {
+/// Checks that the tables are ours to the letter, and that each has pages of its own. A view, a
+/// trigger or a computed column in their place could run without end.
+fn check_schema(
+    connection: &Connection,
+    path: &Path,
+    version: u32,
+    roots: Option<&[u32]>,
+) -> Result<()> {
     let error = index_error(path);
-    let statements = |connection: &Connection| -> rusqlite::Result<Vec<Option<String>>> {
-        let mut query =
-            connection.prepare("SELECT sql FROM sqlite_schema ORDER BY name LIMIT 99")?;
-        query.query_map([], |row| row.get(0))?.collect()
-    };
     let ours = Connection::open_in_memory().map_err(&error)?;
     ours.execute_batch(TABLES)
+        .and_then(|()| match version {
+            1 => Ok(()),
+            _ => ours.execute_batch(BLOCK_TABLE),
+        })
         .and_then(|()| ours.execute_batch(INDEXES))
         .map_err(&error)?;
-    if statements(connection).map_err(&error)? == statements(&ours).map_err(&error)? {
+    let (found, mut found_roots) = schema_of(connection).map_err(&error)?;
+    let (expected, _) = schema_of(&ours).map_err(&error)?;
+    found_roots.sort_unstable();
+    let are_roots = |roots: &[u32]| roots.iter().copied().map(i64::from).eq(found_roots);
+    if found == expected && roots.is_none_or(are_roots) {
         return Ok(());
     }
     let what = "its tables are not those of an index";
@@ -572,20 +736,20 @@ fn check_schema(connection: &Connection, path: &Path) -> Result<()> {
     .into())
 }
 
-/// The URI that opens a database without locks, journals or any write.
-///
-/// Everything is escaped that could mean something there: SQLite gets the very path.
-fn immutable_uri(path: &Path) -> String {
-    let mut uri = "file:".to_owned();
-    for byte in schema::of_any_length(path).as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() {
-            uri.push(char::from(*byte));
-        } else {
-            uri.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    uri.push_str("?immutable=1");
-    uri
+/// Type, name, table and statement of a part of a schema.
+type SchemaRow = [Option<String>; 4];
+
+/// Returns the parts of the schema in the order of their names, and where they start.
+fn schema_of(connection: &Connection) -> rusqlite::Result<(Vec<SchemaRow>, Vec<i64>)> {
+    let query = "SELECT type, name, tbl_name, sql, rootpage FROM sqlite_schema
+                 ORDER BY name LIMIT 99";
+    let mut statement = connection.prepare(query)?;
+    let rows = statement.query_map([], |row| {
+        let part = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
+        Ok((part, row.get(4)?))
+    })?;
+    let rows: Vec<(SchemaRow, i64)> = rows.collect::<rusqlite::Result<_>>()?;
+    Ok(rows.into_iter().unzip())
 }
 
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<Option<IndexedEntry>> {
@@ -631,7 +795,13 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<Option<IndexedEntry>> {
 }
 
 fn stream_of(row: &Row<'_>) -> rusqlite::Result<Option<IndexedStream>> {
-    let size = row.get::<_, i64>(2)? as u64;
+    // What a tar holds fits into 63 bits.
+    let (Ok(offset), Ok(size)) = (
+        u64::try_from(row.get::<_, i64>(1)?),
+        u64::try_from(row.get::<_, i64>(2)?),
+    ) else {
+        return Ok(None);
+    };
     let map = |column| -> rusqlite::Result<Option<Option<SparseMap>>> {
         Ok(match row.get::<_, Option<String>>(column)? {
             None => Some(None),
@@ -650,7 +820,6 @@ fn stream_of(row: &Row<'_>) -> rusqlite::Result<Option<IndexedStream>> {
     else {
         return Ok(None);
     };
-    let offset = row.get::<_, i64>(1)? as u64;
     Ok(Some(IndexedStream {
         name,
         offset,

@@ -13,17 +13,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::check::check;
-use super::descriptor::{FORMAT, FORMAT_VERSION, LayerDescriptor, SourceBlob};
+use super::descriptor::{
+    BoundFiles, FORMAT, FORMAT_VERSION, LayerDescriptor, ParentRecord, SourceBlob,
+};
 use super::error::PortableError;
-use super::layer::{PortableLayer, canonical, list, verify};
+use super::layer::{PortableLayer, canonical, verify};
 use super::staging::Staging;
-use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
+use super::{DESCRIPTOR_FILE, FILES, INDEX_FILE, TAR_FILE, parents};
 use crate::chain::ParentChain;
 use crate::compression::{Compression, Decoder};
-use crate::digest::{DiffId, Hashing};
+use crate::digest::{DiffId, Digest, Hashing};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
-use crate::index::{Index, Scanned, scan};
+use crate::index::{Index, Scanned, Summing, scan, store_block_sums};
 use crate::layout;
 use crate::pipeline::{Counting, ReadAhead, TarSink};
 
@@ -79,41 +81,59 @@ pub fn import<R: Read + Send + 'static>(
 /// The parents of the layer that is being made.
 pub(super) struct Parents {
     chain: Vec<PathBuf>,
-    indexes: Vec<Index>,
+    pub(super) records: Vec<ParentRecord>,
+    pub(super) indexes: Vec<Index>,
 }
 
 impl Parents {
     /// Opens every parent of the layer at `destination`, and checks that they are a chain.
     pub(super) fn open(given: &ParentChain, destination: &Path) -> Result<Self> {
+        let mut parents = Self {
+            chain: Vec::new(),
+            records: Vec::new(),
+            indexes: Vec::new(),
+        };
         let Some(nearest) = given.nearest() else {
-            return Ok(Self {
-                chain: Vec::new(),
-                indexes: Vec::new(),
-            });
+            return Ok(parents);
         };
         let layer = PortableLayer::open(nearest)?;
-        let mut chain = vec![dunce::canonicalize(nearest).map_err(io_error("resolve", nearest))?];
-        let own = canonical(layer.parents());
-        if given.len() > 1 && canonical(given)[1..] != own[..] {
-            let rest = ParentChain::from_nearest_first(given.iter_nearest_first().skip(1));
-            return Err(PortableError::ParentMismatch {
-                layer: nearest.to_owned(),
-                expected: list(layer.parents()),
-                given: list(&rest),
+        let rest = ParentChain::from_nearest_first(given.iter_nearest_first().skip(1));
+        let rest = match rest.is_empty() {
+            true => {
+                // Before any of them is opened: there may be very many.
+                check_chain(&canonical(layer.parents()), nearest, destination)?;
+                layer.checked_parents()?
             }
-            .into());
+            false => layer.parents_given(&rest)?,
+        };
+        let all = [nearest].into_iter().chain(rest.iter_nearest_first());
+        parents.chain = canonical(&ParentChain::from_nearest_first(all));
+        check_chain(&parents.chain, nearest, destination)?;
+        let destination = without_links(destination);
+        for path in &parents.chain {
+            let layer = PortableLayer::open(path)?;
+            let diff_id = layer.descriptor().diff_id;
+            parents.indexes.push(layer.index()?);
+            parents
+                .records
+                .push(parents::record(&destination, path, diff_id));
         }
-        chain.extend(own);
-        check_chain(&chain, nearest, destination)?;
-        let indexes = chain.iter().map(|path| PortableLayer::open(path)?.index());
-        Ok(Self {
-            indexes: indexes.collect::<Result<_>>()?,
-            chain,
-        })
+        Ok(parents)
     }
 }
 
-/// Refuses chains that are none: with a relative path, with a layer twice, with the layer that is
+/// Resolves the links on the way to a place where nothing may be yet.
+fn without_links(place: &Path) -> PathBuf {
+    let folder = place
+        .parent()
+        .and_then(|folder| dunce::canonicalize(folder).ok());
+    match (folder, place.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => place.to_owned(),
+    }
+}
+
+/// Refuses what is not a chain: with a relative path, with a layer twice, with the layer that is
 /// being made.
 fn check_chain(chain: &[PathBuf], nearest: &Path, destination: &Path) -> Result<()> {
     let mut known: HashSet<_> = dunce::canonicalize(destination).into_iter().collect();
@@ -121,10 +141,7 @@ fn check_chain(chain: &[PathBuf], nearest: &Path, destination: &Path) -> Result<
     if chain.iter().all(is_legal) {
         return Ok(());
     }
-    Err(PortableError::Chain {
-        layer: nearest.to_owned(),
-    }
-    .into())
+    Err(parents::no_chain(nearest))
 }
 
 /// An import under way.
@@ -149,7 +166,7 @@ impl Import<'_> {
         if self.progress.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let (_, diff_id, tar_size) = written?;
+        let (_, diff_id, tar_size, sums) = written?;
         let ((found, index), decoder) = read?;
         let compression = decoder.compression();
         let (_, digest, size) = decoder.into_inner().finish();
@@ -157,8 +174,11 @@ impl Import<'_> {
         self.complete(
             found,
             index,
-            diff_id,
-            tar_size,
+            StoredTar {
+                diff_id,
+                size: tar_size,
+                sums,
+            },
             SourceBlob {
                 digest,
                 size,
@@ -172,7 +192,8 @@ impl Import<'_> {
         let tar_path = self.staging.path().join(TAR_FILE);
         let tar = File::open(&tar_path).map_err(io_error("open", &tar_path))?;
         let counter = Arc::new(AtomicU64::new(0));
-        let tar = Hashing::new(Counting::new(tar, Arc::clone(&counter)));
+        let tar = Summing::new(Counting::new(tar, Arc::clone(&counter)));
+        let tar = Hashing::new(tar);
         let mut input = ReadAhead::start(move || Ok(tar), counter, None, self.progress);
         let read = match self.index(&mut input) {
             Ok(found) => input.finish().map(|tar| (found, tar)),
@@ -186,13 +207,16 @@ impl Import<'_> {
             return Err(Error::Cancelled);
         }
         let ((found, index), tar) = read?;
-        let (_, digest, size) = tar.finish();
+        let (tar, digest, size) = tar.finish();
         let media_type = Compression::None.media_type().to_owned();
         self.complete(
             found,
             index,
-            digest,
-            size,
+            StoredTar {
+                diff_id: digest,
+                size,
+                sums: tar.finish(),
+            },
             SourceBlob {
                 digest,
                 size,
@@ -214,47 +238,81 @@ impl Import<'_> {
         self,
         found: Scanned,
         index: Index,
-        diff_id: DiffId,
-        tar_size: u64,
+        tar: StoredTar,
         source: SourceBlob,
     ) -> Result<PathBuf> {
         if let Some(expected) = self.options.expected_diff_id {
-            verify("DiffID", expected, diff_id)?;
+            verify("DiffID", expected, tar.diff_id)?;
         }
         check(&index, &self.parents.indexes, self.progress)?;
-        // Windows neither renames nor removes a folder with an open file in it.
-        drop(index);
-        let descriptor = LayerDescriptor {
-            format: FORMAT.to_owned(),
-            version: FORMAT_VERSION,
-            diff_id,
-            tar_size,
+        write_small_files(
+            self.staging.path(),
+            found,
+            index,
+            tar,
             source,
-            entries: found.counts,
-            content_size: found.content_size,
-            warnings: found.warnings,
-        };
-        self.write_json(DESCRIPTOR_FILE, &descriptor)?;
-        let chain = Some(&self.parents.chain).filter(|chain| !chain.is_empty());
-        self.write_json(layout::LAYER_CHAIN, &chain)?;
+            &self.parents,
+        )?;
         if self.progress.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        self.staging.commit(Some(&[
-            TAR_FILE,
-            INDEX_FILE,
-            DESCRIPTOR_FILE,
-            layout::LAYER_CHAIN,
-        ]))
+        self.staging.commit(Some(&FILES))
     }
+}
 
-    fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
-        let path = self.staging.path().join(name);
-        let mut text = serde_json::to_vec_pretty(value).map_err(|source| PortableError::Json {
+/// What was found out about a layer tar on its way to its place.
+pub(super) struct StoredTar {
+    pub(super) diff_id: DiffId,
+    pub(super) size: u64,
+    /// The sums of its blocks.
+    pub(super) sums: Vec<u64>,
+}
+
+/// Completes the index in a folder under construction, and writes the two small files.
+pub(super) fn write_small_files(
+    folder: &Path,
+    found: Scanned,
+    index: Index,
+    tar: StoredTar,
+    source: SourceBlob,
+    parents: &Parents,
+) -> Result<()> {
+    let implied_directories = index.has_orphans()?;
+    // It is written once more. And Windows neither renames nor removes a folder with an open file
+    // in it.
+    drop(index);
+    let index_path = folder.join(INDEX_FILE);
+    store_block_sums(&index_path, &tar.sums)?;
+    let write = |name: &str, text: serde_json::Result<Vec<u8>>| {
+        let path = folder.join(name);
+        let text = text.map_err(|source| PortableError::Json {
             path: path.clone(),
             source,
         })?;
+        fs::write(&path, &text).map_err(io_error("write", &path))?;
+        Ok::<_, Error>(Digest::of(&text))
+    };
+    let chain = Some(&parents.chain).filter(|chain| !chain.is_empty());
+    let chain = serde_json::to_vec_pretty(&chain).map(|mut text| {
         text.push(b'\n');
-        fs::write(&path, text).map_err(io_error("write", &path))
-    }
+        text
+    });
+    let layer_chain = write(layout::LAYER_CHAIN, chain)?;
+    let descriptor = LayerDescriptor {
+        format: FORMAT.to_owned(),
+        version: FORMAT_VERSION,
+        diff_id: tar.diff_id,
+        tar_size: tar.size,
+        source,
+        entries: found.counts,
+        content_size: found.content_size,
+        warnings: found.warnings,
+        bound: Some(BoundFiles {
+            index: Index::seal(&index_path)?,
+            implied_directories,
+            layer_chain,
+            parents: parents.records.clone(),
+        }),
+    };
+    write(DESCRIPTOR_FILE, descriptor.to_file()).map(drop)
 }

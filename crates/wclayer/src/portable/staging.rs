@@ -114,6 +114,16 @@ impl Staging {
         })
     }
 
+    /// Locks the place of a layer, be it damaged, that a new one is to take the place of.
+    pub(super) fn over(layer: &Path) -> Result<Self> {
+        let place = Place::lock(layer)?;
+        Ok(Self {
+            folder: place.sibling()?,
+            place,
+            replace: true,
+        })
+    }
+
     /// Returns the folder to build in.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
@@ -208,7 +218,9 @@ fn remove_left_overs(place: &Path, folder: &Path, prefix: &OsString) {
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             let replaced = entry.path().join(REPLACED);
             let is_free = fs::symlink_metadata(place).is_err();
-            if is_folder && is_free && is_any_layer(&replaced) {
+            // What stepped aside may be a damaged layer, for a repaired one.
+            let is_kept = fs::symlink_metadata(&replaced).is_ok_and(|kept| kept.is_dir());
+            if is_folder && is_free && is_kept {
                 let _ = rename(&replaced, place);
             }
             // What cannot be removed is in nobody's way.
