@@ -20,7 +20,7 @@ Example:
 
 /// Show what a layer is: DiffID, source, sizes, parents, entries
 ///
-/// Of a portable layer the descriptor is read: the content is verified by `export`. A layer of
+/// Of a portable layer the descriptor is read: the content is verified by `verify`. A layer of
 /// Windows is looked at from outside: what it is, whether it is complete, its parents. The entries
 /// of a transport folder are counted.
 #[derive(Debug, Args)]

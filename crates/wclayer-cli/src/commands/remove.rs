@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use wclayer::{hcs, portable};
+use wclayer::hcs;
+use wclayer::portable::{self, Children};
 
 use super::host_compute::{self, Disks, HostComputeOptions};
 use crate::errors::CliError;
@@ -17,7 +18,7 @@ Examples:
   wclayer remove layers/app
   wclayer remove --force C:\\layers\\app
 
-Layers on top of it are not looked for: they cannot be used once it is gone.
+Portable layers beside it that were made on top of it are named: they cannot be used once it is gone.
 
 A layer of Windows needs Windows with the Host Compute Service (vmcompute.dll) and the privileges
 SeBackupPrivilege and SeRestorePrivilege: run it from an elevated prompt.";
@@ -61,13 +62,37 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
             hcs::remove(&host, &layer, arguments.force)?;
             None
         }
-        false => Some(portable::remove(&arguments.path)?),
+        false => {
+            let children = portable::children_of(&arguments.path);
+            let size = portable::remove(&arguments.path)?;
+            warn_of(&children, output);
+            Some(size)
+        }
     };
     let mut summary = Summary::new(format!("Removed `{}`", arguments.path.display()));
     if let Some(size) = size {
         summary.row("freed", units::size(size));
     }
     output.result(&summary, &RemoveJson { path, size })
+}
+
+/// Says which layers cannot be used any more.
+fn warn_of(children: &Children, output: &Output) {
+    let names: Vec<_> = children
+        .first
+        .iter()
+        .map(|child| format!("`{}`", child.display()))
+        .collect();
+    let more = match children.count - names.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if !names.is_empty() {
+        output.warn(&format!(
+            "made on top of it, and not usable without it: {}{more}",
+            names.join(", ")
+        ));
+    }
 }
 
 /// What is neither this nor portable is left to the portable side, which refuses it.

@@ -22,3 +22,4 @@ mod support;
 mod transport;
 mod usage;
 mod validate;
+mod verify;

@@ -2,7 +2,7 @@
 
 use crate::support::{Workplace, members, sample};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "cat",
     "ls",
     "stat",
@@ -23,6 +23,8 @@ const COMMANDS: [&str; 20] = [
     "find",
     "squash",
     "extract",
+    "verify",
+    "repair",
 ];
 
 #[test]
