@@ -11,12 +11,14 @@ mod build;
 mod content;
 mod error;
 mod layer;
+mod open;
 mod pages;
 mod plain;
 mod read;
 mod scan;
 mod schema;
 mod seal;
+mod whole;
 
 pub(crate) use blocks::{BlockSums, CheckedTar, Summing, store as store_block_sums};
 pub(crate) use build::IndexBuilder;

@@ -1,26 +1,22 @@
 //! Asking the index about paths, directories and streams.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::error::IndexError;
-use super::pages::{self, FoundFile};
-use super::schema::{
-    self, APPLICATION_ID, BLOCK_TABLE, INDEXES, TABLES, VERSION, index_error, path_key,
-};
-use super::seal::IndexSeal;
+use super::schema::{self, index_error, path_key};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
-use crate::tar::{MAX_EXPANDED, SparseMap};
+use crate::tar::SparseMap;
 
 /// The index of a layer tar, read-only.
 #[derive(Debug)]
 pub struct Index {
-    connection: Connection,
-    path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
 }
 
 /// What an entry of the index is.
@@ -139,69 +135,6 @@ impl IndexedEntry {
 }
 
 impl Index {
-    /// Opens an index that nobody writes any more, of any version that this crate reads.
-    ///
-    /// # Errors
-    ///
-    /// [`IndexError::Database`] and [`IndexError::Content`] when it is no index or damaged;
-    /// [`IndexError::Version`] when it is not of a version that this crate reads.
-    pub fn open(path: &Path) -> Result<Self> {
-        let roots = pages::read(path)?.roots;
-        Self::open_checked(path, &[1, VERSION], Some(&roots))
-    }
-
-    /// Opens the index of a layer of that version, of which the descriptor says what it is, from
-    /// version 2 on.
-    pub(crate) fn open_of_layer(
-        path: &Path,
-        version: u32,
-        expected: Option<&IndexSeal>,
-    ) -> Result<Self> {
-        let found = pages::read(path);
-        // What is damaged is damaged, however it shows.
-        let differs = |found: &FoundFile| expected.is_some_and(|expected| *expected != found.seal);
-        if found.as_ref().is_ok_and(differs) {
-            return Err(IndexError::Content {
-                path: path.to_owned(),
-                what: "it is not the one that was made for the layer",
-            }
-            .into());
-        }
-        Self::open_checked(path, &[version], Some(&found?.roots))
-    }
-
-    /// Opens an index that this program has written itself, a moment ago.
-    pub(super) fn open_own(path: &Path) -> Result<Self> {
-        Self::open_checked(path, &[VERSION], None)
-    }
-
-    fn open_checked(path: &Path, versions: &[u32], roots: Option<&[u32]>) -> Result<Self> {
-        let error = index_error(path);
-        let connection = schema::open_for_reading(path).map_err(&error)?;
-        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        let application = pragma("application_id").map_err(&error)?;
-        let version = pragma("user_version").map_err(&error)?;
-        let known = versions.iter().find(|known| i64::from(**known) == version);
-        let (Some(known), true) = (known, application == i64::from(APPLICATION_ID)) else {
-            return Err(IndexError::Version {
-                path: path.to_owned(),
-                version,
-            }
-            .into());
-        };
-        check_schema(&connection, path, *known, roots)?;
-        Ok(Self {
-            connection,
-            path: path.to_owned(),
-        })
-    }
-
-    /// Reads the whole file of an index that has just been written, and returns what a descriptor
-    /// says of it.
-    pub(crate) fn seal(path: &Path) -> Result<IndexSeal> {
-        Ok(pages::read(path)?.seal)
-    }
-
     /// Returns the key of a path: what two paths hardly ever share that NTFS takes for different.
     pub(crate) fn key(path: &LayerPath) -> i64 {
         path_key(path)
@@ -493,74 +426,6 @@ impl Index {
             .map_err(index_error(&self.path))
     }
 
-    /// Compares all rows with those of another index; the error names the first that differs. The
-    /// sums of the tar are compared where both have them.
-    pub(crate) fn differs_from(&self, other: &Self) -> Result<()> {
-        let has_sums = |index: &Self| index.connection.table_exists(None, "block");
-        let error = index_error(&self.path);
-        let both = has_sums(self).map_err(&error)? && has_sums(other).map_err(&error)?;
-        let tables = [
-            ("entry", "id"),
-            ("stream", "entry, ordinal"),
-            ("security", "id"),
-            ("block", "id"),
-        ];
-        for (table, order) in tables.into_iter().take(if both { 4 } else { 3 }) {
-            if !self.has_rows_of(other, table, order).map_err(&error)? {
-                return Err(self.damaged("it does not say what is in the layer tar"));
-            }
-        }
-        Ok(())
-    }
-
-    fn has_rows_of(&self, other: &Self, table: &str, order: &str) -> rusqlite::Result<bool> {
-        let query = format!("SELECT * FROM {table} ORDER BY {order}");
-        let mut mine = self.connection.prepare(&query)?;
-        let mut others = other.connection.prepare(&query)?;
-        let columns = mine.column_count();
-        let (mut mine, mut others) = (mine.query([])?, others.query([])?);
-        loop {
-            match (mine.next()?, others.next()?) {
-                (None, None) => return Ok(true),
-                (Some(mine), Some(other)) => {
-                    for column in 0..columns {
-                        if mine.get_ref(column)? != other.get_ref(column)? {
-                            return Ok(false);
-                        }
-                    }
-                }
-                _ => return Ok(false),
-            }
-        }
-    }
-
-    /// Checks that the streams take no more than there is: of a tar of that size, each byte once,
-    /// and no more holes than a tar may have.
-    pub(super) fn check_amounts(&self, tar_size: u64) -> Result<()> {
-        let error = index_error(&self.path);
-        let whole = "SELECT TOTAL(size) FROM stream WHERE stored IS NULL";
-        let whole = self.connection.query_row(whole, [], |row| row.get(0));
-        // As a float, it does not overflow.
-        let mut stored: f64 = whole.map_err(&error)?;
-        let mut holes = 0.0;
-        let query = "SELECT size, stored FROM stream WHERE stored IS NOT NULL";
-        let mut statement = self.connection.prepare(query).map_err(&error)?;
-        let mut rows = statement.query([]).map_err(&error)?;
-        while let Some(row) = rows.next().map_err(&error)? {
-            let size = u64::try_from(row.get::<_, i64>(0).map_err(&error)?);
-            let size = size.map_err(|_| self.damaged("a stream cannot be"))?;
-            let map = row.get_ref(1).and_then(|text| Ok(text.as_bytes()?));
-            let map = SparseMap::from_record(map.map_err(&error)?, size);
-            let map = map.map_err(|_| self.damaged("a stream cannot be"))?;
-            stored += map.allocated() as f64;
-            holes += (size - map.allocated()) as f64;
-        }
-        match stored <= tar_size as f64 && holes <= MAX_EXPANDED as f64 {
-            true => Ok(()),
-            false => Err(self.damaged("its streams are larger than the tar")),
-        }
-    }
-
     /// Returns the entry of that number.
     pub(super) fn entry(&self, id: u64) -> Result<Option<IndexedEntry>> {
         let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE id = ?");
@@ -702,54 +567,6 @@ impl Index {
         }
         .into()
     }
-}
-
-/// Checks that the tables are ours to the letter, and that each has pages of its own. A view, a
-/// trigger or a computed column in their place could run without end.
-fn check_schema(
-    connection: &Connection,
-    path: &Path,
-    version: u32,
-    roots: Option<&[u32]>,
-) -> Result<()> {
-    let error = index_error(path);
-    let ours = Connection::open_in_memory().map_err(&error)?;
-    ours.execute_batch(TABLES)
-        .and_then(|()| match version {
-            1 => Ok(()),
-            _ => ours.execute_batch(BLOCK_TABLE),
-        })
-        .and_then(|()| ours.execute_batch(INDEXES))
-        .map_err(&error)?;
-    let (found, mut found_roots) = schema_of(connection).map_err(&error)?;
-    let (expected, _) = schema_of(&ours).map_err(&error)?;
-    found_roots.sort_unstable();
-    let are_roots = |roots: &[u32]| roots.iter().copied().map(i64::from).eq(found_roots);
-    if found == expected && roots.is_none_or(are_roots) {
-        return Ok(());
-    }
-    let what = "its tables are not those of an index";
-    Err(IndexError::Content {
-        path: path.to_owned(),
-        what,
-    }
-    .into())
-}
-
-/// Type, name, table and statement of a part of a schema.
-type SchemaRow = [Option<String>; 4];
-
-/// Returns the parts of the schema in the order of their names, and where they start.
-fn schema_of(connection: &Connection) -> rusqlite::Result<(Vec<SchemaRow>, Vec<i64>)> {
-    let query = "SELECT type, name, tbl_name, sql, rootpage FROM sqlite_schema
-                 ORDER BY name LIMIT 99";
-    let mut statement = connection.prepare(query)?;
-    let rows = statement.query_map([], |row| {
-        let part = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
-        Ok((part, row.get(4)?))
-    })?;
-    let rows: Vec<(SchemaRow, i64)> = rows.collect::<rusqlite::Result<_>>()?;
-    Ok(rows.into_iter().unzip())
 }
 
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<Option<IndexedEntry>> {
