@@ -146,6 +146,28 @@ fn a_damaged_block_does_not_leave_and_others_do() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_place_of_a_file_is_not_waited_for_by_verify_and_repair() {
+    for name in FILES {
+        let layers = Layers::new();
+        let layer = import(&layers, "base", b"content", &[]);
+        fs::remove_file(layer.join(name)).expect("there");
+        let made = std::process::Command::new("mkfifo")
+            .arg(layer.join(name))
+            .status();
+        assert!(made.expect("mkfifo starts").success());
+        let path = layer.clone();
+        let found = within(60, move || {
+            portable::verify(&path, &ParentChain::none(), &())
+        });
+        assert!(!found.expect("a layer").is_sound(), "{name}");
+        let options = RepairOptions::default();
+        let repaired = within(60, move || portable::repair(&layer, &options, &()).is_ok());
+        assert_eq!(repaired, name != "layer.tar", "{name}");
+    }
+}
+
 /// A layer of version 1, made by the program of that time.
 fn version_1(layers: &Layers, name: &str) -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/portable-v1");
@@ -232,8 +254,9 @@ fn a_folder_of_layers_can_be_moved_and_another_layer_is_noticed() {
         .expect("kept")
         .descriptor()
         .diff_id;
+    let place = Path::new("store").join("base");
     for part in [
-        "store/base",
+        &*place.to_string_lossy(),
         "elsewhere/app",
         &base.to_string(),
         "another layer",
@@ -474,7 +497,7 @@ fn chains_of_version_1_that_are_none_are_refused() {
         b"[\"/a\\u0000b\"]".to_vec(),
         b"[\"/nowhere\"]".to_vec(),
         "[".repeat(1_000_000).into_bytes(),
-        text(&[layer.clone()]),
+        text(std::slice::from_ref(&layer)),
         text(&vec![base.clone(); 2]),
         text(&vec![base.clone(); 4000]),
         text(

@@ -80,7 +80,7 @@ pub fn import<R: Read + Send + 'static>(
 
 /// The parents of the layer that is being made.
 pub(super) struct Parents {
-    chain: Vec<PathBuf>,
+    pub(super) chain: Vec<PathBuf>,
     pub(super) records: Vec<ParentRecord>,
     pub(super) indexes: Vec<Index>,
 }

@@ -160,7 +160,7 @@ fn open_parents(
         return Ok(parents);
     }
     let stored = match old {
-        Some(old) => parents::of_descriptor(layer, old)?,
+        Some(old) => parents::stored(layer, old).or_else(|_| parents::of_descriptor(layer, old))?,
         None => {
             let text = descriptor::read_file(layer, layout::LAYER_CHAIN)?;
             ParentChain::from_nearest_first(parents::chain_of(layer, &text)?)
@@ -187,11 +187,12 @@ fn check_records(layer: &Path, old: Option<&LayerDescriptor>, parents: &Parents)
     if bound.parents.len() != parents.records.len() {
         return Err(descriptor::damaged(layer, DESCRIPTOR_FILE).into());
     }
-    for (old, new) in bound.parents.iter().zip(&parents.records) {
+    let pairs = bound.parents.iter().zip(&parents.records);
+    for ((old, new), place) in pairs.zip(&parents.chain) {
         if old.diff_id != new.diff_id {
             return Err(PortableError::OtherParent {
                 layer: layer.to_owned(),
-                parent: new.path.clone(),
+                parent: place.clone(),
                 expected: old.diff_id,
                 found: new.diff_id,
             }

@@ -189,14 +189,15 @@ pub(super) struct ReadTar {
 
 /// Reads a tar to its end: hashes it and writes its index, without the sums.
 pub(super) fn read_tar(tar: &Path, index: &Path, progress: &dyn Progress) -> Result<ReadTar> {
-    let file = File::open(tar).map_err(io_error("open", tar))?;
-    let metadata = file.metadata().map_err(io_error("read", tar))?;
+    // A pipe could be waited for without end.
+    let metadata = fs::metadata(tar).map_err(io_error("open", tar))?;
     if !metadata.is_file() {
         return Err(PortableError::Stranger {
             path: tar.to_owned(),
         }
         .into());
     }
+    let file = File::open(tar).map_err(io_error("open", tar))?;
     let counter = Arc::new(AtomicU64::new(0));
     let file = Summing::new(Counting::new(file, Arc::clone(&counter)));
     let file = Hashing::new(file);
