@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         false => {
             let children = portable::children_of(&arguments.path);
             let size = portable::remove(&arguments.path)?;
-            warn_of(&children, output);
+            warn_of(&children, GONE, output);
             Some(size)
         }
     };
@@ -76,8 +76,10 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     output.result(&summary, &RemoveJson { path, size })
 }
 
+const GONE: &str = "made on top of it, and not usable without it";
+
 /// Says which layers cannot be used any more.
-fn warn_of(children: &Children, output: &Output) {
+pub(super) fn warn_of(children: &Children, why: &str, output: &Output) {
     let names: Vec<_> = children
         .first
         .iter()
@@ -88,10 +90,7 @@ fn warn_of(children: &Children, output: &Output) {
         more => format!(" and {more} more"),
     };
     if !names.is_empty() {
-        output.warn(&format!(
-            "made on top of it, and not usable without it: {}{more}",
-            names.join(", ")
-        ));
+        output.warn(&format!("{why}: {}{more}", names.join(", ")));
     }
 }
 

@@ -1,8 +1,9 @@
 //! `verify` and `repair`, and what is said of parents that are gone.
 
 use std::fs;
+use std::time::Instant;
 
-use crate::support::{BASE_DIFF_ID, Run, Workplace, members, sample};
+use crate::support::{BASE_DIFF_ID, Run, Workplace, members, sample, small_tar};
 
 #[track_caller]
 fn failed(run: Run) -> Run {
@@ -38,9 +39,7 @@ fn damage_is_listed_and_repaired() {
     let mut index = work.read("base/index.sqlite");
     index.pop();
     work.write("base/index.sqlite", &index);
-    let run = work
-        .run(&["ls", "base"])
-        .fails("base/index.sqlite` is damaged");
+    let run = work.run(&["ls", "base"]).fails("index.sqlite` is damaged");
     assert!(run.stderr.contains("wclayer repair"), "{}", run.stderr);
     let json = failed(work.run(&["verify", "--json", "base"])).json();
     assert_eq!(json["sound"], false);
@@ -87,7 +86,7 @@ fn parents_that_are_gone_or_another_are_named_with_their_child() {
         let run = failed(work.run(&[command, "moved/app"]));
         let said = format!("{}{}", run.text(), run.stderr);
         assert!(
-            said.contains("moved/base` of `moved/app` cannot be opened"),
+            said.contains("base` of `moved/app` cannot be opened"),
             "{said}"
         );
     }
@@ -104,10 +103,46 @@ fn parents_that_are_gone_or_another_are_named_with_their_child() {
         .succeeds();
     work.run(&["ls", "-l", "moved/other", "moved/app"])
         .fails("the parents of `moved/app`");
-    // Removing says who needs it.
+    // Replacing and removing say who needs it.
     fs::rename(work.path("base"), work.path("moved/base")).expect("movable");
+    let force = |input: &str| {
+        work.run(&["import", "--force", "-i", input, "moved/base"])
+            .succeeds()
+            .stderr
+    };
+    work.write("small.tar", &small_tar(b"x"));
+    assert!(force("small.tar").contains("app`"));
+    assert!(!force("small.tar").contains("app`"));
     let run = work.run(&["remove", "moved/base"]).succeeds();
-    assert!(run.stderr.contains("moved/app`"), "{}", run.stderr);
+    assert!(run.stderr.contains("app`"), "{}", run.stderr);
     let run = work.run(&["remove", "moved/app"]).succeeds();
     assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn a_killed_repair_leaves_the_old_layer_or_the_new_one() {
+    const KILLS: u32 = 6;
+    let work = Workplace::new();
+    work.write("in.tar", &small_tar(&[7; 4 << 20]));
+    work.run(&["import", "-i", "in.tar", "layers/x"]).succeeds();
+    let whole = work.read("layers/x/index.sqlite");
+    let damaged = &whole[..whole.len() - 1];
+    let started = Instant::now();
+    work.run(&["repair", "layers/x"]).succeeds();
+    let taken = started.elapsed();
+    for kill in 0..KILLS {
+        work.write("layers/x/index.sqlite", damaged);
+        let mut child = work.start(&["repair", "layers/x"]);
+        std::thread::sleep(taken * (2 * kill + 1) / (2 * KILLS));
+        child.kill().expect("it can be killed");
+        let was_done = child.wait().expect("it ended").success();
+        let found = work.read("layers/x/index.sqlite");
+        assert!(
+            found == whole || (found == damaged && !was_done),
+            "kill {kill}"
+        );
+        work.run(&["repair", "layers/x"]).succeeds();
+        work.run(&["verify", "layers/x"]).succeeds();
+        assert_eq!(work.list("layers"), ["x"], "kill {kill}");
+    }
 }
