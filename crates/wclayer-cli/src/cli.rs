@@ -18,7 +18,7 @@ use clap::{
 
 use crate::commands::{
     cat, completions, create, diff, du, export, extract, find, gc, import, info, ls, makebaselayer,
-    man, mount, remove, squash, stat, tree, unmount, validate,
+    man, mount, remove, repair, squash, stat, tree, unmount, validate, verify,
 };
 use crate::errors::{FAILED, FAILED_TO_ANSWER, WRONG_USAGE};
 use crate::output;
@@ -84,11 +84,13 @@ pub(crate) enum Command {
     Makebaselayer(makebaselayer::Arguments),
     Mount(mount::Arguments),
     Remove(remove::Arguments),
+    Repair(repair::Arguments),
     Squash(squash::Arguments),
     Stat(stat::Arguments),
     Tree(tree::Arguments),
     Unmount(unmount::Arguments),
     Validate(validate::Arguments),
+    Verify(verify::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -112,9 +114,11 @@ impl Command {
             Self::Makebaselayer(arguments) => arguments.json,
             Self::Mount(arguments) => arguments.json,
             Self::Remove(arguments) => arguments.json,
+            Self::Repair(arguments) => arguments.json,
             Self::Squash(arguments) => arguments.json,
             Self::Unmount(arguments) => arguments.json,
             Self::Validate(arguments) => arguments.json,
+            Self::Verify(arguments) => arguments.json,
             _ => false,
         }
     }

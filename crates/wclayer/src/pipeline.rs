@@ -18,6 +18,7 @@ use std::time::Duration;
 use crate::digest::{DiffId, Hasher};
 use crate::error::{Error, Result};
 use crate::hub::Progress;
+use crate::index::BlockSums;
 use crate::resources;
 
 /// The size of a buffer in bytes.
@@ -216,10 +217,13 @@ impl<R: Read + Send + 'static> Read for ReadAhead<'_, R> {
     }
 }
 
+/// A file that was written, its digest, its size in bytes, and the sums of its blocks.
+type Written = (File, DiffId, u64, Vec<u64>);
+
 /// Hashes buffers and writes them to a file, in a thread of its own.
 pub(crate) struct TarSink {
     buffers: SyncSender<Arc<Buffer>>,
-    thread: JoinHandle<io::Result<(File, DiffId, u64)>>,
+    thread: JoinHandle<io::Result<Written>>,
 }
 
 impl TarSink {
@@ -246,8 +250,8 @@ impl TarSink {
     fn start(mut file: File, flusher: Option<Flusher>) -> Result<Self> {
         let (buffers, received) = sync_channel(BUFFERS);
         let thread = resources::spawn(move || {
-            let (diff_id, size) = write_all(&mut file, flusher, &received)?;
-            Ok((file, diff_id, size))
+            let (diff_id, size, sums) = write_all(&mut file, flusher, &received)?;
+            Ok((file, diff_id, size, sums))
         });
         let thread = thread.map_err(Error::Resources)?;
         Ok(Self { buffers, thread })
@@ -259,8 +263,8 @@ impl TarSink {
             .map_err(|_| io::Error::other("the layer tar cannot be written"))
     }
 
-    /// Waits until all is written; returns the file, its digest and its size in bytes.
-    pub(crate) fn finish(self) -> Result<io::Result<(File, DiffId, u64)>> {
+    /// Waits until all is written.
+    pub(crate) fn finish(self) -> Result<io::Result<Written>> {
         drop(self.buffers);
         self.thread.join().map_err(|_| Error::WorkerLost)
     }
@@ -270,10 +274,12 @@ fn write_all(
     file: &mut impl Write,
     mut flusher: Option<Flusher>,
     received: &Receiver<Arc<Buffer>>,
-) -> io::Result<(DiffId, u64)> {
+) -> io::Result<(DiffId, u64, Vec<u64>)> {
     let (mut hasher, mut len, mut flushed) = (Hasher::new(), 0, 0);
+    let mut sums = BlockSums::default();
     for buffer in received {
         hasher.update(&buffer.bytes);
+        sums.update(&buffer.bytes);
         file.write_all(&buffer.bytes)?;
         len += buffer.bytes.len() as u64;
         if let Some(flusher) = &mut flusher
@@ -284,7 +290,7 @@ fn write_all(
         }
     }
     flusher.map_or(Ok(()), Flusher::finish)?;
-    Ok((hasher.finish(), len))
+    Ok((hasher.finish(), len, sums.finish()))
 }
 
 /// Asks the disk, in the background, to store what has been written so far.
@@ -394,7 +400,7 @@ mod tests {
         }
         drop(buffers);
         let flusher = flusher.expect("a thread");
-        write_all(&mut io::sink(), Some(flusher), &received).map(|(_, len)| len)
+        write_all(&mut io::sink(), Some(flusher), &received).map(|(_, len, _)| len)
     }
 
     #[test]

@@ -217,6 +217,8 @@ fn damaged_content_of_a_portable_layer_is_not_passed_on() {
     let layers = Layers::new();
     let source = tar(|tar| {
         tar.file("Files/good", &plain(), b"good content")?;
+        // The content that is checked together is no longer than this.
+        tar.file("Files/between", &plain(), &[0; 64 * 1024])?;
         tar.file("Files/bad", &plain(), b"soon bad content")
     });
     layers.import("layer", source, &[]).expect("imported");

@@ -42,7 +42,7 @@ Examples:
 pub(crate) struct Arguments {
     /// Folder of a parent layer; repeat it for each, nearest parent first
     ///
-    /// Not needed, since the layer knows its parents; when given, they must be the same.
+    /// Not needed, since the layer knows its parents; when given, they must be the same layers.
     #[arg(short, long = "layer", value_name = "PARENT")]
     pub(super) layers: Vec<PathBuf>,
     #[command(flatten)]

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use wclayer::hcs::{HcsError, ServiceError};
-use wclayer::portable::{self, ImportOptions, PortableLayer};
+use wclayer::portable::{self, Children, ImportOptions, PortableLayer};
 use wclayer::transport;
 use wclayer::{DiffId, Error, ErrorKind, ParentChain};
 
 use super::host_compute::HostComputeOptions;
-use super::{import_transport, import_windows, validate, view_options};
+use super::{import_transport, import_windows, remove, validate, view_options};
 use crate::errors::{self, CliError, FAILED, on_path};
 use crate::file_argument::{STDIN, is_dash, new_folder};
 use crate::layer_view::{self, LayerJson};
@@ -164,14 +164,42 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
     for parent in &arguments.layers {
         output.step(format_args!("on top of {}", layer_view::absolute(parent)));
     }
+    let replaced = Replaced::look(arguments);
     let progress = Bar::start(output, source.size, signals::watch()?);
     let started = Instant::now();
     let layer = portable::import(source.bytes, &arguments.path, &options, &progress)?;
     let taken = started.elapsed();
     drop(progress);
     show(arguments, &layer, taken, output)?;
+    replaced.warn(&layer, output);
     validate::warn_of(&layer, output);
     Ok(())
+}
+
+/// The layer that is replaced, and those that were made on top of it.
+#[derive(Default)]
+struct Replaced {
+    diff_id: Option<DiffId>,
+    children: Children,
+}
+
+impl Replaced {
+    fn look(arguments: &Arguments) -> Self {
+        if !arguments.force {
+            return Self::default();
+        }
+        let layer = PortableLayer::open(&arguments.path).ok();
+        Self {
+            diff_id: layer.map(|layer| layer.descriptor().diff_id),
+            children: portable::children_of(&arguments.path),
+        }
+    }
+
+    fn warn(&self, layer: &PortableLayer, output: &Output) {
+        if self.diff_id != Some(layer.descriptor().diff_id) {
+            remove::warn_of(&self.children, "made on top of another layer here", output);
+        }
+    }
 }
 
 /// Where the tar comes from.

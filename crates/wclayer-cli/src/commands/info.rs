@@ -24,7 +24,7 @@ Examples:
 
 /// Show what a layer is: DiffID, source, sizes, parents, entries
 ///
-/// Reads the descriptor of a portable layer; `export` verifies the content. Looks at a layer of
+/// Reads the descriptor of a portable layer; `verify` reads the content. Looks at a layer of
 /// Windows from outside: what it is, whether it is complete, its parents. Counts the entries of a
 /// transport folder. Reads a layer tar (plain, gzip or zstd) to its end, for its DiffID.
 #[derive(Debug, Args)]

@@ -27,11 +27,13 @@ mod missing;
 pub(crate) mod mount;
 mod output_file;
 pub(crate) mod remove;
+pub(crate) mod repair;
 pub(crate) mod squash;
 pub(crate) mod stat;
 pub(crate) mod tree;
 pub(crate) mod unmount;
 pub(crate) mod validate;
+pub(crate) mod verify;
 mod view_options;
 
 use crate::cli::Command;
@@ -53,9 +55,11 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Makebaselayer(arguments) => makebaselayer::run(&arguments, output),
         Command::Mount(arguments) => mount::run(&arguments, output),
         Command::Remove(arguments) => remove::run(&arguments, output),
+        Command::Repair(arguments) => repair::run(&arguments, output),
         Command::Squash(arguments) => squash::run(&arguments, output),
         Command::Unmount(arguments) => unmount::run(&arguments, output),
         Command::Validate(arguments) => validate::run(&arguments, output),
+        Command::Verify(arguments) => verify::run(&arguments, output),
         Command::Cat(arguments) => cat::run(&arguments, output),
         Command::Ls(arguments) => ls::run(&arguments, output),
         Command::Stat(arguments) => stat::run(&arguments, output),

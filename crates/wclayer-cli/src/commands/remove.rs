@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use wclayer::{ErrorKind, hcs, portable};
+use wclayer::portable::{self, Children};
+use wclayer::{ErrorKind, hcs};
 
 use super::host_compute::{Disks, HostComputeOptions};
 use crate::errors::CliError;
@@ -19,7 +20,7 @@ Examples:
   wclayer remove layers/app
   wclayer remove --force C:\\layers\\app
 
-Layers on top of it are not looked for: they cannot be used once it is gone.
+Portable layers beside it that were made on top of it are named: they cannot be used once it is gone.
 
 A layer of Windows needs Windows with the Host Compute Service (vmcompute.dll) and the privileges
 SeBackupPrivilege and SeRestorePrivilege: run it from an elevated prompt.";
@@ -87,7 +88,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
 /// command was there.
 fn remove(arguments: &Arguments, output: &Output) -> Result<(Option<u64>, bool), CliError> {
     if !is_of_windows(arguments)? {
+        let children = portable::children_of(&arguments.path);
         let removed = portable::remove(&arguments.path)?;
+        warn_of(&children, GONE, output);
         return Ok((Some(removed.size), removed.was_rest));
     }
     let host = arguments.host.open("remove", output)?;
@@ -105,6 +108,24 @@ fn tell_nothing(arguments: &Arguments, path: String, output: &Output) -> Result<
         was_rest: false,
     };
     output.result(&Summary::new(title), &json)
+}
+
+const GONE: &str = "made on top of it, and not usable without it";
+
+/// Says which layers cannot be used any more.
+pub(super) fn warn_of(children: &Children, why: &str, output: &Output) {
+    let names: Vec<_> = children
+        .first
+        .iter()
+        .map(|child| format!("`{}`", child.display()))
+        .collect();
+    let more = match children.count - names.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if !names.is_empty() {
+        output.warn(&format!("{why}: {}{more}", names.join(", ")));
+    }
 }
 
 /// What is neither this nor portable is left to the portable side, which refuses it.

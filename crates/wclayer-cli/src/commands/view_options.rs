@@ -28,7 +28,8 @@ const SHOWN_LOST: usize = 3;
 pub(crate) struct ViewOptions {
     /// Layer below it: a folder or a tar; repeat it for each, nearest parent first
     ///
-    /// Not needed for a layer that knows its parents.
+    /// Not needed for a layer that knows its parents. When given, they count instead; those of a
+    /// portable layer must be the layers that it was made on, wherever they are now.
     #[arg(short, long = "layer", value_name = "PARENT")]
     pub(crate) layers: Vec<PathBuf>,
     /// Show the layer alone, with what it removes of its parents

@@ -26,3 +26,4 @@ mod support;
 mod transport;
 mod usage;
 mod validate;
+mod verify;

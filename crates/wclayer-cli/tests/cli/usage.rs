@@ -2,7 +2,7 @@
 
 use crate::support::{Workplace, members, sample};
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 23] = [
     "cat",
     "ls",
     "stat",
@@ -24,6 +24,8 @@ const COMMANDS: [&str; 21] = [
     "gc",
     "squash",
     "extract",
+    "verify",
+    "repair",
 ];
 
 #[test]

@@ -90,10 +90,14 @@ pub fn open_chain(chain: &[PathBuf], access: Access, progress: &dyn Progress) ->
 /// When a layer cannot be read that names its parents, or they are not those that are given.
 pub fn whole_chain(layer: &Path, options: &OpenOptions) -> Result<Vec<PathBuf>> {
     let mut chain = vec![layer.to_owned()];
-    chain.extend(options.parents.iter_nearest_first().map(Path::to_owned));
     if portable::is_layer(layer) {
-        PortableLayer::open(layer)?.check_parents(&options.parents)?;
+        if !options.this_layer || !options.parents.is_empty() {
+            let parents = PortableLayer::open(layer)?.parents_given(&options.parents)?;
+            chain.extend(parents.iter_nearest_first().map(Path::to_owned));
+        }
+        return Ok(chain);
     }
+    chain.extend(options.parents.iter_nearest_first().map(Path::to_owned));
     if let ([_] | [_, _], false) = (&chain[..], options.this_layer)
         && let Some(last) = chain.last()
     {
@@ -106,7 +110,7 @@ pub fn whole_chain(layer: &Path, options: &OpenOptions) -> Result<Vec<PathBuf>> 
 /// Returns the parents that a layer names itself.
 pub(crate) fn stored_parents(layer: &Path) -> Result<ParentChain> {
     if portable::is_layer(layer) {
-        return Ok(PortableLayer::open(layer)?.parents().clone());
+        return PortableLayer::open(layer)?.checked_parents();
     }
     match layer.is_dir() {
         true => transport::stored_parents(layer),
@@ -146,8 +150,11 @@ pub fn open_layer(
 /// Opens a portable layer; refuses anything else.
 pub(crate) fn open_portable(place: &Path) -> Result<Box<dyn ChainLayer>> {
     let layer = PortableLayer::open(place)?;
-    let content = TarContent::Plain(Arc::new(layer.open_tar()?));
-    let layer = IndexedLayer::new(place, layer.index()?, content, None)?;
+    let (index, tar) = layer.open_checked()?;
+    let content = TarContent::Checked(Arc::new(tar));
+    let bound = layer.descriptor().bound.as_ref();
+    let has_implied = bound.is_none_or(|bound| bound.implied_directories);
+    let layer = IndexedLayer::new(place, index, content, None, has_implied)?;
     Ok(Box::new(layer))
 }
 
@@ -183,7 +190,7 @@ fn open_tar(place: &Path, access: Access, progress: &dyn Progress) -> Result<Ind
         (None, false) => TarContent::Plain(Arc::new(open_file(place)?)),
         (None, true) => TarContent::Compressed(place.to_owned()),
     };
-    IndexedLayer::new(place, index, content, Some(scratch))
+    IndexedLayer::new(place, index, content, Some(scratch), true)
 }
 
 /// A temporary file for a decompressed tar, read by the handle that it was written with.

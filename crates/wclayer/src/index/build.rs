@@ -39,16 +39,17 @@ impl IndexBuilder {
         connection
             .execute_batch(&format!(
                 "PRAGMA page_size = 8192;
-                 PRAGMA journal_mode = OFF;
-                 PRAGMA synchronous = OFF;
-                 PRAGMA locking_mode = EXCLUSIVE;
+                 {}
                  PRAGMA cache_size = -8192;
                  PRAGMA application_id = {};
                  PRAGMA user_version = {VERSION};
                  {}
+                 {}
                  BEGIN;",
+                schema::WRITING,
                 schema::APPLICATION_ID,
                 schema::TABLES,
+                schema::BLOCK_TABLE,
             ))
             .map_err(&error)?;
         steps::watch(&connection);

@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::blocks::{CheckedTar, read_file_at};
 use crate::compression::Decoder;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result, io_error};
@@ -15,6 +16,8 @@ use crate::tar::{SparseMap, SparseRange};
 pub(crate) enum TarContent {
     /// An uncompressed tar.
     Plain(Arc<File>),
+    /// That of a portable layer.
+    Checked(Arc<CheckedTar>),
     /// A compressed tar, decompressed up to the place each time.
     Compressed(PathBuf),
 }
@@ -36,6 +39,7 @@ pub(super) struct StreamContent {
 
 enum Input {
     Plain(Arc<File>),
+    Checked(Arc<CheckedTar>),
     Compressed {
         decoder: Box<Decoder<BufReader<File>>>,
         position: u64,
@@ -54,6 +58,7 @@ impl TarContent {
     ) -> Result<StreamContent> {
         let input = match self {
             Self::Plain(file) => Input::Plain(Arc::clone(file)),
+            Self::Checked(tar) => Input::Checked(Arc::clone(tar)),
             Self::Compressed(path) => {
                 let file = File::open(path).map_err(io_error("open", path))?;
                 let decoder = Decoder::new(BufReader::with_capacity(256 * 1024, file));
@@ -165,6 +170,7 @@ impl Input {
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => read_file_at(file, offset, buffer),
+            Self::Checked(tar) => tar.read_at(offset, buffer),
             Self::Compressed { decoder, position } => {
                 let skipped = io::copy(
                     &mut decoder.by_ref().take(offset.saturating_sub(*position)),
@@ -180,14 +186,4 @@ impl Input {
             }
         }
     }
-}
-
-#[cfg(unix)]
-fn read_file_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_file_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }

@@ -24,14 +24,22 @@ pub enum IndexError {
         /// What is wrong.
         what: &'static str,
     },
+    /// A part of the layer tar is not what was imported.
+    #[error("`{}` is damaged at byte {offset:#x} or behind it", path.display())]
+    Tar {
+        /// The layer tar.
+        path: PathBuf,
+        /// Where the damaged block starts.
+        offset: u64,
+    },
     /// Too much of the layer lies in directories that have no entry themselves.
     #[error("the layer has too many directories without an entry of their own (`{}`)", path.display())]
     ImpliedDirectories {
         /// The database file.
         path: PathBuf,
     },
-    /// It is no index, or one of a version that this program does not know.
-    #[error("`{}` is no index of a version that this program reads ({version})", path.display())]
+    /// It is not an index, or one of a version that this program does not know.
+    #[error("`{}` is not an index of a version that is expected here ({version})", path.display())]
     Version {
         /// The database file.
         path: PathBuf,
@@ -45,9 +53,10 @@ impl IndexError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Database { source, .. } if failure_of_system(source).is_some() => ErrorKind::Io,
-            Self::Database { .. } | Self::Content { .. } | Self::ImpliedDirectories { .. } => {
-                ErrorKind::InvalidLayer
-            }
+            Self::Database { .. }
+            | Self::Content { .. }
+            | Self::Tar { .. }
+            | Self::ImpliedDirectories { .. } => ErrorKind::InvalidLayer,
             Self::Version { .. } => ErrorKind::Unsupported,
         }
     }
@@ -61,12 +70,15 @@ impl IndexError {
         }
         let hint = match self {
             Self::Database { .. } | Self::Content { .. } => {
-                "The folder was changed or damaged: import the layer again."
+                "The folder was changed or damaged: `wclayer repair` makes its index anew."
             }
+            Self::Tar { .. } => "The folder was changed or damaged: import the layer again.",
             Self::ImpliedDirectories { .. } => {
                 "Write the layer again, with an entry for each directory."
             }
-            Self::Version { .. } => "Use the program version that wrote it, or import it again.",
+            Self::Version { .. } => {
+                "Use the program version that wrote it, or make it anew with `wclayer repair`."
+            }
         };
         Some(hint.to_owned())
     }

@@ -1,5 +1,6 @@
 //! [`IndexedLayer`]: a layer tar with its index, as a layer of a chain.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ pub(crate) struct IndexedLayer {
     content: TarContent,
     place: PathBuf,
     implied: ImpliedDirectories,
+    has_checked_amounts: OnceCell<()>,
     /// Where the index lies, when it was made for this view alone.
     folder: Option<Scratch>,
 }
@@ -49,18 +51,24 @@ struct ImpliedDirectories {
 }
 
 impl IndexedLayer {
-    /// Joins an index with its tar. `folder` is removed in the end.
+    /// Joins an index with its tar. `folder` is removed in the end; `has_implied` says whether there
+    /// may be directories without an entry.
     pub(crate) fn new(
         place: &Path,
         index: Index,
         content: TarContent,
         folder: Option<Scratch>,
+        has_implied: bool,
     ) -> Result<Self> {
         Ok(Self {
-            implied: ImpliedDirectories::find(&index)?,
+            implied: match has_implied {
+                true => ImpliedDirectories::find(&index)?,
+                false => ImpliedDirectories::default(),
+            },
             index,
             content,
             place: place.to_owned(),
+            has_checked_amounts: OnceCell::new(),
             folder,
         })
     }
@@ -120,6 +128,18 @@ impl IndexedLayer {
         })
     }
 
+    /// Checks, once, that the index does not ask for more content than there is.
+    fn check_amounts(&self) -> Result<()> {
+        let TarContent::Checked(tar) = &self.content else {
+            return Ok(());
+        };
+        if self.has_checked_amounts.get().is_none() {
+            self.index.check_amounts(tar.size())?;
+            let _ = self.has_checked_amounts.set(());
+        }
+        Ok(())
+    }
+
     fn entry(&self, item: &Item) -> Result<(IndexedEntry, Vec<IndexedStream>)> {
         let entry = self.index.entry(entry_id(&item.id))?;
         let entry = entry.ok_or_else(|| Error::NotInLayer {
@@ -127,6 +147,9 @@ impl IndexedLayer {
             place: self.place.clone(),
         })?;
         let streams = self.index.streams(&entry)?;
+        if self.is_verified() && streams.iter().any(|stream| stream.sha256.is_none()) {
+            return Err(self.index.damaged("content has no hash"));
+        }
         Ok((entry, streams))
     }
 }
@@ -176,6 +199,7 @@ impl ChainLayer for IndexedLayer {
     }
 
     fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Read + Send>> {
+        self.check_amounts()?;
         let (_, streams) = self.entry(item)?;
         let is_same = |name: &StreamName| stream.is_some_and(|stream| stream.is_same(name));
         let found = streams.iter().find(|found| match &found.name {
@@ -195,6 +219,7 @@ impl ChainLayer for IndexedLayer {
     }
 
     fn backup_stream(&self, item: &Item) -> Result<BackupStream> {
+        self.check_amounts()?;
         let (entry, mut streams) = self.entry(item)?;
         if !self.is_verified() {
             streams.iter_mut().for_each(|stream| stream.sha256 = None);

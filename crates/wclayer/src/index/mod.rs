@@ -6,21 +6,28 @@
 //! rest. `IndexedLayer` joins an index with its tar into a layer of a chain. Paths are found by a 64-bit key of their upper-cased form, and compared in full after.
 
 mod backup_stream;
+mod blocks;
 mod build;
 mod content;
 mod error;
 mod layer;
 mod often;
+mod open;
+mod pages;
 mod plain;
 mod read;
 mod scan;
 mod schema;
+mod seal;
 mod summary;
+mod whole;
 
+pub(crate) use blocks::{BlockSums, CheckedTar, Summing, store as store_block_sums};
 pub(crate) use build::IndexBuilder;
 pub(crate) use content::TarContent;
 pub use error::IndexError;
 pub(crate) use layer::IndexedLayer;
 pub use read::{Index, IndexedEntry, IndexedKind, IndexedStream, Lookup};
 pub(crate) use scan::{Scanned, scan, scan_headers};
+pub use seal::IndexSeal;
 pub use summary::{TarSummary, summarise};

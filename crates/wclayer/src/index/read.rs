@@ -1,25 +1,24 @@
 //! Asking the index about paths, directories and streams.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::error::IndexError;
 use super::often::{Ends, KnownEnds};
-use super::schema::{self, APPLICATION_ID, INDEXES, TABLES, VERSION, index_error, path_key};
+use super::schema::{self, index_error, path_key};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
-use crate::steps;
 use crate::tar::SparseMap;
 
 /// The index of a layer tar, read-only.
 #[derive(Debug)]
 pub struct Index {
-    connection: Connection,
-    path: PathBuf,
-    often: KnownEnds,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) often: KnownEnds,
 }
 
 /// What the layer has at a path.
@@ -146,48 +145,6 @@ impl IndexedEntry {
 }
 
 impl Index {
-    /// Opens an index that nobody writes any more.
-    ///
-    /// # Errors
-    ///
-    /// [`IndexError::Database`] when it is no database; [`IndexError::Version`] when it is not
-    /// of the version that this crate reads.
-    pub fn open(path: &Path) -> Result<Self> {
-        let error = index_error(path);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_URI
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(immutable_uri(path), flags).map_err(&error)?;
-        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        let application = pragma("application_id").map_err(&error)?;
-        let version = pragma("user_version").map_err(&error)?;
-        if application != i64::from(APPLICATION_ID) || version != i64::from(VERSION) {
-            return Err(IndexError::Version {
-                path: path.to_owned(),
-                version,
-            }
-            .into());
-        }
-        check_schema(&connection, path)?;
-        steps::watch(&connection);
-        Ok(Self {
-            connection,
-            path: path.to_owned(),
-            often: KnownEnds::default(),
-        })
-    }
-
-    /// Takes over a database that has just been built: not by its path, which may be gone already.
-    pub(super) fn built(connection: Connection, path: &Path) -> rusqlite::Result<Self> {
-        connection.pragma_update(None, "query_only", true)?;
-        steps::watch(&connection);
-        Ok(Self {
-            connection,
-            path: path.to_owned(),
-            often: KnownEnds::default(),
-        })
-    }
-
     /// Returns the key of a path: what two paths hardly ever share that NTFS takes for different.
     pub(crate) fn key(path: &LayerPath) -> i64 {
         path_key(path)
@@ -200,9 +157,38 @@ impl Index {
     /// [`IndexError`] when the index is damaged.
     pub fn find(&self, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
         let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? ORDER BY id");
-        let mut found = self.entries_of(&query, path_key(path))?;
+        self.entries_at(&query, path)
+    }
+
+    /// Returns the entries at a path of a query by its key.
+    fn entries_at(&self, query: &str, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
+        let key = path_key(path);
+        let mut found = self.entries_of(query, key)?;
+        for entry in &found {
+            self.check_key(&entry.path, path, key)?;
+        }
         found.retain(|entry| entry.path == *path);
         Ok(found)
+    }
+
+    /// Checks that what was found under the key of a path has that key: an index in which others
+    /// have it too could make every question read all of it.
+    fn check_key(&self, found: &LayerPath, path: &LayerPath, key: i64) -> Result<()> {
+        match found == path || path_key(found) == key {
+            true => Ok(()),
+            false => Err(self.damaged("a path has the key of another one")),
+        }
+    }
+
+    /// The same for what was found under the key of a directory; returns whether it is in there.
+    fn is_in(&self, found: &LayerPath, directory: Option<&LayerPath>, key: i64) -> Result<bool> {
+        if found.parent().as_ref() == directory {
+            return Ok(true);
+        }
+        match schema::parent_key(found) == key {
+            true => Ok(false),
+            false => Err(self.damaged("a path has the key of another directory")),
+        }
     }
 
     /// Returns what the layer puts at a path; the last one when it comes more than once.
@@ -236,12 +222,14 @@ impl Index {
              ORDER BY id {order}"
         );
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
-        let mut rows = statement.query([path_key(path)]).map_err(&error)?;
+        let key = path_key(path);
+        let mut rows = statement.query([key]).map_err(&error)?;
         while let Some(row) = rows.next().map_err(&error)? {
             let entry = self.entry_of(row)?;
             if entry.path == *path {
                 return Ok(Some(entry));
             }
+            self.check_key(&entry.path, path, key)?;
         }
         Ok(None)
     }
@@ -254,9 +242,12 @@ impl Index {
         let mut rows = statement.query([key]).map_err(&error)?;
         while let Some(row) = rows.next().map_err(&error)? {
             let found = row.get_ref(0).and_then(|found| Ok(found.as_blob()?));
-            if LayerPath::parse(found.map_err(&error)?).is_ok_and(|found| found == *path) {
+            let found = LayerPath::parse(found.map_err(&error)?);
+            let found = found.map_err(|_| self.damaged("an entry cannot be"))?;
+            if found == *path {
                 return Ok(true);
             }
+            self.check_key(&found, path, key)?;
         }
         Ok(false)
     }
@@ -305,9 +296,8 @@ impl Index {
         }
         let query =
             format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? ORDER BY id LIMIT {FEW}");
-        let mut found = self.entries_of(&query, key)?;
+        let found = self.entries_at(&query, path)?;
         if found.len() < FEW {
-            found.retain(|entry| entry.path == *path);
             return Ok(At::Few(found));
         }
         let removal = match self.first(path, "kind = 3", "ASC")? {
@@ -382,7 +372,7 @@ impl Index {
         let mut rows = statement.query([parent_key]).map_err(&error)?;
         while let Some(row) = rows.next().map_err(&error)? {
             let entry = self.entry_of(row)?;
-            if entry.path.parent().as_ref() == directory {
+            if self.is_in(&entry.path, directory, parent_key)? {
                 visit(entry)?;
             }
         }
@@ -434,7 +424,7 @@ impl Index {
         };
         while let Some(row) = rows.next().map_err(&error)? {
             let entry = self.entry_of(row)?;
-            if entry.path.parent().as_ref() != directory {
+            if !self.is_in(&entry.path, directory, parent_key)? {
                 continue;
             }
             let key = row.get(14).map_err(&error)?;
@@ -490,7 +480,8 @@ impl Index {
         let mut rows = statement.query([id as i64]).map_err(&error)?;
         let (mut unnamed, mut all) = (0, 0_u64);
         while let Some(row) = rows.next().map_err(&error)? {
-            let size = row.get::<_, i64>(1).map_err(&error)? as u64;
+            let size = u64::try_from(row.get::<_, i64>(1).map_err(&error)?);
+            let size = size.map_err(|_| self.damaged("a stream cannot be"))?;
             if row.get(0).map_err(&error)? {
                 unnamed = size;
             }
@@ -539,6 +530,17 @@ impl Index {
             let adds = entry.is_added();
             visit(entry, adds)
         })
+    }
+
+    /// Returns whether entries lie in a directory that has no entry itself.
+    pub(crate) fn has_orphans(&self) -> Result<bool> {
+        let query = "SELECT EXISTS
+             (SELECT 1 FROM
+              (SELECT DISTINCT parent_key FROM entry WHERE parent_key <> 0) AS directory
+              WHERE NOT EXISTS (SELECT 1 FROM entry
+                                WHERE path_key = directory.parent_key AND kind <= 2))";
+        let found = self.connection.query_row(query, [], |row| row.get(0));
+        found.map_err(index_error(&self.path))
     }
 
     /// Returns a security descriptor by its id.
@@ -644,53 +646,13 @@ impl Index {
         }
     }
 
-    fn damaged(&self, what: &'static str) -> crate::error::Error {
+    pub(super) fn damaged(&self, what: &'static str) -> crate::error::Error {
         IndexError::Content {
             path: self.path.clone(),
             what,
         }
         .into()
     }
-}
-
-/// Checks that the tables are ours to the letter. A view, a trigger or a computed column in their
-/// place could run without end.
-fn check_schema(connection: &Connection, path: &Path) -> Result<()> {
-    let error = index_error(path);
-    let statements = |connection: &Connection| -> rusqlite::Result<Vec<Option<String>>> {
-        let mut query =
-            connection.prepare("SELECT sql FROM sqlite_schema ORDER BY name LIMIT 99")?;
-        query.query_map([], |row| row.get(0))?.collect()
-    };
-    let ours = Connection::open_in_memory().map_err(&error)?;
-    ours.execute_batch(TABLES)
-        .and_then(|()| ours.execute_batch(INDEXES))
-        .map_err(&error)?;
-    if statements(connection).map_err(&error)? == statements(&ours).map_err(&error)? {
-        return Ok(());
-    }
-    let what = "its tables are not those of an index";
-    Err(IndexError::Content {
-        path: path.to_owned(),
-        what,
-    }
-    .into())
-}
-
-/// The URI that opens a database without locks, journals or any write.
-///
-/// Everything is escaped that could mean something there: SQLite gets the very path.
-fn immutable_uri(path: &Path) -> String {
-    let mut uri = "file:".to_owned();
-    for byte in schema::of_any_length(path).as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() {
-            uri.push(char::from(*byte));
-        } else {
-            uri.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    uri.push_str("?immutable=1");
-    uri
 }
 
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<Option<IndexedEntry>> {
@@ -736,7 +698,13 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<Option<IndexedEntry>> {
 }
 
 fn stream_of(row: &Row<'_>) -> rusqlite::Result<Option<IndexedStream>> {
-    let size = row.get::<_, i64>(2)? as u64;
+    // What a tar holds fits into 63 bits.
+    let (Ok(offset), Ok(size)) = (
+        u64::try_from(row.get::<_, i64>(1)?),
+        u64::try_from(row.get::<_, i64>(2)?),
+    ) else {
+        return Ok(None);
+    };
     let map = |column| -> rusqlite::Result<Option<Option<SparseMap>>> {
         Ok(match row.get::<_, Option<String>>(column)? {
             None => Some(None),
@@ -755,7 +723,6 @@ fn stream_of(row: &Row<'_>) -> rusqlite::Result<Option<IndexedStream>> {
     else {
         return Ok(None);
     };
-    let offset = row.get::<_, i64>(1)? as u64;
     Ok(Some(IndexedStream {
         name,
         offset,

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::error::IndexError;
@@ -47,6 +50,14 @@ CREATE TABLE stream (
 ) WITHOUT ROWID;
 ";
 
+/// The table that version 1 does not have.
+pub(super) const BLOCK_TABLE: &str = "
+CREATE TABLE block (
+    id INTEGER PRIMARY KEY,               -- place in the list, from 0: of 256 blocks each
+    sums BLOB NOT NULL                    -- XXH3-64 of each 65,536 bytes of layer.tar, little-endian
+);
+";
+
 /// The indexes, made once all rows are there: sorting once is faster than keeping in order.
 pub(super) const INDEXES: &str = "
 CREATE INDEX entry_path ON entry (path_key, id, kind);
@@ -55,9 +66,53 @@ CREATE INDEX entry_parent ON entry (parent_key);
 
 /// `PRAGMA user_version`: changing what a table or a column means is a new version, of the index and
 /// of the portable layer around it.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// `PRAGMA application_id`: `WCLP`.
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"WCLP");
+
+/// How a database is written of which nothing survives a crash: the folder it lies in is thrown away
+/// then.
+pub(super) const WRITING: &str = "
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA locking_mode = EXCLUSIVE;
+";
+
+/// The largest row and value in bytes: the two lists of ranges of a stream are the largest that is
+/// ever written.
+const MAX_ROW: i32 = 16 << 20;
+
+/// Opens a database that nobody writes any more, so that what its schema says cannot run.
+pub(super) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(immutable_uri(path), flags)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_ROW)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA cell_size_check = ON;")?;
+    Ok(connection)
+}
+
+/// The URI that opens a database without locks, journals or any write.
+///
+/// Everything is escaped that could mean something there: SQLite gets the very path.
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in of_any_length(path).as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() {
+            uri.push(char::from(*byte));
+        } else {
+            uri.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}
 
 /// Computes the key of a path: the first 64 bits of the SHA-256 of its upper-cased UTF-16 units,
 /// little-endian, `/` between components.

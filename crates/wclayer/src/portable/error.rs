@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::digest::DiffId;
 use crate::error::ErrorKind;
 use crate::tar::place;
 
@@ -9,7 +10,7 @@ use crate::tar::place;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PortableError {
-    /// The folder is no portable layer.
+    /// The folder is not a portable layer.
     #[error("`{}` is not a portable layer: it has no `{missing}`", path.display())]
     NotALayer {
         /// The folder.
@@ -45,7 +46,7 @@ pub enum PortableError {
         /// The name of the format.
         format: String,
         /// Its version.
-        version: u32,
+        version: String,
     },
     /// The parents given for a layer are not those that it has.
     #[error("the parents of `{}` are {expected}, not {given}", layer.display())]
@@ -57,8 +58,62 @@ pub enum PortableError {
         /// Those that the caller gave for it.
         given: String,
     },
-    /// The parents of a layer are no chain.
-    #[error("the parents from `{}` on are no chain of layers", layer.display())]
+    /// A small file of the layer is not the one that was written.
+    #[error("`{}` is damaged, or was changed", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A small file of the layer is far too large.
+    #[error("`{}` is larger than 1 MiB", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The layer tar is not as long as it was.
+    #[error("`{}` has {found} bytes, not {expected}", path.display())]
+    TarSize {
+        /// The tar.
+        path: PathBuf,
+        /// What the descriptor says.
+        expected: u64,
+        /// What it has.
+        found: u64,
+    },
+    /// A parent of a layer cannot be opened.
+    #[error("the parent `{}` of `{}` cannot be opened", parent.display(), layer.display())]
+    Parent {
+        /// The layer.
+        layer: PathBuf,
+        /// Where it has its parent.
+        parent: PathBuf,
+        /// Why.
+        source: Box<crate::Error>,
+    },
+    /// Another layer is where a parent should be.
+    #[error(
+        "the parent `{}` of `{}` is another layer: its DiffID is {found}, not {expected}",
+        parent.display(),
+        layer.display()
+    )]
+    OtherParent {
+        /// The layer.
+        layer: PathBuf,
+        /// Where it has its parent.
+        parent: PathBuf,
+        /// The DiffID of its parent.
+        expected: DiffId,
+        /// That of the layer which is there.
+        found: DiffId,
+    },
+    /// Something lies in the folder of a layer that is to be made anew.
+    #[error("`{}` does not belong to a layer", path.display())]
+    ForeignFile {
+        /// What it is.
+        path: PathBuf,
+    },
+    /// The parents of a layer are not a chain.
+    #[error("the parents from `{}` on are not a chain of layers", layer.display())]
     Chain {
         /// The nearest parent.
         layer: PathBuf,
@@ -82,10 +137,16 @@ impl PortableError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotALayer { .. } | Self::Stranger { .. } => ErrorKind::NotFound,
-            Self::Json { .. } => ErrorKind::InvalidLayer,
+            Self::Json { .. }
+            | Self::Damaged { .. }
+            | Self::TooLarge { .. }
+            | Self::TarSize { .. }
+            | Self::OtherParent { .. } => ErrorKind::InvalidLayer,
+            Self::Parent { source, .. } => source.kind(),
             Self::Version { .. } => ErrorKind::Unsupported,
             Self::ParentMismatch { .. }
             | Self::Destination { .. }
+            | Self::ForeignFile { .. }
             | Self::Link { .. }
             | Self::Chain { .. } => ErrorKind::InvalidInput,
             Self::Busy { .. } => ErrorKind::Exists,
@@ -106,10 +167,22 @@ impl PortableError {
                  parents are then found by themselves."
             }
             Self::Version { .. } => "Use the program version that wrote it, or import it again.",
-            Self::Json { .. } => "The folder was changed or damaged: import the layer again.",
+            Self::Json { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => {
+                "The folder was changed or damaged: `wclayer repair` makes this file anew."
+            }
+            Self::TarSize { .. } => "The folder was changed or damaged: import the layer again.",
+            Self::Parent { .. } => {
+                "Was it moved or removed? Name each parent with -l, nearest first, where it is now."
+            }
+            Self::OtherParent { .. } => {
+                "Put the right layer there, or name each parent with -l, nearest first, where it \
+                 is now."
+            }
+            Self::ForeignFile { .. } => "Move it away first.",
             Self::Link { .. } => "Name the folder itself.",
             Self::Chain { .. } => {
-                "Each parent has an absolute path, comes once, and is not the layer itself."
+                "Each parent has an absolute path, comes once, and is not the layer itself; there are \
+                 255 at most."
             }
             Self::Busy { .. } => "Wait for it to end, or choose another path.",
             Self::Destination { .. } => "Name a folder that is to be made, such as `layers/base`.",

@@ -13,17 +13,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::check::check;
-use super::descriptor::{FORMAT, FORMAT_VERSION, LayerDescriptor, SourceBlob};
+use super::descriptor::{
+    BoundFiles, FORMAT, FORMAT_VERSION, LayerDescriptor, ParentRecord, SourceBlob,
+};
 use super::error::PortableError;
-use super::layer::{PortableLayer, canonical, list};
+use super::layer::{PortableLayer, canonical};
 use super::staging::{Staging, Written};
-use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
+use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE, parents};
 use crate::chain::{ParentChain, View, open_portable};
 use crate::compression::{Compression, Decoder};
-use crate::digest::{DiffId, Hashing};
+use crate::digest::{DiffId, Digest, Hashing};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
-use crate::index::{Index, IndexBuilder, Scanned, scan};
+use crate::index::{Index, IndexBuilder, Scanned, Summing, scan, store_block_sums};
 use crate::layout;
 use crate::pipeline::{Counting, ReadAhead, TarSink};
 use crate::tar::check_diff_id;
@@ -78,43 +80,62 @@ pub fn import<R: Read + Send + 'static>(
 
 /// The parents of the layer that is being made.
 pub(super) struct Parents {
-    chain: Vec<PathBuf>,
+    pub(super) chain: Vec<PathBuf>,
+    pub(super) records: Vec<ParentRecord>,
     /// What they have together; `None` without any.
-    view: Option<View>,
+    pub(super) view: Option<View>,
 }
 
 impl Parents {
     /// Opens every parent of the layer at `destination`, and checks that they are a chain.
     pub(super) fn open(given: &ParentChain, destination: &Path) -> Result<Self> {
+        let mut parents = Self {
+            chain: Vec::new(),
+            records: Vec::new(),
+            view: None,
+        };
         let Some(nearest) = given.nearest() else {
-            return Ok(Self {
-                chain: Vec::new(),
-                view: None,
-            });
+            return Ok(parents);
         };
         let layer = PortableLayer::open(nearest)?;
-        let mut chain = vec![dunce::canonicalize(nearest).map_err(io_error("resolve", nearest))?];
-        let own = canonical(layer.parents());
-        if given.len() > 1 && canonical(given)[1..] != own[..] {
-            let rest = ParentChain::from_nearest_first(given.iter_nearest_first().skip(1));
-            return Err(PortableError::ParentMismatch {
-                layer: nearest.to_owned(),
-                expected: list(layer.parents()),
-                given: list(&rest),
+        let rest = ParentChain::from_nearest_first(given.iter_nearest_first().skip(1));
+        let rest = match rest.is_empty() {
+            true => {
+                // Before any of them is opened: there may be very many.
+                check_chain(&canonical(layer.parents()), nearest, destination)?;
+                layer.checked_parents()?
             }
-            .into());
+            false => layer.parents_given(&rest)?,
+        };
+        let all = [nearest].into_iter().chain(rest.iter_nearest_first());
+        parents.chain = canonical(&ParentChain::from_nearest_first(all));
+        check_chain(&parents.chain, nearest, destination)?;
+        let destination = without_links(destination);
+        for path in &parents.chain {
+            let layer = PortableLayer::open(path)?;
+            let diff_id = layer.descriptor().diff_id;
+            parents
+                .records
+                .push(parents::record(&destination, path, diff_id));
         }
-        chain.extend(own);
-        check_chain(&chain, nearest, destination)?;
-        let layers = chain.iter().map(|path| open_portable(path));
-        Ok(Self {
-            view: Some(View::new(layers.collect::<Result<_>>()?)),
-            chain,
-        })
+        let layers = parents.chain.iter().map(|path| open_portable(path));
+        parents.view = Some(View::new(layers.collect::<Result<_>>()?));
+        Ok(parents)
     }
 }
 
-/// Refuses chains that are none: with a relative path, with a layer twice, with the layer that is
+/// Resolves the links on the way to a place where nothing may be yet.
+fn without_links(place: &Path) -> PathBuf {
+    let folder = place
+        .parent()
+        .and_then(|folder| dunce::canonicalize(folder).ok());
+    match (folder, place.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => place.to_owned(),
+    }
+}
+
+/// Refuses what is not a chain: with a relative path, with a layer twice, with the layer that is
 /// being made.
 fn check_chain(chain: &[PathBuf], nearest: &Path, destination: &Path) -> Result<()> {
     let mut known: HashSet<_> = dunce::canonicalize(destination).into_iter().collect();
@@ -122,18 +143,15 @@ fn check_chain(chain: &[PathBuf], nearest: &Path, destination: &Path) -> Result<
     if chain.iter().all(is_legal) {
         return Ok(());
     }
-    Err(PortableError::Chain {
-        layer: nearest.to_owned(),
-    }
-    .into())
+    Err(parents::no_chain(nearest))
 }
 
 /// A tar that has been read into the index.
-struct Indexed {
-    found: Scanned,
-    index: Index,
+pub(super) struct Indexed {
+    pub(super) found: Scanned,
+    pub(super) index: Index,
     /// The database, by the handle that is to be flushed.
-    file: (PathBuf, File),
+    pub(super) file: (PathBuf, File),
 }
 
 /// An import under way.
@@ -161,16 +179,19 @@ impl Import<'_> {
         if self.progress.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let (tar, diff_id, tar_size) = written?;
+        let (tar, diff_id, tar_size, sums) = written?;
         let (indexed, decoder) = read?;
         let compression = decoder.compression();
         let (_, digest, size) = decoder.into_inner().finish();
         let media_type = compression.media_type().to_owned();
         self.complete(
             indexed,
-            (tar_path, tar),
-            diff_id,
-            tar_size,
+            StoredTar {
+                diff_id,
+                size: tar_size,
+                sums,
+                file: (tar_path, tar),
+            },
             SourceBlob {
                 digest,
                 size,
@@ -184,7 +205,8 @@ impl Import<'_> {
     pub(super) fn run_stored(self, written: (PathBuf, File)) -> Result<PortableLayer> {
         let tar = File::open(&written.0).map_err(io_error("open", &written.0))?;
         let counter = Arc::new(AtomicU64::new(0));
-        let tar = Hashing::new(Counting::new(tar, Arc::clone(&counter)));
+        let tar = Summing::new(Counting::new(tar, Arc::clone(&counter)));
+        let tar = Hashing::new(tar);
         let mut input = ReadAhead::start(move || Ok(tar), counter, None, self.progress)?;
         let read = match self.index(&mut input) {
             Ok(indexed) => input.finish().map(|tar| (indexed, tar)),
@@ -198,13 +220,16 @@ impl Import<'_> {
             return Err(Error::Cancelled);
         }
         let (indexed, tar) = read?;
-        let (_, digest, size) = tar.finish();
+        let (tar, digest, size) = tar.finish();
         let media_type = Compression::None.media_type().to_owned();
         self.complete(
             indexed,
-            written,
-            digest,
-            size,
+            StoredTar {
+                diff_id: digest,
+                size,
+                sums: tar.finish(),
+                file: written,
+            },
             SourceBlob {
                 digest,
                 size,
@@ -230,33 +255,13 @@ impl Import<'_> {
     fn complete(
         self,
         indexed: Indexed,
-        tar: (PathBuf, File),
-        diff_id: DiffId,
-        tar_size: u64,
+        tar: StoredTar,
         source: SourceBlob,
     ) -> Result<PortableLayer> {
-        let Indexed { found, index, file } = indexed;
-        check_diff_id(self.options.expected_diff_id, diff_id, source.digest)?;
-        check(&index, self.parents.view.as_ref(), self.progress)?;
-        // Windows neither renames nor removes a folder with an open file in it.
-        drop(index);
-        let descriptor = LayerDescriptor {
-            format: FORMAT.to_owned(),
-            version: FORMAT_VERSION,
-            diff_id,
-            tar_size,
-            source,
-            entries: found.counts,
-            content_size: found.content_size,
-            warnings: found.warnings,
-        };
-        let chain = Some(&self.parents.chain).filter(|chain| !chain.is_empty());
-        let written = vec![
-            tar,
-            file,
-            self.write_json(DESCRIPTOR_FILE, &descriptor)?,
-            self.write_json(layout::LAYER_CHAIN, &chain)?,
-        ];
+        check_diff_id(self.options.expected_diff_id, tar.diff_id, source.digest)?;
+        check(&indexed.index, self.parents.view.as_ref(), self.progress)?;
+        let (descriptor, written) =
+            complete_files(&self.staging, indexed, tar, source, &self.parents)?;
         if self.progress.is_cancelled() {
             return Err(Error::Cancelled);
         }
@@ -265,15 +270,67 @@ impl Import<'_> {
         let parents = ParentChain::from_nearest_first(self.parents.chain);
         Ok(PortableLayer::imported(path, descriptor, parents))
     }
+}
 
-    fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<(PathBuf, File)> {
-        let (path, mut file) = self.staging.create_file(name)?;
-        let mut text = serde_json::to_vec_pretty(value).map_err(|source| PortableError::Json {
+/// A layer tar in a folder under construction.
+pub(super) struct StoredTar {
+    pub(super) diff_id: DiffId,
+    pub(super) size: u64,
+    /// The checksums of its blocks.
+    pub(super) sums: Vec<u64>,
+    /// The tar, by the handle that is to be flushed.
+    pub(super) file: (PathBuf, File),
+}
+
+/// Completes the index in a folder under construction and writes the two small files; returns the
+/// descriptor and all four files, by the handles that are to be flushed.
+pub(super) fn complete_files(
+    staging: &Staging,
+    indexed: Indexed,
+    tar: StoredTar,
+    source: SourceBlob,
+    parents: &Parents,
+) -> Result<(LayerDescriptor, Vec<(PathBuf, File)>)> {
+    let Indexed { found, index, file } = indexed;
+    let implied_directories = index.has_orphans()?;
+    // It is written once more. And Windows neither renames nor removes a folder with an open file
+    // in it.
+    drop(index);
+    store_block_sums(&file.0, &tar.sums)?;
+    let write = |name: &str, text: serde_json::Result<Vec<u8>>| {
+        let (path, mut file) = staging.create_file(name)?;
+        let text = text.map_err(|source| PortableError::Json {
             path: path.clone(),
             source,
         })?;
-        text.push(b'\n');
         file.write_all(&text).map_err(io_error("write", &path))?;
-        Ok((path, file))
-    }
+        Ok::<_, Error>((Digest::of(&text), (path, file)))
+    };
+    let chain = Some(&parents.chain).filter(|chain| !chain.is_empty());
+    let chain = serde_json::to_vec_pretty(&chain).map(|mut text| {
+        text.push(b'\n');
+        text
+    });
+    let (layer_chain, chain_file) = write(layout::LAYER_CHAIN, chain)?;
+    let descriptor = LayerDescriptor {
+        format: FORMAT.to_owned(),
+        version: FORMAT_VERSION,
+        diff_id: tar.diff_id,
+        tar_size: tar.size,
+        source,
+        entries: found.counts,
+        content_size: found.content_size,
+        warnings: found.warnings,
+        bound: Some(BoundFiles {
+            index: Index::seal(&file.0)?,
+            implied_directories,
+            layer_chain,
+            parents: parents.records.clone(),
+        }),
+    };
+    let (_, descriptor_file) = write(DESCRIPTOR_FILE, descriptor.to_file())?;
+    Ok((
+        descriptor,
+        vec![tar.file, file, descriptor_file, chain_file],
+    ))
 }

@@ -1,24 +1,21 @@
 //! [`PortableLayer`]: an imported layer, opened.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::descriptor::{FORMAT, FORMAT_VERSION, LayerDescriptor};
+use super::descriptor::LayerDescriptor;
 use super::error::PortableError;
-use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
+use super::{INDEX_FILE, TAR_FILE, parents};
 use crate::chain::ParentChain;
 use crate::digest::Hashing;
 use crate::error::{Error, Result, io_error};
 use crate::hub::{Entry, LayerReader};
-use crate::index::Index;
-use crate::layout;
+use crate::index::{CheckedTar, Index};
 use crate::tar::TarLayerReader;
 
 /// The size of the buffer before `layer.tar`, in bytes.
 const READ_BUFFER: usize = 256 * 1024;
-/// The largest JSON file that is read, in bytes.
-const MAX_JSON: u64 = 1 << 20;
 
 /// A portable layer on disk.
 #[derive(Debug, Clone)]
@@ -29,22 +26,15 @@ pub struct PortableLayer {
 }
 
 impl PortableLayer {
-    /// Opens the layer in a folder: reads its descriptor and its chain, nothing else.
+    /// Opens the layer in a folder: reads its descriptor and its chain, and how large its tar is.
     ///
     /// # Errors
     ///
-    /// [`PortableError`] when the folder is no portable layer of a version that this crate reads.
+    /// [`PortableError`] when the folder is not a portable layer of a version that this crate
+    /// reads, or is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let descriptor: LayerDescriptor = read_json(path, DESCRIPTOR_FILE)?;
-        if descriptor.format != FORMAT || descriptor.version != FORMAT_VERSION {
-            return Err(PortableError::Version {
-                path: path.to_owned(),
-                format: descriptor.format,
-                version: descriptor.version,
-            }
-            .into());
-        }
+        let descriptor = LayerDescriptor::read(path)?;
         for missing in [TAR_FILE, INDEX_FILE] {
             if !path.join(missing).is_file() {
                 return Err(PortableError::NotALayer {
@@ -54,19 +44,21 @@ impl PortableLayer {
                 .into());
             }
         }
-        let parents: Option<Vec<PathBuf>> = read_json(path, layout::LAYER_CHAIN)?;
-        let parents = parents.unwrap_or_default();
-        // A relative path would mean another folder in every working folder.
-        if !parents.iter().all(|parent| parent.is_absolute()) {
-            return Err(PortableError::Chain {
-                layer: path.to_owned(),
+        let tar = path.join(TAR_FILE);
+        let tar_size = fs::metadata(&tar).map_err(io_error("read", &tar))?.len();
+        if tar_size != descriptor.tar_size {
+            return Err(PortableError::TarSize {
+                path: tar,
+                expected: descriptor.tar_size,
+                found: tar_size,
             }
             .into());
         }
+        let parents = parents::stored(path, &descriptor)?;
         Ok(Self {
             path: path.to_owned(),
             descriptor,
-            parents: ParentChain::from_nearest_first(parents),
+            parents,
         })
     }
 
@@ -98,16 +90,21 @@ impl PortableLayer {
         &self.parents
     }
 
-    /// Opens the index.
+    /// Opens the index, after reading all of its file.
     ///
     /// # Errors
     ///
-    /// [`IndexError`](crate::index::IndexError) when it is damaged.
+    /// [`IndexError`](crate::index::IndexError) when it is damaged, or that of another layer.
     pub fn index(&self) -> Result<Index> {
-        Index::open(&self.path.join(INDEX_FILE))
+        let bound = self.descriptor.bound.as_ref();
+        Index::open_of_layer(
+            &self.path.join(INDEX_FILE),
+            self.descriptor.version,
+            bound.map(|bound| &bound.index),
+        )
     }
 
-    /// Opens `layer.tar`.
+    /// Opens `layer.tar` as it is. Whether it is what was imported is told by its DiffID alone.
     ///
     /// # Errors
     ///
@@ -115,6 +112,19 @@ impl PortableLayer {
     pub fn open_tar(&self) -> Result<File> {
         let path = self.path.join(TAR_FILE);
         File::open(&path).map_err(io_error("open", &path))
+    }
+
+    /// Opens the index, and `layer.tar` so that every block of it is checked before it is used.
+    pub(crate) fn open_checked(&self) -> Result<(Index, CheckedTar)> {
+        let index = self.index()?;
+        let index_path = self.path.join(INDEX_FILE);
+        let has_sums = self.descriptor.bound.is_some();
+        let tar = CheckedTar::open(
+            &self.path.join(TAR_FILE),
+            self.descriptor.tar_size,
+            has_sums.then_some(&*index_path),
+        )?;
+        Ok((index, tar))
     }
 
     /// Starts reading the entries of the layer; the content is verified while it is read.
@@ -128,26 +138,6 @@ impl PortableLayer {
             tar: Some(TarLayerReader::new(input)),
             descriptor: self.descriptor.clone(),
         })
-    }
-
-    /// Checks a caller's list of parents against the layer's own. As for an import, the nearest
-    /// one may stand for all; an empty list is no claim.
-    ///
-    /// # Errors
-    ///
-    /// [`PortableError::ParentMismatch`] when they are others.
-    pub fn check_parents(&self, given: &ParentChain) -> Result<()> {
-        let (own, claimed) = (canonical(&self.parents), canonical(given));
-        let nearest_only = claimed.len() == 1 && claimed.first() == own.first();
-        if given.is_empty() || claimed == own || nearest_only {
-            return Ok(());
-        }
-        Err(PortableError::ParentMismatch {
-            layer: self.path.clone(),
-            expected: list(&self.parents),
-            given: list(given),
-        }
-        .into())
     }
 }
 
@@ -168,26 +158,6 @@ pub(super) fn list(chain: &ParentChain) -> String {
     } else {
         paths.join(", ")
     }
-}
-
-pub(super) fn read_json<T: serde::de::DeserializeOwned>(
-    layer: &Path,
-    name: &'static str,
-) -> Result<T> {
-    let path = layer.join(name);
-    // Anything else than a file, such as a pipe, could be waited for without end.
-    if !path.is_file() {
-        return Err(PortableError::NotALayer {
-            path: layer.to_owned(),
-            missing: name,
-        }
-        .into());
-    }
-    let file = File::open(&path).map_err(io_error("open", &path))?;
-    let mut text = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(file, MAX_JSON), &mut text)
-        .map_err(io_error("read", &path))?;
-    serde_json::from_slice(&text).map_err(|source| PortableError::Json { path, source }.into())
 }
 
 /// Reads the entries of a portable layer; after the last one, the DiffID has been verified.

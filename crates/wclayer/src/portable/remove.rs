@@ -6,10 +6,12 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::DESCRIPTOR_FILE;
+use super::descriptor::LayerDescriptor;
 use super::error::PortableError;
+use super::parents;
 use super::recognise::may_be_replaced;
 use super::staging::{Place, parts};
 use crate::disk::{flush_folder, remove_tree, rename};
@@ -29,8 +31,8 @@ pub struct Removed {
 /// Deletes the portable layer or the transport folder at a path, also one that is damaged or of a later version, or
 /// the rest that an interrupted removal left there.
 ///
-/// Layers on top of it are not looked for: they cannot be used once it is gone. No link is
-/// followed.
+/// Layers on top of it cannot be used once it is gone; [`children_of`] finds those beside it. No
+/// link is followed.
 ///
 /// # Errors
 ///
@@ -141,6 +143,48 @@ fn check_is_layer(path: &Path) -> Result<()> {
     } else {
         Err(not_a_layer().into())
     }
+}
+
+/// Layers that have another one as a parent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Children {
+    /// The first of them, by name.
+    pub first: Vec<PathBuf>,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// How many entries of a folder are looked at, and how many layers are named.
+const MAX_SIBLINGS: usize = 10_000;
+const MAX_CHILDREN: usize = 10;
+
+/// Finds the portable layers in the folder of a layer that have this one as a parent. No link is
+/// followed; of a very large folder, a part is looked at.
+pub fn children_of(layer: impl AsRef<Path>) -> Children {
+    let mut found = Children::default();
+    let Ok(layer) = dunce::canonicalize(layer) else {
+        return found;
+    };
+    let siblings = layer.parent().map(fs::read_dir).into_iter().flatten();
+    for entry in siblings.flatten().take(MAX_SIBLINGS).flatten() {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if !is_folder || entry.path() == layer || !has_parent(&entry.path(), &layer) {
+            continue;
+        }
+        found.count += 1;
+        found.first.push(entry.path());
+    }
+    found.first.sort();
+    found.first.truncate(MAX_CHILDREN);
+    found
+}
+
+fn has_parent(child: &Path, layer: &Path) -> bool {
+    let parents = LayerDescriptor::read(child).and_then(|found| parents::stored(child, &found));
+    let is_layer = |parent: &Path| {
+        parent == layer || dunce::canonicalize(parent).is_ok_and(|parent| parent == layer)
+    };
+    parents.is_ok_and(|parents| parents.iter_nearest_first().any(is_layer))
 }
 
 #[cfg(test)]

@@ -124,6 +124,19 @@ impl Staging {
         })
     }
 
+    /// Locks the place of a layer, be it damaged, that a new one is to take the place of.
+    pub(super) fn over(layer: &Path) -> Result<Self> {
+        let place = Place::lock(layer)?;
+        let folder = place.sibling()?;
+        Ok(Self {
+            disk: Disk::of(folder.path())?,
+            folder,
+            place,
+            replace: true,
+            changed: Vec::new(),
+        })
+    }
+
     /// Returns the folder to build in.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()

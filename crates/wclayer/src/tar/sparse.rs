@@ -19,7 +19,7 @@ const MAX_RANGES: usize = 1 << 17;
 /// The largest logical size of a GNU sparse member, and of the holes of all of them in a tar, in
 /// bytes (64 GiB): holes cost nothing to write and time to read, so that a small tar must not be
 /// able to ask for more.
-const MAX_EXPANDED: u64 = 64 << 30;
+pub(crate) const MAX_EXPANDED: u64 = 64 << 30;
 
 /// An allocated range of a file, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,8 +32,9 @@ pub(super) fn validate(
     let parents = parents.as_ref();
     let report = Report::new(options.limit);
     if portable::is_layer(layer) {
-        let tar = PortableLayer::open(layer)?.open_tar()?;
-        return pass::run(tar, parents, report, progress);
+        // Nothing is said of a tar or an index that is damaged.
+        let (_, tar) = PortableLayer::open(layer)?.open_checked()?;
+        return pass::run(tar.reader(), parents, report, progress);
     }
     if transport::is_layer(layer) {
         return validate_transport(layer, parents, report, progress);

@@ -9,7 +9,7 @@ use wclayer::compression::Compression;
 use wclayer::portable::{self, ImportOptions, PortableLayer};
 use wclayer::{Digest, Error, ErrorKind, LayerReader as _, ParentChain};
 
-use crate::common::{chain, ends, plain};
+use crate::common::{chain, ends, plain, reseal};
 use crate::{Ground, built};
 
 type Spoil = fn(&Path);
@@ -174,10 +174,10 @@ fn descriptors_that_cannot_be() {
         fails(what, |layer| write(layer, "layer.json", content), all);
     }
     for (from, to) in [
-        ("\"version\": 1", "\"version\": 2"),
-        ("\"version\": 1", "\"version\": -1"),
-        ("\"version\": 1", "\"version\": 4294967297"),
-        ("\"version\": 1", "\"version\": \"1\""),
+        ("\"version\": 2", "\"version\": 3"),
+        ("\"version\": 2", "\"version\": -1"),
+        ("\"version\": 2", "\"version\": 4294967297"),
+        ("\"version\": 2", "\"version\": \"2\""),
         ("\"diffId\": \"sha256:", "\"diffId\": \"sha512:"),
         ("\"diffId\": \"sha256:", "\"diffId\": \"sha256:../"),
         ("\"tarSize\": ", "\"tarSize\": -"),
@@ -199,7 +199,8 @@ fn descriptors_that_cannot_be() {
             "layer.json",
             "\"files\": 1",
             "\"files\": 18446744073709551615",
-        )
+        );
+        reseal(layer);
     };
     assert_eq!(spoiled("too many files", spoil).len(), 0);
     let ground = Ground::new();
@@ -218,25 +219,24 @@ fn as_folder(layer: &Path, name: &str) {
 
 #[test]
 fn tars_that_are_another() {
-    let damaged = &["export", "read"];
     let unusable = &["open", "import on top"];
-    fails("empty", |layer| write(layer, "layer.tar", ""), damaged);
+    fails("empty", |layer| write(layer, "layer.tar", ""), unusable);
     fails(
         "garbage",
         |layer| write(layer, "layer.tar", [7; 5000]),
-        damaged,
+        unusable,
     );
     let longer: Spoil = |layer| {
         let mut tar = fs::read(layer.join("layer.tar")).expect("there");
         tar.extend_from_slice(&[0; 512]);
         write(layer, "layer.tar", tar);
     };
-    fails("longer", longer, damaged);
+    fails("longer", longer, unusable);
     let shorter: Spoil = |layer| {
         let tar = fs::read(layer.join("layer.tar")).expect("there");
         write(layer, "layer.tar", &tar[..tar.len() - 1]);
     };
-    fails("shorter", shorter, damaged);
+    fails("shorter", shorter, unusable);
     fails(
         "missing",
         |layer| fs::remove_file(layer.join("layer.tar")).expect("there"),
@@ -271,7 +271,8 @@ fn links_and_pipes_in_place_of_files() {
 
 #[test]
 fn chains_that_lead_elsewhere() {
-    let on_top = &["import on top"];
+    // The descriptor knows the list; `damage.rs` has those of version 1, where none does.
+    let on_top = &["open", "import on top"];
     let nowhere: Spoil = |layer| {
         let elsewhere = layer.with_file_name("nowhere");
         write(
@@ -338,7 +339,7 @@ fn indexes_that_are_no_index() {
     fails("another program's", another, uses);
     fails(
         "later version",
-        |layer| sql(layer, "PRAGMA user_version = 2;"),
+        |layer| sql(layer, "PRAGMA user_version = 3;"),
         uses,
     );
     fails(
@@ -353,6 +354,8 @@ fn sql(layer: &Path, statements: &str) {
     // Whoever spoils a database does not ask it whether it agrees.
     let statements = format!("PRAGMA foreign_keys = OFF; {statements}");
     connection.execute_batch(&statements).expect(&statements);
+    drop(connection);
+    reseal(layer);
 }
 
 #[test]

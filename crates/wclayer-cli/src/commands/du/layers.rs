@@ -45,20 +45,22 @@ pub(super) fn count(
             // A hard link may lead to a layer below, where the file is counted.
             let content = counted.content(node).filter(|_| node.layer == layer);
             let Some(content) = content else { return };
-            found.size += content.size;
+            found.size = found.size.saturating_add(content.size);
             found.files += content.files;
             if !seen.contains(node) {
-                found.hidden_size += content.size;
+                found.hidden_size = found.hidden_size.saturating_add(content.size);
                 found.hidden_files += content.files;
                 let (size, path) = (content.size, node.path.to_string());
                 keep_largest(&mut hidden.largest, HiddenFile { size, path, layer });
             }
         })?;
-        hidden.size += found.hidden_size;
+        hidden.size = hidden.size.saturating_add(found.hidden_size);
         hidden.files += found.hidden_files;
         layers.push(found);
     }
-    let total: u64 = layers.iter().map(|layer| layer.size).sum();
+    let sizes = layers.iter().map(|layer| layer.size);
+    // An index may claim anything.
+    let total = sizes.fold(0, u64::saturating_add);
     hidden.efficiency = match total {
         0 => 1.0,
         _ => (total - hidden.size) as f64 / total as f64,

@@ -218,10 +218,10 @@ fn walk(arguments: &Arguments, opened: &Opened) -> Result<(Usage, Counted), CliE
         let Some(content) = counted.content(&node) else {
             continue;
         };
-        usage.size += content.size;
+        usage.size = usage.size.saturating_add(content.size);
         usage.files += content.files;
         for (_, at) in &open {
-            usage.directories[*at].size += content.size;
+            usage.directories[*at].size = usage.directories[*at].size.saturating_add(content.size);
             usage.directories[*at].files += content.files;
         }
     }

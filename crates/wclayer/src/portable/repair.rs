@@ -1,0 +1,216 @@
+//! [`repair`]: makes index, descriptor and chain of a portable layer anew from its tar.
+//!
+//! They are made in a folder beside the layer, which gets the same tar as a second name and then
+//! takes the layer's place in one step: whenever this is interrupted, the old layer is there or the
+//! new one.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::check::check;
+use super::descriptor::{self, LayerDescriptor, SourceBlob};
+use super::error::PortableError;
+use super::import::{Indexed, Parents, StoredTar, complete_files};
+use super::layer::{PortableLayer, verify};
+use super::staging::{Staging, Written};
+use super::verify::{ReadTar, read_tar};
+use super::{DESCRIPTOR_FILE, FILES, INDEX_FILE, TAR_FILE, parents};
+use crate::chain::ParentChain;
+use crate::compression::Compression;
+use crate::digest::DiffId;
+use crate::error::{Error, Result, io_error};
+use crate::hub::Progress;
+use crate::layout;
+
+/// How a layer is to be made anew.
+#[derive(Debug, Clone, Default)]
+pub struct RepairOptions {
+    /// Its parents, where they are not where the layer has them, or where it does not say.
+    pub parents: ParentChain,
+    /// What its tar must hash to; where there is none, the DiffID of the descriptor counts.
+    pub expected_diff_id: Option<DiffId>,
+}
+
+/// A layer that was made anew.
+#[derive(Debug)]
+pub struct Repaired {
+    /// The layer.
+    pub layer: PortableLayer,
+    /// Whether its tar has been compared with a DiffID: that of the descriptor, or the expected one.
+    pub is_verified: bool,
+}
+
+/// Makes the index and the two small files of a layer anew.
+///
+/// # Errors
+///
+/// [`Error::Layer`] around the reason: no layer tar, one that is not what the descriptor says, a
+/// parent that is missing, anything in the folder that does not belong to a layer, another process
+/// that is at work there; [`Error::Cancelled`].
+pub fn repair(
+    layer: impl AsRef<Path>,
+    options: &RepairOptions,
+    progress: &dyn Progress,
+) -> Result<Repaired> {
+    let layer = layer.as_ref();
+    repair_layer(layer, options, progress).map_err(|error| match error {
+        Error::Cancelled => error,
+        error => error.of_layer("repair", layer),
+    })
+}
+
+fn repair_layer(
+    given: &Path,
+    options: &RepairOptions,
+    progress: &dyn Progress,
+) -> Result<Repaired> {
+    check_is_repairable(given)?;
+    let staging = Staging::over(given)?;
+    let layer = staging.destination().to_owned();
+    check_is_repairable(&layer)?;
+    let old = LayerDescriptor::read(&layer).ok();
+    let parents = open_parents(&layer, old.as_ref(), options, staging.destination())?;
+    // Opened before SQLite writes, and flushed in the end: see `import`.
+    let index_file = staging.create_file(INDEX_FILE)?;
+    let tar = read_tar(&layer.join(TAR_FILE), &index_file.0, progress)?;
+    let old_diff_id = old.as_ref().map(|old| old.diff_id);
+    let expected = options.expected_diff_id.or(old_diff_id);
+    if let Some(expected) = expected {
+        verify("DiffID of the stored layer", expected, tar.diff_id)?;
+    }
+    check(&tar.index, parents.view.as_ref(), progress)?;
+    // What is told of the blob is right as long as the tar is that one.
+    let source = old.filter(|old| old.diff_id == tar.diff_id);
+    let source = source.map_or_else(|| as_source(&tar), |old| old.source);
+    let stored = StoredTar {
+        diff_id: tar.diff_id,
+        size: tar.size,
+        sums: tar.sums,
+        file: add_tar(&layer.join(TAR_FILE), &staging)?,
+    };
+    let indexed = Indexed {
+        found: tar.scanned,
+        index: tar.index,
+        file: index_file,
+    };
+    let (descriptor, written) = complete_files(&staging, indexed, stored, source, &parents)?;
+    if progress.is_cancelled() {
+        return Err(Error::Cancelled);
+    }
+    let path = staging.commit(Written::Files(written))?;
+    // Not opened again: nothing may fail any more.
+    let parents = ParentChain::from_nearest_first(parents.chain);
+    Ok(Repaired {
+        layer: PortableLayer::imported(path, descriptor, parents),
+        is_verified: expected.is_some(),
+    })
+}
+
+fn as_source(tar: &ReadTar) -> SourceBlob {
+    SourceBlob {
+        digest: tar.diff_id,
+        size: tar.size,
+        media_type: Compression::None.media_type().to_owned(),
+    }
+}
+
+/// Checks that a folder has a layer tar, and nothing that would be lost with it.
+fn check_is_repairable(layer: &Path) -> Result<()> {
+    let metadata = fs::symlink_metadata(layer).map_err(io_error("open", layer))?;
+    if metadata.is_symlink() {
+        return Err(PortableError::Link {
+            path: layer.to_owned(),
+        }
+        .into());
+    }
+    let tar = fs::symlink_metadata(layer.join(TAR_FILE));
+    if !tar.is_ok_and(|tar| tar.is_file()) {
+        return Err(PortableError::NotALayer {
+            path: layer.to_owned(),
+            missing: TAR_FILE,
+        }
+        .into());
+    }
+    let entries = fs::read_dir(layer).map_err(io_error("list", layer))?;
+    for entry in entries {
+        let name = entry.map_err(io_error("list", layer))?.file_name();
+        if !FILES.iter().any(|known| name == *known) {
+            return Err(PortableError::ForeignFile {
+                path: layer.join(name),
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// Opens the parents that are given, else those that the descriptor names, else those of the list
+/// beside it.
+fn open_parents(
+    layer: &Path,
+    old: Option<&LayerDescriptor>,
+    options: &RepairOptions,
+    destination: &Path,
+) -> Result<Parents> {
+    if !options.parents.is_empty() {
+        let parents = Parents::open(&options.parents, destination)?;
+        check_records(layer, old, &parents)?;
+        return Ok(parents);
+    }
+    let stored = match old {
+        Some(old) => parents::stored(layer, old).or_else(|_| parents::of_descriptor(layer, old))?,
+        None => {
+            let text = descriptor::read_file(layer, layout::LAYER_CHAIN)?;
+            ParentChain::from_nearest_first(parents::chain_of(layer, &text)?)
+        }
+    };
+    let parents = Parents::open(&stored, destination).map_err(|error| match stored.nearest() {
+        Some(parent) => PortableError::Parent {
+            layer: layer.to_owned(),
+            parent: parent.to_owned(),
+            source: Box::new(error),
+        }
+        .into(),
+        None => error,
+    })?;
+    check_records(layer, old, &parents)?;
+    Ok(parents)
+}
+
+/// Checks that the parents are those that the layer was made on, where it says so.
+fn check_records(layer: &Path, old: Option<&LayerDescriptor>, parents: &Parents) -> Result<()> {
+    let Some(bound) = old.and_then(|old| old.bound.as_ref()) else {
+        return Ok(());
+    };
+    if bound.parents.len() != parents.records.len() {
+        return Err(descriptor::damaged(layer, DESCRIPTOR_FILE).into());
+    }
+    let pairs = bound.parents.iter().zip(&parents.records);
+    for ((old, new), place) in pairs.zip(&parents.chain) {
+        if old.diff_id != new.diff_id {
+            return Err(PortableError::OtherParent {
+                layer: layer.to_owned(),
+                parent: place.clone(),
+                expected: old.diff_id,
+                found: new.diff_id,
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// Gives a tar a second name in the staging folder, or copies it where the disk has no such names;
+/// returns it by a handle that is to be flushed.
+fn add_tar(from: &Path, staging: &Staging) -> Result<(PathBuf, File)> {
+    let to = staging.path().join(TAR_FILE);
+    if fs::hard_link(from, &to).is_ok() {
+        let file = File::open(&to).map_err(io_error("open", &to))?;
+        return Ok((to, file));
+    }
+    let (to, mut copy) = staging.create_file(TAR_FILE)?;
+    let mut tar = File::open(from).map_err(io_error("open", from))?;
+    io::copy(&mut tar, &mut copy).map_err(io_error("copy", from))?;
+    Ok((to, copy))
+}
