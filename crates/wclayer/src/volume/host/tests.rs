@@ -175,6 +175,54 @@ fn many_names_in_one_directory_stay_quick() {
     assert!(started.elapsed() < Duration::from_secs(30));
 }
 
+/// Each level of a deep tree is made, looked at, listed and deleted: opening all directories from
+/// the root each time would take some 2,000,000.
+#[test]
+fn a_deep_tree_costs_a_few_directories_a_level() {
+    const DEPTH: usize = 1000;
+    let (_folder, root) = folder();
+    let level = |depth: usize| path(&["d"; DEPTH][..depth].join("/"));
+    let file = |depth: usize| level(depth).join(b"f").expect("a path");
+    for depth in 1..=DEPTH {
+        root.create(&level(depth), Kind::Directory)
+            .and_then(File::close)
+            .expect("new");
+        root.create(&file(depth), Kind::File)
+            .and_then(File::close)
+            .expect("new");
+    }
+    let made = root.way.lock().expect("no panic").opened;
+    assert!(made <= 2 * DEPTH, "{made}");
+    for depth in (1..=DEPTH).rev() {
+        assert!(root.look(&file(depth)).expect("looked").is_some());
+        assert_eq!(
+            root.list(Some(&level(depth))).expect("listed").len(),
+            1 + usize::from(depth < DEPTH)
+        );
+    }
+    delete_tree(&root, &path("d")).expect("deleted");
+    let opened = root.way.lock().expect("no panic").opened;
+    assert!(opened <= 80 * DEPTH, "{opened}");
+}
+
+#[test]
+fn a_directory_that_was_made_anew_is_the_one_that_is_used() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let volume = HostVolume::new();
+    let (root, other) = (open(&volume, folder.path()), open(&volume, folder.path()));
+    for _ in 0..2 {
+        make(&root, "d", Kind::Directory).expect("new");
+        make(&root, "d/x", Kind::File).expect("new");
+        assert!(other.look(&path("d/x")).expect("looked").is_some());
+        delete_tree(&root, &path("d")).expect("deleted");
+        assert_eq!(other.look(&path("d/x")).expect("looked"), None);
+    }
+    make(&root, "d/x", Kind::File).expect_err("no directory");
+    make(&other, "d", Kind::Directory).expect("new");
+    make(&root, "d/x", Kind::File).expect("new");
+    assert!(folder.path().join("d/x").is_file());
+}
+
 #[test]
 fn links_share_the_file_and_directories_have_none() {
     let (_folder, root) = folder();
