@@ -236,7 +236,7 @@ impl View {
         for &layer in layers {
             for slot in self.layers[layer].slots(directory)? {
                 // Most names are of one layer alone: a vector of one.
-                match names.entry(folded_name(&slot.path)) {
+                match names.entry(slot.path.folded_name()) {
                     Entry::Vacant(place) => {
                         place.insert(vec![(layer, slot)]);
                     }
@@ -528,16 +528,10 @@ impl View {
     }
 }
 
-fn folded_name(path: &LayerPath) -> Vec<u16> {
-    let units: Vec<u16> = path.folded_units().collect();
-    let start = units.iter().rposition(|unit| *unit == u16::from(b'/'));
-    units[start.map_or(0, |at| at + 1)..].to_vec()
-}
-
 /// Spells the directory of a path as the view does.
 fn in_directory(directory: &LayerPath, path: &LayerPath) -> Result<LayerPath> {
     let own = path.parent();
-    if own.is_some_and(|own| own.as_bytes() == directory.as_bytes()) {
+    if own.is_some_and(|own| own.is_spelled_as(directory)) {
         return Ok(path.clone());
     }
     let spelled = directory.join(path.file_name());

@@ -10,7 +10,7 @@ use crate::chain::{Details, Node, NodeKind, Removed, StreamDetails, View};
 use crate::digest::{Digest, Hashing};
 use crate::error::{Error, Result};
 use crate::hub::Progress;
-use crate::path::LayerPath;
+use crate::path::{LayerPath, StreamName};
 
 /// Size of the pieces in which content is read, in bytes.
 const PIECE: usize = 256 * 1024;
@@ -302,11 +302,10 @@ fn kind(node: &Node) -> &'static str {
 }
 
 fn folded(stream: &StreamDetails) -> Vec<u16> {
-    let Some(name) = &stream.name else {
-        return Vec::new();
-    };
-    let units = name.to_utf16();
-    units.into_iter().map(ntmeta::upcase::upcase_unit).collect()
+    stream
+        .name
+        .as_ref()
+        .map_or_else(Vec::new, StreamName::folded)
 }
 
 /// Returns bytes as lower-case hexadecimal digits.

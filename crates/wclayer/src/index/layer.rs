@@ -1,6 +1,6 @@
 //! [`IndexedLayer`]: a layer tar with its index, as a layer of a chain.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::backup_stream::BackupStreamParts;
 use super::content::TarContent;
-use super::schema;
+use super::schema::Keys;
 use super::{Index, IndexedEntry, IndexedKind, IndexedStream};
 use crate::chain::{
     BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, Removed, Slot, StreamDetails,
@@ -72,7 +72,7 @@ impl IndexedLayer {
     }
 
     fn slot_of(&self, path: &LayerPath, entries: Vec<IndexedEntry>) -> Result<Slot> {
-        let implied = self.implied.get(path);
+        let implied = self.implied.get(&self.index, path);
         // In the layer's spelling, whatever that of the question is.
         let spelled = entries.first().map(|entry| &entry.path);
         let spelled = spelled.or(implied.map(|(path, _)| path)).unwrap_or(path);
@@ -151,13 +151,18 @@ impl ChainLayer for IndexedLayer {
     fn slots(&self, directory: Option<&LayerPath>) -> Result<Vec<Slot>> {
         let mut slots = Vec::new();
         // Directories without an entry are told by nothing else.
-        let mut implied: HashSet<&LayerPath> = self.implied.children(directory).collect();
+        let implied = self.implied.children(&self.index, directory);
+        // All lie in one directory: the last components are enough.
+        let mut implied: HashMap<Vec<u16>, &LayerPath> =
+            implied.map(|path| (path.folded_name(), path)).collect();
         self.index.for_each_name(directory, |path, entries| {
-            implied.remove(path);
+            if !implied.is_empty() {
+                implied.remove(&path.folded_name());
+            }
             slots.push(self.slot_of(path, entries)?);
             Ok(())
         })?;
-        for path in implied {
+        for path in implied.into_values() {
             slots.push(self.slot_of(path, Vec::new())?);
         }
         Ok(slots)
@@ -237,16 +242,16 @@ fn stream_details(stream: IndexedStream) -> StreamDetails {
 impl ImpliedDirectories {
     fn find(index: &Index) -> Result<Self> {
         let mut found = Self::default();
+        let mut all_keys = Keys::default();
         index.for_each_orphan(|entry, adds| {
             // The directories above share the text of this path.
             found.bytes += entry.path.as_bytes().len();
-            let keys = schema::ancestor_keys(&entry.path);
             let mut directory = entry.path.parent();
-            for (place, key) in keys.iter().enumerate().rev() {
-                let Some(path) = directory else { break };
-                let parent_key = place.checked_sub(1).map_or(0, |above| keys[above]);
+            let mut keys = all_keys.keys(&entry.path).rev().skip(1).peekable();
+            while let (Some(path), Some(key)) = (directory, keys.next()) {
+                let parent_key = keys.peek().copied().unwrap_or(0);
                 // What is above an entry has been found through that entry.
-                if index.has_added(*key, &path)? || !found.put(*key, parent_key, &path, adds) {
+                if index.has_added(key, &path)? || !found.put(key, parent_key, &path, adds) {
                     break;
                 }
                 directory = path.parent();
@@ -276,19 +281,23 @@ impl ImpliedDirectories {
 
     /// Returns a directory as it is spelled, and whether something is added below; `None` when it is
     /// none of these.
-    fn get(&self, path: &LayerPath) -> Option<(&LayerPath, bool)> {
+    fn get(&self, index: &Index, path: &LayerPath) -> Option<(&LayerPath, bool)> {
         if self.by_key.is_empty() {
             return None;
         }
-        let of_key = self.by_key.get(&schema::path_key(path))?;
+        let of_key = self.by_key.get(&index.key_of(path))?;
         let found = of_key.iter().find(|(other, _)| other == path);
         found.map(|(path, adds)| (path, *adds))
     }
 
     /// Returns those that lie directly in a directory, at the top for `None`.
-    fn children(&self, directory: Option<&LayerPath>) -> impl Iterator<Item = &LayerPath> {
+    fn children(
+        &self,
+        index: &Index,
+        directory: Option<&LayerPath>,
+    ) -> impl Iterator<Item = &LayerPath> {
         let key = match directory {
-            Some(directory) if !self.children.is_empty() => schema::path_key(directory),
+            Some(directory) if !self.children.is_empty() => index.key_of(directory),
             _ => 0,
         };
         let found = self.children.get(&key).into_iter().flatten();

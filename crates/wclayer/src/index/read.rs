@@ -1,12 +1,13 @@
 //! Asking the index about paths, directories and streams.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
 use super::error::IndexError;
-use super::schema::{self, APPLICATION_ID, INDEXES, TABLES, VERSION, index_error, path_key};
+use super::schema::{self, APPLICATION_ID, INDEXES, Keys, TABLES, VERSION, index_error, path_key};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
@@ -17,6 +18,7 @@ use crate::tar::SparseMap;
 pub struct Index {
     connection: Connection,
     path: PathBuf,
+    keys: RefCell<Keys>,
 }
 
 /// What an entry of the index is.
@@ -161,12 +163,18 @@ impl Index {
         Ok(Self {
             connection,
             path: path.to_owned(),
+            keys: RefCell::default(),
         })
     }
 
     /// Returns the key of a path: what two paths hardly ever share that NTFS takes for different.
     pub(crate) fn key(path: &LayerPath) -> i64 {
         path_key(path)
+    }
+
+    /// As [`key`](Self::key), at little cost when the last path was a near one.
+    pub(super) fn key_of(&self, path: &LayerPath) -> i64 {
+        self.keys.borrow_mut().key(path)
     }
 
     /// Finds what the layer has at a path, removals included, in the order of the tar.
@@ -176,7 +184,7 @@ impl Index {
     /// [`IndexError`] when the index is damaged.
     pub fn find(&self, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
         let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? ORDER BY id");
-        let mut found = self.entries_of(&query, path_key(path))?;
+        let mut found = self.entries_of(&query, self.key_of(path))?;
         found.retain(|entry| entry.path == *path);
         Ok(found)
     }
@@ -212,7 +220,7 @@ impl Index {
              ORDER BY id {order}"
         );
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
-        let mut rows = statement.query([path_key(path)]).map_err(&error)?;
+        let mut rows = statement.query([self.key_of(path)]).map_err(&error)?;
         while let Some(row) = rows.next().map_err(&error)? {
             let entry = self.entry_of(row)?;
             if entry.path == *path {
@@ -242,7 +250,7 @@ impl Index {
         let query = "SELECT 1 FROM entry WHERE parent_key = ? AND kind <= 2 LIMIT 1";
         self.connection
             .prepare_cached(query)
-            .and_then(|mut query| query.exists([path_key(directory)]))
+            .and_then(|mut query| query.exists([self.key_of(directory)]))
             .map_err(index_error(&self.path))
     }
 
@@ -257,7 +265,7 @@ impl Index {
         const FEW: usize = 4;
         let query =
             format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? ORDER BY id LIMIT {FEW}");
-        let mut found = self.entries_of(&query, path_key(path))?;
+        let mut found = self.entries_of(&query, self.key_of(path))?;
         if found.len() < FEW {
             found.retain(|entry| entry.path == *path);
             return Ok(found);
@@ -307,7 +315,10 @@ impl Index {
     /// [`IndexError`] when the index is damaged.
     pub fn children(&self, directory: Option<&LayerPath>) -> Result<Vec<IndexedEntry>> {
         let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE parent_key = ? ORDER BY id");
-        let mut found = self.entries_of(&query, directory.map_or(0, path_key))?;
+        let mut found = self.entries_of(
+            &query,
+            directory.map_or(0, |directory| self.key_of(directory)),
+        )?;
         found.retain(|entry| entry.path.parent().as_ref() == directory);
         Ok(found)
     }
@@ -326,7 +337,7 @@ impl Index {
              ORDER BY path_key, id"
         );
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
-        let parent_key = directory.map_or(0, path_key);
+        let parent_key = directory.map_or(0, |directory| self.key_of(directory));
         let mut rows = statement.query([parent_key]).map_err(&error)?;
         let mut of_key: (i64, Vec<IndexedEntry>) = (0, Vec::new());
         let mut flush = |entries: &mut Vec<IndexedEntry>| -> Result<()> {
