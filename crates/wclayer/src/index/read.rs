@@ -11,7 +11,7 @@ use super::schema::{self, APPLICATION_ID, INDEXES, Keys, TABLES, VERSION, index_
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
-use crate::tar::SparseMap;
+use crate::tar::{SparseMap, ranges_on_windows};
 
 /// The index of a layer tar, read-only.
 #[derive(Debug)]
@@ -19,6 +19,9 @@ pub struct Index {
     connection: Connection,
     path: PathBuf,
     keys: RefCell<Keys>,
+    /// How many rows of streams have been read.
+    #[cfg(test)]
+    pub(super) stream_rows: std::cell::Cell<usize>,
 }
 
 /// What an entry of the index is.
@@ -74,8 +77,8 @@ pub struct IndexedStream {
     pub stored: Option<SparseMap>,
     /// Which parts of it are allocated on Windows, when it is sparse.
     pub sparse: Option<SparseMap>,
-    /// SHA-256 of the content, holes as zeros. The index of a portable layer has it always, that
-    /// which a view makes of an uncompressed tar has not: a row of no bytes.
+    /// SHA-256 of the content, holes as zeros. The index of a portable layer has it, unless most of
+    /// the content is holes of the tar; that which a view makes of an uncompressed tar has none.
     pub sha256: Option<Digest>,
 }
 
@@ -164,12 +167,20 @@ impl Index {
             connection,
             path: path.to_owned(),
             keys: RefCell::default(),
+            #[cfg(test)]
+            stream_rows: std::cell::Cell::default(),
         })
     }
 
     /// Returns the key of a path: what two paths hardly ever share that NTFS takes for different.
     pub(crate) fn key(path: &LayerPath) -> i64 {
         path_key(path)
+    }
+
+    /// Returns how many bytes of paths were hashed for keys.
+    #[cfg(test)]
+    pub(super) fn hashed(&self) -> usize {
+        self.keys.borrow().hashed
     }
 
     /// As [`key`](Self::key), at little cost when the last path was a near one.
@@ -395,6 +406,8 @@ impl Index {
             let stream = stream_of(row).map_err(&error)?;
             streams.push(stream.ok_or_else(|| self.damaged("a stream cannot be"))?);
         }
+        #[cfg(test)]
+        self.stream_rows.set(self.stream_rows.get() + streams.len());
         Ok(streams)
     }
 
@@ -666,8 +679,8 @@ fn stream_of(row: &Row<'_>) -> rusqlite::Result<Option<IndexedStream>> {
         name,
         offset,
         size,
+        sparse: ranges_on_windows(sparse, stored.as_ref()),
         stored,
-        sparse,
         sha256,
     }))
 }

@@ -72,7 +72,7 @@ pub(super) struct Keys {
     steps: Vec<Step>,
     /// How many bytes of paths have been hashed.
     #[cfg(test)]
-    hashed: usize,
+    pub(super) hashed: usize,
 }
 
 #[derive(Debug)]
