@@ -25,7 +25,8 @@ mod view;
 mod walk;
 
 pub use layer::{
-    BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, Removed, Slot, StreamDetails,
+    BackupStream, ChainLayer, Content, Details, Item, ItemId, ItemKind, Removed, Slot,
+    StreamDetails,
 };
 pub(crate) use links::{Target, target_of_text};
 pub(crate) use open::stored_parents;

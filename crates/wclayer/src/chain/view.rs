@@ -6,12 +6,11 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
 use std::path::Path;
 
 use ntmeta::{FileAttributes, FileBasicInfo, ReparsePoint};
 
-use super::layer::{BackupStream, ChainLayer, Details, Item, ItemId, Removed, Slot};
+use super::layer::{BackupStream, ChainLayer, Content, Details, Item, ItemId, Removed, Slot};
 use super::links;
 use super::merge::{Merged, merge};
 use super::reader::ViewReader;
@@ -321,7 +320,7 @@ impl View {
         &self,
         node: &Node,
         stream: Option<&StreamName>,
-    ) -> Result<Box<dyn Read + Send>> {
+    ) -> Result<Box<dyn Content + Send>> {
         match &node.item {
             Some(item) => self.layers[node.layer].content(item, stream),
             None => Err(Error::NoStream {

@@ -1,7 +1,7 @@
 //! [`IndexedLayer`]: a layer tar with its index, as a layer of a chain.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -11,7 +11,8 @@ use super::content::TarContent;
 use super::schema::Keys;
 use super::{Index, IndexedEntry, IndexedKind, IndexedStream};
 use crate::chain::{
-    BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, Removed, Slot, StreamDetails,
+    BackupStream, ChainLayer, Content, Details, Item, ItemId, ItemKind, Removed, Slot,
+    StreamDetails,
 };
 use crate::error::{Error, Result};
 use crate::path::{LayerPath, StreamName};
@@ -26,8 +27,17 @@ pub(crate) struct IndexedLayer {
     content: TarContent,
     place: PathBuf,
     implied: ImpliedDirectories,
+    /// The streams of the file whose content was asked for last.
+    streams: RefCell<Option<OpenStreams>>,
     /// Where the index lies, when it was made for this view alone.
     folder: Option<TempDir>,
+}
+
+/// The streams of a file by their folded names, so that reading all of them takes one look at the
+/// index, however many there are.
+struct OpenStreams {
+    entry: u64,
+    by_name: HashMap<Option<Vec<u16>>, IndexedStream>,
 }
 
 /// How many bytes the directories without an entry may take in memory, about: some hundred
@@ -61,6 +71,7 @@ impl IndexedLayer {
             index,
             content,
             place: place.to_owned(),
+            streams: RefCell::default(),
             folder,
         })
     }
@@ -129,6 +140,26 @@ impl IndexedLayer {
         let streams = self.index.streams(&entry)?;
         Ok((entry, streams))
     }
+
+    /// Returns a stream of a file; of several with one name, the first.
+    fn stream(&self, item: &Item, name: Option<&StreamName>) -> Result<Option<IndexedStream>> {
+        let mut open = self.streams.borrow_mut();
+        open.take_if(|open| open.entry != entry_id(&item.id));
+        let open = match &mut *open {
+            Some(open) => open,
+            none => {
+                let (entry, streams) = self.entry(item)?;
+                let mut by_name = HashMap::new();
+                for stream in streams {
+                    let name = stream.name.as_ref().map(StreamName::folded);
+                    by_name.entry(name).or_insert(stream);
+                }
+                let entry = entry.id;
+                none.insert(OpenStreams { entry, by_name })
+            }
+        };
+        Ok(open.by_name.get(&name.map(StreamName::folded)).cloned())
+    }
 }
 
 fn item_id(entry: u64) -> ItemId {
@@ -180,13 +211,8 @@ impl ChainLayer for IndexedLayer {
         })
     }
 
-    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Read + Send>> {
-        let (_, streams) = self.entry(item)?;
-        let is_same = |name: &StreamName| stream.is_some_and(|stream| stream.is_same(name));
-        let found = streams.iter().find(|found| match &found.name {
-            None => stream.is_none(),
-            Some(name) => is_same(name),
-        });
+    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Content + Send>> {
+        let found = self.stream(item, stream)?;
         let found = found.ok_or_else(|| Error::NoStream {
             path: item.path.to_string(),
             stream: stream.map(ToString::to_string),
@@ -302,5 +328,88 @@ impl ImpliedDirectories {
         };
         let found = self.children.get(&key).into_iter().flatten();
         found.filter(move |path| path.parent().as_ref() == directory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use ntmeta::{FileAttributes, FileBasicInfo, StreamHeader, StreamId};
+
+    use super::*;
+    use crate::chain::View;
+    use crate::hub::{FileEntry, LayerWriter as _};
+    use crate::index::scan_headers;
+    use crate::tar::TarLayerWriter;
+
+    /// Indexes a tar of files with these backup streams.
+    fn layer(files: &[(LayerPath, Vec<u8>)]) -> IndexedLayer {
+        let mut tar = TarLayerWriter::new(Vec::new());
+        for (path, stream) in files {
+            let basic_info = FileBasicInfo {
+                attributes: FileAttributes::ARCHIVE,
+                ..FileBasicInfo::default()
+            };
+            tar.add(&FileEntry {
+                path: path.clone(),
+                basic_info,
+                size: 0,
+                metadata_first: true,
+            })
+            .and_then(|()| tar.write(stream))
+            .expect("memory");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("tar");
+        fs::write(&place, tar.finish().expect("memory")).expect("a file");
+        let open = || fs::File::open(&place).expect("a file");
+        let index = scan_headers(open(), &folder.path().join("index"), &()).expect("a tar");
+        let content = TarContent::Plain(Arc::new(open()));
+        IndexedLayer::new(&place, index, content, Some(folder)).expect("a layer")
+    }
+
+    #[test]
+    fn all_streams_of_a_file_are_found_by_one_look_at_the_index() {
+        const COUNT: usize = 1000;
+        let mut stream = Vec::new();
+        StreamHeader::new(StreamId::DATA, 0).encode(&mut stream);
+        for number in 0..COUNT {
+            let name: Vec<u16> = format!("s{number}").encode_utf16().collect();
+            StreamHeader::alternate_data(&name, 1).encode(&mut stream);
+            stream.push(b'x');
+        }
+        let path: LayerPath = "Files/a".parse().expect("a path");
+        let layer = layer(&[(path.clone(), stream)]);
+        let item = layer.slot(&path).expect("readable").added.expect("a file");
+        for number in (0..COUNT).rev() {
+            let name = StreamName::parse(format!("S{number}").as_bytes()).expect("a name");
+            let mut content = layer.content(&item, Some(&name)).expect("there");
+            assert_eq!(
+                std::io::copy(&mut content, &mut std::io::sink()).expect("read"),
+                1
+            );
+        }
+        assert_eq!(layer.index.stream_rows.get(), 1 + COUNT);
+    }
+
+    #[test]
+    fn a_walk_through_deep_directories_without_entries_hashes_each_name_a_few_times() {
+        let rest = vec!["directory"; 1000].join("/");
+        let paths = (0..5).map(|number| format!("Files/{number}/{rest}").parse().expect("a path"));
+        let files: Vec<(LayerPath, Vec<u8>)> = paths.map(|path| (path, Vec::new())).collect();
+        let bytes: usize = files.iter().map(|(path, _)| path.as_bytes().len()).sum();
+        let view = View::new(vec![Box::new(layer(&files))]);
+        assert_eq!(view.walk(None).count(), 1 + 5 * 1001);
+        let layer = layer(&files);
+        let mut directories = vec![None];
+        while let Some(directory) = directories.pop() {
+            let slots = layer.slots(directory.as_ref()).expect("readable");
+            let below = slots.into_iter().filter(|slot| slot.has_below);
+            directories.extend(below.map(|slot| Some(slot.path)));
+        }
+        let hashed = layer.index.hashed();
+        assert!(hashed <= 4 * bytes, "{hashed} of {bytes}");
     }
 }
