@@ -163,6 +163,16 @@ fn the_utility_vm_keeps_holes_on_the_disk() {
     assert!(on_disk(&layers.path("folder")) < SMALL);
     let there = fs::metadata(layers.path("folder/UtilityVM/Files/x")).expect("there");
     assert_eq!(there.len(), SIZE);
+    let tar = squashed(view(&layers.path("folder")));
+    assert!(tar.len() < 16 * 1024, "{}", tar.len());
+    fs::write(layers.path("tar"), tar).expect("a file");
+    let again = view(&layers.path("tar"));
+    let mut content = again
+        .content(&node(&again, "UtilityVM/Files/x"), None)
+        .expect("content");
+    let mut start = [0; 7];
+    content.read_exact(&mut start).expect("read");
+    assert_eq!(&start, b"\0\0\0\0\0x\0");
 }
 
 #[test]

@@ -77,6 +77,8 @@ pub(super) struct Keys {
 
 #[derive(Debug)]
 struct Step {
+    /// Where the component ends in the path.
+    end: usize,
     hasher: Sha256,
     key: i64,
 }
@@ -96,12 +98,15 @@ impl Keys {
 
     /// Returns the keys of all directories above a path, outermost first, and at last its own.
     pub(super) fn keys(&mut self, path: &LayerPath) -> impl DoubleEndedIterator<Item = i64> {
-        let shared = self
-            .path
-            .as_ref()
-            .map_or(0, |known| known.shared_depth(path));
-        self.steps.truncate(shared);
-        for component in path.components().skip(shared) {
+        let known = self.path.as_ref();
+        self.keep(path, known.map_or(0, |known| known.shared_length(path)));
+        let start = self.steps.last().map_or(0, |last| last.end + 1);
+        let rest = path.as_bytes().get(start..).unwrap_or_default();
+        let mut end = start;
+        for component in rest
+            .split(|byte| *byte == b'/')
+            .filter(|name| !name.is_empty())
+        {
             let mut hasher = Sha256::new();
             if let Some(above) = self.steps.last() {
                 hasher.clone_from(&above.hasher);
@@ -113,10 +118,23 @@ impl Keys {
                 self.hashed += component.len();
             }
             let key = key_of(hasher.clone());
-            self.steps.push(Step { hasher, key });
+            end += component.len();
+            self.steps.push(Step { end, hasher, key });
+            end += 1;
         }
         self.path = Some(path.clone());
         self.steps.iter().map(|step| step.key)
+    }
+
+    /// Forgets the components that are not those of a path, which begins with so many bytes of the
+    /// path before.
+    fn keep(&mut self, path: &LayerPath, shared: usize) {
+        let mut kept = self.steps.partition_point(|step| step.end < shared);
+        let ends = matches!(path.as_bytes().get(shared), None | Some(b'/'));
+        if ends && self.steps.get(kept).is_some_and(|step| step.end == shared) {
+            kept += 1;
+        }
+        self.steps.truncate(kept);
     }
 }
 

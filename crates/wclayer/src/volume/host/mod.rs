@@ -19,12 +19,13 @@
 //! than the attribute tells, somebody has written to the file: the system's times hold then, and
 //! only creation time and attributes are the kept ones. Without extended attributes in the file
 //! system, all times are the modification time but the access time; metadata that cannot be kept
-//! there is an error of the kind `Unsupported`, never lost in silence. Sparse files come back as
-//! plain data of the same content, with holes on the disk.
+//! there is an error of the kind `Unsupported`, never lost in silence. Sparse files have holes on the
+//! disk, and come back with those that the disk has: in whole blocks, and from 64 KiB on.
 //!
 //! There are no privileges to enable.
 
 mod file;
+mod holes;
 mod metadata;
 mod names;
 #[cfg(test)]

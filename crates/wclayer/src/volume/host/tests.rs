@@ -312,6 +312,48 @@ fn sparse_blocks_become_content() {
     );
 }
 
+/// In blocks of the disk; what it has no holes for comes back whole.
+#[test]
+fn holes_come_back_without_being_read() {
+    let (folder, root) = folder();
+    let sparse = stream(&[
+        (StreamHeader::new(StreamId::DATA, 0), b""),
+        (StreamHeader::sparse_block(30 << 30, 2), b"xy"),
+        (StreamHeader::sparse_block(60 << 30, 0), b""),
+    ]);
+    let mut file = root.create(&path("a"), Kind::File).expect("new");
+    file.backup_write(&sparse, Scope::WithSecurity)
+        .and_then(|()| file.close())
+        .expect("whole");
+    let mut file = root.open(Some(&path("a")), Access::Read).expect("there");
+    let mut start = vec![0; 1 << 20];
+    let mut read = 0;
+    while read < start.len() {
+        match file
+            .backup_read(&mut start[read..], Scope::WithSecurity)
+            .expect("read")
+        {
+            0 => break,
+            more => read += more,
+        }
+    }
+    if read == start.len() {
+        return; // The disk has no holes.
+    }
+    start.truncate(read);
+    root.create(&path("b"), Kind::File)
+        .and_then(|mut copy| {
+            copy.backup_write(&start, Scope::WithSecurity)?;
+            copy.close()
+        })
+        .expect("whole");
+    let copy = fs::File::open(folder.path().join("b")).expect("there");
+    let mut data = [0; 4];
+    std::os::unix::fs::FileExt::read_exact_at(&copy, &mut data, (30 << 30) - 1).expect("read");
+    assert_eq!(&data, b"\0xy\0");
+    assert_eq!(copy.metadata().expect("there").len(), 60 << 30);
+}
+
 #[test]
 fn a_directory_with_reparse_data_holds_no_names() {
     let (_folder, root) = folder();
