@@ -18,6 +18,7 @@ mod output;
 mod path_argument;
 mod progress;
 mod signals;
+mod sparse_sink;
 mod units;
 
 use std::panic::{self, PanicHookInfo};

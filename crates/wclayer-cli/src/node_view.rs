@@ -153,7 +153,7 @@ fn styled(text: &str, style: Style) -> String {
 }
 
 /// Returns the last component of a path, safe to print.
-fn file_name(path: &LayerPath) -> String {
+pub(crate) fn file_name(path: &LayerPath) -> String {
     escaped(&wide::display(path.file_name())).into_owned()
 }
 

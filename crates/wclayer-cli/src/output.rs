@@ -4,7 +4,7 @@
 //! is decided once, by `--color`, NO_COLOR and whether there is a terminal.
 
 use std::fmt;
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, Write};
 use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
@@ -162,11 +162,22 @@ impl fmt::Display for Summary {
 }
 
 /// Returns standard output for text, buffered, and whether the text is to be in colour.
-pub(crate) fn text_sink() -> (BufWriter<anstream::AutoStream<StdoutLock<'static>>>, bool) {
-    let stdout = anstream::stdout().lock();
+pub(crate) fn text_sink() -> (BufWriter<TextSink>, bool) {
+    let stdout = anstream::stdout();
     let has_color = stdout.current_choice() != anstream::ColorChoice::Never;
-    (BufWriter::new(stdout), has_color)
+    let sink: TextSink = match has_color {
+        true => Box::new(stdout.lock()),
+        // Without colour there is nothing to look for in the text.
+        false => Box::new(io::stdout().lock()),
+    };
+    (BufWriter::with_capacity(TEXT_BUFFER, sink), has_color)
 }
+
+/// Where text goes.
+pub(crate) type TextSink = Box<dyn Write>;
+
+/// How much text is collected, in bytes.
+const TEXT_BUFFER: usize = 64 * 1024;
 
 /// Lets `--color` decide for everything that is printed from now on.
 pub(crate) fn set_color(choice: ColorChoice) {

@@ -103,6 +103,16 @@ impl Hasher {
         self.0.update(bytes);
     }
 
+    /// Adds that many zeros.
+    pub(crate) fn update_zeros(&mut self, mut count: u64) {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        while count > 0 {
+            let step = count.min(ZEROS.len() as u64) as usize;
+            self.update(&ZEROS[..step]);
+            count -= step as u64;
+        }
+    }
+
     /// Returns the digest of all bytes added.
     pub fn finish(self) -> Digest {
         Digest(self.0.finalize().into())

@@ -55,6 +55,7 @@ pub mod tar;
 pub mod transport;
 pub mod validate;
 pub mod volume;
+mod way;
 #[cfg(windows)]
 pub mod windows;
 

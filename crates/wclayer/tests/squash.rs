@@ -268,8 +268,8 @@ fn a_file_without_a_data_stream_gets_an_empty_one() {
     fs::write(&path, squashed.output).expect("written");
     let after = chain::open(&path, &OpenOptions::default(), &()).expect("a view");
     let before = chain.view();
-    let mut differences = diff(&before, &after, &DiffOptions::default(), &());
-    assert!(differences.next().is_none());
+    let options = DiffOptions::default();
+    assert!(diff(&before, &after, &options, &()).next().is_none());
     for view in [&before, &after] {
         let node = view
             .find(&"Files/odd".parse().expect("a path"))

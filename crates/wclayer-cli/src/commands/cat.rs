@@ -1,13 +1,13 @@
 //! `cat`: the content of a file of a layer.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use wclayer::Error;
-use wclayer::chain::{self, Access, Node, Passed, View};
+use wclayer::chain::{self, Access, Content, Node, Passed, View};
 
 use super::view_options::{Opened, ViewOptions, tars_size};
 use crate::errors::CliError;
@@ -16,6 +16,7 @@ use crate::output::Output;
 use crate::path_argument::{StreamPath, stream_path};
 use crate::progress::Bar;
 use crate::signals;
+use crate::sparse_sink::SparseSink;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -117,21 +118,26 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
 }
 
 /// Copies content of the layer that is at `place`.
-fn copy(mut content: impl Read, place: &Path, cancelled: &AtomicBool) -> Result<(), CliError> {
+fn copy(mut content: impl Content, place: &Path, cancelled: &AtomicBool) -> Result<(), CliError> {
     let of_layer = |error: io::Error| Error::Layer {
         operation: "read",
         layer: place.to_owned(),
         source: Box::new(error.downcast::<Error>().unwrap_or_else(Error::Input)),
     };
-    let mut stdout = io::stdout().lock();
+    let mut stdout = SparseSink::new(io::stdout().lock());
     let mut piece = vec![0; PIECE];
     loop {
         if cancelled.load(Ordering::Relaxed) {
             return Err(Error::Cancelled.into());
         }
+        // A file gets the hole; everything else reads zeros.
+        if stdout.takes_holes() {
+            let hole = content.skip_hole().map_err(of_layer)?;
+            stdout.skip(hole).map_err(CliError::Stdout)?;
+        }
         let read = content.read(&mut piece).map_err(of_layer)?;
         if read == 0 {
-            return stdout.flush().map_err(CliError::Stdout);
+            return stdout.finish().map_err(CliError::Stdout);
         }
         let written = stdout.write_all(&piece[..read]);
         written.map_err(CliError::Stdout)?;

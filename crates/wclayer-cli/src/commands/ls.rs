@@ -4,8 +4,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use wclayer::ErrorKind;
 use wclayer::chain::{Access, Node, NodeKind};
+use wclayer::{ErrorKind, LayerPath};
 
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
@@ -137,6 +137,35 @@ fn add_entries(
     Ok(())
 }
 
+/// The path of a directory as it is printed. What it shares with the one before is not escaped
+/// again.
+#[derive(Default)]
+struct Heading {
+    text: String,
+    /// Where the text ends of each directory on the way.
+    ends: Vec<usize>,
+}
+
+impl Heading {
+    /// Returns the text of a path that is so many steps below where the listing began.
+    fn of(&mut self, path: &LayerPath, steps: usize) -> &str {
+        self.ends.truncate(steps.saturating_sub(1));
+        match self.ends.last() {
+            None => {
+                self.text.clear();
+                self.text.push_str(&escaped(&path.to_string()));
+            }
+            Some(end) => {
+                self.text.truncate(*end);
+                self.text.push('/');
+                self.text.push_str(&node_view::file_name(path));
+            }
+        }
+        self.ends.push(self.text.len());
+        &self.text
+    }
+}
+
 /// A listing for people, on its way to standard output.
 struct Listing<'a, W> {
     arguments: &'a Arguments,
@@ -153,6 +182,7 @@ impl<W: Write> Listing<'_, W> {
         if !self.arguments.recursive {
             return Ok(());
         }
+        let mut heading = Heading::default();
         let mut open = vec![children.into_iter()];
         while let Some(last) = open.last_mut() {
             let Some(node) = last.next() else {
@@ -163,8 +193,8 @@ impl<W: Write> Listing<'_, W> {
                 continue;
             }
             self.opened.check_cancelled()?;
-            let path = node.path.to_string();
-            writeln!(self.sink, "\n{}:", escaped(&path)).map_err(CliError::Stdout)?;
+            let text = heading.of(&node.path, open.len());
+            writeln!(self.sink, "\n{text}:").map_err(CliError::Stdout)?;
             let children = self.opened.view.children(Some(&node))?;
             self.print(&children)?;
             open.push(children.into_iter());

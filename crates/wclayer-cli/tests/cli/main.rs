@@ -6,6 +6,8 @@ mod export;
 mod extract;
 mod full_disk;
 mod golden;
+#[cfg(unix)]
+mod holes;
 mod import;
 mod info;
 #[cfg(unix)]

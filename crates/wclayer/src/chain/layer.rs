@@ -46,7 +46,7 @@ pub trait ChainLayer: Send {
     ///
     /// As for [`slot`](Self::slot); [`Error::NoStream`](crate::Error::NoStream) when the item has
     /// no such stream.
-    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Read + Send>>;
+    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Content + Send>>;
 
     /// Opens the whole backup stream.
     ///
@@ -93,6 +93,27 @@ pub struct LostEntry {
     pub offset: u64,
     /// The rule that it breaks, which names what is in its way.
     pub rule: Rule,
+}
+
+/// The content of a data stream: its bytes, holes as zeros, or the holes left out.
+pub trait Content: Read {
+    /// Goes over the hole that begins here, and returns its length in bytes; 0 where there is none,
+    /// or the source does not know of it.
+    ///
+    /// # Errors
+    ///
+    /// As for reading.
+    fn skip_hole(&mut self) -> io::Result<u64> {
+        Ok(0)
+    }
+}
+
+impl Content for io::Empty {}
+
+impl<C: Content + ?Sized> Content for Box<C> {
+    fn skip_hole(&mut self) -> io::Result<u64> {
+        (**self).skip_hole()
+    }
 }
 
 /// The backup stream of a file or directory.
@@ -214,4 +235,11 @@ pub struct StreamDetails {
     pub is_sparse: bool,
     /// SHA-256 of the content, holes as zeros, where the layer knows it without reading.
     pub sha256: Option<Digest>,
+}
+
+impl StreamDetails {
+    /// Returns how many bytes of it are in holes.
+    pub fn holes(&self) -> u64 {
+        self.size.saturating_sub(self.allocated)
+    }
 }

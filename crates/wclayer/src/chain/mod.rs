@@ -26,7 +26,7 @@ mod view;
 mod walk;
 
 pub use layer::{
-    BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, LostEntry, Removed, Slot,
+    BackupStream, ChainLayer, Content, Details, Item, ItemId, ItemKind, LostEntry, Removed, Slot,
     StreamDetails,
 };
 pub(crate) use links::{Target, target_of_text};

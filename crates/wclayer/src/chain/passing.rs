@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ntmeta::FileAttributes;
 
+use super::layer::Content;
 use super::open::compression_of;
 use crate::compression::{Compression, Decoder};
 use crate::error::{Error, Result, io_error};
@@ -23,7 +24,7 @@ pub enum Passed<'a> {
     /// that has the path twice, it is the first.
     Content {
         /// Gives the content.
-        reader: Box<dyn Read + 'a>,
+        reader: Box<dyn Content + 'a>,
         /// The number of the layer that has it, 0 for the nearest.
         layer: usize,
     },
@@ -139,6 +140,12 @@ fn is_about(entry: &TarEntry, path: &LayerPath) -> bool {
         TarEntryKind::Stream(_) => return false,
     };
     place == path || path.is_below(place)
+}
+
+impl Content for Passing<'_> {
+    fn skip_hole(&mut self) -> io::Result<u64> {
+        Ok(self.entries.skip_hole())
+    }
 }
 
 impl Read for Passing<'_> {

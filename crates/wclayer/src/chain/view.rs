@@ -6,12 +6,13 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
 use std::path::Path;
 
 use ntmeta::{FileAttributes, FileBasicInfo, ReparsePoint};
 
-use super::layer::{BackupStream, ChainLayer, Details, Item, ItemId, LostEntry, Removed, Slot};
+use super::layer::{
+    BackupStream, ChainLayer, Content, Details, Item, ItemId, LostEntry, Removed, Slot,
+};
 use super::links;
 use super::merge::{Merged, merge};
 use super::reader::ViewReader;
@@ -250,7 +251,7 @@ impl View {
         for &layer in layers {
             for slot in self.layers[layer].slots(directory)? {
                 // Most names are of one layer alone: a vector of one.
-                match names.entry(folded_name(&slot.path)) {
+                match names.entry(slot.path.folded_name()) {
                     Entry::Vacant(place) => {
                         place.insert(vec![(layer, slot)]);
                     }
@@ -335,7 +336,7 @@ impl View {
         &self,
         node: &Node,
         stream: Option<&StreamName>,
-    ) -> Result<Box<dyn Read + Send>> {
+    ) -> Result<Box<dyn Content + Send>> {
         match &node.item {
             Some(item) => self.layers[node.layer].content(item, stream),
             None => Err(Error::NoStream {
@@ -559,16 +560,10 @@ impl View {
     }
 }
 
-fn folded_name(path: &LayerPath) -> Vec<u16> {
-    let units: Vec<u16> = path.folded_units().collect();
-    let start = units.iter().rposition(|unit| *unit == u16::from(b'/'));
-    units[start.map_or(0, |at| at + 1)..].to_vec()
-}
-
 /// Spells the directory of a path as the view does.
 fn in_directory(directory: &LayerPath, path: &LayerPath) -> Result<LayerPath> {
     let own = path.parent();
-    if own.is_some_and(|own| own.as_bytes() == directory.as_bytes()) {
+    if own.is_some_and(|own| own.is_spelled_as(directory)) {
         return Ok(path.clone());
     }
     let spelled = directory.join(path.file_name());

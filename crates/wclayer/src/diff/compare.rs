@@ -1,19 +1,15 @@
 //! In what two entries of one path differ.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use ntmeta::{ReparsePoint, ea, wide};
 
+use super::content::{self, Form};
 use super::{Aspect, DiffOptions, Difference, security};
 use crate::chain::{Details, Node, NodeKind, Removed, StreamDetails, View};
-use crate::digest::{Digest, Hashing};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hub::Progress;
-use crate::path::LayerPath;
-
-/// Size of the pieces in which content is read, in bytes.
-const PIECE: usize = 256 * 1024;
+use crate::path::{LayerPath, StreamName};
 
 /// An entry of one of the views.
 pub(super) struct Side<'a> {
@@ -163,10 +159,10 @@ impl Comparison<'_> {
             if stream.name.is_none() && is_nothing(left) && is_nothing(right) {
                 continue;
             }
-            let is_sure = left.map(|at| at.size) != right.map(|at| at.size);
+            let form = Form::of(left, right);
             let (left, right) = (
-                self.content(&self.left, left, is_sure)?,
-                self.content(&self.right, right, is_sure)?,
+                self.content(&self.left, left, form)?,
+                self.content(&self.right, right, form)?,
             );
             if left != right {
                 found.push(Difference {
@@ -205,38 +201,25 @@ impl Comparison<'_> {
         &self,
         side: &Side<'_>,
         stream: Option<&StreamDetails>,
-        is_sure: bool,
+        form: Form,
     ) -> Result<Option<String>> {
         let Some(stream) = stream else {
             return Ok(None);
         };
-        let digest = match stream.sha256 {
-            Some(digest) => Some(digest),
-            None if is_sure => None,
-            None => Some(self.hash(side, stream)?),
-        };
-        Ok(Some(match digest {
-            Some(digest) => format!("{} bytes {digest}", stream.size),
-            None => format!("{} bytes", stream.size),
+        let open = || side.view.content(side.node, stream.name.as_ref());
+        let size = stream.size;
+        Ok(Some(match (form, stream.sha256) {
+            (Form::Blocks, _) => {
+                let digest = content::hash_blocks(&mut open()?, self.progress)?;
+                format!("{size} bytes blocks-{digest}")
+            }
+            (_, Some(digest)) => format!("{size} bytes {digest}"),
+            (Form::Length, None) => format!("{size} bytes"),
+            (Form::Sha256, None) => {
+                let digest = content::hash(&mut open()?, self.progress)?;
+                format!("{size} bytes {digest}")
+            }
         }))
-    }
-
-    fn hash(&self, side: &Side<'_>, stream: &StreamDetails) -> Result<Digest> {
-        let mut content = side.view.content(side.node, stream.name.as_ref())?;
-        let mut hashing = Hashing::new(std::io::sink());
-        let mut piece = vec![0; PIECE];
-        loop {
-            if self.progress.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let read = content.read(&mut piece).map_err(Error::Input)?;
-            if read == 0 {
-                let (_, digest, _) = hashing.finish();
-                return Ok(digest);
-            }
-            std::io::Write::write_all(&mut hashing, &piece[..read]).map_err(Error::Output)?;
-            self.progress.advance(read as u64);
-        }
     }
 
     fn extended_attributes(&self, left: &Details, right: &Details, found: &mut Vec<Difference>) {
@@ -302,11 +285,10 @@ fn kind(node: &Node) -> &'static str {
 }
 
 fn folded(stream: &StreamDetails) -> Vec<u16> {
-    let Some(name) = &stream.name else {
-        return Vec::new();
-    };
-    let units = name.to_utf16();
-    units.into_iter().map(ntmeta::upcase::upcase_unit).collect()
+    stream
+        .name
+        .as_ref()
+        .map_or_else(Vec::new, StreamName::folded)
 }
 
 /// Returns bytes as lower-case hexadecimal digits.

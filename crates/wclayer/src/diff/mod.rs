@@ -7,10 +7,12 @@
 //! ```
 //!
 //! Both views are walked in the same order, so that only the entries of the directories on the way
-//! are held, and a record for each file that has hard links. Content is compared by length first, then by SHA-256:
-//! of the index, or computed where a layer does not know it.
+//! are held, and a record for each file that has hard links. Content is compared by length first,
+//! then by SHA-256: of the index, or computed where a layer does not know it. Where that would mean
+//! to hash holes for the most part, both sides are read for a hash that leaves zeros out.
 
 mod compare;
+mod content;
 mod security;
 mod walks;
 

@@ -92,7 +92,7 @@ impl<'a> Diff<'a> {
                 (None, None) => return Ok(None),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(left), Some(right)) => walk_order(&left.path, &right.path),
+                (Some(left), Some(right)) => left.path.walk_cmp(&right.path),
             };
             self.progress.entry();
             let left = self.left.next.take_if(|_| order.is_le());
@@ -155,15 +155,6 @@ impl Iterator for Diff<'_> {
     }
 }
 
-/// Compares paths as a walk orders them: what is in a directory comes right after it.
-fn walk_order(left: &LayerPath, right: &LayerPath) -> Ordering {
-    fn units(path: &LayerPath) -> impl Iterator<Item = u16> + '_ {
-        let before_all = |unit| if unit == u16::from(b'/') { 0 } else { unit };
-        path.folded_units().map(before_all)
-    }
-    units(left).cmp(units(right))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,9 +164,9 @@ mod tests {
         let path = |text: &str| -> LayerPath { text.parse().expect(text) };
         let sorted = ["Files", "Files/a", "Files/A/z", "Files/a b", "Files/a-b/c"];
         for pair in sorted.windows(2) {
-            assert_eq!(walk_order(&path(pair[0]), &path(pair[1])), Ordering::Less);
+            assert_eq!(path(pair[0]).walk_cmp(&path(pair[1])), Ordering::Less);
         }
-        let same = walk_order(&path("FILES/x"), &path("Files/X"));
+        let same = path("FILES/x").walk_cmp(&path("Files/X"));
         assert_eq!(same, Ordering::Equal);
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
@@ -113,7 +114,10 @@ impl Links<'_> {
     }
 
     /// Finds a file that this extraction has made.
-    fn extracted(&self, path: &LayerPath) -> std::result::Result<(Folder, String), Reason> {
+    fn extracted(
+        &mut self,
+        path: &LayerPath,
+    ) -> std::result::Result<(Arc<Folder>, String), Reason> {
         let missing = |_| Reason::TargetMissing;
         let folder = self.places.find_parent(path).map_err(missing)?;
         let made = &self.ground.made;

@@ -13,6 +13,7 @@ use super::place::{Folder, Ground, any_case, identity};
 use super::report::Extracted;
 use crate::error::Result;
 use crate::path::LayerPath;
+use crate::way::Way;
 
 /// How many of the outermost directories of a path are kept open, and how many of the innermost.
 const KEPT_OPEN: usize = 24;
@@ -27,6 +28,8 @@ pub(super) struct Places {
     entered: HashSet<Place>,
     /// Their places by the rule of NTFS, by what they are on the host, where it tells.
     identities: HashMap<(u64, u64), Place>,
+    /// The way to the target of the last link.
+    found: Way<Folder>,
 }
 
 /// A directory on the way to the last path.
@@ -55,6 +58,7 @@ impl Places {
             way: Vec::new(),
             entered: HashSet::new(),
             identities: HashMap::new(),
+            found: Way::default(),
         }
     }
 
@@ -173,15 +177,15 @@ impl Places {
     }
 
     /// Opens the directory that holds a path, if it is there.
-    pub(super) fn find_parent(&self, path: &LayerPath) -> io::Result<Folder> {
-        let mut dir = self.root.dir.try_clone()?;
-        let mut place = self.root.place;
-        for real in path.parent().iter().flat_map(LayerPath::components) {
-            let name = self.ground.made.name_of(place, real, self.ground.rules);
-            dir = dir.open_dir_nofollow(&*name)?;
-            place = self.ground.made.place(place, &name);
-        }
-        Ok(Folder::new(dir, place))
+    pub(super) fn find_parent(&mut self, path: &LayerPath) -> io::Result<Arc<Folder>> {
+        let mut names = path.components();
+        names.next_back();
+        let ground = &self.ground;
+        self.found.go(&self.root, names, |folder, real| {
+            let name = ground.made.name_of(folder.place, real, ground.rules);
+            let dir = folder.dir.open_dir_nofollow(&*name)?;
+            Ok(Folder::new(dir, ground.made.place(folder.place, &name)))
+        })
     }
 
     /// Returns whether a directory of that place has been entered.

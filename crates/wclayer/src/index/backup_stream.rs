@@ -106,6 +106,7 @@ impl BackupStreamParts {
             self.push_header(&StreamHeader::sparse_block(range.offset as i64, range.len));
             self.parts.push_back(Part::Content(range.len));
         }
+        self.parts.push_back(Part::SkipTo(size));
         self.push_header(&StreamHeader::sparse_block(size as i64, 0));
     }
 
@@ -128,7 +129,7 @@ impl BackupStreamParts {
             }
             Some(Part::SkipTo(position)) => {
                 if let Some(open) = &mut self.open {
-                    open.skip_to(*position);
+                    open.skip_to(*position)?;
                 }
                 Ok(None)
             }

@@ -7,7 +7,7 @@ use ntmeta::{FileAttributes, FileBasicInfo, ea};
 use rusqlite::{Connection, params};
 
 use super::read::{Index, IndexedKind};
-use super::schema::{self, VERSION, index_error, parent_key, path_key};
+use super::schema::{self, Keys, VERSION, index_error};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::LayerPath;
@@ -22,6 +22,7 @@ const MAX_SHARED_DESCRIPTORS: usize = 4096;
 pub(crate) struct IndexBuilder {
     connection: Connection,
     path: PathBuf,
+    keys: Keys,
     /// Ids of descriptors by their digest.
     descriptors: HashMap<Digest, i64>,
     next_descriptor: i64,
@@ -56,6 +57,7 @@ impl IndexBuilder {
         Ok(Self {
             connection,
             path: path.to_owned(),
+            keys: Keys::default(),
             descriptors: HashMap::new(),
             next_descriptor: 0,
             next_entry: 0,
@@ -171,6 +173,7 @@ impl IndexBuilder {
 
     fn insert(&mut self, row: Row<'_>) -> rusqlite::Result<()> {
         let info = row.basic_info;
+        let (parent_key, path_key) = self.keys.parent_and_own(row.path);
         let time = |time: fn(&FileBasicInfo) -> ntmeta::FileTime| {
             info.as_ref().map(|info| time(info).ticks() as i64)
         };
@@ -180,8 +183,8 @@ impl IndexBuilder {
                 self.next_entry,
                 row.kind as i64,
                 row.path.as_bytes(),
-                path_key(row.path),
-                parent_key(row.path),
+                path_key,
+                parent_key,
                 row.offset as i64,
                 time(|info| info.creation_time),
                 time(|info| info.last_access_time),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::blocks::{CheckedTar, read_file_at};
+use crate::chain::Content;
 use crate::compression::Decoder;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result, io_error};
@@ -35,6 +36,8 @@ pub(super) struct StreamContent {
     /// What has been read, and what all of it must hash to; `None` when that is not known, or when
     /// something was left out.
     check: Option<(Hasher, Digest)>,
+    /// Whether holes are too long to be hashed.
+    is_mostly_holes: bool,
 }
 
 enum Input {
@@ -84,15 +87,24 @@ impl TarContent {
             position: 0,
             size,
             check: sha256.map(|sha256| (Hasher::new(), sha256)),
+            is_mostly_holes: stored.is_some_and(SparseMap::is_mostly_holes),
         })
     }
 }
 
 impl StreamContent {
     /// Goes forward to a place in the content.
-    pub(super) fn skip_to(&mut self, position: u64) {
-        if position > self.position {
-            self.check = None;
+    pub(super) fn skip_to(&mut self, position: u64) -> io::Result<()> {
+        let skipped = position.min(self.size).saturating_sub(self.position);
+        match &mut self.check {
+            Some((hasher, _)) if skipped <= hole_at(&self.ranges, self.position, self.size) => {
+                if self.is_mostly_holes {
+                    self.check = None;
+                } else {
+                    hasher.update_zeros(skipped);
+                }
+            }
+            _ => self.check = None,
         }
         while let Some(range) = self.ranges.last().copied() {
             let end = range.offset + range.len;
@@ -107,6 +119,25 @@ impl StreamContent {
             self.position = self.position.max(end);
         }
         self.position = self.position.max(position.min(self.size));
+        self.check_at_end()
+    }
+
+    /// Compares the content with its hash, once all of it has passed.
+    fn check_at_end(&mut self) -> io::Result<()> {
+        if self.position == self.size
+            && let Some((hasher, expected)) = self.check.take()
+        {
+            let actual = hasher.finish();
+            if actual != expected {
+                let mismatch = Error::DigestMismatch {
+                    what: "content",
+                    expected,
+                    actual,
+                };
+                return Err(io::Error::new(io::ErrorKind::InvalidData, mismatch));
+            }
+        }
+        Ok(())
     }
 
     fn read_unchecked(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -116,8 +147,7 @@ impl StreamContent {
             return Ok(0);
         }
         let next = self.ranges.last().copied();
-        let start = next.map_or(self.size, |range| range.offset);
-        let hole = start.saturating_sub(self.position);
+        let hole = hole_at(&self.ranges, self.position, self.size);
         if hole > 0 {
             let count = wanted.min(usize::try_from(hole).unwrap_or(usize::MAX));
             buffer[..count].fill(0);
@@ -142,25 +172,30 @@ impl StreamContent {
     }
 }
 
+/// Returns how much of the content from a place on is a hole; the ranges that are still to come are
+/// given, the nearest last.
+fn hole_at(ranges: &[SparseRange], position: u64, size: u64) -> u64 {
+    let start = ranges.last().map_or(size, |range| range.offset);
+    start.saturating_sub(position)
+}
+
+impl Content for StreamContent {
+    fn skip_hole(&mut self) -> io::Result<u64> {
+        let hole = hole_at(&self.ranges, self.position, self.size);
+        if hole > 0 {
+            self.skip_to(self.position + hole)?;
+        }
+        Ok(hole)
+    }
+}
+
 impl Read for StreamContent {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.read_unchecked(buffer)?;
         if let Some((hasher, _)) = &mut self.check {
             hasher.update(&buffer[..read]);
         }
-        if self.position == self.size
-            && let Some((hasher, expected)) = self.check.take()
-        {
-            let actual = hasher.finish();
-            if actual != expected {
-                let mismatch = Error::DigestMismatch {
-                    what: "content",
-                    expected,
-                    actual,
-                };
-                return Err(io::Error::new(io::ErrorKind::InvalidData, mismatch));
-            }
-        }
+        self.check_at_end()?;
         Ok(read)
     }
 }

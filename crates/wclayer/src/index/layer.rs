@@ -1,16 +1,15 @@
 //! [`IndexedLayer`]: a layer tar with its index, as a layer of a chain.
 
-use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
-use std::io::Read;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::backup_stream::BackupStreamParts;
 use super::content::TarContent;
-use super::schema;
+use super::schema::Keys;
 use super::{Index, IndexedEntry, IndexedKind, IndexedStream};
 use crate::chain::{
-    BackupStream, ChainLayer, Details, Item, ItemId, ItemKind, LostEntry, Removed, Slot,
+    BackupStream, ChainLayer, Content, Details, Item, ItemId, ItemKind, LostEntry, Removed, Slot,
     StreamDetails, for_each_lost_in,
 };
 use crate::error::{Error, Result};
@@ -28,8 +27,17 @@ pub(crate) struct IndexedLayer {
     place: PathBuf,
     implied: ImpliedDirectories,
     has_checked_amounts: OnceCell<()>,
+    /// The streams of the file whose content was asked for last.
+    streams: RefCell<Option<OpenStreams>>,
     /// Where the index lies, when it was made for this view alone.
     folder: Option<Scratch>,
+}
+
+/// The streams of a file by their folded names, so that reading all of them takes one look at the
+/// index, however many there are.
+struct OpenStreams {
+    entry: u64,
+    by_name: HashMap<Option<Vec<u16>>, IndexedStream>,
 }
 
 /// How many bytes the directories without an entry may take in memory, about: some hundred
@@ -69,6 +77,7 @@ impl IndexedLayer {
             content,
             place: place.to_owned(),
             has_checked_amounts: OnceCell::new(),
+            streams: RefCell::default(),
             folder,
         })
     }
@@ -80,7 +89,7 @@ impl IndexedLayer {
     }
 
     fn slot_of(&self, path: &LayerPath, entries: Vec<IndexedEntry>) -> Result<Slot> {
-        let implied = self.implied.get(path);
+        let implied = self.implied.get(&self.index, path);
         // In the layer's spelling, whatever that of the question is.
         let spelled = entries.first().map(|entry| &entry.path);
         let spelled = spelled.or(implied.map(|(path, _)| path)).unwrap_or(path);
@@ -147,10 +156,34 @@ impl IndexedLayer {
             place: self.place.clone(),
         })?;
         let streams = self.index.streams(&entry)?;
-        if self.is_verified() && streams.iter().any(|stream| stream.sha256.is_none()) {
+        let lacks_hash = |stream: &IndexedStream| {
+            let is_hashed = !(stream.stored.as_ref()).is_some_and(SparseMap::is_mostly_holes);
+            is_hashed && stream.sha256.is_none()
+        };
+        if self.is_verified() && streams.iter().any(lacks_hash) {
             return Err(self.index.damaged("content has no hash"));
         }
         Ok((entry, streams))
+    }
+
+    /// Returns a stream of a file; of several with one name, the first.
+    fn stream(&self, item: &Item, name: Option<&StreamName>) -> Result<Option<IndexedStream>> {
+        let mut open = self.streams.borrow_mut();
+        open.take_if(|open| open.entry != entry_id(&item.id));
+        let open = match &mut *open {
+            Some(open) => open,
+            none => {
+                let (entry, streams) = self.entry(item)?;
+                let mut by_name = HashMap::new();
+                for stream in streams {
+                    let name = stream.name.as_ref().map(StreamName::folded);
+                    by_name.entry(name).or_insert(stream);
+                }
+                let entry = entry.id;
+                none.insert(OpenStreams { entry, by_name })
+            }
+        };
+        Ok(open.by_name.get(&name.map(StreamName::folded)).cloned())
     }
 }
 
@@ -174,13 +207,18 @@ impl ChainLayer for IndexedLayer {
     fn slots(&self, directory: Option<&LayerPath>) -> Result<Vec<Slot>> {
         let mut slots = Vec::new();
         // Directories without an entry are told by nothing else.
-        let mut implied: HashSet<&LayerPath> = self.implied.children(directory).collect();
+        let implied = self.implied.children(&self.index, directory);
+        // All lie in one directory: the last components are enough.
+        let mut implied: HashMap<Vec<u16>, &LayerPath> =
+            implied.map(|path| (path.folded_name(), path)).collect();
         self.index.for_each_name(directory, |path, entries| {
-            implied.remove(path);
+            if !implied.is_empty() {
+                implied.remove(&path.folded_name());
+            }
             slots.push(self.slot_of(path, entries)?);
             Ok(())
         })?;
-        for path in implied {
+        for path in implied.into_values() {
             slots.push(self.slot_of(path, Vec::new())?);
         }
         Ok(slots)
@@ -198,14 +236,9 @@ impl ChainLayer for IndexedLayer {
         })
     }
 
-    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Read + Send>> {
+    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Content + Send>> {
         self.check_amounts()?;
-        let (_, streams) = self.entry(item)?;
-        let is_same = |name: &StreamName| stream.is_some_and(|stream| stream.is_same(name));
-        let found = streams.iter().find(|found| match &found.name {
-            None => stream.is_none(),
-            Some(name) => is_same(name),
-        });
+        let found = self.stream(item, stream)?;
         let found = found.ok_or_else(|| Error::NoStream {
             path: item.path.to_string(),
             stream: stream.map(ToString::to_string),
@@ -270,16 +303,16 @@ fn stream_details(stream: IndexedStream) -> StreamDetails {
 impl ImpliedDirectories {
     fn find(index: &Index) -> Result<Self> {
         let mut found = Self::default();
+        let mut all_keys = Keys::default();
         index.for_each_orphan(|entry, adds| {
             // The directories above share the text of this path.
             found.bytes += entry.path.as_bytes().len();
-            let keys = schema::ancestor_keys(&entry.path);
             let mut directory = entry.path.parent();
-            for (place, key) in keys.iter().enumerate().rev() {
-                let Some(path) = directory else { break };
-                let parent_key = place.checked_sub(1).map_or(0, |above| keys[above]);
+            let mut keys = all_keys.keys(&entry.path).rev().skip(1).peekable();
+            while let (Some(path), Some(key)) = (directory, keys.next()) {
+                let parent_key = keys.peek().copied().unwrap_or(0);
                 // What is above an entry has been found through that entry.
-                if index.has_added(*key, &path)? || !found.put(*key, parent_key, &path, adds) {
+                if index.has_added(key, &path)? || !found.put(key, parent_key, &path, adds) {
                     break;
                 }
                 directory = path.parent();
@@ -309,22 +342,111 @@ impl ImpliedDirectories {
 
     /// Returns a directory as it is spelled, and whether something is added below; `None` when it is
     /// none of these.
-    fn get(&self, path: &LayerPath) -> Option<(&LayerPath, bool)> {
+    fn get(&self, index: &Index, path: &LayerPath) -> Option<(&LayerPath, bool)> {
         if self.by_key.is_empty() {
             return None;
         }
-        let of_key = self.by_key.get(&schema::path_key(path))?;
+        let of_key = self.by_key.get(&index.key_of(path))?;
         let found = of_key.iter().find(|(other, _)| other == path);
         found.map(|(path, adds)| (path, *adds))
     }
 
     /// Returns those that lie directly in a directory, at the top for `None`.
-    fn children(&self, directory: Option<&LayerPath>) -> impl Iterator<Item = &LayerPath> {
+    fn children(
+        &self,
+        index: &Index,
+        directory: Option<&LayerPath>,
+    ) -> impl Iterator<Item = &LayerPath> {
         let key = match directory {
-            Some(directory) if !self.children.is_empty() => schema::path_key(directory),
+            Some(directory) if !self.children.is_empty() => index.key_of(directory),
             _ => 0,
         };
         let found = self.children.get(&key).into_iter().flatten();
         found.filter(move |path| path.parent().as_ref() == directory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use ntmeta::{FileAttributes, FileBasicInfo, StreamHeader, StreamId};
+
+    use super::*;
+    use crate::chain::View;
+    use crate::hub::{FileEntry, LayerWriter as _};
+    use crate::index::{IndexBuilder, scan_headers};
+    use crate::tar::TarLayerWriter;
+
+    /// Indexes a tar of files with these backup streams.
+    fn layer(files: &[(LayerPath, Vec<u8>)]) -> IndexedLayer {
+        let mut tar = TarLayerWriter::new(Vec::new());
+        for (path, stream) in files {
+            let basic_info = FileBasicInfo {
+                attributes: FileAttributes::ARCHIVE,
+                ..FileBasicInfo::default()
+            };
+            tar.add(&FileEntry {
+                path: path.clone(),
+                basic_info,
+                size: 0,
+                metadata_first: true,
+            })
+            .and_then(|()| tar.write(stream))
+            .expect("memory");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("tar");
+        fs::write(&place, tar.finish().expect("memory")).expect("a file");
+        let open = || fs::File::open(&place).expect("a file");
+        let scratch = Scratch::new(crate::leftovers::VIEW).expect("a folder");
+        let index = IndexBuilder::create(&scratch.path().join("index.sqlite")).expect("an index");
+        let index = scan_headers(open(), index, &()).expect("a tar");
+        let content = TarContent::Plain(Arc::new(open()));
+        IndexedLayer::new(&place, index, content, Some(scratch), true).expect("a layer")
+    }
+
+    #[test]
+    fn all_streams_of_a_file_are_found_by_one_look_at_the_index() {
+        const COUNT: usize = 1000;
+        let mut stream = Vec::new();
+        StreamHeader::new(StreamId::DATA, 0).encode(&mut stream);
+        for number in 0..COUNT {
+            let name: Vec<u16> = format!("s{number}").encode_utf16().collect();
+            StreamHeader::alternate_data(&name, 1).encode(&mut stream);
+            stream.push(b'x');
+        }
+        let path: LayerPath = "Files/a".parse().expect("a path");
+        let layer = layer(&[(path.clone(), stream)]);
+        let item = layer.slot(&path).expect("readable").added.expect("a file");
+        for number in (0..COUNT).rev() {
+            let name = StreamName::parse(format!("S{number}").as_bytes()).expect("a name");
+            let mut content = layer.content(&item, Some(&name)).expect("there");
+            assert_eq!(
+                std::io::copy(&mut content, &mut std::io::sink()).expect("read"),
+                1
+            );
+        }
+        assert_eq!(layer.index.stream_rows.get(), 1 + COUNT);
+    }
+
+    #[test]
+    fn a_walk_through_deep_directories_without_entries_hashes_each_name_a_few_times() {
+        let rest = vec!["directory"; 1000].join("/");
+        let paths = (0..5).map(|number| format!("Files/{number}/{rest}").parse().expect("a path"));
+        let files: Vec<(LayerPath, Vec<u8>)> = paths.map(|path| (path, Vec::new())).collect();
+        let bytes: usize = files.iter().map(|(path, _)| path.as_bytes().len()).sum();
+        let view = View::new(vec![Box::new(layer(&files))]);
+        assert_eq!(view.walk(None).count(), 1 + 5 * 1001);
+        let layer = layer(&files);
+        let mut directories = vec![None];
+        while let Some(directory) = directories.pop() {
+            let slots = layer.slots(directory.as_ref()).expect("readable");
+            let below = slots.into_iter().filter(|slot| slot.has_below);
+            directories.extend(below.map(|slot| Some(slot.path)));
+        }
+        let hashed = layer.index.hashed();
+        assert!(hashed <= 4 * bytes, "{hashed} of {bytes}");
     }
 }

@@ -1,5 +1,6 @@
 //! Opening an index: its file first, then its schema, then what SQLite makes of it.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -53,6 +54,9 @@ impl Index {
             connection,
             path: path.to_owned(),
             often: KnownEnds::default(),
+            keys: RefCell::default(),
+            #[cfg(test)]
+            stream_rows: std::cell::Cell::default(),
         })
     }
 
@@ -76,6 +80,9 @@ impl Index {
             connection,
             path: path.to_owned(),
             often: KnownEnds::default(),
+            keys: RefCell::default(),
+            #[cfg(test)]
+            stream_rows: std::cell::Cell::default(),
         })
     }
 

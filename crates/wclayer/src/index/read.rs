@@ -1,5 +1,6 @@
 //! Asking the index about paths, directories and streams.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
@@ -7,11 +8,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::error::IndexError;
 use super::often::{Ends, KnownEnds};
-use super::schema::{self, index_error, path_key};
+use super::schema::{Keys, index_error, path_key};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
-use crate::tar::SparseMap;
+use crate::tar::{SparseMap, ranges_on_windows};
 
 /// The index of a layer tar, read-only.
 #[derive(Debug)]
@@ -19,6 +20,10 @@ pub struct Index {
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
     pub(super) often: KnownEnds,
+    pub(super) keys: RefCell<Keys>,
+    /// How many rows of streams have been read.
+    #[cfg(test)]
+    pub(super) stream_rows: std::cell::Cell<usize>,
 }
 
 /// What the layer has at a path.
@@ -82,8 +87,8 @@ pub struct IndexedStream {
     pub stored: Option<SparseMap>,
     /// Which parts of it are allocated on Windows, when it is sparse.
     pub sparse: Option<SparseMap>,
-    /// SHA-256 of the content, holes as zeros. The index of a portable layer has it always, that
-    /// which a view makes of an uncompressed tar has not: a row of no bytes.
+    /// SHA-256 of the content, holes as zeros. The index of a portable layer has it, unless most of
+    /// the content is holes of the tar; that which a view makes of an uncompressed tar has none.
     pub sha256: Option<Digest>,
 }
 
@@ -150,6 +155,17 @@ impl Index {
         path_key(path)
     }
 
+    /// Returns how many bytes of paths were hashed for keys.
+    #[cfg(test)]
+    pub(super) fn hashed(&self) -> usize {
+        self.keys.borrow().hashed
+    }
+
+    /// As [`key`](Self::key), at little cost when the last path was a near one.
+    pub(super) fn key_of(&self, path: &LayerPath) -> i64 {
+        self.keys.borrow_mut().key(path)
+    }
+
     /// Finds what the layer has at a path, removals included, in the order of the tar.
     ///
     /// # Errors
@@ -162,7 +178,7 @@ impl Index {
 
     /// Returns the entries at a path of a query by its key.
     fn entries_at(&self, query: &str, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
-        let key = path_key(path);
+        let key = self.key_of(path);
         let mut found = self.entries_of(query, key)?;
         for entry in &found {
             self.check_key(&entry.path, path, key)?;
@@ -174,7 +190,7 @@ impl Index {
     /// Checks that what was found under the key of a path has that key: an index in which others
     /// have it too could make every question read all of it.
     fn check_key(&self, found: &LayerPath, path: &LayerPath, key: i64) -> Result<()> {
-        match found == path || path_key(found) == key {
+        match found == path || self.key_of(found) == key {
             true => Ok(()),
             false => Err(self.damaged("a path has the key of another one")),
         }
@@ -185,7 +201,7 @@ impl Index {
         if found.parent().as_ref() == directory {
             return Ok(true);
         }
-        match schema::parent_key(found) == key {
+        match self.keys.borrow_mut().parent_and_own(found).0 == key {
             true => Ok(false),
             false => Err(self.damaged("a path has the key of another directory")),
         }
@@ -222,7 +238,7 @@ impl Index {
              ORDER BY id {order}"
         );
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
-        let key = path_key(path);
+        let key = self.key_of(path);
         let mut rows = statement.query([key]).map_err(&error)?;
         while let Some(row) = rows.next().map_err(&error)? {
             let entry = self.entry_of(row)?;
@@ -257,7 +273,7 @@ impl Index {
         let query = "SELECT 1 FROM entry WHERE parent_key = ? AND kind <= 2 LIMIT 1";
         self.connection
             .prepare_cached(query)
-            .and_then(|mut query| query.exists([path_key(directory)]))
+            .and_then(|mut query| query.exists([self.key_of(directory)]))
             .map_err(index_error(&self.path))
     }
 
@@ -287,7 +303,7 @@ impl Index {
     /// Finds the entries of a path, or those that count when it comes often.
     fn at(&self, path: &LayerPath) -> Result<At> {
         const FEW: usize = 4;
-        let key = path_key(path);
+        let key = self.key_of(path);
         if let Some(ends) = self.often.get(key) {
             let ends = ends.try_map(|id| self.entry(id))?;
             if ends.all().all(|entry| entry.path == *path) {
@@ -368,7 +384,7 @@ impl Index {
         let error = index_error(&self.path);
         let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE parent_key = ? ORDER BY id");
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
-        let parent_key = directory.map_or(0, path_key);
+        let parent_key = directory.map_or(0, |directory| self.key_of(directory));
         let mut rows = statement.query([parent_key]).map_err(&error)?;
         while let Some(row) = rows.next().map_err(&error)? {
             let entry = self.entry_of(row)?;
@@ -411,7 +427,7 @@ impl Index {
              ORDER BY path_key, id"
         );
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
-        let parent_key = directory.map_or(0, path_key);
+        let parent_key = directory.map_or(0, |directory| self.key_of(directory));
         let mut rows = statement.query([parent_key]).map_err(&error)?;
         let mut of_key: (i64, Vec<IndexedEntry>) = (0, Vec::new());
         let mut flush = |entries: &mut Vec<IndexedEntry>| -> Result<()> {
@@ -469,6 +485,8 @@ impl Index {
             let stream = stream_of(row).map_err(&error)?;
             streams.push(stream.ok_or_else(|| self.damaged("a stream cannot be"))?);
         }
+        #[cfg(test)]
+        self.stream_rows.set(self.stream_rows.get() + streams.len());
         Ok(streams)
     }
 
@@ -727,8 +745,8 @@ fn stream_of(row: &Row<'_>) -> rusqlite::Result<Option<IndexedStream>> {
         name,
         offset,
         size,
+        sparse: ranges_on_windows(sparse, stored.as_ref()),
         stored,
-        sparse,
         sha256,
     }))
 }

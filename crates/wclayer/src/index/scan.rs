@@ -9,7 +9,7 @@ use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::hub::{EntryCounts, Progress};
 use crate::pipeline::skip_to_end;
-use crate::tar::{ArchiveEnd, TarEntries, TarEntry, TarEntryKind};
+use crate::tar::{ArchiveEnd, SparseMap, TarEntries, TarEntry, TarEntryKind};
 
 /// What a pass over a tar found out, beside its index.
 #[derive(Debug, Default)]
@@ -29,8 +29,10 @@ pub(crate) fn scan(
     progress: &dyn Progress,
 ) -> Result<(Scanned, Index)> {
     let entries = TarEntries::new(input);
-    scan_entries(entries, index, progress, |entries| {
-        hash_content(entries).map(Some)
+    scan_entries(entries, index, progress, |entry, entries| {
+        // Nobody waits for the hash of a terabyte of nothing.
+        let is_hashed = !(entry.stored.as_ref()).is_some_and(SparseMap::is_mostly_holes);
+        is_hashed.then(|| hash_content(entries)).transpose()
     })
 }
 
@@ -43,7 +45,7 @@ pub(crate) fn scan_headers(
 ) -> Result<Index> {
     let tar = PlainTar::new(tar, progress).map_err(Error::Input)?;
     let entries = TarEntries::of(tar.members());
-    let scanned = scan_entries(entries, index, progress, |_| Ok(None));
+    let scanned = scan_entries(entries, index, progress, |_, _| Ok(None));
     scanned.map(|(_, index)| index)
 }
 
@@ -51,7 +53,7 @@ fn scan_entries<R: BufRead>(
     mut entries: TarEntries<R>,
     mut builder: IndexBuilder,
     progress: &dyn Progress,
-    content: impl Fn(&mut TarEntries<R>) -> Result<Option<Digest>>,
+    content: impl Fn(&TarEntry, &mut TarEntries<R>) -> Result<Option<Digest>>,
 ) -> Result<(Scanned, Index)> {
     let mut found = Scanned::default();
     while let Some(entry) = entries.next_entry()? {
@@ -59,7 +61,7 @@ fn scan_entries<R: BufRead>(
         progress.entry();
         builder.add_entry(&entry)?;
         if has_content(&entry) {
-            let sha256 = content(&mut entries)?;
+            let sha256 = content(&entry, &mut entries)?;
             builder.add_content(&entry, sha256.as_ref())?;
         }
     }

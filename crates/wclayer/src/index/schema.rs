@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::IndexError;
 use crate::error::Error;
-use crate::path::LayerPath;
+use crate::path::{LayerPath, for_folded_bytes};
 
 /// The tables. Times are FILETIME ticks and attributes `FILE_ATTRIBUTE_*` bits, both with the bits
 /// of the unsigned number in SQLite's signed one; offsets and sizes are bytes.
@@ -114,36 +114,96 @@ fn immutable_uri(path: &Path) -> String {
     uri
 }
 
-/// Computes the key of a path: the first 64 bits of the SHA-256 of its upper-cased UTF-16 units,
+/// Computes keys of paths: the first 64 bits of the SHA-256 of the upper-cased UTF-16 units,
 /// little-endian, `/` between components.
+///
+/// Of the path before it keeps a hash for each directory, so that the next path costs only what it
+/// does not share with that one.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    /// The path before.
+    path: Option<LayerPath>,
+    /// For each of its components, the hash up to there.
+    steps: Vec<Step>,
+    /// How many bytes of paths have been hashed.
+    #[cfg(test)]
+    pub(super) hashed: usize,
+}
+
+#[derive(Debug)]
+struct Step {
+    /// Where the component ends in the path.
+    end: usize,
+    hasher: Sha256,
+    key: i64,
+}
+
+impl Keys {
+    /// Returns the key of a path.
+    pub(super) fn key(&mut self, path: &LayerPath) -> i64 {
+        self.keys(path).last().unwrap_or(0)
+    }
+
+    /// Returns the key of the directory that holds a path, 0 at the top, and that of the path.
+    pub(super) fn parent_and_own(&mut self, path: &LayerPath) -> (i64, i64) {
+        let mut keys = self.keys(path).rev();
+        let own = keys.next().unwrap_or(0);
+        (keys.next().unwrap_or(0), own)
+    }
+
+    /// Returns the keys of all directories above a path, outermost first, and at last its own.
+    pub(super) fn keys(&mut self, path: &LayerPath) -> impl DoubleEndedIterator<Item = i64> {
+        let known = self.path.as_ref();
+        self.keep(path, known.map_or(0, |known| known.shared_length(path)));
+        let start = self.steps.last().map_or(0, |last| last.end + 1);
+        let rest = path.as_bytes().get(start..).unwrap_or_default();
+        let mut end = start;
+        for component in rest
+            .split(|byte| *byte == b'/')
+            .filter(|name| !name.is_empty())
+        {
+            let mut hasher = Sha256::new();
+            if let Some(above) = self.steps.last() {
+                hasher.clone_from(&above.hasher);
+                hasher.update(u16::from(b'/').to_le_bytes());
+            }
+            for_folded_bytes(component, |bytes| hasher.update(bytes));
+            #[cfg(test)]
+            {
+                self.hashed += component.len();
+            }
+            let key = key_of(hasher.clone());
+            end += component.len();
+            self.steps.push(Step { end, hasher, key });
+            end += 1;
+        }
+        self.path = Some(path.clone());
+        self.steps.iter().map(|step| step.key)
+    }
+
+    /// Forgets the components that are not those of a path, which begins with so many bytes of the
+    /// path before.
+    fn keep(&mut self, path: &LayerPath, shared: usize) {
+        let mut kept = self.steps.partition_point(|step| step.end < shared);
+        let ends = matches!(path.as_bytes().get(shared), None | Some(b'/'));
+        if ends && self.steps.get(kept).is_some_and(|step| step.end == shared) {
+            kept += 1;
+        }
+        self.steps.truncate(kept);
+    }
+}
+
+/// Computes the key of one path.
 pub(super) fn path_key(path: &LayerPath) -> i64 {
     let mut hasher = Sha256::new();
     path.for_folded_bytes(|bytes| hasher.update(bytes));
     key_of(hasher)
 }
 
-/// Computes the keys of the directories above a path, outermost first, in one pass.
-pub(super) fn ancestor_keys(path: &LayerPath) -> Vec<i64> {
-    let mut keys = Vec::new();
-    let mut hasher = Sha256::new();
-    for unit in path.folded_units() {
-        if unit == u16::from(b'/') {
-            keys.push(key_of(hasher.clone()));
-        }
-        hasher.update(unit.to_le_bytes());
-    }
-    keys
-}
-
 fn key_of(hasher: Sha256) -> i64 {
     let hash: [u8; 32] = hasher.finalize().into();
     let [a, b, c, d, e, f, g, h, ..] = hash;
     i64::from_be_bytes([a, b, c, d, e, f, g, h])
-}
-
-/// Computes the key of the directory that holds a path; 0 at the top.
-pub(super) fn parent_key(path: &LayerPath) -> i64 {
-    path.parent().map_or(0, |parent| path_key(&parent))
 }
 
 /// Returns the path of a file so that SQLite can open it whatever its length.
@@ -176,12 +236,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_keys_of_all_directories_are_those_of_each() {
+    fn keys_are_those_of_each_path_by_itself() {
         let deep = format!("Files/{}x", "Ünicode directory/".repeat(20));
-        for text in ["Files", "Files/a", &deep] {
+        let mut keys = Keys::default();
+        for text in [
+            "Files", "Files/a", &deep, "Files/b", "files/A", "Files", "x/a", &deep,
+        ] {
             let path: LayerPath = text.parse().expect(text);
-            let each: Vec<i64> = path.ancestors().iter().map(path_key).collect();
-            assert_eq!(ancestor_keys(&path), each, "{text}");
+            let above = path.ancestors();
+            let each: Vec<i64> = above.iter().chain([&path]).map(path_key).collect();
+            assert_eq!(keys.keys(&path).collect::<Vec<_>>(), each, "{text}");
+            assert_eq!(keys.key(&path), path_key(&path), "{text}");
+            let parent = path.parent().map_or(0, |parent| path_key(&parent));
+            assert_eq!(
+                keys.parent_and_own(&path),
+                (parent, path_key(&path)),
+                "{text}"
+            );
         }
+    }
+
+    #[test]
+    fn what_paths_share_is_hashed_once() {
+        let mut keys = Keys::default();
+        let deep: LayerPath = ["directory"; 1000].join("/").parse().expect("a path");
+        for path in deep.ancestors() {
+            keys.key(&path);
+            keys.key(&path.join(b"a").expect("a path"));
+        }
+        assert!(keys.hashed <= 1000 * 10, "{}", keys.hashed);
     }
 }

@@ -237,18 +237,15 @@ impl Places<'_> {
 
     /// Goes from the top down to the directory of an entry.
     fn go_to(&mut self, entry: &IndexedEntry) -> Result<()> {
-        let mut depth = 0;
-        for path in entry.path.ancestors() {
-            let is_known = |step: &Step| step.path.as_bytes() == path.as_bytes();
-            if !self.way.get(depth).is_some_and(is_known) {
-                poll(self.progress)?;
-                self.way.truncate(depth);
-                let step = self.step(path)?;
-                self.way.push(step);
-            }
-            depth += 1;
+        let last = self.way.last().map(|step| &step.path);
+        let shared = last.map_or(0, |last| last.shared_depth(&entry.path));
+        let above = entry.path.ancestors();
+        self.way.truncate(shared.min(above.len()));
+        for path in above.into_iter().skip(self.way.len()) {
+            poll(self.progress)?;
+            let step = self.step(path)?;
+            self.way.push(step);
         }
-        self.way.truncate(depth);
         Ok(())
     }
 

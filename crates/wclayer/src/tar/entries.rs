@@ -24,7 +24,7 @@ use super::error::{TarError, TarProblem};
 use super::header::type_flag;
 use super::members::{ArchiveEnd, Member, MemberReader};
 use super::pax::key;
-use super::sparse::SparseMap;
+use super::sparse::{SparseMap, ranges_on_windows};
 use crate::hub::LinkEntry;
 use crate::layout;
 use crate::path::{LayerPath, StreamName, split_stream};
@@ -76,7 +76,7 @@ pub struct FileMember {
     pub reparse: Option<Vec<u8>>,
     /// Records of a backup stream for what has no other place in a tar.
     pub other_streams: Vec<u8>,
-    /// The allocated ranges of the unnamed data, when it was sparse.
+    /// The allocated ranges of the unnamed data, when it is sparse on Windows.
     pub sparse: Option<SparseMap>,
 }
 
@@ -85,7 +85,7 @@ pub struct FileMember {
 pub struct StreamMember {
     /// Its name.
     pub name: StreamName,
-    /// Its allocated ranges, when it was sparse.
+    /// Its allocated ranges, when it is sparse on Windows.
     pub sparse: Option<SparseMap>,
 }
 
@@ -171,6 +171,12 @@ impl<R: BufRead> TarEntries<R> {
     /// Marks `count` lent bytes as read.
     pub fn consume_content(&mut self, count: usize) {
         self.members.consume_content(count);
+    }
+
+    /// Goes over the hole of the current entry's content that begins here, and returns its length;
+    /// 0 where there is none.
+    pub fn skip_hole(&mut self) -> u64 {
+        self.members.skip_hole()
     }
 
     /// Returns how the tar ended, once it did.
@@ -266,6 +272,7 @@ impl<R: BufRead> TarEntries<R> {
         let sparse = sparse
             .map(|text| SparseMap::from_record(text, member.size))
             .transpose()?;
+        let sparse = ranges_on_windows(sparse, member.sparse.as_ref());
         Ok(TarEntryKind::Stream(StreamMember { name, sparse }))
     }
 }
@@ -302,6 +309,9 @@ fn file(path: LayerPath, member: &Member) -> Result<FileMember, TarProblem> {
         check_regular(member.type_flag)?;
     }
     let sparse = member.pax.get(key::VENDOR_SPARSE);
+    let sparse = sparse
+        .map(|text| SparseMap::from_record(text, member.size))
+        .transpose()?;
     Ok(FileMember {
         path,
         basic_info: basic_info(member)?,
@@ -310,9 +320,7 @@ fn file(path: LayerPath, member: &Member) -> Result<FileMember, TarProblem> {
         ea: extended_attributes(member)?,
         reparse: reparse(member, is_symlink)?,
         other_streams: other_streams(member)?,
-        sparse: sparse
-            .map(|text| SparseMap::from_record(text, member.size))
-            .transpose()?,
+        sparse: ranges_on_windows(sparse, member.sparse.as_ref()),
     })
 }
 

@@ -223,6 +223,16 @@ impl<R: BufRead> MemberReader<R> {
         }
     }
 
+    /// Goes over the hole of the current member's content that begins here, and returns its length;
+    /// 0 where there is none.
+    pub fn skip_hole(&mut self) -> u64 {
+        let (_, hole) = self.available();
+        if let Content::Sparse { position, .. } = &mut self.content {
+            *position += hole;
+        }
+        hole
+    }
+
     /// Returns how many bytes can come next from the input, and how many from a hole.
     fn available(&self) -> (u64, u64) {
         match &self.content {

@@ -44,6 +44,6 @@ pub use header::BLOCK;
 pub use members::{ArchiveEnd, Member, MemberReader, Skip};
 pub use pax::PaxRecords;
 pub use reader::TarLayerReader;
-pub(crate) use sparse::MAX_EXPANDED;
+pub(crate) use sparse::{MAX_EXPANDED, ranges_on_windows};
 pub use sparse::{SparseMap, SparseRange};
 pub use writer::TarLayerWriter;

@@ -34,6 +34,26 @@ pub(super) struct NewMember {
     /// `None` for the bare entries that have no times.
     times: Option<FileBasicInfo>,
     records: NewRecords,
+    /// The map in front of the content, when holes are left out.
+    map: Vec<u8>,
+}
+
+/// How the holes of a stream are told.
+pub(super) enum Holes {
+    /// It is not sparse.
+    None,
+    /// They are written as zeros; our record has the ranges between them.
+    AsZeros {
+        /// The record's value.
+        record: String,
+    },
+    /// They are left out, as GNU tar does it.
+    LeftOut {
+        /// The map that stands in front of the rest.
+        content: Vec<u8>,
+        /// How many bytes are left.
+        stored: u64,
+    },
 }
 
 impl NewMember {
@@ -42,7 +62,7 @@ impl NewMember {
         entry: &FileEntry,
         size: u64,
         metadata: &Metadata,
-        sparse: Option<String>,
+        holes: Holes,
     ) -> Result<Self, TarProblem> {
         let mut member = Self {
             name: entry.path.as_bytes().to_vec(),
@@ -52,6 +72,7 @@ impl NewMember {
             size,
             times: Some(entry.basic_info),
             records: NewRecords::default(),
+            map: Vec::new(),
         };
         member.add_basic_info(&entry.basic_info);
         if entry
@@ -80,7 +101,7 @@ impl NewMember {
                 .records
                 .set(key::VENDOR_STREAMS, encode_base64(&metadata.other_streams));
         }
-        member.add_sparse(sparse);
+        member.add_holes(holes);
         Ok(member)
     }
 
@@ -90,7 +111,7 @@ impl NewMember {
         stream: &[u8],
         size: u64,
         metadata: &Metadata,
-        sparse: Option<String>,
+        holes: Holes,
     ) -> Self {
         let mut member = Self {
             name: [file.path.as_bytes(), b":", stream].concat(),
@@ -100,8 +121,9 @@ impl NewMember {
             size,
             times: Some(file.basic_info),
             records: NewRecords::default(),
+            map: Vec::new(),
         };
-        member.add_sparse(sparse);
+        member.add_holes(holes);
         member
     }
 
@@ -115,6 +137,7 @@ impl NewMember {
             size: 0,
             times: link.basic_info,
             records: NewRecords::default(),
+            map: Vec::new(),
         };
         if let Some(info) = &link.basic_info {
             member.add_basic_info(info);
@@ -132,6 +155,7 @@ impl NewMember {
             size: 0,
             times: None,
             records: NewRecords::default(),
+            map: Vec::new(),
         }
     }
 
@@ -141,9 +165,24 @@ impl NewMember {
             .set(key::FILE_ATTRIBUTES, info.attributes.bits().to_string());
     }
 
-    fn add_sparse(&mut self, record: Option<String>) {
-        if let Some(record) = record {
-            self.records.set(key::VENDOR_SPARSE, record);
+    /// Comes last: holes that are left out change the member's name and size.
+    ///
+    /// Source: GNU tar manual, "Storing Sparse Files", PAX format, version 1.0.
+    fn add_holes(&mut self, holes: Holes) {
+        match holes {
+            Holes::None => {}
+            Holes::AsZeros { record } => self.records.set(key::VENDOR_SPARSE, record),
+            Holes::LeftOut { content, stored } => {
+                let name = in_directory(&self.name, b"GNUSparseFile.0/");
+                let name = std::mem::replace(&mut self.name, shortened(&name));
+                self.records.set(key::GNU_SPARSE_MAJOR, "1");
+                self.records.set(key::GNU_SPARSE_MINOR, "0");
+                self.records.set(key::GNU_SPARSE_NAME, name);
+                self.records
+                    .set(key::GNU_SPARSE_SIZE, self.size.to_string());
+                self.size = content.len() as u64 + stored;
+                self.map = content;
+            }
         }
     }
 
@@ -240,7 +279,8 @@ impl NewMember {
             type_flag: self.type_flag,
             link_name: &ascii(&self.link_name),
             device_fields: true,
-        }))
+        }))?;
+        output.write(&self.map)
     }
 
     fn write_extended<W: Write>(&self, output: &mut Output<W>) -> Result<()> {
@@ -251,14 +291,9 @@ impl NewMember {
             let problem = TarProblem::ExtendedHeaderTooLarge { size, limit };
             return Err(TarError::new(&self.name, output.offset(), problem).into());
         }
-        let mut name = ascii(&extended_name(&self.name));
-        name.truncate(MAX_NAME);
-        let kept = name
-            .iter()
-            .rposition(|byte| *byte != b'/')
-            .map_or(0, |at| at + 1);
+        let name = shortened(&in_directory(&self.name, b"PaxHeaders.0/"));
         output.write(&header::encode(&NewHeader {
-            name: &name[..kept],
+            name: &name,
             size,
             type_flag: type_flag::PAX_LOCAL,
             ..NewHeader::default()
@@ -268,13 +303,22 @@ impl NewMember {
     }
 }
 
-/// The name of the extended header before a member: `DIR/PaxHeaders.0/BASE`.
-fn extended_name(name: &[u8]) -> Vec<u8> {
+/// Puts a directory between those of a name and its last component: `DIR/PaxHeaders.0/BASE`.
+fn in_directory(name: &[u8], directory: &[u8]) -> Vec<u8> {
     let base = name
         .iter()
         .rposition(|byte| *byte == b'/')
         .map_or(0, |at| at + 1);
-    [&name[..base], b"PaxHeaders.0/", &name[base..]].concat()
+    [&name[..base], directory, &name[base..]].concat()
+}
+
+/// Cuts a name that nothing depends on to what a header holds.
+fn shortened(name: &[u8]) -> Vec<u8> {
+    let mut name = ascii(name);
+    name.truncate(MAX_NAME);
+    let kept = name.iter().rposition(|byte| *byte != b'/');
+    name.truncate(kept.map_or(0, |at| at + 1));
+    name
 }
 
 /// Splits a long name at the last `/` that leaves both parts short enough for ustar.

@@ -25,6 +25,10 @@ pub(crate) mod key {
     pub(crate) const SDDL: &[u8] = b"MSWINDOWS.sd";
     pub(crate) const MOUNT_POINT: &[u8] = b"MSWINDOWS.mountpoint";
     pub(crate) const EA_PREFIX: &[u8] = b"MSWINDOWS.xattr.";
+    pub(crate) const GNU_SPARSE_MAJOR: &[u8] = b"GNU.sparse.major";
+    pub(crate) const GNU_SPARSE_MINOR: &[u8] = b"GNU.sparse.minor";
+    pub(crate) const GNU_SPARSE_NAME: &[u8] = b"GNU.sparse.name";
+    pub(crate) const GNU_SPARSE_SIZE: &[u8] = b"GNU.sparse.realsize";
     /// Ours, see `docs/vendor-records.md`.
     pub(crate) const VENDOR_REPARSE: &[u8] = b"WCLAYER.reparse";
     pub(crate) const VENDOR_EA: &[u8] = b"WCLAYER.ea";

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 use super::error::TarProblem;
 use super::header::{BLOCK, unsigned};
-use super::pax::PaxRecords;
+use super::pax::{PaxRecords, key};
 
 /// The most ranges that one file may have: some MiB of memory with the copies and texts of them.
 const MAX_RANGES: usize = 1 << 17;
@@ -20,6 +20,11 @@ const MAX_RANGES: usize = 1 << 17;
 /// bytes (64 GiB): holes cost nothing to write and time to read, so that a small tar must not be
 /// able to ask for more.
 pub(crate) const MAX_EXPANDED: u64 = 64 << 30;
+/// Holes below this many bytes together are zeros like others: NTFS frees disk space in units of
+/// this size.
+const MIN_HOLES: u64 = 64 << 10;
+/// How many bytes of holes are written to a tar as zeros before others are left out.
+const MAX_ZEROS: u64 = 16 << 20;
 
 /// An allocated range of a file, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +61,66 @@ impl SparseMap {
     /// Returns the number of allocated bytes.
     pub fn allocated(&self) -> u64 {
         self.ranges.iter().map(|range| range.len).sum()
+    }
+
+    /// Returns how many bytes are in holes.
+    pub(crate) fn holes(&self) -> u64 {
+        self.size.saturating_sub(self.allocated())
+    }
+
+    /// Returns whether going through the holes as zeros would cost much more than the rest.
+    pub(crate) fn is_mostly_holes(&self) -> bool {
+        self.holes() >= MIN_HOLES.saturating_add(self.allocated())
+    }
+
+    /// Returns the parts of these ranges that `other` has as well.
+    fn within(&self, other: &Self) -> Self {
+        let mut ranges = Vec::new();
+        let mut others = other.ranges.iter().peekable();
+        for range in &self.ranges {
+            let end = range.offset + range.len;
+            while let Some(other) = others.peek() {
+                let other_end = other.offset + other.len;
+                let offset = range.offset.max(other.offset);
+                let len = end.min(other_end).saturating_sub(offset);
+                if len > 0 {
+                    ranges.push(SparseRange { offset, len });
+                }
+                if other_end > end {
+                    break;
+                }
+                others.next();
+            }
+        }
+        Self {
+            ranges,
+            size: self.size,
+        }
+    }
+
+    /// Encodes the map as it stands in front of a GNU member of format 1.0, padding included; `None`
+    /// when readers would not take so many ranges.
+    pub(crate) fn to_content(&self) -> Option<Vec<u8>> {
+        let mut ranges = self.ranges.clone();
+        let end = ranges.last().map_or(0, |range| range.offset + range.len);
+        if end < self.size {
+            // By this, GNU tar knows how long the file is.
+            ranges.push(SparseRange {
+                offset: self.size,
+                len: 0,
+            });
+        }
+        if ranges.len() > MAX_RANGES {
+            return None;
+        }
+        let mut text = format!("{}\n", ranges.len());
+        for range in ranges {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{}\n{}\n", range.offset, range.len);
+        }
+        let mut content = text.into_bytes();
+        content.resize(content.len().next_multiple_of(BLOCK), 0);
+        Some(content)
     }
 
     /// Encodes the ranges as the value of `WCLAYER.sparse`: `OFFSET+LENGTH` pairs separated by
@@ -95,6 +160,55 @@ impl SparseMap {
     }
 }
 
+/// Returns which ranges a data stream has on Windows, when it is sparse there: those that our record
+/// tells, without what the tar leaves out anyway; else, where that is much, those that are in the
+/// tar.
+pub(crate) fn ranges_on_windows(
+    record: Option<SparseMap>,
+    stored: Option<&SparseMap>,
+) -> Option<SparseMap> {
+    let Some(stored) = stored.filter(|stored| stored.holes() >= MIN_HOLES) else {
+        return record;
+    };
+    let whole = || SparseMap {
+        ranges: vec![SparseRange {
+            offset: 0,
+            len: stored.size,
+        }],
+        size: stored.size,
+    };
+    Some(record.unwrap_or_else(whole).within(stored))
+}
+
+/// Decides which holes of a tar that is written are left out.
+///
+/// The first ones are written as zeros, which every reader understands; how many is bounded, since
+/// a source may ask for any number of holes.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut {
+    /// Bytes of holes that were left out so far.
+    left_out: u64,
+    /// Bytes of holes that were written as zeros so far.
+    as_zeros: u64,
+}
+
+impl LeftOut {
+    /// Returns how the holes of a stream are left out: the map that stands in front of what is left.
+    /// `None` when they are written as zeros: where they are few, or more than readers take.
+    pub(super) fn map_of(&mut self, map: &SparseMap) -> Option<Vec<u8>> {
+        let as_zeros = self.as_zeros.saturating_add(map.holes());
+        let left_out = self.left_out.saturating_add(map.holes());
+        let is_few = map.holes() < MIN_HOLES || as_zeros <= MAX_ZEROS;
+        let is_too_much = map.size > MAX_EXPANDED || left_out > MAX_EXPANDED;
+        let content = map.to_content().filter(|_| !is_few && !is_too_much);
+        match content {
+            Some(_) => self.left_out = left_out,
+            None => self.as_zeros = as_zeros,
+        }
+        content
+    }
+}
+
 /// How a member of a tar is sparse in GNU's ways, apart from the map itself.
 pub(crate) enum GnuSparse {
     /// The map is known from the headers.
@@ -108,14 +222,14 @@ pub(crate) type PaxSparse = (GnuSparse, Option<Vec<u8>>);
 
 /// Finds out from PAX records whether a member is sparse.
 pub(crate) fn from_pax(records: &PaxRecords, stored: u64) -> Result<Option<PaxSparse>, TarProblem> {
-    let name = records.get_filled(b"GNU.sparse.name").map(<[u8]>::to_vec);
+    let name = records.get_filled(key::GNU_SPARSE_NAME).map(<[u8]>::to_vec);
     let size = records
-        .get(b"GNU.sparse.realsize")
+        .get(key::GNU_SPARSE_SIZE)
         .or_else(|| records.get(b"GNU.sparse.size"));
     let size = size.map(decimal).transpose()?;
     if let (Some(major), Some(minor)) = (
-        records.get(b"GNU.sparse.major"),
-        records.get(b"GNU.sparse.minor"),
+        records.get(key::GNU_SPARSE_MAJOR),
+        records.get(key::GNU_SPARSE_MINOR),
     ) {
         return match (major, minor, size) {
             (b"1", b"0", Some(size)) => Ok(Some((GnuSparse::InContent(size), name))),
@@ -317,6 +431,42 @@ mod tests {
             let map = SparseMap::new(ranges, 20).expect("in order");
             assert_eq!(map.to_record(), text);
             assert_eq!(SparseMap::from_record(text.as_bytes(), 20).ok(), Some(map));
+        }
+    }
+
+    #[test]
+    fn ranges_are_those_of_both() {
+        let map = |text: &str| SparseMap::from_record(text.as_bytes(), 200).expect(text);
+        for (one, other, both) in [
+            ("0+200", "none", "none"),
+            ("0+200", "3+4,50+1", "3+4,50+1"),
+            (
+                "0+10,20+10,40+100",
+                "5+20,28+20,139+1,160+1",
+                "5+5,20+5,28+2,40+8,139+1",
+            ),
+            ("5+0,6+1", "0+7", "6+1"),
+        ] {
+            assert_eq!(map(one).within(&map(other)).to_record(), both);
+            assert_eq!(map(other).within(&map(one)).to_record(), both);
+        }
+    }
+
+    #[test]
+    fn a_map_in_content_comes_back() {
+        for text in ["none", "0+100000", "99999+1", "5+6,70000+30000"] {
+            let map = SparseMap::from_record(text.as_bytes(), 100_000).expect(text);
+            let content = map.to_content().expect("few ranges");
+            let stored = content.len() as u64 + map.allocated();
+            let mut blocks = content.chunks_exact(BLOCK);
+            let (read, used) = from_content(100_000, stored, || {
+                let block = blocks.next().ok_or(TarProblem::SparseMap)?;
+                block.try_into().map_err(|_| TarProblem::SparseMap)
+            })
+            .expect(text);
+            assert_eq!(used, content.len() as u64);
+            let read = ranges_on_windows(None, Some(&read)).unwrap_or(map.clone());
+            assert_eq!(read, map, "{text}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! Content that cannot be written yet: a tar wants sizes and metadata first.
 //!
 //! All streams of one file share one temporary file, held in memory up to 1 MiB. Sparse streams
-//! keep only their allocated bytes there; holes are put back when they are written out.
+//! keep only their allocated bytes there; holes are put back when they are written out, or left out
+//! where the member says which they are.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -122,26 +123,34 @@ impl Spool {
         alternates
     }
 
-    /// Writes a stream with its holes and the padding behind it.
+    /// Writes a stream with the padding behind it: its holes as zeros, or `without_holes` only what
+    /// is in its ranges.
     pub(super) fn copy_out<W: Write>(
         &mut self,
         stream: &SpooledStream,
+        without_holes: bool,
         output: &mut Output<W>,
     ) -> Result<()> {
-        let mut position = 0;
+        let (mut position, mut written) = (0, 0);
         let file = self
             .file
             .get_or_insert_with(|| SpooledTempFile::new(IN_MEMORY));
         file.seek(SeekFrom::Start(stream.start))
             .map_err(spool_error)?;
         for range in &stream.ranges {
-            write_all_of(&mut io::repeat(0), range.offset - position, output)?;
+            if !without_holes {
+                write_all_of(&mut io::repeat(0), range.offset - position, output)?;
+            }
             write_all_of(file, range.len, output)?;
             position = range.offset + range.len;
+            written += range.len;
         }
-        write_all_of(&mut io::repeat(0), stream.size() - position, output)?;
+        if !without_holes {
+            write_all_of(&mut io::repeat(0), stream.size() - position, output)?;
+            written = stream.size();
+        }
         file.seek(SeekFrom::End(0)).map_err(spool_error)?;
-        output.pad(stream.size())
+        output.pad(written)
     }
 }
 
@@ -151,13 +160,13 @@ impl SpooledStream {
         self.size.unwrap_or(0)
     }
 
-    /// Returns the vendor record that keeps the sparseness of a sparse stream.
-    pub(super) fn sparse_record(&self) -> Option<String> {
+    /// Returns the ranges of a sparse stream.
+    pub(super) fn map(&self) -> Option<SparseMap> {
         let map = SparseMap {
             ranges: self.ranges.clone(),
             size: self.size(),
         };
-        self.is_sparse.then(|| map.to_record())
+        self.is_sparse.then_some(map)
     }
 }
 

@@ -4,7 +4,8 @@
 //! entries on every run and host. A tar announces before the data what a backup stream may bring
 //! after it; what comes in that order is held back in a [`Spool`](super::spool) until the file is
 //! complete. What the standard records cannot carry goes into records of ours
-//! (`docs/vendor-records.md`).
+//! (`docs/vendor-records.md`). Holes are written as zeros up to 16 MiB of them; the others are left
+//! out as GNU tar does it, in its format 1.0, which the reference reads.
 //!
 //! Source: go-winio `backuptar/tar.go` (`WriteTarFileFromBackupStream`), hcsshim
 //! `pkg/ociwclayer/export.go` (links, whiteouts), Go `archive/tar/writer.go` (layout).
@@ -17,8 +18,9 @@ use super::entries::is_other_stream;
 use super::error::{TarError, TarProblem};
 use super::header::BLOCK;
 use super::metadata::Metadata;
-use super::new_member::NewMember;
+use super::new_member::{Holes, NewMember};
 use super::pax::MAX_EXTENDED_HEADER;
+use super::sparse::LeftOut;
 use super::spool::{Spool, SpooledStream};
 use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
@@ -38,6 +40,7 @@ pub struct TarLayerWriter<W> {
 pub(super) struct Output<W> {
     inner: W,
     offset: u64,
+    left_out: LeftOut,
 }
 
 /// A file whose backup stream is being taken.
@@ -70,6 +73,7 @@ impl<W: Write> TarLayerWriter<W> {
             output: Output {
                 inner: output,
                 offset: 0,
+                left_out: LeftOut::default(),
             },
             file: None,
         }
@@ -226,7 +230,7 @@ impl OpenFile {
             return Ok(());
         }
         self.check_size(header.size)?;
-        self.write_header(output, header.size, None)?;
+        self.write_header(output, header.size, Holes::None)?;
         self.state = State::Direct {
             padding: header.size,
         };
@@ -244,7 +248,7 @@ impl OpenFile {
         let name = ntmeta::wide::to_wtf8(name);
         let is_sparse = header.attributes.contains(StreamAttributes::SPARSE);
         if self.header_written && self.spool.is_empty() && !is_sparse {
-            self.write_stream_header(output, &name, header.size, None)?;
+            self.write_stream_header(output, &name, header.size, Holes::None)?;
             self.state = State::Direct {
                 padding: header.size,
             };
@@ -305,9 +309,12 @@ impl OpenFile {
             let data = self.spool.take_data();
             let size = data.as_ref().map_or(0, SpooledStream::size);
             self.check_size(size)?;
-            self.write_header(output, size, data.as_ref())?;
+            let holes = data
+                .as_ref()
+                .map_or(Holes::None, |data| holes_of(data, output));
+            let without_holes = self.write_header(output, size, holes)?;
             if let Some(data) = data {
-                self.spool.copy_out(&data, output)?;
+                self.spool.copy_out(&data, without_holes, output)?;
             }
         }
         self.write_spooled(output)
@@ -317,35 +324,56 @@ impl OpenFile {
     fn write_spooled<W: Write>(&mut self, output: &mut Output<W>) -> Result<()> {
         for stream in self.spool.take_alternates() {
             let name = stream.name.clone().unwrap_or_default();
-            self.write_stream_header(output, &name, stream.size(), Some(&stream))?;
-            self.spool.copy_out(&stream, output)?;
+            let holes = holes_of(&stream, output);
+            let without_holes = self.write_stream_header(output, &name, stream.size(), holes)?;
+            self.spool.copy_out(&stream, without_holes, output)?;
         }
         Ok(())
     }
 
+    /// Writes the headers of the file; returns whether its holes are to be left out.
     fn write_header<W: Write>(
         &mut self,
         output: &mut Output<W>,
         size: u64,
-        data: Option<&SpooledStream>,
-    ) -> Result<()> {
-        let sparse = data.and_then(SpooledStream::sparse_record);
-        let member = NewMember::file(&self.entry, size, &self.metadata, sparse)
+        holes: Holes,
+    ) -> Result<bool> {
+        let without_holes = matches!(holes, Holes::LeftOut { .. });
+        let member = NewMember::file(&self.entry, size, &self.metadata, holes)
             .map_err(|problem| self.error(problem))?;
         self.header_written = true;
-        member.write_headers(output)
+        member.write_headers(output)?;
+        Ok(without_holes)
     }
 
+    /// Writes the headers of an alternate stream; returns whether its holes are to be left out.
     fn write_stream_header<W: Write>(
         &mut self,
         output: &mut Output<W>,
         name: &[u8],
         size: u64,
-        spooled: Option<&SpooledStream>,
-    ) -> Result<()> {
-        let sparse = spooled.and_then(SpooledStream::sparse_record);
-        let member = NewMember::stream(&self.entry, name, size, &self.metadata, sparse);
-        member.write_headers(output)
+        holes: Holes,
+    ) -> Result<bool> {
+        let without_holes = matches!(holes, Holes::LeftOut { .. });
+        let member = NewMember::stream(&self.entry, name, size, &self.metadata, holes);
+        member.write_headers(output)?;
+        Ok(without_holes)
+    }
+}
+
+/// Returns how the holes of a stream are told.
+fn holes_of<W>(stream: &SpooledStream, output: &mut Output<W>) -> Holes {
+    let Some(map) = stream.map() else {
+        return Holes::None;
+    };
+    match output.left_out.map_of(&map) {
+        Some(content) => Holes::LeftOut {
+            content,
+            stored: map.allocated(),
+        },
+        None => Holes::AsZeros {
+            record: map.to_record(),
+        },
     }
 }
 

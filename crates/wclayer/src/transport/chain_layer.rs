@@ -1,14 +1,15 @@
 //! [`TransportLayer`]: a transport folder as a layer of a chain.
 //!
-//! Nothing is kept but what the folder removes, and the listings of the directories on the way to
-//! the path asked for last. Every question goes to the disk; of a file only the headers of its
-//! backup stream are read, unless its content is asked for.
+//! Nothing is kept but what the folder removes, the listings of the directories on the way to the
+//! path asked for last, and where in a file the streams are whose content was asked for last. Every
+//! question goes to the disk; of a file only the headers of its backup stream are read, unless its
+//! content is asked for.
 //!
 //! A directory that the folder only removes something in is implied.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,13 +17,15 @@ use ntmeta::FileAttributes;
 
 use super::entries::{Entries, EntryStream, OpenEntry};
 use super::error::EntryProblem;
-use super::streams::{Content, Summary, details, summarize};
-use crate::chain::{BackupStream, ChainLayer, Details, Item, ItemKind, ParentChain, Removed, Slot};
+use super::streams::{StreamContent, StreamPlace, Summary, details, summarize};
+use crate::chain::{
+    BackupStream, ChainLayer, Content, Details, Item, ItemKind, ParentChain, Removed, Slot,
+};
 use crate::error::{Error, Result, entry_error, io_error};
 use crate::hcs;
 use crate::layout;
 use crate::path::{LayerPath, StreamName};
-use crate::volume::{Listed, Privilege, Privileges, Root, Scope, Volume};
+use crate::volume::{Listed, Privilege, Privileges, Root, Scope, Stat, Volume};
 
 #[cfg(unix)]
 type Disks = crate::volume::host::HostVolume;
@@ -58,8 +61,18 @@ struct TransportLayer<R: Root> {
     removals: Removals,
     /// The directories on the way to the path that was asked for last, outermost first.
     way: RefCell<Vec<Arc<Listing>>>,
+    /// The streams of the file whose content was asked for last.
+    streams: RefCell<Option<OpenStreams>>,
     /// Dropped last.
     _privileges: Privileges,
+}
+
+/// Where the streams of a file are, so that reading all of them reads their headers twice, however
+/// many there are.
+struct OpenStreams {
+    path: LayerPath,
+    stat: Stat,
+    by_name: HashMap<Option<Vec<u16>>, StreamPlace>,
 }
 
 /// A directory that was listed.
@@ -81,6 +94,7 @@ impl<R: Root> TransportLayer<R> {
             entries,
             removals: Removals::new(removals),
             way: RefCell::new(Vec::new()),
+            streams: RefCell::default(),
             _privileges: privileges,
         })
     }
@@ -116,7 +130,10 @@ impl<R: Root> TransportLayer<R> {
             steps.push(Some(directory.clone()));
         }
         let mut way = self.way.borrow_mut();
-        for (depth, step) in steps.iter().enumerate() {
+        let last = way.last().and_then(|last| last.directory.as_ref());
+        let shared = last.zip(directory);
+        let shared = shared.map_or(0, |(last, directory)| last.shared_depth(directory));
+        for (depth, step) in steps.iter().enumerate().skip(shared) {
             if way.get(depth).is_some_and(|known| known.directory == *step) {
                 continue;
             }
@@ -145,6 +162,36 @@ impl<R: Root> TransportLayer<R> {
             place: self.entries.root().path().to_owned(),
         })?;
         self.entries.entry(&found.0, found.1)
+    }
+
+    /// Returns where a stream of a file is; `entry` is the file as it was opened.
+    fn stream(
+        &self,
+        item: &Item,
+        entry: &OpenEntry<R::File>,
+        name: Option<&StreamName>,
+    ) -> Result<Option<StreamPlace>> {
+        let mut open = self.streams.borrow_mut();
+        open.take_if(|open| open.path != item.path || open.stat != entry.stat);
+        let open = match &mut *open {
+            Some(open) => open,
+            none => {
+                // What is read once cannot be wound back.
+                let (known, places) = details(&mut self.open(item)?, &item.path)?;
+                let names = known.streams.into_iter().map(|stream| stream.name);
+                let mut by_name = HashMap::new();
+                for (name, place) in names.zip(places) {
+                    let name = name.as_ref().map(StreamName::folded);
+                    by_name.entry(name).or_insert(place);
+                }
+                none.insert(OpenStreams {
+                    path: item.path.clone(),
+                    stat: entry.stat,
+                    by_name,
+                })
+            }
+        };
+        Ok(open.by_name.get(&name.map(StreamName::folded)).copied())
     }
 
     fn item(&self, path: LayerPath, listed: FileAttributes) -> Result<Item> {
@@ -306,29 +353,23 @@ where
     }
 
     fn details(&self, item: &Item) -> Result<Details> {
-        details(&mut self.open(item)?, &item.path)
+        details(&mut self.open(item)?, &item.path).map(|(details, _)| details)
     }
 
-    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Read + Send>> {
+    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Content + Send>> {
         let no_stream = || Error::NoStream {
             path: item.path.to_string(),
             stream: stream.map(ToString::to_string),
         };
-        let known = self.details(item)?.streams;
-        let found = known.iter().find(|known| match (&known.name, stream) {
-            (None, None) => true,
-            (Some(name), Some(stream)) => name.is_same(stream),
-            _ => false,
-        });
-        let Some(found) = found else {
+        let entry = self.open(item)?;
+        let Some(place) = self.stream(item, &entry, stream)? else {
             return match (&item.kind, stream) {
                 // An empty file need not say so.
                 (ItemKind::File, None) => Ok(Box::new(io::empty())),
                 _ => Err(no_stream()),
             };
         };
-        let content = Content::find(self.open(item)?, stream, found.size, &item.path)?;
-        Ok(Box::new(content.ok_or_else(no_stream)?))
+        Ok(Box::new(StreamContent::at(entry, place, &item.path)?))
     }
 
     fn backup_stream(&self, item: &Item) -> Result<BackupStream> {
@@ -364,5 +405,47 @@ where
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use ntmeta::{StreamHeader, StreamId};
+
+    use super::*;
+    use crate::transport::streams::HEADERS_READ;
+
+    #[test]
+    fn all_streams_of_a_file_are_found_by_reading_its_headers_once() {
+        const COUNT: usize = 6000;
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut file = 0x20_u32.to_le_bytes().to_vec();
+        StreamHeader::new(StreamId::DATA, 2).encode(&mut file);
+        file.extend(b"ab");
+        for number in 0..COUNT {
+            let name: Vec<u16> = format!("s{number}").encode_utf16().collect();
+            StreamHeader::alternate_data(&name, 1).encode(&mut file);
+            file.push(b'x');
+        }
+        std::fs::create_dir(folder.path().join("Files")).expect("a folder");
+        std::fs::write(folder.path().join("Files/a"), file).expect("a file");
+        std::fs::write(folder.path().join("tombstones.txt"), "Version 1.0\n").expect("a file");
+        let layer = chain_layer(folder.path()).expect("a layer");
+        let path = "Files/a".parse().expect("a path");
+        let item = layer.slot(&path).expect("readable").added.expect("a file");
+        let before = HEADERS_READ.get();
+        for number in (0..COUNT).rev().step_by(10) {
+            let name = StreamName::parse(format!("S{number}").as_bytes()).expect("a name");
+            let mut content = layer.content(&item, Some(&name)).expect("there");
+            assert_eq!(
+                std::io::copy(&mut content, &mut io::sink()).expect("read"),
+                1
+            );
+        }
+        let mut data = Vec::new();
+        let content = layer.content(&item, None).expect("there");
+        io::Read::read_to_end(&mut { content }, &mut data).expect("read");
+        assert_eq!(data, b"ab");
+        assert_eq!(HEADERS_READ.get() - before, COUNT + 2);
     }
 }

@@ -14,7 +14,7 @@ use ntmeta::{BackupStreamError, StreamAttributes, StreamHeader, StreamId, wide};
 
 use super::entries::{EntryStream, OpenEntry};
 use super::error::EntryProblem;
-use crate::chain::{Details, StreamDetails};
+use crate::chain::{Content, Details, StreamDetails};
 use crate::error::{Error, Result};
 use crate::hcs::HcsError;
 use crate::path::{LayerPath, StreamName};
@@ -22,9 +22,11 @@ use crate::volume::File;
 
 /// How much is read at once where only headers are wanted.
 const HEADERS: usize = 4096;
-/// The most metadata of one entry that is kept, and the most streams.
+/// The most metadata of one entry that is kept, and the most that is kept of its streams' names.
 const MAX_METADATA: u64 = 1 << 20;
-const MAX_STREAMS: usize = 4096;
+const MAX_STREAMS: usize = 16 << 20;
+/// About what a stream takes beside its name.
+const STREAM: usize = 128;
 /// How many bytes of an entry's data may be holes, as in a layer tar.
 const MAX_HOLES: u64 = 64 << 30;
 
@@ -106,12 +108,20 @@ fn block_end(block: &StreamHeader) -> u64 {
     start.saturating_add(block.size)
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many headers have been looked for.
+    pub(super) static HEADERS_READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Goes to the next header; bodies that are in the file whole are not read.
 fn next_header<F: File>(
     streams: &mut BackupStreamReader<BufReader<&mut EntryStream<F>>>,
     length: u64,
     path: &LayerPath,
 ) -> Result<Option<StreamHeader>> {
+    #[cfg(test)]
+    HEADERS_READ.set(HEADERS_READ.get() + 1);
     if streams.offset().saturating_add(streams.remaining()) <= length {
         let skipped = streams.skip_body_with(|input, count| {
             let buffered = input.buffer().len();
@@ -129,8 +139,20 @@ fn next_header<F: File>(
         .map_err(|error| malformed(path, error))
 }
 
-/// Reads the metadata of an entry, and what its data streams are.
-pub(super) fn details<F: File>(entry: &mut OpenEntry<F>, path: &LayerPath) -> Result<Details> {
+/// Where a data stream is in the backup stream of an entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StreamPlace {
+    /// Where its header starts.
+    start: u64,
+    /// Its length in bytes, holes included.
+    size: u64,
+}
+
+/// Reads the metadata of an entry, and what its data streams are and where.
+pub(super) fn details<F: File>(
+    entry: &mut OpenEntry<F>,
+    path: &LayerPath,
+) -> Result<(Details, Vec<StreamPlace>)> {
     let length = match entry.stream {
         EntryStream::Data(_) => entry.stat.size.saturating_sub(4),
         // What the disk makes of it is not known before.
@@ -138,6 +160,7 @@ pub(super) fn details<F: File>(entry: &mut OpenEntry<F>, path: &LayerPath) -> Re
     };
     let mut streams = BackupStreamReader::new(BufReader::with_capacity(HEADERS, &mut entry.stream));
     let mut found = Details::default();
+    let mut data = DataStreams::default();
     let mut left = MAX_METADATA;
     while let Some(header) = next_header(&mut streams, length, path)? {
         let mut body = |header: &StreamHeader| -> Result<Vec<u8>> {
@@ -153,7 +176,7 @@ pub(super) fn details<F: File>(entry: &mut OpenEntry<F>, path: &LayerPath) -> Re
             StreamId::EA_DATA => found.ea = Some(body(&header)?),
             StreamId::REPARSE_DATA => found.reparse = Some(body(&header)?),
             StreamId::DATA | StreamId::ALTERNATE_DATA | StreamId::SPARSE_BLOCK => {
-                put_data(&mut found.streams, &header, path)?;
+                data.put(&header, streams.offset(), path)?;
             }
             _ => {
                 let body = body(&header)?;
@@ -163,11 +186,17 @@ pub(super) fn details<F: File>(entry: &mut OpenEntry<F>, path: &LayerPath) -> Re
             }
         }
     }
-    let holes = |stream: &StreamDetails| stream.size.saturating_sub(stream.allocated);
-    let holes = found.streams.iter().map(holes);
+    let holes = |(_, stream): &(u64, StreamDetails)| stream.size.saturating_sub(stream.allocated);
+    let holes = data.found.iter().map(holes);
     check_holes(holes.fold(0, u64::saturating_add), path)?;
-    found.streams.sort_by_key(|stream| stream.name.is_some());
-    Ok(found)
+    data.found.sort_by_key(|(_, stream)| stream.name.is_some());
+    let mut places = Vec::with_capacity(data.found.len());
+    for (start, stream) in data.found {
+        let size = stream.size;
+        places.push(StreamPlace { start, size });
+        found.streams.push(stream);
+    }
+    Ok((found, places))
 }
 
 fn check_holes(holes: u64, path: &LayerPath) -> Result<()> {
@@ -177,33 +206,43 @@ fn check_holes(holes: u64, path: &LayerPath) -> Result<()> {
     }
 }
 
-fn put_data(
-    streams: &mut Vec<StreamDetails>,
-    header: &StreamHeader,
-    path: &LayerPath,
-) -> Result<()> {
-    let name = match header.id {
-        StreamId::DATA => None,
-        StreamId::ALTERNATE_DATA => Some(stream_name(header)?),
-        _ => {
-            if let Some(current) = streams.last_mut() {
-                current.size = current.size.max(block_end(header));
-                current.allocated = current.allocated.saturating_add(header.size);
+/// The data streams of an entry, as their headers come, and where these start.
+#[derive(Default)]
+struct DataStreams {
+    found: Vec<(u64, StreamDetails)>,
+    /// About how many bytes they take.
+    bytes: usize,
+}
+
+impl DataStreams {
+    /// Takes a header that ends at an offset.
+    fn put(&mut self, header: &StreamHeader, end: u64, path: &LayerPath) -> Result<()> {
+        let name = match header.id {
+            StreamId::DATA => None,
+            StreamId::ALTERNATE_DATA => Some(stream_name(header)?),
+            _ => {
+                if let Some((_, current)) = self.found.last_mut() {
+                    current.size = current.size.max(block_end(header));
+                    current.allocated = current.allocated.saturating_add(header.size);
+                }
+                return Ok(());
             }
-            return Ok(());
+        };
+        self.bytes += STREAM + header.encoded_len();
+        if self.bytes > MAX_STREAMS {
+            return Err(too_much(path));
         }
-    };
-    if streams.len() == MAX_STREAMS {
-        return Err(too_much(path));
+        let start = end.saturating_sub(header.encoded_len() as u64);
+        let stream = StreamDetails {
+            name,
+            size: header.size,
+            allocated: header.size,
+            is_sparse: header.attributes.contains(StreamAttributes::SPARSE),
+            sha256: None,
+        };
+        self.found.push((start, stream));
+        Ok(())
     }
-    streams.push(StreamDetails {
-        name,
-        size: header.size,
-        allocated: header.size,
-        is_sparse: header.attributes.contains(StreamAttributes::SPARSE),
-        sha256: None,
-    });
-    Ok(())
 }
 
 fn stream_name(header: &StreamHeader) -> Result<StreamName> {
@@ -228,7 +267,7 @@ fn malformed(path: &LayerPath, error: BackupStreamError) -> Error {
 }
 
 /// The content of one data stream; holes are zeros.
-pub(super) struct Content<F: File> {
+pub(super) struct StreamContent<F: File> {
     streams: Input<F>,
     position: u64,
     /// Where the data that comes next begins.
@@ -236,34 +275,37 @@ pub(super) struct Content<F: File> {
     size: u64,
 }
 
-impl<F: File> Content<F> {
-    /// Goes to a stream; `None` when there is none of that name.
-    pub(super) fn find(
-        entry: OpenEntry<F>,
-        stream: Option<&StreamName>,
-        size: u64,
+impl<F: File> StreamContent<F> {
+    /// Goes to a stream of an entry that was just opened.
+    pub(super) fn at(
+        mut entry: OpenEntry<F>,
+        place: StreamPlace,
         path: &LayerPath,
-    ) -> Result<Option<Self>> {
+    ) -> Result<Self> {
+        let skipped = entry.stream.skip(place.start);
+        skipped.map_err(Error::Input)?;
         let mut streams = BackupStreamReader::new(BufReader::new(entry.stream));
-        while let Some(header) = streams
-            .next_header()
-            .map_err(|error| malformed(path, error))?
-        {
-            let is_wanted = match (header.id, stream) {
-                (StreamId::DATA, None) => true,
-                (StreamId::ALTERNATE_DATA, Some(wanted)) => stream_name(&header)?.is_same(wanted),
-                _ => false,
-            };
-            if is_wanted {
-                return Ok(Some(Self {
-                    streams,
-                    position: 0,
-                    data_start: 0,
-                    size,
-                }));
-            }
+        let header = streams.next_header();
+        match header.map_err(|error| malformed(path, error))? {
+            Some(_) => Ok(Self {
+                streams,
+                position: 0,
+                data_start: 0,
+                size: place.size,
+            }),
+            None => Err(Error::Input(io::ErrorKind::UnexpectedEof.into())),
         }
-        Ok(None)
+    }
+
+    /// Returns how many bytes from here on are a hole.
+    fn hole(&mut self) -> io::Result<u64> {
+        while self.data_start <= self.position
+            && self.streams.remaining() == 0
+            && self.position < self.size
+        {
+            self.next_block()?;
+        }
+        Ok(self.data_start.saturating_sub(self.position))
     }
 
     /// Goes to the data that comes next, or to the end of the stream.
@@ -284,17 +326,22 @@ impl<F: File> Content<F> {
     }
 }
 
-impl<F: File> Read for Content<F> {
+impl<F: File> Content for StreamContent<F> {
+    fn skip_hole(&mut self) -> io::Result<u64> {
+        let hole = self.hole()?;
+        self.position += hole;
+        Ok(hole)
+    }
+}
+
+impl<F: File> Read for StreamContent<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.size - self.position).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
         if wanted == 0 {
             return Ok(0);
         }
-        while self.data_start <= self.position && self.streams.remaining() == 0 {
-            self.next_block()?;
-        }
-        let hole = self.data_start.saturating_sub(self.position);
+        let hole = self.hole()?;
         let read = match usize::try_from(hole).unwrap_or(usize::MAX) {
             0 => self.streams.read(&mut buffer[..wanted])?,
             hole => {

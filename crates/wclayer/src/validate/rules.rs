@@ -88,9 +88,9 @@ rules! {
         "No Windows file system has such a thing; hcsshim makes an empty file of it, wclayer refuses."
         "Leave it out. Was the layer made for Linux?"
     TarSparse "tar-sparse" Warning
-        "GNU tar left the holes of a file out."
-        "Tools that do not know this form write a file with other content."
-        "Write the layer without `--sparse`."
+        "The holes of a file are left out, as GNU tar does it."
+        "Tools that do not know this form write a file with other content. The PAX forms are known to hcsshim, docker, containerd and wclayer; of the old form hcsshim makes an empty file."
+        "For other tools, write the layer without `--sparse`."
     TarNumber "tar-number" Error
         "A number that a layer does not need cannot be read: `mode`, `uid`, `gid`, `devmajor`, `devminor`."
         "hcsshim fails: archive/tar: invalid tar header. wclayer does not read these fields."

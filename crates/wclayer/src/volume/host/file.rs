@@ -1,17 +1,19 @@
 //! [`HostFile`]: a file of Linux or macOS with the face of a Windows one.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use ntmeta::{
-    BackupStreamDecoder, FileAttributes, FileBasicInfo, FileTime, ReparseTag, StreamEvent,
-    StreamHeader, StreamId,
+    BackupStreamDecoder, FileAttributes, FileBasicInfo, FileTime, ReparseTag, StreamAttributes,
+    StreamEvent, StreamHeader, StreamId,
 };
 use rustix::fs::{FileType, Mode, OFlags, Timespec, Timestamps};
 
+use super::holes;
 use super::metadata::{self, MAX_METADATA, UnixTime};
 use crate::disk;
 use crate::volume::{Access, File, Scope, Stat};
@@ -36,12 +38,15 @@ enum Object {
     Unopened(Stat),
 }
 
-/// A backup stream on its way out.
+/// A backup stream on its way out: what is still to be read.
 #[derive(Debug)]
-struct Reading {
-    before: io::Cursor<Vec<u8>>,
-    data: u64,
-    after: io::Cursor<Vec<u8>>,
+struct Reading(VecDeque<Part>);
+
+#[derive(Debug)]
+enum Part {
+    Bytes(io::Cursor<Vec<u8>>),
+    /// A range of the data: where it starts, and how long it is.
+    Data(u64, u64),
 }
 
 /// A backup stream on its way in.
@@ -167,15 +172,43 @@ impl HostFile {
             header.encode(part);
             part.extend(body);
         }
+        let mut parts = VecDeque::new();
         if !stat.is_directory() && (stat.size > 0 || !stat.is_reparse_point()) {
-            StreamHeader::new(StreamId::DATA, stat.size).encode(&mut before);
+            push_data(&mut parts, before, file, stat.size)?;
+        } else {
+            parts.push_back(Part::Bytes(io::Cursor::new(before)));
         }
-        Ok(Reading {
-            before: io::Cursor::new(before),
-            data: stat.size,
-            after: io::Cursor::new(after),
-        })
+        parts.push_back(Part::Bytes(io::Cursor::new(after)));
+        Ok(Reading(parts))
     }
+}
+
+/// Adds the data stream behind what comes before it: whole, or where it has holes as blocks with an
+/// empty one at the end, as `BackupRead` gives it.
+fn push_data(
+    parts: &mut VecDeque<Part>,
+    mut before: Vec<u8>,
+    file: &fs::File,
+    size: u64,
+) -> io::Result<()> {
+    let mut header = StreamHeader::new(StreamId::DATA, size);
+    let Some(ranges) = holes::ranges(file, size)? else {
+        header.encode(&mut before);
+        parts.push_back(Part::Bytes(io::Cursor::new(before)));
+        parts.push_back(Part::Data(0, size));
+        return Ok(());
+    };
+    header.attributes |= StreamAttributes::SPARSE;
+    header.size = 0;
+    header.encode(&mut before);
+    for (offset, len) in ranges.into_iter().chain([(size, 0)]) {
+        let start = i64::try_from(offset).map_err(|_| io::ErrorKind::InvalidData)?;
+        StreamHeader::sparse_block(start, len).encode(&mut before);
+        let bytes = std::mem::take(&mut before);
+        parts.push_back(Part::Bytes(io::Cursor::new(bytes)));
+        parts.push_back(Part::Data(offset, len));
+    }
+    Ok(())
 }
 
 impl File for HostFile {
@@ -238,16 +271,29 @@ impl File for HostFile {
             Some(reading) => reading,
             None => self.start_reading(scope)?,
         };
-        let mut read = reading.before.read(buffer)?;
-        if read == 0 && reading.data > 0 && !buffer.is_empty() {
-            let most = usize::try_from(reading.data).map_or(buffer.len(), |n| n.min(buffer.len()));
-            read = self.read(&mut buffer[..most])?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+        let mut read = 0;
+        while let Some(part) = reading
+            .0
+            .front_mut()
+            .filter(|_| read == 0 && !buffer.is_empty())
+        {
+            let is_over = match part {
+                Part::Bytes(bytes) => {
+                    read = bytes.read(buffer)?;
+                    read == 0
+                }
+                Part::Data(_, 0) => true,
+                Part::Data(offset, left) => {
+                    let most = usize::try_from(*left).map_or(buffer.len(), |n| n.min(buffer.len()));
+                    read = read_at(self.opened()?, &mut buffer[..most], *offset)?;
+                    *offset += read as u64;
+                    *left -= read as u64;
+                    false
+                }
+            };
+            if is_over {
+                reading.0.pop_front();
             }
-            reading.data -= read as u64;
-        } else if read == 0 {
-            read = reading.after.read(buffer)?;
         }
         self.reading = Some(reading);
         Ok(read)
@@ -353,6 +399,17 @@ impl Writing {
             }
         };
         metadata::keep_streams(file.as_fd(), &self.streams, tag)
+    }
+}
+
+/// Reads data that is known to be there.
+fn read_at(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(buffer, offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! and no symbolic link is followed. One that stands at the name itself is listed as a reparse
 //! point without a Windows meaning: it can be looked at and deleted, not read. A name is looked
 //! for as it is spelt first, then without case in the listing of its directory, which is
-//! remembered (`names`): while a volume is in use, nobody else may change what is below its
-//! roots, else names that differ in case only may be missed.
+//! remembered (`names`), and so are some of the directories on the way to the last name: while a
+//! volume is in use, nobody else may change what is below its roots, else names may be missed.
 //!
 //! What such a system cannot keep of a Windows file goes into extended attributes:
 //!
@@ -19,12 +19,13 @@
 //! than the attribute tells, somebody has written to the file: the system's times hold then, and
 //! only creation time and attributes are the kept ones. Without extended attributes in the file
 //! system, all times are the modification time but the access time; metadata that cannot be kept
-//! there is an error of the kind `Unsupported`, never lost in silence. Sparse files come back as
-//! plain data of the same content, with holes on the disk.
+//! there is an error of the kind `Unsupported`, never lost in silence. Sparse files have holes on the
+//! disk, and come back with those that the disk has: in whole blocks, and from 64 KiB on.
 //!
 //! There are no privileges to enable.
 
 mod file;
+mod holes;
 mod metadata;
 mod names;
 #[cfg(test)]
@@ -34,7 +35,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ntmeta::{FileAttributes, wide};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
@@ -43,6 +44,7 @@ use self::names::Names;
 use super::{Access, Kind, Listed, Privilege, PrivilegeError, Privileges, Root, Stat, Volume};
 use crate::lock::Lock;
 use crate::path::LayerPath;
+use crate::way::Way;
 
 pub use self::file::HostFile;
 
@@ -69,9 +71,10 @@ impl Volume for HostVolume {
     fn open_root(&self, folder: &Path, _: &Privileges) -> io::Result<HostRoot> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(HostRoot {
-            folder: rustix::fs::open(folder, flags, Mode::empty())?,
+            folder: Arc::new(rustix::fs::open(folder, flags, Mode::empty())?),
             path: folder.to_owned(),
             names: Arc::clone(&self.names),
+            way: Mutex::default(),
         })
     }
 
@@ -149,26 +152,38 @@ impl Volume for HostVolume {
 /// A folder on Linux or macOS.
 #[derive(Debug)]
 pub struct HostRoot {
-    folder: OwnedFd,
+    folder: Arc<OwnedFd>,
     path: PathBuf,
     names: Arc<Names>,
+    way: Mutex<KnownWay>,
+}
+
+/// The way to the directory that was asked for last.
+#[derive(Debug, Default)]
+struct KnownWay {
+    way: Way<OwnedFd>,
+    /// How many directories the volume had deleted then.
+    deleted: u64,
+    /// How many have been opened.
+    #[cfg(test)]
+    opened: usize,
 }
 
 /// Where a name is, or would be.
 struct Place {
-    folder: OwnedFd,
+    folder: Arc<OwnedFd>,
     name: Vec<u8>,
     /// What is there, nothing followed.
     found: Option<rustix::fs::Stat>,
 }
 
 impl Place {
-    fn exists(self) -> io::Result<(OwnedFd, Vec<u8>, rustix::fs::Stat)> {
+    fn exists(self) -> io::Result<(Arc<OwnedFd>, Vec<u8>, rustix::fs::Stat)> {
         let stat = self.found.ok_or(io::ErrorKind::NotFound)?;
         Ok((self.folder, self.name, stat))
     }
 
-    fn free(self) -> io::Result<(OwnedFd, Vec<u8>)> {
+    fn free(self) -> io::Result<(Arc<OwnedFd>, Vec<u8>)> {
         match self.found {
             Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
             None => Ok((self.folder, self.name)),
@@ -179,21 +194,7 @@ impl Place {
 impl HostRoot {
     /// Finds a name, going through plain directories only.
     fn locate(&self, path: &LayerPath) -> io::Result<Place> {
-        let mut folder = self.folder.try_clone()?;
-        let mut components = path.components();
-        let last = components.next_back().unwrap_or_default();
-        for component in components {
-            folder = match open_folder(&folder, component) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let (name, _) = self
-                        .names
-                        .find(&folder, component)?
-                        .ok_or(io::ErrorKind::NotFound)?;
-                    open_folder(&folder, &name)?
-                }
-                opened => opened?,
-            };
-        }
+        let (folder, last) = (self.folder_of(path)?, path.file_name());
         let found = match stat_at(&folder, last)? {
             Some(stat) => Some((last.to_owned(), stat)),
             None => self.names.find(&folder, last)?,
@@ -207,6 +208,55 @@ impl HostRoot {
             name,
             found,
         })
+    }
+
+    /// Opens the directory that a path lies in.
+    fn folder_of(&self, path: &LayerPath) -> io::Result<Arc<OwnedFd>> {
+        let mut known = self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        let deleted = self.names.deleted();
+        if deleted != known.deleted {
+            // Another root of the volume may have deleted one of these.
+            known.way.keep(0);
+            known.deleted = deleted;
+        }
+        let mut names = path.components();
+        names.next_back();
+        #[cfg(test)]
+        let mut opened = 0;
+        let folder = known.way.go(&self.folder, names, |folder, name| {
+            #[cfg(test)]
+            {
+                opened += 1;
+            }
+            match open_folder(folder, name) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let found = self.names.find(folder, name)?;
+                    let (name, _) = found.ok_or(io::ErrorKind::NotFound)?;
+                    open_folder(folder, &name)
+                }
+                opened => opened,
+            }
+        })?;
+        #[cfg(test)]
+        {
+            known.opened += opened;
+        }
+        if path.parent().is_some() {
+            // It may have become one since it was opened; those above it cannot, with it in there.
+            refuse_reparse_point(&folder)?;
+        }
+        Ok(folder)
+    }
+
+    /// Takes note that a directory was deleted through this root.
+    fn forget_way_to(&self, path: &LayerPath) {
+        let mut known = self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        known.way.keep(path.components().count() - 1);
+        let deleted = self.names.directory_deleted();
+        // Else another root has deleted one, too.
+        if known.deleted == deleted {
+            known.deleted += 1;
+        }
     }
 
     fn open_directory(&self, directory: Option<&LayerPath>) -> io::Result<OwnedFd> {
@@ -290,6 +340,9 @@ impl Root for HostRoot {
             _ => AtFlags::empty(),
         };
         rustix::fs::unlinkat(&folder, &name[..], flags)?;
+        if flags == AtFlags::REMOVEDIR {
+            self.forget_way_to(path);
+        }
         self.names.remove(&folder, &name, &stat)
     }
 
@@ -319,18 +372,22 @@ impl Root for HostRoot {
 fn open_folder(folder: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat(folder, name, flags, Mode::empty()) {
-        Ok(opened) => match metadata::reparse_tag(opened.as_fd())? {
-            None => Ok(opened),
-            Some(_) => Err(io::Error::new(
-                io::ErrorKind::NotADirectory,
-                "a reparse point, which is never followed",
-            )),
-        },
+        Ok(opened) => refuse_reparse_point(&opened).map(|()| opened),
         Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => Err(io::Error::new(
             io::ErrorKind::NotADirectory,
             "a file or a symbolic link stands where a directory must be",
         )),
         Err(error) => Err(error.into()),
+    }
+}
+
+fn refuse_reparse_point(folder: &OwnedFd) -> io::Result<()> {
+    match metadata::reparse_tag(folder.as_fd())? {
+        None => Ok(()),
+        Some(_) => Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            "a reparse point, which is never followed",
+        )),
     }
 }
 

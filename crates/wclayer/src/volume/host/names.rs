@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ntmeta::{upcase, wide};
@@ -23,7 +24,11 @@ const MAX_NAMES: usize = 1 << 19;
 
 /// The listings of the directories used last.
 #[derive(Debug, Default)]
-pub(super) struct Names(Mutex<Remembered>);
+pub(super) struct Names {
+    listings: Mutex<Remembered>,
+    /// How many directories have been deleted.
+    deleted: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct Remembered {
@@ -110,9 +115,19 @@ impl Names {
         Ok(())
     }
 
+    /// Returns how many directories have been deleted.
+    pub(super) fn deleted(&self) -> u64 {
+        self.deleted.load(Ordering::SeqCst)
+    }
+
+    /// Counts a directory that was deleted; returns how many were before.
+    pub(super) fn directory_deleted(&self) -> u64 {
+        self.deleted.fetch_add(1, Ordering::SeqCst)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Remembered> {
         // After a panic the worst is a listing to be read again.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

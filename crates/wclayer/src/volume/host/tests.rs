@@ -183,6 +183,54 @@ fn the_names_of_a_directory_are_not_all_read_for_each_of_them() {
     }
 }
 
+/// Each level of a deep tree is made, looked at, listed and deleted: opening all directories from
+/// the root each time would take some 2,000,000.
+#[test]
+fn a_deep_tree_costs_a_few_directories_a_level() {
+    const DEPTH: usize = 1000;
+    let (_folder, root) = folder();
+    let level = |depth: usize| path(&["d"; DEPTH][..depth].join("/"));
+    let file = |depth: usize| level(depth).join(b"f").expect("a path");
+    for depth in 1..=DEPTH {
+        root.create(&level(depth), Kind::Directory)
+            .and_then(File::close)
+            .expect("new");
+        root.create(&file(depth), Kind::File)
+            .and_then(File::close)
+            .expect("new");
+    }
+    let made = root.way.lock().expect("no panic").opened;
+    assert!(made <= 2 * DEPTH, "{made}");
+    for depth in (1..=DEPTH).rev() {
+        assert!(root.look(&file(depth)).expect("looked").is_some());
+        assert_eq!(
+            root.list(Some(&level(depth))).expect("listed").len(),
+            1 + usize::from(depth < DEPTH)
+        );
+    }
+    delete_tree(&root, &path("d")).expect("deleted");
+    let opened = root.way.lock().expect("no panic").opened;
+    assert!(opened <= 80 * DEPTH, "{opened}");
+}
+
+#[test]
+fn a_directory_that_was_made_anew_is_the_one_that_is_used() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let volume = HostVolume::new();
+    let (root, other) = (open(&volume, folder.path()), open(&volume, folder.path()));
+    for _ in 0..2 {
+        make(&root, "d", Kind::Directory).expect("new");
+        make(&root, "d/x", Kind::File).expect("new");
+        assert!(other.look(&path("d/x")).expect("looked").is_some());
+        delete_tree(&root, &path("d")).expect("deleted");
+        assert_eq!(other.look(&path("d/x")).expect("looked"), None);
+    }
+    make(&root, "d/x", Kind::File).expect_err("no directory");
+    make(&other, "d", Kind::Directory).expect("new");
+    make(&root, "d/x", Kind::File).expect("new");
+    assert!(folder.path().join("d/x").is_file());
+}
+
 #[test]
 fn links_share_the_file_and_directories_have_none() {
     let (_folder, root) = folder();
@@ -270,6 +318,48 @@ fn sparse_blocks_become_content() {
         fs::read(folder.path().join("a")).expect("read"),
         b"\0\0\0xy\0\0\0"
     );
+}
+
+/// In blocks of the disk; what it has no holes for comes back whole.
+#[test]
+fn holes_come_back_without_being_read() {
+    let (folder, root) = folder();
+    let sparse = stream(&[
+        (StreamHeader::new(StreamId::DATA, 0), b""),
+        (StreamHeader::sparse_block(30 << 30, 2), b"xy"),
+        (StreamHeader::sparse_block(60 << 30, 0), b""),
+    ]);
+    let mut file = root.create(&path("a"), Kind::File).expect("new");
+    file.backup_write(&sparse, Scope::WithSecurity)
+        .and_then(|()| file.close())
+        .expect("whole");
+    let mut file = root.open(Some(&path("a")), Access::Read).expect("there");
+    let mut start = vec![0; 1 << 20];
+    let mut read = 0;
+    while read < start.len() {
+        match file
+            .backup_read(&mut start[read..], Scope::WithSecurity)
+            .expect("read")
+        {
+            0 => break,
+            more => read += more,
+        }
+    }
+    if read == start.len() {
+        return; // The disk has no holes.
+    }
+    start.truncate(read);
+    root.create(&path("b"), Kind::File)
+        .and_then(|mut copy| {
+            copy.backup_write(&start, Scope::WithSecurity)?;
+            copy.close()
+        })
+        .expect("whole");
+    let copy = fs::File::open(folder.path().join("b")).expect("there");
+    let mut data = [0; 4];
+    std::os::unix::fs::FileExt::read_exact_at(&copy, &mut data, (30 << 30) - 1).expect("read");
+    assert_eq!(&data, b"\0xy\0");
+    assert_eq!(copy.metadata().expect("there").len(), 60 << 30);
 }
 
 #[test]
