@@ -119,7 +119,7 @@ pub(crate) enum CliError {
     #[error(transparent)]
     InJson(Box<CliError>),
     /// What can be extracted has been, but something is missing.
-    #[error("{count} of the layer's links could not be made")]
+    #[error("{count} of the layer's entries could not be extracted")]
     NotMade {
         /// How many.
         count: u64,

@@ -85,7 +85,7 @@ fn with_links() -> Workplace {
 #[test]
 fn a_link_that_cannot_be_made_ends_with_exit_code_1_after_all_else() {
     let work = with_links();
-    let missing = "1 of the layer's links could not be made";
+    let missing = "1 of the layer's entries could not be extracted";
     let failed = work
         .run(&["extract", "layer.tar", "-C", "out"])
         .fails(missing);
