@@ -128,7 +128,8 @@ const NOT_SETTABLE: FileAttributes = FileAttributes::DIRECTORY
     .union(FileAttributes::ENCRYPTED)
     .union(FileAttributes::VIRTUAL);
 
-/// Sets times and attributes. A time of 0 is left as it is: to Windows it means just that.
+/// Sets times and attributes. A time of 0 is left as it is, and so are the attributes without any:
+/// to Windows 0 means just that.
 pub(super) fn set_basic_info(file: &File, info: &FileBasicInfo) -> io::Result<()> {
     let times = [
         info.creation_time,
@@ -146,17 +147,21 @@ pub(super) fn set_basic_info(file: &File, info: &FileBasicInfo) -> io::Result<()
             "a time is later than Windows can store",
         ));
     }
-    // 0 would leave the attributes as they are.
-    let attributes = match info.attributes - NOT_SETTABLE {
-        none if none.is_empty() => FileAttributes::NORMAL,
-        some => some,
-    };
     let bytes = FileBasicInfo {
-        attributes,
+        attributes: settable(info.attributes),
         ..*info
     }
     .to_bytes();
     Ok(nt::set(file, FileBasicInformation, &Aligned(bytes).0)?)
+}
+
+/// Returns the attributes to set: none leave those that are there, ARCHIVE among them, which every
+/// new file has; those that cannot be set, alone, take the others away.
+fn settable(attributes: FileAttributes) -> FileAttributes {
+    match attributes - NOT_SETTABLE {
+        none if none.is_empty() && !attributes.is_empty() => FileAttributes::NORMAL,
+        some => some,
+    }
 }
 
 /// Asks for the 128-bit id, or for the older one of 64 bits.
@@ -174,4 +179,25 @@ fn file_id(file: &File) -> io::Result<FileId> {
 fn reparse_tag(file: &File) -> io::Result<ReparseTag> {
     let answer: [u8; 8] = nt::query(file, FileAttributeTagInformation)?;
     Ok(ReparseTag(u32_at(&answer, 4)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_attributes_mean_that_they_stay_and_only_some_can_be_set() {
+        for (given, set) in [
+            (0x00, 0x00),
+            (0x80, 0x80),
+            (0x10, 0x80),
+            (0x400, 0x80),
+            (0x200, 0x80),
+            (0x20, 0x20),
+            (0x2430, 0x2020),
+        ] {
+            let given = FileAttributes::from_bits_retain(given);
+            assert_eq!(settable(given).bits(), set, "{given:?}");
+        }
+    }
 }

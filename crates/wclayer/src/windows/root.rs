@@ -220,7 +220,8 @@ fn delete_opened(file: File) -> io::Result<()> {
 /// Deletes a name of a read-only file; the attribute, which its other names share, comes back.
 fn delete_read_only(file: &File, dispose: impl Fn() -> Result<(), Status>) -> io::Result<()> {
     let before = basic_info(file)?;
-    let attributes = before.attributes - FileAttributes::READONLY;
+    // NORMAL, because without any the attributes would stay as they are.
+    let attributes = (before.attributes - FileAttributes::READONLY) | FileAttributes::NORMAL;
     let times_as_they_are = FileBasicInfo::default();
     set_basic_info(
         file,

@@ -223,6 +223,31 @@ fn the_folder_itself_can_be_looked_at_and_changed() -> Result {
 }
 
 #[test]
+fn no_attributes_leave_those_that_windows_gives_a_new_file() -> Result {
+    let folder = Folder::new()?;
+    write(&folder, "f", b"content")?;
+    let file = folder.root.open(Some(&name("f")), Access::Info)?;
+    assert_eq!(file.stat()?.basic_info.attributes, FileAttributes::ARCHIVE);
+    file.set_basic_info(&FileBasicInfo {
+        last_write_time: time(1),
+        ..FileBasicInfo::default()
+    })?;
+    let info = file.stat()?.basic_info;
+    assert_eq!(info.attributes, FileAttributes::ARCHIVE);
+    assert_eq!(info.last_write_time, time(1));
+    if is_wine() {
+        println!("not covered: under Wine every file has the attribute");
+        return Ok(());
+    }
+    file.set_basic_info(&FileBasicInfo {
+        attributes: FileAttributes::NORMAL,
+        ..FileBasicInfo::default()
+    })?;
+    assert_eq!(file.stat()?.basic_info.attributes, FileAttributes::NORMAL);
+    Ok(())
+}
+
+#[test]
 fn a_backup_stream_is_written_in_pieces_and_read_again() -> Result {
     let folder = Folder::new()?;
     let content: Vec<u8> = (0..100_000_u32).map(|number| number as u8).collect();
