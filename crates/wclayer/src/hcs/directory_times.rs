@@ -28,8 +28,8 @@ impl DirectoryTimes {
         self.directories.insert(path.clone(), *info);
     }
 
-    /// Applies them below `root`, what lies deeper first; what is no plain directory any more is
-    /// left alone.
+    /// Applies them below `root`, what lies deeper first, also to directories that are reparse
+    /// points, which are not followed; what is not a directory any more is left alone.
     pub(super) fn reapply<R: Root>(&self, root: &R) -> Result<()> {
         self.reapply_where(root, |_| true)
     }
@@ -56,7 +56,7 @@ fn apply<R: Root>(root: &R, path: &LayerPath, info: &FileBasicInfo) -> io::Resul
         Err(error) if super::is_absent(&error) => return Ok(()),
         Err(error) => return Err(error),
     };
-    if directory.stat()?.is_plain_directory() {
+    if directory.stat()?.is_directory() {
         directory.set_basic_info(info)?;
     }
     directory.close()

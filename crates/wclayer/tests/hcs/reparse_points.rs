@@ -246,3 +246,58 @@ fn export_carries_reparse_points_and_looks_into_none() {
             .any(|path| path.starts_with("Files/Windows/"))
     );
 }
+
+#[test]
+fn directories_that_are_reparse_points_get_their_times_in_the_end() {
+    let point = |at: &str| {
+        tar(|tar| {
+            tar.directory("Files", &directory(0))?;
+            tar.directory("UtilityVM", &directory(0))?;
+            tar.directory("UtilityVM/Files", &directory(0))?;
+            tar.junction(at, r"C:\outside", &meta(0x410, 7))
+        })
+    };
+    for (at, parents, last) in [
+        ("Files/point", &[][..], "backup_write"),
+        ("UtilityVM/Files/point", &[], "ProcessBaseImage"),
+        ("Files/point", &[BASE], "ImportLayer"),
+        ("UtilityVM/Files/point", &[BASE], "ImportLayer"),
+    ] {
+        let machine = machine_with_base();
+        machine.windows.clear_calls();
+        machine.import(&point(at), APP, parents).expect(at);
+        let calls = machine.windows.calls();
+        let changed = calls.iter().rposition(|call| call.function == last);
+        let full = format!("{APP}/{at}");
+        let set = calls
+            .iter()
+            .rposition(|call| call.function == "set_basic_info" && call.arguments == full);
+        assert!(set > changed, "{at} after {last}: {set:?} > {changed:?}");
+        let found = machine.windows.look(&full).expect(at);
+        assert!(found.reparse.is_some(), "{at}");
+        let expected = meta(0x410, 7).write_time;
+        assert_eq!(Some(found.info.last_write_time.ticks()), expected, "{at}");
+        assert_untouched(&machine, at);
+    }
+}
+
+#[test]
+fn reparse_points_of_a_cloned_utility_vm_keep_their_times() {
+    let machine = machine_with_base();
+    let at = "UtilityVM/Files/Windows/point";
+    let in_base = format!("{BASE}/{at}");
+    let info = machine.windows.look(&in_base).expect(at).info;
+    machine.windows.clear_calls();
+    machine.import(&layers::app(), APP, &[BASE]).expect(at);
+    let cloned = machine.windows.look(format!("{APP}/{at}")).expect(at);
+    assert_eq!(cloned.info, info);
+    let calls = machine.windows.calls();
+    let last = |function: &str, path: &str| {
+        let path = format!("{APP}/{path}");
+        let is_it =
+            |call: &fakewindows::Call| call.function == function && call.arguments.ends_with(&path);
+        calls.iter().rposition(is_it)
+    };
+    assert!(last("set_basic_info", at) > last("backup_write", at));
+    assert_untouched(&machine, at);
+}

@@ -30,7 +30,7 @@ pub(super) fn clone_tree<R: Root>(from: &R, to: &R, top: &LayerPath) -> Result<(
             if listed.is_plain_directory() {
                 directories.push(path);
             } else if is_directory {
-                copy(from, to, &path, Kind::Directory)?;
+                times.note(&path, &copy(from, to, &path, Kind::Directory)?);
             } else if listed.attributes.contains(FileAttributes::REPARSE_POINT)
                 || boot_files.contains(&path)
             {
