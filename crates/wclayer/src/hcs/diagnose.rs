@@ -26,15 +26,40 @@ const LITTLE_SPACE: u64 = 64 << 20;
 const LONG_PATH: usize = 247;
 /// The Win32 codes that say little; all but the last few are about paths.
 const VAGUE_CODES: [u16; 13] = [2, 3, 5, 39, 53, 87, 112, 123, 161, 206, 267, 1009, 1314];
-/// The calls that make the folder they are given.
-const MAKING: [&str; 4] = [
+/// The calls that make the folder they are given, those of the documented API last.
+const MAKING: [&str; 6] = [
     "CreateLayer",
     "CreateSandboxLayer",
     "ImportLayer",
     "ImportLayerBegin",
+    "HcsImportLayer",
+    "HcsInitializeWritableLayer",
 ];
-/// The same in the documented API.
-const MAKING_DOCUMENTED: [&str; 2] = ["HcsImportLayer", "HcsInitializeWritableLayer"];
+/// The calls for which the layer has to be there, those of the documented API and of its disks last.
+/// All others are about something else (`NameToGuid`), or come while the layer is being made.
+const ON_A_LAYER: [&str; 21] = [
+    "ActivateLayer",
+    "DeactivateLayer",
+    "DestroyLayer",
+    "PrepareLayer",
+    "UnprepareLayer",
+    "ExpandSandboxSize",
+    "GetLayerMountPath",
+    "ExportLayer",
+    "ExportLayerBegin",
+    "CopyLayer",
+    "ProcessBaseImage",
+    "ProcessUtilityImage",
+    "HcsExportLayer",
+    "HcsDestroyLayer",
+    "HcsSetupBaseOSLayer",
+    "HcsAttachLayerStorageFilter",
+    "HcsDetachLayerStorageFilter",
+    "OpenVirtualDisk",
+    "AttachVirtualDisk",
+    "DetachVirtualDisk",
+    "ExpandVirtualDisk",
+];
 
 /// Finds the cause of a failed call on `layer` and puts it into the error; any other error, and one
 /// that has a cause already, comes back as it is.
@@ -151,7 +176,7 @@ impl<V: Volume> Scene<'_, V> {
             }
             Some(_) if !self.has_directory(&transport.join(layout::FILES)) => {
                 return Some(format!(
-                    "`{shown}` has no `Files` folder, so it is no transport folder: make one with \
+                    "`{shown}` has no `Files` folder, so it is not a transport folder: make one with \
                      `wclayer import --format transport`."
                 ));
             }
@@ -172,9 +197,7 @@ impl<V: Volume> Scene<'_, V> {
 
     /// Looks at the layer's own folder, or at the one that it is to be made in.
     fn place(&self) -> Option<String> {
-        let makes_it =
-            MAKING.contains(&self.function) || MAKING_DOCUMENTED.contains(&self.function);
-        if makes_it {
+        if MAKING.contains(&self.function) {
             let folder = self.layer.parent()?;
             return (!self.has_directory(folder)).then(|| {
                 format!(
@@ -183,6 +206,9 @@ impl<V: Volume> Scene<'_, V> {
                     folder.display()
                 )
             });
+        }
+        if !ON_A_LAYER.contains(&self.function) {
+            return None;
         }
         let shown = self.layer.display();
         if !self.exists(self.layer) {
@@ -194,8 +220,8 @@ impl<V: Volume> Scene<'_, V> {
             || self.has_directory(&self.layer.join(layout::FILES));
         (!is_layer).then(|| {
             format!(
-                "`{shown}` has neither `{SCRATCH_DISK}` nor `Files`, so it is no layer: name the \
-                 right folder."
+                "`{shown}` has neither `{SCRATCH_DISK}` nor `Files`, so it is not a layer: name \
+                 the right folder."
             )
         })
     }

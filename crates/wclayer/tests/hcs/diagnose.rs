@@ -109,7 +109,7 @@ fn places_that_are_missing_or_too_long_are_named() {
     assert!(at("/c/nowhere/new", "ImportLayer").starts_with("The folder `/c/nowhere`, in which"),);
     assert!(at(NEW, "ActivateLayer").starts_with("The layer `/c/layers/new` does not exist"));
     windows.folder("/c/layers/stranger");
-    assert!(at("/c/layers/stranger", "ActivateLayer").contains("it is no layer"));
+    assert!(at("/c/layers/stranger", "ActivateLayer").contains("it is not a layer"));
     let long = format!("/c/layers/{}", "x".repeat(240));
     assert!(at(&long, "ImportLayer").contains("too long"));
     assert!(cause(&windows, "ImportLayer", 206).contains("too long"));
@@ -152,4 +152,59 @@ fn other_errors_and_known_causes_stay_as_they_are() {
     }
     assert_eq!(explain(known).hint().as_deref(), Some("Known."));
     assert_eq!(explain(failed("ImportLayer", 31)).hint(), None);
+}
+
+#[test]
+fn a_call_that_is_not_about_the_layer_says_nothing_about_it() {
+    let windows = machine();
+    // As an import finds it: made, and empty.
+    windows.folder(NEW);
+    for function in [
+        "NameToGuid",
+        "GrantVmAccess",
+        "GetBaseImages",
+        "ImportLayer",
+        "ImportLayerBegin",
+        "ImportLayerNext",
+        "ImportLayerWrite",
+        "ImportLayerEnd",
+        "HcsImportLayer",
+        "CopyFile",
+        "CreateVirtualDisk",
+    ] {
+        for code in [2, 3, 5, 53, 87, 123, 161, 267] {
+            assert_eq!(cause_at(&windows, NEW, function, code), None, "{function}");
+        }
+    }
+    // What is really wrong is still found.
+    windows.delete(BASE);
+    assert!(cause(&windows, "NameToGuid", 87).contains("/c/layers/base"));
+}
+
+#[test]
+fn an_import_that_gets_no_id_does_not_blame_the_layer() {
+    let base = crate::layers::base();
+    let tar = crate::layers::app_without_links();
+    for contents in [hcs::Contents::Anything, hcs::Contents::FilesAndRemovals] {
+        let start = || {
+            let machine = crate::support::Machine::new();
+            machine.import(&base, BASE, &[]).expect("a base layer");
+            machine.windows.clear_calls();
+            machine
+        };
+        let import = |machine: &crate::support::Machine| {
+            machine.import_contents(&tar, NEW, &[BASE], contents)
+        };
+        let machine = start();
+        import(&machine).expect("a layer");
+        let calls = machine.windows.calls();
+        let number = calls.iter().position(|call| call.function == "NameToGuid");
+        let machine = start();
+        let number = number.expect("an id is asked for") + 1;
+        machine.windows.fail_at(number, HResult::from_win32(87));
+        let error = import(&machine).expect_err("no id");
+        let text = crate::support::messages(&error);
+        assert!(text.contains("NameToGuid"), "{text}");
+        assert_eq!(error.hint(), None, "{text}");
+    }
 }
