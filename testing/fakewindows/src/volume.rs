@@ -78,10 +78,10 @@ impl Volume for FakeVolume {
 
     fn open_root(&self, folder: &Path, privileges: &Privileges) -> io::Result<FakeRoot> {
         privileges
-            .require(&[Privilege::Backup, Privilege::Restore])
+            .require(&[Privilege::Backup])
             .map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))?;
         let (handle, object) = self.on("open_root", folder, |state| {
-            state.check_privileges(&[Privilege::Backup, Privilege::Restore])?;
+            state.check_privileges(&[Privilege::Backup])?;
             let object = state.find(folder)?;
             if !state.disk.get(object).is_plain_directory() {
                 return Err(Code::NO_DIRECTORY);

@@ -55,7 +55,7 @@ pub(super) fn count(
     progress: &dyn Progress,
 ) -> Result<FolderSummary, CliError> {
     let privileges = disks
-        .enable(&[Privilege::Backup, Privilege::Restore])
+        .enable(&[Privilege::Backup])
         .map_err(wclayer::Error::from)?;
     let mut reader = transport::open(disks, folder, &privileges)?;
     Ok(transport::count(&mut reader, progress)?)

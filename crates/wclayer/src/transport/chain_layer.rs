@@ -46,7 +46,7 @@ pub(crate) fn stored_parents(folder: &Path) -> Result<ParentChain> {
 /// Opens a transport folder.
 pub(crate) fn chain_layer(folder: &Path) -> Result<Box<dyn ChainLayer>> {
     let volume = Disks::new();
-    let privileges = volume.enable(&[Privilege::Backup, Privilege::Restore])?;
+    let privileges = volume.enable(&[Privilege::Backup])?;
     let root = volume.open_root(folder, &privileges);
     let root = root.map_err(io_error("open", folder))?;
     Ok(Box::new(TransportLayer::new(root, privileges)?))

@@ -41,8 +41,28 @@ pub trait Volume: Send + Sync {
     /// [`PrivilegeError`] when one is not held.
     fn enable(&self, wanted: &[Privilege]) -> Result<Privileges, PrivilegeError>;
 
-    /// Opens a folder that exists; needs [`Privilege::Backup`] and [`Privilege::Restore`] for what
-    /// is done below it, which is why it takes the guard.
+    /// As [`enable`](Self::enable) for what is `needed`, and of what is `helpful` enables those that
+    /// are held.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivilegeError`] when one that is needed is not held.
+    fn enable_with(
+        &self,
+        needed: &[Privilege],
+        helpful: &[Privilege],
+    ) -> Result<Privileges, PrivilegeError> {
+        let mut enabled = self.enable(needed)?;
+        for privilege in helpful {
+            if let Ok(more) = self.enable(std::slice::from_ref(privilege)) {
+                enabled = enabled.and(more);
+            }
+        }
+        Ok(enabled)
+    }
+
+    /// Opens a folder that exists. Reading what is below it needs [`Privilege::Backup`], which is
+    /// why this takes the guard; writing needs [`Privilege::Restore`] too.
     ///
     /// # Errors
     ///
@@ -194,8 +214,10 @@ pub trait File {
     /// As the system says; so for all methods.
     fn stat(&self) -> io::Result<Stat>;
 
-    /// Sets its four times and its attributes. Attributes that say what it is (directory, reparse
-    /// point, sparse, …) are left alone, as Windows does.
+    /// Sets its four times and its attributes. A time of 0 is left as it is, and so are all
+    /// attributes when none are given: [`NORMAL`](FileAttributes::NORMAL) takes them away.
+    /// Attributes that say what it is (directory, reparse point, sparse, …) never change. So does
+    /// Windows.
     ///
     /// # Errors
     ///
@@ -361,6 +383,14 @@ impl Listed {
         self.attributes.contains(FileAttributes::DIRECTORY)
             && !self.attributes.contains(FileAttributes::REPARSE_POINT)
     }
+}
+
+/// Enables what writing files of layers needs. Audit lists (SACLs) need no more: a file that is
+/// opened with backup intent may be given them by virtue of these two. Symbolic links need one more,
+/// which not every user who may write layers holds; most layers have none.
+pub(crate) fn enable_to_write<V: Volume>(volume: &V) -> Result<Privileges, PrivilegeError> {
+    let needed = [Privilege::Backup, Privilege::Restore];
+    volume.enable_with(&needed, &[Privilege::CreateSymbolicLink])
 }
 
 /// Deletes whatever is at a path, with all that lies below it. Reparse points are deleted, not

@@ -16,6 +16,8 @@ pub enum Privilege {
     Security,
     /// `SeManageVolumePrivilege`: attach the disks of scratch layers.
     ManageVolume,
+    /// `SeCreateSymbolicLinkPrivilege`: make symbolic links.
+    CreateSymbolicLink,
 }
 
 impl Privilege {
@@ -26,6 +28,7 @@ impl Privilege {
             Self::Restore => "SeRestorePrivilege",
             Self::Security => "SeSecurityPrivilege",
             Self::ManageVolume => "SeManageVolumePrivilege",
+            Self::CreateSymbolicLink => "SeCreateSymbolicLinkPrivilege",
         }
     }
 
@@ -36,6 +39,7 @@ impl Privilege {
             Self::Restore => "Restore files and directories",
             Self::Security => "Manage auditing and security log",
             Self::ManageVolume => "Perform volume maintenance tasks",
+            Self::CreateSymbolicLink => "Create symbolic links",
         }
     }
 }
@@ -63,6 +67,14 @@ impl Privileges {
             enabled: enabled.into(),
             restore,
         }
+    }
+
+    /// Joins two guards into one.
+    #[must_use]
+    pub fn and(mut self, mut other: Self) -> Self {
+        let mut enabled = std::mem::take(&mut self.enabled);
+        enabled.append(&mut other.enabled);
+        Self::new(enabled, Some(Box::new(move || drop((self, other)))))
     }
 
     /// Checks that all of `wanted` are on.

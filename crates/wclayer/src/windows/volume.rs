@@ -41,7 +41,7 @@ impl Volume for NtVolume {
 
     fn open_root(&self, folder: &Path, privileges: &Privileges) -> io::Result<NtRoot> {
         privileges
-            .require(&[Privilege::Backup, Privilege::Restore])
+            .require(&[Privilege::Backup])
             .map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))?;
         open_folder(folder)
     }

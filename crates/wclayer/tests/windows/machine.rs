@@ -10,14 +10,20 @@ use crate::Result;
 fn a_root_needs_the_privileges_that_its_files_need() -> Result {
     let volume = NtVolume::new();
     let folder = std::env::temp_dir();
+    let none = volume.enable(&[])?;
+    assert!(volume.open_root(&folder, &none).is_err());
     let only_backup = volume.enable(&[Privilege::Backup])?;
-    assert!(volume.open_root(&folder, &only_backup).is_err());
+    assert!(volume.open_root(&folder, &only_backup).is_ok());
     assert!(matches!(
         only_backup.require(&[Privilege::Restore]),
         Err(PrivilegeError::NotHeld(Privilege::Restore))
     ));
-    let both = volume.enable(&[Privilege::Backup, Privilege::Restore])?;
+    let both = volume.enable_with(&[Privilege::Backup], &[Privilege::Restore])?;
     drop(only_backup);
+    assert!(
+        both.require(&[Privilege::Backup, Privilege::Restore])
+            .is_ok()
+    );
     assert!(volume.open_root(&folder, &both).is_ok());
     Ok(())
 }
