@@ -57,7 +57,7 @@ struct CreateJson {
 /// Creates a scratch layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let host = arguments.host.open("create", output)?;
-    let layer = host_compute::absolute(&arguments.path)?;
+    let layer = hcs::full_path(&arguments.path)?;
     let parents = host_compute::parents(&host, &layer, &arguments.layers, output)?;
     hcs::create_scratch(&host, &layer, &parents, arguments.size)?;
     let mut summary = Summary::new(format!("Created `{}`", arguments.path.display()));

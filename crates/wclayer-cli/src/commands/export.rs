@@ -33,9 +33,9 @@ Examples:
 /// Export a layer to a tar file
 ///
 /// A portable layer gives back the very tar that was imported; its DiffID is verified on the way. A
-/// transport folder becomes a tar of the same entries, on any system. A layer of Windows is read from its files, which needs an elevated prompt (SeBackupPrivilege,
-/// SeRestorePrivilege, SeManageVolumePrivilege). FILE appears whole or not at all: a failed or
-/// stopped export leaves the file that was there, or none.
+/// transport folder becomes a tar of the same entries, on any system. A layer of Windows is read
+/// from its files, which needs an elevated prompt (SeBackupPrivilege). FILE appears whole or not at
+/// all: a failed or stopped export leaves the file that was there, or none.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {

@@ -17,7 +17,7 @@ use crate::signals;
 /// Exports a layer with the Host Compute Service.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let host = arguments.host.open("export of a Windows layer", output)?;
-    let layer = host_compute::absolute(&arguments.path)?;
+    let layer = hcs::full_path(&arguments.path)?;
     let parents = host_compute::parents(&host, &layer, &arguments.layers, output)?;
     let cancelled = signals::watch()?;
     let target = Target::open(arguments.output.as_deref())?;

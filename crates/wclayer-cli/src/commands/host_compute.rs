@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use wclayer::ParentChain;
 use wclayer::hcs::{HostCompute, resolve_parents};
 
-use crate::errors::{CliError, on_path};
+use crate::errors::CliError;
 use crate::output::Output;
 
 /// The disks of this machine.
@@ -75,11 +75,6 @@ fn connect(_api: Api, command: &'static str) -> Result<HostCompute<Disks>, CliEr
     Err(CliError::NeedsHostCompute { command })
 }
 
-/// Makes a path absolute: the service has another working folder.
-pub(crate) fn absolute(path: &Path) -> Result<PathBuf, CliError> {
-    std::path::absolute(path).map_err(on_path("find", path))
-}
-
 /// Completes the parents given for `layer`, nearest first, and prints them as steps.
 pub(crate) fn parents(
     host: &HostCompute<Disks>,
@@ -87,10 +82,6 @@ pub(crate) fn parents(
     given: &[PathBuf],
     output: &Output,
 ) -> Result<ParentChain, CliError> {
-    let given: Vec<PathBuf> = given
-        .iter()
-        .map(|parent| absolute(parent))
-        .collect::<Result<_, _>>()?;
     let given = ParentChain::from_nearest_first(given);
     let parents = resolve_parents(&host.volume, layer, &given)?;
     for parent in parents.iter_nearest_first() {

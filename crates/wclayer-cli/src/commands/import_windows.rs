@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let host = arguments.host.open("import --format windows", output)?;
     let source = Source::open(arguments.input.as_deref())?;
     import::tell_plan(arguments, &source, output);
-    let path = host_compute::absolute(&arguments.path)?;
+    let path = hcs::full_path(&arguments.path)?;
     let parents = match arguments.layers.is_empty() {
         // What an old layer at the path says does not count.
         true => ParentChain::none(),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use wclayer::LayerPath;
 use wclayer::hcs;
 
-use super::host_compute::{self, HostComputeOptions};
+use super::host_compute::HostComputeOptions;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -50,7 +50,7 @@ struct MakeBaseLayerJson {
 /// Makes a base layer of a folder.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let host = arguments.host.open("makebaselayer", output)?;
-    let folder = host_compute::absolute(&arguments.path)?;
+    let folder = hcs::full_path(&arguments.path)?;
     let made = hcs::make_base_layer(&host, &folder)?;
     for hive in &made.replaced_hives {
         output.warn(&format!(

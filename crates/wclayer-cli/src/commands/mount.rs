@@ -57,11 +57,11 @@ struct MountJson<'a> {
 /// Mounts a scratch layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let host = arguments.host.open("mount", output)?;
-    let scratch = host_compute::absolute(&arguments.scratch)?;
+    let scratch = hcs::full_path(&arguments.scratch)?;
     let target = arguments
         .target
         .as_deref()
-        .map(host_compute::absolute)
+        .map(hcs::full_path)
         .transpose()?;
     let parents = host_compute::parents(&host, &scratch, &arguments.layers, output)?;
     let volume = hcs::mount(&host, &scratch, &parents, target.as_deref())?;

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use wclayer::{hcs, portable};
 
-use super::host_compute::{self, Disks, HostComputeOptions};
+use super::host_compute::{Disks, HostComputeOptions};
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let size = match is_of_windows(arguments)? {
         true => {
             let host = arguments.host.open("remove", output)?;
-            let layer = host_compute::absolute(&arguments.path)?;
+            let layer = hcs::full_path(&arguments.path)?;
             hcs::remove(&host, &layer, arguments.force)?;
             None
         }

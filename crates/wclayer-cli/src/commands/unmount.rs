@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use wclayer::hcs;
 
-use super::host_compute::{self, HostComputeOptions};
+use super::host_compute::HostComputeOptions;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -49,11 +49,11 @@ struct UnmountJson {
 /// Unmounts a scratch layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let host = arguments.host.open("unmount", output)?;
-    let scratch = host_compute::absolute(&arguments.scratch)?;
+    let scratch = hcs::full_path(&arguments.scratch)?;
     let target = arguments
         .target
         .as_deref()
-        .map(host_compute::absolute)
+        .map(hcs::full_path)
         .transpose()?;
     hcs::unmount(&host, &scratch, target.as_deref())?;
     let summary = Summary::new(format!("Unmounted `{}`", arguments.scratch.display()));

@@ -22,6 +22,7 @@ use ntmeta::wide;
 use super::HostCompute;
 use super::diagnose::explain;
 use super::error::HcsError;
+use super::full_path::full_path;
 use crate::chain::ParentChain;
 use crate::error::{Error, Result, entry_error, io_error};
 use crate::layout;
@@ -58,9 +59,10 @@ pub fn make_base_layer<V: Volume>(
     host: &HostCompute<V>,
     folder: &Path,
 ) -> Result<BaseLayerSummary> {
-    make(host, folder)
-        .map_err(|error| explain(host, folder, &ParentChain::none(), None, error))
-        .map_err(|error| error.of_layer("make a base", folder))
+    let made = full_path(folder).and_then(|full| {
+        make(host, &full).map_err(|error| explain(host, &full, &ParentChain::none(), None, error))
+    });
+    made.map_err(|error| error.of_layer("make a base", folder))
 }
 
 fn make<V: Volume>(host: &HostCompute<V>, folder: &Path) -> Result<BaseLayerSummary> {

@@ -14,6 +14,7 @@ use ntmeta::{FileAttributes, wide};
 
 use super::HostCompute;
 use super::error::HcsError;
+use super::full_path::full_path;
 use super::marker;
 use crate::error::{Result, io_error};
 use crate::path::LayerPath;
@@ -30,6 +31,7 @@ pub fn destroy<V: Volume>(
     layer: &Path,
     privileges: &Privileges,
 ) -> Result<()> {
+    let layer = &*full_path(layer)?;
     if !is_gone(&host.volume, layer)? {
         // So that what is left of it, should this be interrupted, is known to be half a layer. On a
         // full disk there may be no room for that, and all the more reason to delete.

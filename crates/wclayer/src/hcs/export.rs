@@ -11,6 +11,7 @@ use std::path::Path;
 use super::HostCompute;
 use super::boot_files::RestoreBootFiles;
 use super::diagnose::explain;
+use super::full_path::{full_chain, full_path};
 use super::lifecycle::prepare;
 use super::marker::check_complete;
 use super::parents::stored_parents;
@@ -21,16 +22,13 @@ use crate::error::{Error, Result, io_error};
 use crate::hub::{LayerWriter, Progress, copy};
 use crate::volume::{Privilege, Volume};
 
-/// What reading a layer needs.
-const NEEDED: [Privilege; 3] = [
-    Privilege::Backup,
-    Privilege::Restore,
-    Privilege::ManageVolume,
-];
+/// What reading a layer needs. Nothing of it is written, so the right to restore is not asked for.
+const NEEDED: [Privilege; 1] = [Privilege::Backup];
+/// What attaching the disk of a scratch layer needs; a read-only layer has none.
+const HELPFUL: [Privilege; 1] = [Privilege::ManageVolume];
 
 /// Copies a layer into `writer` and completes that. Without parents given, the layer's own
-/// `layerchain.json` decides, and without that it is a base layer. Needs the backup, restore and
-/// volume privileges.
+/// `layerchain.json` decides, and without that it is a base layer. Needs the backup privilege.
 ///
 /// # Errors
 ///
@@ -43,14 +41,18 @@ pub fn export<V: Volume, W: LayerWriter>(
     writer: W,
     progress: &dyn Progress,
 ) -> Result<W::Output> {
-    let parents = match parents.is_empty() {
-        true => stored_parents(&host.volume, layer).map(Option::unwrap_or_default),
-        false => Ok(parents.clone()),
-    }
-    .map_err(|error| error.of_layer("export", layer))?;
-    export_layer(host, layer, &parents, writer, progress).map_err(|error| match error {
+    let export = || {
+        let path = full_path(layer)?;
+        let parents = match parents.is_empty() {
+            true => stored_parents(&host.volume, &path)?.unwrap_or_default(),
+            false => full_chain(parents)?,
+        };
+        let exported = export_layer(host, &path, &parents, writer, progress);
+        exported.map_err(|error| explain(host, &path, &parents, None, error))
+    };
+    export().map_err(|error| match error {
         Error::Cancelled => error,
-        error => explain(host, layer, &parents, None, error).of_layer("export", layer),
+        error => error.of_layer("export", layer),
     })
 }
 
@@ -62,7 +64,7 @@ fn export_layer<V: Volume, W: LayerWriter>(
     progress: &dyn Progress,
 ) -> Result<W::Output> {
     check_complete(host, layer)?;
-    let privileges = host.volume.enable(&NEEDED)?;
+    let privileges = host.volume.enable_with(&NEEDED, &HELPFUL)?;
     let mut active = Active::new(host, layer)?;
     active.initialise(parents)?;
     let root = host

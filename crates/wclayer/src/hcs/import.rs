@@ -11,7 +11,6 @@
 //!
 //! Source: hcsshim `pkg/ociwclayer/import.go`.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use ntmeta::FileAttributes;
@@ -20,6 +19,7 @@ use super::boot_files::KeepBootFiles;
 use super::counting::Counting;
 use super::destroy::destroy;
 use super::diagnose::explain;
+use super::full_path::{full_chain, full_path};
 use super::marker;
 use super::parents::store_parents;
 use super::writer::{Contents, WriterSummary, new_layer_writer};
@@ -29,11 +29,7 @@ use crate::error::{Error, Result, entry_error, io_error};
 use crate::hub::EntryCounts;
 use crate::hub::{LayerReader, Progress, copy};
 use crate::layout;
-use crate::volume::{Privilege, Privileges, Root, Volume, delete_contents, delete_tree};
-
-/// What writing a layer needs. Audit lists (SACLs) need no third: a file that is opened with backup
-/// intent may be given them by virtue of these two.
-const PRIVILEGES: [Privilege; 2] = [Privilege::Backup, Privilege::Restore];
+use crate::volume::{Privileges, Root, Volume, delete_contents, delete_tree, enable_to_write};
 
 /// How a layer is to be imported.
 #[derive(Debug, Clone, Default)]
@@ -73,13 +69,12 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
     progress: &dyn Progress,
 ) -> Result<ImportSummary> {
     let mut import = || {
-        let parents = absolute_chain(&options.parents)?;
         let import = Import {
             host,
-            layer: absolute(layer)?,
-            parents,
+            layer: full_path(layer)?,
+            parents: full_chain(&options.parents)?,
             contents: options.contents,
-            privileges: host.volume.enable(&PRIVILEGES)?,
+            privileges: enable_to_write(&host.volume)?,
         };
         import.run(source, progress)
     };
@@ -102,9 +97,9 @@ pub fn import_layer<V: Volume>(
     parents: &ParentChain,
 ) -> Result<()> {
     let import = || -> Result<()> {
-        let (path, folder) = (absolute(layer)?, absolute(transport)?);
-        let parents = absolute_chain(parents)?;
-        let _privileges = host.volume.enable(&PRIVILEGES)?;
+        let (path, folder) = (full_path(layer)?, full_path(transport)?);
+        let parents = full_chain(parents)?;
+        let _privileges = enable_to_write(&host.volume)?;
         let descriptors = parent_layers(&*host.service, &parents)?;
         let imported = host.service.import_layer(&path, &folder, &descriptors);
         imported.map_err(|error| explain(host, &path, &parents, Some(&folder), error.into()))
@@ -243,16 +238,4 @@ impl<V: Volume> Import<'_, V> {
         let emptied = delete_contents(&root, None);
         emptied.map_err(io_error("delete what is in", &self.layer))
     }
-}
-
-fn absolute(path: &Path) -> Result<PathBuf> {
-    let absolute = std::path::absolute(path);
-    absolute.map_err(|error: io::Error| io_error("resolve", path)(error))
-}
-
-fn absolute_chain(parents: &ParentChain) -> Result<ParentChain> {
-    let parents = parents.iter_nearest_first().map(absolute);
-    Ok(ParentChain::from_nearest_first(
-        parents.collect::<Result<Vec<_>>>()?,
-    ))
 }

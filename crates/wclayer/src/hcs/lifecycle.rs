@@ -2,7 +2,7 @@
 //! unmounted, layers removed, and the small questions to the service.
 //!
 //! What is done in steps is undone in reverse when a step fails; unmounting goes on after a failure
-//! and reports the first. All paths are absolute. Parents are nearest first;
+//! and reports the first. Parents are nearest first;
 //! [`resolve_parents`](super::resolve_parents) completes what a user gives.
 //!
 //! Source: hcsshim `cmd/wclayer` and the files of `internal/wclayer` that are named like the calls.
@@ -15,6 +15,7 @@ use ntmeta::security::Guid;
 use super::destroy::{destroy, destroy_with_service};
 use super::diagnose::explain;
 use super::error::HcsError;
+use super::full_path::{full_chain, full_path};
 use super::parents::store_parents;
 use super::service::{ParentLayer, parent_layers};
 use super::{HostCompute, ServiceError, marker};
@@ -22,12 +23,8 @@ use crate::chain::ParentChain;
 use crate::error::{Error, Result, io_error};
 use crate::volume::{Privilege, Volume};
 
-/// What making and mounting a scratch layer needs; cleaning up needs the last two.
-const SCRATCH: [Privilege; 3] = [
-    Privilege::ManageVolume,
-    Privilege::Backup,
-    Privilege::Restore,
-];
+/// What deleting half a scratch layer needs; most are made whole.
+const TO_CLEAN_UP: [Privilege; 2] = [Privilege::Backup, Privilege::Restore];
 /// How every path of a volume starts that can appear at a folder.
 const VOLUME_PREFIX: &str = r"\\?\Volume{";
 
@@ -46,11 +43,13 @@ pub fn create_scratch<V: Volume>(
     size: Option<u64>,
 ) -> Result<()> {
     let create = || {
+        let (layer, parents) = (&*full_path(layer)?, &full_chain(parents)?);
         if parents.is_empty() {
             return Err(HcsError::NoParents.into());
         }
         marker::check_chain(host, parents)?;
-        let privileges = host.volume.enable(&SCRATCH)?;
+        let needed = [Privilege::ManageVolume];
+        let privileges = host.volume.enable_with(&needed, &TO_CLEAN_UP)?;
         let descriptors = parent_layers(&*host.service, parents)?;
         let existed = host
             .volume
@@ -99,11 +98,10 @@ fn create_steps<V: Volume>(
 ///
 /// [`Error::Layer`] around the reason: a privilege that is not held, what the service says.
 pub fn expand<V: Volume>(host: &HostCompute<V>, layer: &Path, size: u64) -> Result<()> {
-    let expand = || -> Result<()> {
+    on_layer(host, "expand", layer, |layer| {
         let _privileges = host.volume.enable(&[Privilege::ManageVolume])?;
         Ok(host.service.expand_scratch_size(layer, size)?)
-    };
-    on_layer(host, "expand", layer, expand())
+    })
 }
 
 /// Mounts a scratch layer and returns the path of its volume (`\\?\Volume{…}`), which appears at
@@ -121,21 +119,23 @@ pub fn mount<V: Volume>(
     target: Option<&Path>,
 ) -> Result<String> {
     let mount = || -> Result<String> {
+        let (scratch, parents) = (&*full_path(scratch)?, &full_chain(parents)?);
+        let target = target.map(full_path).transpose()?;
         if parents.is_empty() {
             return Err(HcsError::NoParents.into());
         }
         marker::check_chain(host, parents)?;
         let _privileges = host.volume.enable(&[Privilege::ManageVolume])?;
-        let descriptors = parent_layers(&*host.service, parents)?;
-        host.service.activate_layer(scratch)?;
-        mount_active(host, scratch, &descriptors, target).inspect_err(|_| {
-            // The error that led here is the one to report.
-            let _ = host.service.deactivate_layer(scratch);
-        })
+        let mounted = parent_layers(&*host.service, parents).and_then(|descriptors| {
+            host.service.activate_layer(scratch)?;
+            mount_active(host, scratch, &descriptors, target.as_deref()).inspect_err(|_| {
+                // The error that led here is the one to report.
+                let _ = host.service.deactivate_layer(scratch);
+            })
+        });
+        mounted.map_err(|error| explain(host, scratch, parents, None, error))
     };
-    mount()
-        .map_err(|error| explain(host, scratch, parents, None, error))
-        .map_err(|error| error.of_layer("mount", scratch))
+    mount().map_err(|error| error.of_layer("mount", scratch))
 }
 
 fn mount_active<V: Volume>(
@@ -190,9 +190,10 @@ pub fn unmount<V: Volume>(
     scratch: &Path,
     target: Option<&Path>,
 ) -> Result<()> {
-    let unmount = || -> Result<()> {
+    on_layer(host, "unmount", scratch, |scratch| {
+        let target = target.map(full_path).transpose()?;
         let _privileges = host.volume.enable(&[Privilege::ManageVolume])?;
-        let unmounted = match target {
+        let unmounted = match &target {
             Some(target) => host
                 .volume
                 .unmount(target)
@@ -202,8 +203,7 @@ pub fn unmount<V: Volume>(
         let unprepared = host.service.unprepare_layer(scratch).map_err(Error::from);
         let deactivated = host.service.deactivate_layer(scratch).map_err(Error::from);
         unmounted.and(unprepared).and(deactivated)
-    };
-    on_layer(host, "unmount", scratch, unmount())
+    })
 }
 
 /// Deletes a layer with `DestroyLayer` and looks whether it is gone; with `force`, what that leaves
@@ -214,7 +214,7 @@ pub fn unmount<V: Volume>(
 /// [`Error::Layer`] around the reason: nothing at the path, a privilege that is not held, what the
 /// service says, the first file that cannot be deleted.
 pub fn remove<V: Volume>(host: &HostCompute<V>, layer: &Path, force: bool) -> Result<()> {
-    let remove = || -> Result<()> {
+    on_layer(host, "remove", layer, |layer| {
         let privileges = host
             .volume
             .enable(&[Privilege::Backup, Privilege::Restore])?;
@@ -229,8 +229,7 @@ pub fn remove<V: Volume>(host: &HostCompute<V>, layer: &Path, force: bool) -> Re
             false => destroy_with_service(host, layer)?,
         }
         Ok(())
-    };
-    on_layer(host, "remove", layer, remove())
+    })
 }
 
 /// Returns whether the folder of a layer exists; it need not be a layer.
@@ -239,8 +238,8 @@ pub fn remove<V: Volume>(host: &HostCompute<V>, layer: &Path, force: bool) -> Re
 ///
 /// [`Error::Layer`] around what the service says.
 pub fn exists<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<bool> {
-    let exists = host.service.layer_exists(layer);
-    exists.map_err(|error| Error::from(error).of_layer("look for", layer))
+    let exists = full_path(layer).and_then(|layer| Ok(host.service.layer_exists(&layer)?));
+    exists.map_err(|error| error.of_layer("look for", layer))
 }
 
 /// Returns the volume of a mounted scratch layer, or the folder of another layer.
@@ -249,8 +248,9 @@ pub fn exists<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<bool> {
 ///
 /// [`Error::Layer`] around what the service says.
 pub fn mount_path<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<String> {
-    let path = host.service.layer_mount_path(layer);
-    on_layer(host, "find the volume of", layer, path.map_err(Error::from))
+    on_layer(host, "find the volume of", layer, |layer| {
+        Ok(host.service.layer_mount_path(layer)?)
+    })
 }
 
 /// Returns the id that Windows makes of a name, the same in every call and on every machine.
@@ -277,17 +277,19 @@ pub fn base_images<V: Volume>(host: &HostCompute<V>) -> Result<String> {
 ///
 /// As the service says.
 pub fn grant_vm_access<V: Volume>(host: &HostCompute<V>, vm_id: &str, file: &Path) -> Result<()> {
-    Ok(host.service.grant_vm_access(vm_id, file)?)
+    Ok(host.service.grant_vm_access(vm_id, &full_path(file)?)?)
 }
 
-/// Says what failed on which layer, and why as far as the disks show it.
+/// Does something with the full path of a layer; an error says on which layer it failed, and why as
+/// far as the disks show it.
 fn on_layer<V: Volume, T>(
     host: &HostCompute<V>,
     operation: &'static str,
     layer: &Path,
-    result: Result<T>,
+    action: impl FnOnce(&Path) -> Result<T>,
 ) -> Result<T> {
-    result
-        .map_err(|error| explain(host, layer, &ParentChain::none(), None, error))
-        .map_err(|error| error.of_layer(operation, layer))
+    let result = full_path(layer).and_then(|full| {
+        action(&full).map_err(|error| explain(host, &full, &ParentChain::none(), None, error))
+    });
+    result.map_err(|error| error.of_layer(operation, layer))
 }

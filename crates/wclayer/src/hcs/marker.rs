@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::full_path::full_path;
 use super::{HcsError, HostCompute};
 use crate::chain::ParentChain;
 use crate::error::{Result, io_error};
@@ -84,8 +85,9 @@ pub(super) fn clear<V: Volume>(volume: &V, layer: &Path) -> Result<()> {
 
 /// Returns where the mark of a layer lies.
 fn place(layer: &Path) -> Result<PathBuf> {
+    let layer = full_path(layer)?;
     let name = layer.file_name().ok_or_else(|| HcsError::LayerName {
-        path: layer.to_owned(),
+        path: layer.clone(),
     })?;
     let mut mark = OsString::from(".");
     mark.push(name);
@@ -100,7 +102,8 @@ mod tests {
     #[test]
     fn the_mark_lies_beside_the_layer_with_its_name() {
         let mark = place(Path::new("/layers/app")).expect("a name");
-        assert_eq!(mark, Path::new("/layers/.app.wclayer-importing"));
+        let expected = full_path(Path::new("/layers/.app.wclayer-importing"));
+        assert_eq!(mark, expected.expect("a path"));
         assert!(place(Path::new("/")).is_err());
     }
 }

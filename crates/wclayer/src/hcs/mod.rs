@@ -24,6 +24,7 @@ mod error;
 mod export;
 mod filter_reader;
 mod filter_writer;
+mod full_path;
 mod import;
 #[cfg(any(windows, test))]
 pub(crate) mod layer_data;
@@ -53,6 +54,9 @@ pub use diagnose::explain;
 pub use error::{HResult, HcsError, HcsRule, ServiceError, WindowsError};
 pub use export::export;
 pub use filter_reader::FilterReader;
+pub use full_path::full_path;
+#[cfg(windows)]
+pub(crate) use full_path::long_path;
 pub use import::{ImportOptions, ImportSummary, import, import_layer};
 pub use legacy_reader::LegacyReader;
 pub use lifecycle::{

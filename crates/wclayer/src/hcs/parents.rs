@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::full_path::{cleaned, full_chain};
 use crate::chain::ParentChain;
 use crate::error::{Result, io_error};
 use crate::layout;
@@ -38,6 +39,8 @@ pub fn stored_parents<V: Volume>(volume: &V, layer: &Path) -> Result<Option<Pare
         }
         .into());
     }
+    // Other programs leave separators at their ends.
+    let parents = parents.iter().map(|parent| cleaned(parent));
     Ok(Some(ParentChain::from_nearest_first(parents)))
 }
 
@@ -52,10 +55,11 @@ pub fn resolve_parents<V: Volume>(
     layer: &Path,
     given: &ParentChain,
 ) -> Result<ParentChain> {
+    let given = full_chain(given)?;
     let nearest = match (given.len(), given.nearest()) {
         (0, _) => return Ok(stored_parents(volume, layer)?.unwrap_or_default()),
         (1, Some(nearest)) => nearest,
-        _ => return Ok(given.clone()),
+        _ => return Ok(given),
     };
     let below = stored_parents(volume, nearest)?.unwrap_or_default();
     let chain = std::iter::once(nearest).chain(below.iter_nearest_first());

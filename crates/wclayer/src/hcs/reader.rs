@@ -9,6 +9,7 @@
 
 use std::path::Path;
 
+use super::full_path::full_path;
 use super::service::{Function, parent_layers};
 use super::{BaseReader, FilterReader, HostCompute, LegacyReader};
 use crate::chain::ParentChain;
@@ -51,7 +52,7 @@ pub enum HcsLayerReader<'a, V: Volume> {
     Filter(FilterReader<'a>),
 }
 
-/// Starts to read a layer in the way that suits it. Needs the backup and restore privileges, and a
+/// Starts to read a layer in the way that suits it. Needs the backup privilege, and a
 /// layer that has been initialised: [`export`](super::export) does that.
 ///
 /// # Errors
@@ -80,6 +81,7 @@ impl<'a, V: Volume> HcsLayerReader<'a, V> {
         parents: &ParentChain,
         privileges: &'a Privileges,
     ) -> Result<Self> {
+        let layer = &*full_path(layer)?;
         Ok(match kind {
             ReaderKind::Base => {
                 Self::Base(Box::new(BaseReader::open(&host.volume, layer, privileges)?))

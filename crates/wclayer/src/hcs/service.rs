@@ -12,6 +12,7 @@ use ntmeta::FileBasicInfo;
 use ntmeta::security::Guid;
 
 use super::error::{HcsError, ServiceError};
+use super::full_path::full_path;
 use crate::chain::ParentChain;
 use crate::error::Result;
 
@@ -82,18 +83,18 @@ pub fn parent_layers(
     parents
         .iter_nearest_first()
         .map(|path| {
+            let path = full_path(path)?;
             let name = path.file_name().ok_or_else(|| HcsError::ParentName {
-                parent: path.to_owned(),
+                parent: path.clone(),
             })?;
-            Ok(ParentLayer {
-                id: service.name_to_guid(&name.to_string_lossy())?,
-                path: path.to_owned(),
-            })
+            let id = service.name_to_guid(&name.to_string_lossy())?;
+            Ok(ParentLayer { id, path })
         })
         .collect()
 }
 
-/// The calls of the Host Compute Service on layers. All paths are absolute.
+/// The calls of the Host Compute Service on layers. All paths are full ones
+/// ([`full_path`](super::full_path())).
 ///
 /// Every method fails with [`ServiceError`]: the call is missing from the DLL, or returned a
 /// failure. `S_FALSE` is success.

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use super::base_writer::BaseWriter;
 use super::filter_writer::FilterWriter;
+use super::full_path::full_path;
 use super::legacy_writer::LegacyWriter;
 use super::{Function, HostCompute};
 use crate::chain::ParentChain;
@@ -70,7 +71,7 @@ enum WriterKind<'a, V: Volume> {
     Legacy(Box<LegacyWriter<'a, V>>),
 }
 
-/// Starts to write a layer to an empty folder. All paths are absolute.
+/// Starts to write a layer to an empty folder.
 ///
 /// # Errors
 ///
@@ -82,6 +83,7 @@ pub fn new_layer_writer<'a, V: Volume>(
     contents: Contents,
     privileges: &'a Privileges,
 ) -> Result<HcsLayerWriter<'a, V>> {
+    let layer = &*full_path(layer)?;
     let filter_can = contents == Contents::FilesAndRemovals;
     let kind = if parents.is_empty() {
         WriterKind::Base(Box::new(BaseWriter::new(host, layer, privileges)?))

@@ -10,6 +10,8 @@ mod calls;
 mod diagnose;
 mod failures;
 mod layers;
+mod paths;
+mod privileges;
 mod reparse_points;
 mod round_trip;
 mod rules;
