@@ -28,6 +28,13 @@ called() {
     [[ ${made% } == "$*" ]] || fail "called were: $made; expected: $*"
 }
 
+# Requires that a call was made since the last time with this argument, spelled exactly so.
+got() {
+    local spelled=${3//\\/\\\\}
+    grep -F "{\"call\":\"$1\"," "$WCLAYER_STANDIN_LOG" | grep -qF "\"$2\":\"$spelled\"" ||
+        fail "$1 did not get $2 $3: $(grep -F "\"$1\"" "$WCLAYER_STANDIN_LOG")"
+}
+
 has() {
     [[ -e $work/$1 ]] || fail "$1 is missing"
 }
@@ -39,21 +46,30 @@ has_not() {
 # makebaselayer: a folder becomes a base layer.
 mkdir -p "$work/base/Files/Windows/System32/config"
 echo hello >"$work/base/Files/hello.txt"
-wclayer makebaselayer 'C:\wclayer-commands\base'
+wclayer makebaselayer 'C:\wclayer-commands\base\'
+got ProcessBaseImage layer '\\?\C:\wclayer-commands\base'
 called ProcessBaseImage
 has base/blank.vhdx
 has base/Files/Windows/System32/config/SYSTEM
 
 # create, mount, unmount, remove: the life of a scratch layer.
-wclayer create -l 'C:\wclayer-commands\base' 'C:\wclayer-commands\scratch'
+# However a path is spelled, Windows and layerchain.json get it in one way.
+wclayer create -l 'C:/wclayer-commands/./base//' 'C:\wclayer-commands\scratch\'
+got CreateSandboxLayer layer 'C:\wclayer-commands\scratch'
+got CreateSandboxLayer parents 'C:\wclayer-commands\base'
 called CreateSandboxLayer
 has scratch/sandbox.vhdx
-wclayer mount -l 'C:\wclayer-commands\base' 'C:\wclayer-commands\scratch' >"$work/mount.txt"
+grep -qxF '["C:\\wclayer-commands\\base"]' "$work/scratch/layerchain.json" ||
+    fail "layerchain.json: $(cat "$work/scratch/layerchain.json")"
+wclayer mount -l 'C:\wclayer-commands\x\..\base' 'C:\wclayer-commands\scratch\.' >"$work/mount.txt"
+got PrepareLayer layer 'C:\wclayer-commands\scratch'
+got PrepareLayer parents 'C:\wclayer-commands\base'
 called ActivateLayer PrepareLayer GetLayerMountPath
 grep -qF '\\?\Volume{' "$work/mount.txt" || fail "mount does not print the volume"
 wclayer unmount 'C:\wclayer-commands\scratch'
 called UnprepareLayer DeactivateLayer
-wclayer remove 'C:\wclayer-commands\scratch'
+wclayer remove 'C:\wclayer-commands\scratch\'
+got DestroyLayer layer 'C:\wclayer-commands\scratch'
 called DestroyLayer
 has_not scratch
 
@@ -119,6 +135,11 @@ has base/blank-base.vhdx
 has base/layerchain.json
 wclayer import -v -l 'C:\wclayer-commands\base' -i 'C:\wclayer-commands\app.tar' \
     'C:\wclayer-commands\app' >"$work/import.txt" 2>"$work/steps.txt"
+got ImportLayer layer '\\?\C:\wclayer-commands\app'
+got ImportLayer parents 'C:\wclayer-commands\base'
+if grep -qF '"folder":"\\\\?\\' "$WCLAYER_STANDIN_LOG"; then
+    fail "the transport folder has its long form"
+fi
 called ImportLayer
 grep -q 'using the legacy writer' "$work/steps.txt" || [[ $filter == without-filter ]] ||
     fail "the writer is not named"

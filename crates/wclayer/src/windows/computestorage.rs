@@ -1,8 +1,9 @@
 //! The service by `computestorage.dll`, the API that Microsoft documents.
 //!
-//! It leaves to its callers what `vmcompute.dll` does itself: the disks of scratch layers, the ids
-//! of layers, and which steps make a base image. What it has no equivalent for, among it the
-//! import and export entry by entry, is [`ServiceError::Missing`].
+//! It leaves to its callers what `vmcompute.dll` does itself: the disks of scratch layers, and which
+//! steps make a base image. The ids of layers it only takes; they come from `vmcompute.dll`. What
+//! it has no equivalent for, among it the import and export entry by entry, is
+//! [`ServiceError::Missing`].
 //!
 //! Source: Microsoft, "Host Compute System API", ComputeStorage; hcsshim `computestorage`.
 
@@ -13,13 +14,13 @@ use std::path::{Path, PathBuf};
 use ntmeta::security::Guid;
 
 use super::abi::{Hresult, Pcwstr};
-use super::library::{Library, LocalText, argument, imports, on_layer};
-use super::messages::windows_error;
+use super::layer_names::Names;
+use super::library::{Library, LocalText, argument, failed, imports, on_layer};
 use super::virtual_disk::{Disk, Lifetime, VirtualDisks, extend_volume};
 use super::volume::open_folder;
 use crate::hcs::{
-    FilterExport, FilterImport, Function, HResult, HcsError, LayerService, ParentLayer,
-    ServiceError, layer_data,
+    FilterExport, FilterImport, Function, HcsError, LayerService, ParentLayer, ServiceError,
+    layer_data,
 };
 use crate::path::LayerPath;
 use crate::volume::{Root, delete_tree};
@@ -61,6 +62,7 @@ pub(super) struct Computestorage {
     library: Library,
     imports: Imports,
     core: Option<(Library, CoreImports)>,
+    names: Names,
     disks: Option<VirtualDisks>,
 }
 
@@ -79,32 +81,6 @@ fn missing(function: &'static str) -> ServiceError {
     ServiceError::Missing { function, dll: DLL }
 }
 
-/// Makes the failure of a step before or after a call a failure of the service.
-fn failed(
-    function: &'static str,
-    dll: &'static str,
-    on: String,
-) -> impl FnOnce(io::Error) -> ServiceError {
-    move |error| {
-        let code = error
-            .raw_os_error()
-            .and_then(|code| u16::try_from(code).ok());
-        ServiceError::Failed {
-            function,
-            dll,
-            on,
-            cause: None,
-            source: match code {
-                Some(code) => windows_error(HResult::from_win32(code)),
-                None => crate::hcs::WindowsError {
-                    hresult: HResult(0x8000_4005),
-                    message: error.to_string(),
-                },
-            },
-        }
-    }
-}
-
 impl Computestorage {
     /// Loads the DLL.
     pub(super) fn load() -> Result<Self, HcsError> {
@@ -118,6 +94,7 @@ impl Computestorage {
             library,
             imports,
             core,
+            names: Names::load(),
             disks: VirtualDisks::load().ok(),
         })
     }
@@ -321,7 +298,8 @@ impl LayerService for Computestorage {
             Function::PrepareLayer => imports.attach.is_some() && disks,
             Function::ImportLayer => imports.import.is_some(),
             Function::ExportLayer => imports.export.is_some(),
-            Function::LayerExists | Function::NameToGuid => true,
+            Function::LayerExists => true,
+            Function::NameToGuid => self.names.are_there(),
             Function::ProcessBaseImage => {
                 imports.setup_base.is_some() && imports.format.is_some() && disks
             }
@@ -491,7 +469,7 @@ impl LayerService for Computestorage {
     }
 
     fn name_to_guid(&self, name: &str) -> Result<Guid, ServiceError> {
-        Ok(layer_data::name_to_guid(name))
+        self.names.name_to_guid(name)
     }
 
     fn process_base_image(&self, layer: &Path) -> Result<(), ServiceError> {

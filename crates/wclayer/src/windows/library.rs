@@ -84,6 +84,32 @@ pub(super) fn check(
     })
 }
 
+/// Makes the failure of a step before or after a call a failure of the service.
+pub(super) fn failed(
+    function: &'static str,
+    dll: &'static str,
+    on: String,
+) -> impl FnOnce(io::Error) -> ServiceError {
+    move |error| {
+        let code = error
+            .raw_os_error()
+            .and_then(|code| u16::try_from(code).ok());
+        ServiceError::Failed {
+            function,
+            dll,
+            on,
+            cause: None,
+            source: match code {
+                Some(code) => windows_error(HResult::from_win32(code)),
+                None => crate::hcs::WindowsError {
+                    hresult: HResult(0x8000_4005),
+                    message: error.to_string(),
+                },
+            },
+        }
+    }
+}
+
 /// Declares the exports of a DLL as a struct of optional function pointers with a `load`.
 macro_rules! imports {
     ($(#[$doc:meta])* struct $name:ident {

@@ -8,6 +8,7 @@
 //! | `abi` | types of `vmcompute.dll` as Windows spells them |
 //! | `library` | a DLL loaded from `system32`, its exports, texts for it |
 //! | `vmcompute` | the service by `vmcompute.dll` |
+//! | `layer_names` | the ids of layers, by the same DLL |
 //! | `computestorage`, `virtual_disk` | the service by the documented API |
 //! | `nt` | file calls of `ntdll.dll`, made safe |
 //! | `volume`, `root`, `file` | the disks, folders and files |
@@ -23,6 +24,7 @@ mod abi;
 mod backup;
 mod computestorage;
 mod file;
+mod layer_names;
 mod library;
 mod messages;
 mod native_read;

@@ -1,6 +1,10 @@
 //! The service by `vmcompute.dll`, the calls that hcsshim makes.
 //!
 //! Every export may be missing: older builds lack the filter calls, Nano Server lacks some others.
+//! `ImportLayer`, `ProcessBaseImage` and `ProcessUtilityImage` get the place that they write to in
+//! its long form, without which folders of 249 units and more fail (moby issue 21307); no other call
+//! and no other argument does, as in the reference.
+//!
 //! Source of the signatures: hcsshim `internal/wclayer/wclayer.go`.
 
 use std::path::{Path, PathBuf};
@@ -9,10 +13,11 @@ use ntmeta::FileBasicInfo;
 use ntmeta::security::Guid;
 
 use super::abi::{Context, DriverInfo, Hresult, LayerDescriptor, Pcwstr, RawBasicInfo, RawGuid};
-use super::library::{Library, TaskText, argument, imports, on_layer};
+use super::layer_names::Names;
+use super::library::{Library, TaskText, argument, failed, imports, on_layer};
 use crate::hcs::{
     Exported, FilterExport, FilterImport, Function, HResult, HcsError, LayerService, ParentLayer,
-    ServiceError,
+    ServiceError, long_path,
 };
 
 const DLL: &str = "vmcompute.dll";
@@ -50,7 +55,6 @@ imports! {
         export_layer_read: c"ExportLayerRead" fn(Context, *mut u8, u32, *mut u32),
         export_layer_end: c"ExportLayerEnd" fn(Context),
         get_base_images: c"GetBaseImages" fn(*mut *mut u16),
-        name_to_guid: c"NameToGuid" fn(Pcwstr, *mut RawGuid),
         process_base_image: c"ProcessBaseImage" fn(Pcwstr),
         process_utility_image: c"ProcessUtilityImage" fn(Pcwstr),
         grant_vm_access: c"GrantVmAccess" fn(Pcwstr, Pcwstr),
@@ -61,6 +65,7 @@ imports! {
 pub(super) struct Vmcompute {
     library: Library,
     imports: Imports,
+    names: Names,
 }
 
 /// Calls an export, or says that it is missing; the block around it is the caller's.
@@ -82,7 +87,12 @@ impl Vmcompute {
     pub(super) fn load() -> Result<Self, HcsError> {
         let library = Library::load(DLL)?;
         let imports = Imports::of(&library);
-        Ok(Self { library, imports })
+        let names = Names::of(&library);
+        Ok(Self {
+            library,
+            imports,
+            names,
+        })
     }
 }
 
@@ -157,7 +167,7 @@ impl LayerService for Vmcompute {
             Function::ImportLayerBegin => imports.import_layer_begin.is_some(),
             Function::ExportLayerBegin => imports.export_layer_begin.is_some(),
             Function::GetBaseImages => imports.get_base_images.is_some(),
-            Function::NameToGuid => imports.name_to_guid.is_some(),
+            Function::NameToGuid => self.names.are_there(),
             Function::ProcessBaseImage => imports.process_base_image.is_some(),
             Function::ProcessUtilityImage => imports.process_utility_image.is_some(),
             Function::GrantVmAccess => imports.grant_vm_access.is_some(),
@@ -303,7 +313,7 @@ impl LayerService for Vmcompute {
         transport: &Path,
         parents: &[ParentLayer],
     ) -> Result<(), ServiceError> {
-        let id = argument(DLL, "ImportLayer", layer)?;
+        let id = long_argument("ImportLayer", layer)?;
         let folder = argument(DLL, "ImportLayer", transport)?;
         let parents = Descriptors::new("ImportLayer", parents)?;
         call!(
@@ -438,20 +448,11 @@ impl LayerService for Vmcompute {
     }
 
     fn name_to_guid(&self, name: &str) -> Result<Guid, ServiceError> {
-        let wide = argument(DLL, "NameToGuid", name)?;
-        let mut guid = RawGuid::default();
-        call!(
-            self,
-            name_to_guid,
-            "NameToGuid",
-            (wide.as_ptr(), &raw mut guid),
-            || format!("the name `{name}`")
-        )?;
-        Ok(Guid(guid.0))
+        self.names.name_to_guid(name)
     }
 
     fn process_base_image(&self, layer: &Path) -> Result<(), ServiceError> {
-        let path = argument(DLL, "ProcessBaseImage", layer)?;
+        let path = long_argument("ProcessBaseImage", layer)?;
         call!(
             self,
             process_base_image,
@@ -462,7 +463,7 @@ impl LayerService for Vmcompute {
     }
 
     fn process_utility_image(&self, utility_vm: &Path) -> Result<(), ServiceError> {
-        let path = argument(DLL, "ProcessUtilityImage", utility_vm)?;
+        let path = long_argument("ProcessUtilityImage", utility_vm)?;
         call!(
             self,
             process_utility_image,
@@ -483,6 +484,13 @@ impl LayerService for Vmcompute {
             || format!("virtual machine {vm_id} and file `{}`", file.display())
         )
     }
+}
+
+/// As [`argument`], for a path in its long form.
+fn long_argument(function: &'static str, path: &Path) -> Result<Vec<u16>, ServiceError> {
+    let on = format!("`{}`", path.display());
+    let long = long_path(path).map_err(failed(function, DLL, on))?;
+    argument(DLL, function, long)
 }
 
 fn on_layer_and_folder(layer: &Path, transport: &Path) -> String {

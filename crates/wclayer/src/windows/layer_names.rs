@@ -1,0 +1,68 @@
+//! The ids that Windows makes of the names of layers (`NameToGuid`).
+//!
+//! They are GUIDs of version 5, so SHA-1 over a name space and the name; which name space it is,
+//! only Windows knows. An id of our own making would name layers that no other program finds, so
+//! whoever needs an id asks `vmcompute.dll`, also where layers are made with `computestorage.dll`.
+//!
+//! Source: hcsshim `internal/wclayer/nametoguid.go` and issue 1072.
+
+use ntmeta::security::Guid;
+
+use super::abi::{Hresult, Pcwstr, RawGuid};
+use super::library::{Library, argument, check, imports};
+use crate::hcs::ServiceError;
+
+/// The DLL that has the call.
+pub(super) const DLL: &str = "vmcompute.dll";
+const FUNCTION: &str = "NameToGuid";
+
+imports! {
+    /// The export.
+    struct Imports {
+        name_to_guid: c"NameToGuid" fn(Pcwstr, *mut RawGuid),
+    }
+}
+
+/// The call, where it is.
+pub(super) struct Names {
+    imports: Option<Imports>,
+}
+
+impl Names {
+    /// Loads the DLL; one that is not there lacks the call.
+    pub(super) fn load() -> Self {
+        Self {
+            imports: Library::load(DLL).ok().as_ref().map(Imports::of),
+        }
+    }
+
+    /// Takes the call from the DLL.
+    pub(super) fn of(library: &Library) -> Self {
+        Self {
+            imports: Some(Imports::of(library)),
+        }
+    }
+
+    fn function(&self) -> Option<unsafe extern "system" fn(Pcwstr, *mut RawGuid) -> Hresult> {
+        self.imports.as_ref()?.name_to_guid
+    }
+
+    /// Returns whether the call is there.
+    pub(super) fn are_there(&self) -> bool {
+        self.function().is_some()
+    }
+
+    /// Returns the id of a name.
+    pub(super) fn name_to_guid(&self, name: &str) -> Result<Guid, ServiceError> {
+        let function = self.function().ok_or(ServiceError::Missing {
+            function: FUNCTION,
+            dll: DLL,
+        })?;
+        let wide = argument(DLL, FUNCTION, name)?;
+        let mut guid = RawGuid::default();
+        // SAFETY: the text ends with a NUL, and the output can be written.
+        let returned = unsafe { function(wide.as_ptr(), &raw mut guid) };
+        check(DLL, FUNCTION, returned, || format!("the name `{name}`"))?;
+        Ok(Guid(guid.0))
+    }
+}
