@@ -3,7 +3,9 @@
 use std::io::Read;
 use std::process::Stdio;
 
-use crate::support::{APP_DIFF_ID, BASE_DIFF_ID, Run, Workplace, members, sample, small_tar};
+use crate::support::{
+    APP_DIFF_ID, BASE_DIFF_ID, Run, Workplace, members, sample, small_tar, started,
+};
 
 /// Changes a byte of the stored tar, so that an export fails.
 fn damage(work: &Workplace, layer: &str) {
@@ -62,11 +64,9 @@ fn an_export_can_be_piped_into_an_import() {
     let mut export = work.start(&["export", "app"]);
     let pipe = export.stdout.take().expect("piped");
     let import = ["import", "--json", "-l", "base", "copy"];
-    let output = work
-        .command(&import)
-        .stdin(Stdio::from(pipe))
-        .output()
-        .expect("it starts");
+    let mut command = work.command(&import);
+    command.stdin(Stdio::from(pipe));
+    let output = started(|| command.output());
     assert_eq!(
         Run::new(output, &import).succeeds().json()["diffId"],
         APP_DIFF_ID

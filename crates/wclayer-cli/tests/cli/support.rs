@@ -1,7 +1,7 @@
 //! A working folder, the program started in it, and layers to work with.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -70,12 +70,8 @@ impl Workplace {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
-        Run::new(
-            self.command(arguments)
-                .output()
-                .expect("the program starts"),
-            arguments,
-        )
+        let mut command = self.command(arguments);
+        Run::new(started(|| command.output()), arguments)
     }
 
     /// Runs the program with `input` on its standard input.
@@ -107,9 +103,8 @@ impl Workplace {
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts")
+            .stderr(Stdio::piped());
+        started(|| command.spawn())
     }
 
     /// Imports the sample's base layer.
@@ -123,6 +118,21 @@ impl Workplace {
         self.run(&["import", "-l", base, "-i", &sample("app.tar.gz"), path])
             .succeeds();
     }
+}
+
+/// Starts a program. Wine may lose a new process on a busy machine before it has come up, and says
+/// ERROR_INTERNAL_ERROR; nothing of the program has run then, so it is started again.
+pub(crate) fn started<T>(mut start: impl FnMut() -> io::Result<T>) -> T {
+    const INTERNAL_ERROR: i32 = 1359;
+    for _ in 0..50 {
+        match start() {
+            Err(error) if cfg!(windows) && error.raw_os_error() == Some(INTERNAL_ERROR) => {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            result => return result.expect("the program starts"),
+        }
+    }
+    panic!("Wine does not start the program");
 }
 
 /// What a run of the program gave.
