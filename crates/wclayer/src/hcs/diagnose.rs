@@ -35,7 +35,7 @@ const MAKING: [&str; 6] = [
     "HcsImportLayer",
     "HcsInitializeWritableLayer",
 ];
-/// The calls for which the layer has to be there, those of the documented API and of its disks last.
+/// The calls for which the layer has to be there, those of the documented API and the disks last.
 /// All others are about something else (`NameToGuid`), or come while the layer is being made.
 const ON_A_LAYER: [&str; 21] = [
     "ActivateLayer",
@@ -176,8 +176,8 @@ impl<V: Volume> Scene<'_, V> {
             }
             Some(_) if !self.has_directory(&transport.join(layout::FILES)) => {
                 return Some(format!(
-                    "`{shown}` has no `Files` folder, so it is not a transport folder: make one with \
-                     `wclayer import --format transport`."
+                    "`{shown}` has no `Files` folder, so it is not a transport folder: make one \
+                     with `wclayer import --format transport`."
                 ));
             }
             Some(_) => {}

@@ -4,7 +4,7 @@
 //! fails with 0x8007007b, and `layerchain.json` keeps it (moby issue 26873). So every path that
 //! comes in goes through [`full_path`], parents too; nothing behind it looks at the spelling again.
 //!
-//! A few calls of `vmcompute.dll` take the long form as well ([`long_path`]).
+//! A few calls of `vmcompute.dll` take the long form instead (`long_path`).
 //!
 //! Source: `filepath.Abs` and `filepath.Clean` of Go, which the reference applies to its arguments;
 //! hcsshim `internal/longpath`.
@@ -141,8 +141,8 @@ fn volume_length<T: Unit>(path: &[T]) -> usize {
     let is_letter = |at: usize, upper: u8| is(at, upper) || is(at, upper.to_ascii_lowercase());
     // From `start` to the end of that many names.
     let names = |start: usize, count: usize| {
-        let separators = (start..path.len()).filter(|at| is_separator(*at));
-        separators.skip(count - 1).next().unwrap_or(path.len())
+        let mut separators = (start..path.len()).filter(|at| is_separator(*at));
+        separators.nth(count - 1).unwrap_or(path.len())
     };
     if is(1, b':') {
         return 2;

@@ -29,16 +29,7 @@ use crate::error::{Error, Result, entry_error, io_error};
 use crate::hub::EntryCounts;
 use crate::hub::{LayerReader, Progress, copy};
 use crate::layout;
-use crate::volume::{Privilege, Privileges, Root, Volume, delete_contents, delete_tree};
-
-/// Enables what writing a layer needs. Audit lists (SACLs) need no more: a file that is opened with
-/// backup intent may be given them by virtue of these two. Symbolic links need one more, which not
-/// every user who may write layers holds; most layers have none.
-fn to_write<V: Volume>(volume: &V) -> Result<Privileges> {
-    let needed = [Privilege::Backup, Privilege::Restore];
-    let helpful = [Privilege::CreateSymbolicLink];
-    Ok(volume.enable_with(&needed, &helpful)?)
-}
+use crate::volume::{Privileges, Root, Volume, delete_contents, delete_tree, enable_to_write};
 
 /// How a layer is to be imported.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +74,7 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
             layer: full_path(layer)?,
             parents: full_chain(&options.parents)?,
             contents: options.contents,
-            privileges: to_write(&host.volume)?,
+            privileges: enable_to_write(&host.volume)?,
         };
         import.run(source, progress)
     };
@@ -108,7 +99,7 @@ pub fn import_layer<V: Volume>(
     let import = || -> Result<()> {
         let (path, folder) = (full_path(layer)?, full_path(transport)?);
         let parents = full_chain(parents)?;
-        let _privileges = to_write(&host.volume)?;
+        let _privileges = enable_to_write(&host.volume)?;
         let descriptors = parent_layers(&*host.service, &parents)?;
         let imported = host.service.import_layer(&path, &folder, &descriptors);
         imported.map_err(|error| explain(host, &path, &parents, Some(&folder), error.into()))

@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn the_mark_lies_beside_the_layer_with_its_name() {
         let mark = place(Path::new("/layers/app")).expect("a name");
-        assert_eq!(mark, Path::new("/layers/.app.wclayer-importing"));
+        let expected = full_path(Path::new("/layers/.app.wclayer-importing"));
+        assert_eq!(mark, expected.expect("a path"));
         assert!(place(Path::new("/")).is_err());
     }
 }

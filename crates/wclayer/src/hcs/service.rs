@@ -93,7 +93,8 @@ pub fn parent_layers(
         .collect()
 }
 
-/// The calls of the Host Compute Service on layers. All paths are [full ones](super::full_path).
+/// The calls of the Host Compute Service on layers. All paths are full ones
+/// ([`full_path`](super::full_path())).
 ///
 /// Every method fails with [`ServiceError`]: the call is missing from the DLL, or returned a
 /// failure. `S_FALSE` is success.

@@ -44,7 +44,8 @@ impl<'a, V: Volume> TemporaryFolder<'a, V> {
             .map_err(io_error("open", &self.path))
     }
 
-    /// Deletes it. When that fails, it is tried once more, with the right to restore where it is held.
+    /// Deletes it. When that fails, it is tried once more, with the right to restore where that is
+    /// held.
     pub(crate) fn delete(mut self) -> Result<()> {
         self.delete_now()
     }

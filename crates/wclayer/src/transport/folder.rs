@@ -12,7 +12,7 @@ use crate::error::{Error, Result, io_error};
 use crate::hub::EntryCounts;
 use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress};
 use crate::layout;
-use crate::volume::{Privilege, Privileges, Volume};
+use crate::volume::{Privilege, Privileges, Volume, enable_to_write};
 
 /// What is in a transport folder; alternate data streams are not looked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -105,8 +105,7 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
 where
     V::Root: 'static,
 {
-    let copied = volume
-        .enable(&[Privilege::Backup, Privilege::Restore])
+    let copied = enable_to_write(volume)
         .map_err(Error::from)
         .and_then(|privileges| {
             let writer = TransportWriter::create(volume, destination, options, &privileges)?;

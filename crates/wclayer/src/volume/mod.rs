@@ -385,6 +385,14 @@ impl Listed {
     }
 }
 
+/// Enables what writing files of layers needs. Audit lists (SACLs) need no more: a file that is
+/// opened with backup intent may be given them by virtue of these two. Symbolic links need one more,
+/// which not every user who may write layers holds; most layers have none.
+pub(crate) fn enable_to_write<V: Volume>(volume: &V) -> Result<Privileges, PrivilegeError> {
+    let needed = [Privilege::Backup, Privilege::Restore];
+    volume.enable_with(&needed, &[Privilege::CreateSymbolicLink])
+}
+
 /// Deletes whatever is at a path, with all that lies below it. Reparse points are deleted, not
 /// followed. Interrupted, it can be started again.
 ///

@@ -221,7 +221,7 @@ fn delete_opened(file: File) -> io::Result<()> {
 fn delete_read_only(file: &File, dispose: impl Fn() -> Result<(), Status>) -> io::Result<()> {
     let before = basic_info(file)?;
     // NORMAL, because without any the attributes would stay as they are.
-    let attributes = before.attributes - FileAttributes::READONLY | FileAttributes::NORMAL;
+    let attributes = (before.attributes - FileAttributes::READONLY) | FileAttributes::NORMAL;
     let times_as_they_are = FileBasicInfo::default();
     set_basic_info(
         file,
