@@ -51,7 +51,7 @@ impl NodeJson {
             reparse_target,
             link: node.link.as_ref().map(ToString::to_string),
             target_missing: missing_target(node).is_some(),
-            removed: node.removed.map(removed_name),
+            removed: removed(node).map(removed_name),
         })
     }
 }
@@ -61,6 +61,12 @@ impl NodeJson {
 pub(crate) fn known_size(node: &Node) -> Option<u64> {
     let is_known = node.kind != NodeKind::Removal && missing_target(node).is_none();
     is_known.then(|| node.size())
+}
+
+/// Returns what a layer removes at its node. A file hides what is at its path by being there.
+fn removed(node: &Node) -> Option<Removed> {
+    let removes = node.kind == NodeKind::Removal || node.is_plain_directory();
+    node.removed.filter(|_| removes)
 }
 
 /// Returns what is hidden of the layers below, as JSON spells it.

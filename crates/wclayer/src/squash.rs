@@ -11,8 +11,8 @@
 //! each layer's delta holds changes on top of the hives below, and nothing here can merge them.
 //! Where more than one layer says something, squashing is refused, or keeps the nearest delta and
 //! loses the others on request. Windows reads no delta of a layer that has the whole hive: when a
-//! base layer becomes part of the result, the deltas above it are all left out, and lost unless
-//! they say nothing.
+//! base layer becomes part of the result, the deltas above it that say something are lost, and left
+//! out.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -155,12 +155,12 @@ impl Hives {
                 layers.push(layer);
             }
         }
-        if has_base {
+        if has_base && !layers.is_empty() {
             match view.layer(lowest).slot(&path)?.added {
                 Some(_) => drop(self.kept.insert(path.clone(), lowest)),
                 None => drop(self.left_out.insert(path.clone())),
             }
-        } else if !layers.is_empty() {
+        } else if !has_base && !layers.is_empty() {
             self.kept.insert(path.clone(), layers.remove(0));
         }
         if !layers.is_empty() {

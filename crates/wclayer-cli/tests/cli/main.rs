@@ -15,6 +15,7 @@ mod names;
 mod query;
 mod refused_input;
 mod remove;
+mod schema;
 #[cfg(unix)]
 mod signals;
 mod standard_streams;

@@ -46,8 +46,8 @@ fn find_prints_what_passes_all_tests() {
                 "layer",
                 "link",
                 "path",
-                "removed",
                 "reparsePoint",
+                "reparseTarget",
                 "size",
                 "targetMissing"
             ]

@@ -201,7 +201,6 @@ fn each_layer_that_has_the_path_is_told() {
             "layer",
             "link",
             "place",
-            "removed",
             "size"
         ]
     );
