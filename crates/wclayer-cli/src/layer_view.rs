@@ -1,7 +1,7 @@
 //! How a layer is shown: rows for people and a JSON object for programs, the same for every
 //! command (`docs/json.md`).
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 use wclayer::hub::EntryCounts;
@@ -94,16 +94,53 @@ pub(crate) fn entry_rows(summary: &mut Summary, entries: &EntryCounts) {
     }
 }
 
-/// Returns a path for JSON and for steps: absolute, as text.
+/// Returns a path for JSON and for steps: absolute and without `..`, as text.
 pub(crate) fn absolute(path: &Path) -> String {
-    std::path::absolute(path)
-        .as_deref()
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    without_parents(&path).display().to_string()
+}
+
+/// Takes `..` out of an absolute path: what is before it may be a link, and is resolved.
+fn without_parents(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        if component == Component::ParentDir {
+            if let Ok(resolved) = plain.canonicalize() {
+                plain = resolved;
+            }
+            plain.pop();
+        } else {
+            plain.push(component);
+        }
+    }
+    plain
 }
 
 /// Returns the folders of a chain for JSON.
 pub(crate) fn paths(chain: &ParentChain) -> Vec<String> {
     chain.iter_nearest_first().map(absolute).collect()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leads_upwards_is_resolved() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let top = folder.path().canonicalize().expect("a path");
+        std::fs::create_dir_all(top.join("a/b")).expect("folders");
+        std::os::unix::fs::symlink("a/b", top.join("link")).expect("a link");
+        for (given, expected) in [
+            ("a/../x", "x"),
+            ("link/../x", "a/x"),
+            ("link/x", "link/x"),
+            ("missing/../x", "x"),
+            ("./a/./x", "a/x"),
+        ] {
+            let expected = top.join(expected).display().to_string();
+            assert_eq!(absolute(&top.join(given)), expected, "{given}");
+        }
+        assert_eq!(absolute(Path::new("/../../x")), "/x");
+    }
 }

@@ -19,36 +19,61 @@ use crate::list_json::ListJson;
 pub(crate) struct NodeJson {
     path: String,
     kind: &'static str,
-    size: u64,
+    size: Option<u64>,
     layer: usize,
     attributes: Vec<String>,
     last_write_time: Option<String>,
     reparse_point: bool,
+    reparse_target: Option<String>,
     link: Option<String>,
     target_missing: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     removed: Option<&'static str>,
 }
 
 impl NodeJson {
-    /// Shows `node`.
-    pub(crate) fn new(node: &Node) -> Self {
-        Self {
+    /// Shows a node of a view.
+    pub(crate) fn new(view: &View, node: &Node) -> Result<Self, CliError> {
+        let reparse_target = match node.is_reparse_point() {
+            true => reparse_target(view, node)?,
+            false => None,
+        };
+        Ok(Self {
             path: node.path.to_string(),
             kind: kind_name(node.kind),
-            size: node.size(),
+            size: known_size(node),
             layer: node.layer,
             attributes: node.attributes().names().map(Into::into).collect(),
             last_write_time: node
                 .basic_info()
                 .map(|info| info.last_write_time.to_string()),
             reparse_point: node.is_reparse_point(),
+            reparse_target,
             link: node.link.as_ref().map(ToString::to_string),
             target_missing: missing_target(node).is_some(),
-            removed: node.removed.map(|removed| match removed {
-                Removed::Path => "path",
-                Removed::Contents => "contents",
-            }),
-        }
+            removed: removed(node).map(removed_name),
+        })
+    }
+}
+
+/// Returns the length of the unnamed data stream; `None` for a removal, and for a hard link whose
+/// target is missing.
+pub(crate) fn known_size(node: &Node) -> Option<u64> {
+    let is_known = node.kind != NodeKind::Removal && missing_target(node).is_none();
+    is_known.then(|| node.size())
+}
+
+/// Returns what a layer removes at its node. A file hides what is at its path by being there.
+fn removed(node: &Node) -> Option<Removed> {
+    let removes = node.kind == NodeKind::Removal || node.is_plain_directory();
+    node.removed.filter(|_| removes)
+}
+
+/// Returns what is hidden of the layers below, as JSON spells it.
+pub(crate) fn removed_name(removed: Removed) -> &'static str {
+    match removed {
+        Removed::Path => "path",
+        Removed::Contents => "contents",
     }
 }
 
@@ -74,8 +99,8 @@ impl<W: Write> EntriesJson<W> {
     }
 
     /// Adds an entry.
-    pub(crate) fn add(&mut self, node: &Node) -> Result<(), CliError> {
-        self.list.add(&NodeJson::new(node))
+    pub(crate) fn add(&mut self, view: &View, node: &Node) -> Result<(), CliError> {
+        self.list.add(&NodeJson::new(view, node)?)
     }
 
     /// Ends the object: whole, or with the error that ended the walk early.

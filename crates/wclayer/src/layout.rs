@@ -46,6 +46,15 @@ pub const BASE_HIVES: [&str; 5] = [
     "Files/Windows/System32/config/SOFTWARE",
     "Files/Windows/System32/config/SYSTEM",
 ];
+/// In `Hives` of a base layer the same hives once more, as ProcessBaseImage makes them: in the same
+/// order.
+pub const BASE_HIVE_LINKS: [&str; 5] = [
+    "DefaultUser_Base",
+    "Sam_Base",
+    "Security_Base",
+    "Software_Base",
+    "System_Base",
+];
 /// How many further names NTFS gives a file, and so how many hard links may follow one another.
 pub const MAX_FURTHER_NAMES: u32 = 1023;
 /// The files of the utility VM that Windows changes during an import, and the files in the layer

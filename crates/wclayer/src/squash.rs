@@ -8,10 +8,13 @@
 //! has several names with its content at the first of these.
 //!
 //! Files of layers hide one another, and so the nearest is the one to keep. Registry hives do not:
-//! each layer's are changes on top of those of the layers below, and nothing here can merge them.
-//! Where more than one layer says something, squashing is refused, or loses it on request.
+//! each layer's delta holds changes on top of the hives below, and nothing here can merge them.
+//! Where more than one layer says something, squashing is refused, or keeps the nearest delta and
+//! loses the others on request. Windows reads no delta of a layer that has the whole hive: when a
+//! base layer becomes part of the result, the deltas above it that say something are lost, and left
+//! out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -104,11 +107,12 @@ fn squash_view<W: LayerWriter>(
         true => view.only_nearest(depth - 1),
     };
     check_nothing_is_lost(&view)?;
-    let hives = Hives::find(&view)?;
+    let hives = Hives::find(&view, options.keep_base)?;
     if !options.lose_registry {
         hives.check(&view)?;
     }
-    let mut reader = view.reader(&[]).as_layer().taking(hives.kept);
+    let mut reader = view.reader(&[]).as_layer();
+    reader = reader.taking(hives.kept).without(hives.left_out);
     let output = hub::copy(&mut reader, writer, progress)?;
     Ok(Squashed {
         output,
@@ -133,30 +137,51 @@ fn check_nothing_is_lost(view: &View) -> Result<()> {
 struct Hives {
     /// The layer that each comes from, where it is not the nearest that has one.
     kept: HashMap<LayerPath, usize>,
+    /// Those that no layer of the result may have.
+    left_out: HashSet<LayerPath>,
     lost: Vec<LostHive>,
 }
 
 impl Hives {
-    fn find(view: &View) -> Result<Self> {
+    fn find(view: &View, keep_base: bool) -> Result<Self> {
         let mut hives = Self::default();
-        for (delta, base) in layout::HIVE_DELTAS.iter().zip(layout::BASE_HIVES) {
-            let path = layout::path(&format!("{}/{delta}", layout::HIVES));
-            let mut layers = Vec::new();
-            for layer in 0..view.seen() {
-                if changes_something(view, layer, &path)? {
-                    layers.push(layer);
-                }
+        let in_hives = |name: &str| layout::path(&format!("{}/{name}", layout::HIVES));
+        let bases = layout::BASE_HIVES.iter().zip(layout::BASE_HIVE_LINKS);
+        for (delta, (base, link)) in layout::HIVE_DELTAS.iter().zip(bases) {
+            let mut has_base = false;
+            for whole in [layout::path(base), in_hives(link)] {
+                has_base |= !keep_base && view.find(&whole)?.is_some();
             }
-            // On top of a whole hive, a delta counts only in a layer of its own.
-            let has_base = view.find(&layout::path(base))?.is_some();
-            if !has_base && !layers.is_empty() {
-                hives.kept.insert(path.clone(), layers.remove(0));
-            }
-            if !layers.is_empty() {
-                hives.lost.push(LostHive { path, layers });
-            }
+            hives.decide(view, in_hives(delta), has_base)?;
         }
         Ok(hives)
+    }
+
+    /// Decides on a delta; `has_base`: whether the result has the whole hive.
+    fn decide(&mut self, view: &View, path: LayerPath, has_base: bool) -> Result<()> {
+        let Some(lowest) = view.seen().checked_sub(1) else {
+            return Ok(());
+        };
+        let mut layers = Vec::new();
+        // What the layer of the whole hive has beside it is as dead as it was.
+        let above = if has_base { lowest } else { view.seen() };
+        for layer in 0..above {
+            if changes_something(view, layer, &path)? {
+                layers.push(layer);
+            }
+        }
+        if has_base && !layers.is_empty() {
+            match view.layer(lowest).slot(&path)?.added {
+                Some(_) => drop(self.kept.insert(path.clone(), lowest)),
+                None => drop(self.left_out.insert(path.clone())),
+            }
+        } else if !has_base && !layers.is_empty() {
+            self.kept.insert(path.clone(), layers.remove(0));
+        }
+        if !layers.is_empty() {
+            self.lost.push(LostHive { path, layers });
+        }
+        Ok(())
     }
 
     /// Refuses to lose something.
@@ -164,10 +189,11 @@ impl Hives {
         let Some(lost) = self.lost.first() else {
             return Ok(());
         };
-        let kept = self.kept.get(&lost.path).into_iter();
+        let kept = self.kept.get(&lost.path);
+        let kept = kept.filter(|kept| lost.layers.iter().all(|layer| *kept < layer));
         let places: Vec<_> = view.places().collect();
         let name = |layer: &usize| format!("`{}`", places[*layer].display());
-        let layers: Vec<String> = kept.chain(&lost.layers).map(name).collect();
+        let layers: Vec<String> = kept.into_iter().chain(&lost.layers).map(name).collect();
         Err(Error::SeveralHives {
             hive: lost.path.to_string(),
             layers: layers.join(", "),

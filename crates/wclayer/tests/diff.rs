@@ -398,3 +398,34 @@ fn a_file_with_several_names_is_told_at_the_first() {
         ["Files/a: content", "Files/b: name"]
     );
 }
+
+#[test]
+fn a_file_is_told_once_though_another_of_its_names_is_the_first() {
+    let layers = Layers::new();
+    let of = |content: &[u8], names: &[&str]| {
+        tar(|tar| {
+            tar.file(names[0], &plain(), content)?;
+            let mut links = names[1..].iter();
+            links.try_for_each(|name| tar.hard_link(name, names[0], &plain()))
+        })
+    };
+    let names = ["Files/b", "Files/c", "Files/d"];
+    let more = ["Files/a", "Files/b", "Files/c", "Files/d"];
+    let all = DiffOptions::default();
+    let left = view(&layers, "left", &of(b"1", &names));
+    let right = view(&layers, "right", &of(b"2", &more));
+    let expected = ["+ Files/a", "Files/b: content links"];
+    assert_eq!(changes(&left, &right, &all), expected);
+    let expected = ["- Files/a", "Files/b: content links"];
+    assert_eq!(changes(&right, &left, &all), expected);
+    // Half of the names are those of another file: each pair of files is told once.
+    let halves = tar(|tar| {
+        tar.file("Files/a", &plain(), b"2")?;
+        tar.hard_link("Files/b", "Files/a", &plain())?;
+        tar.file("Files/c", &plain(), b"3")?;
+        tar.hard_link("Files/d", "Files/c", &plain())
+    });
+    let halves = view(&layers, "halves", &halves);
+    let expected = ["Files/c: content links"];
+    assert_eq!(changes(&right, &halves, &all), expected);
+}

@@ -169,10 +169,62 @@ fn changes_cannot_go_into_the_hives_of_a_base() {
         .on_top(hive_layer(changed_hive(1)));
     let error = chain.squash(SquashOptions::default());
     assert!(matches!(error, Err(Error::SeveralHives { .. })));
-    assert!(chain.squash(KEEP_BASE).is_ok());
+    let kept = chain.squash(KEEP_BASE).expect("the base is left out");
+    assert_eq!(kept.lost_hives, []);
+    assert_eq!(names(&kept.output), ["Files", "Hives", DELTA]);
+    // What is said to be lost is not in the result.
+    let options = SquashOptions {
+        lose_registry: true,
+        ..SquashOptions::default()
+    };
+    let squashed = chain.squash(options).expect("on request");
+    let layers = vec![0];
+    let path: LayerPath = DELTA.parse().expect("a path");
+    assert_eq!(squashed.lost_hives, [LostHive { path, layers }]);
+    assert!(!names(&squashed.output).contains(&DELTA.to_owned()));
     let unchanged = hive_layer(minimal_hive("Software_Delta", true));
     let chain = Chain::new().on_top(base).on_top(unchanged);
-    assert!(chain.squash(SquashOptions::default()).is_ok());
+    let squashed = chain.squash(SquashOptions::default());
+    let squashed = squashed.expect("nothing to lose");
+    assert_eq!(squashed.lost_hives, []);
+    assert!(names(&squashed.output).contains(&DELTA.to_owned()));
+}
+
+/// `Hives/*_Base` are the hives on which Windows puts the deltas.
+#[test]
+fn the_links_to_the_hives_of_a_base_count_as_well() {
+    let base = |tar: &mut Tar| {
+        tar.directory("Hives", &directory())?;
+        let hive = minimal_hive("SOFTWARE", false);
+        tar.file("Hives/Software_Base", &plain(), &hive)
+    };
+    let chain = Chain::new()
+        .on_top(base)
+        .on_top(hive_layer(changed_hive(1)));
+    let error = chain.squash(SquashOptions::default());
+    assert!(matches!(error, Err(Error::SeveralHives { .. })));
+    let options = SquashOptions {
+        lose_registry: true,
+        ..SquashOptions::default()
+    };
+    let squashed = chain.squash(options).expect("on request");
+    let expected = ["Files", "Hives", "Hives/Software_Base"];
+    assert_eq!(names(&squashed.output), expected);
+}
+
+/// A layer by itself stays what it is, whatever hives it has.
+#[test]
+fn one_layer_loses_no_hive() {
+    let chain = Chain::new().on_top(|tar| {
+        let hive = minimal_hive("SOFTWARE", false);
+        tar.file("Files/Windows/System32/config/SOFTWARE", &plain(), &hive)?;
+        hive_layer(changed_hive(1))(tar)
+    });
+    let squashed = chain.squash(SquashOptions::default()).expect("one layer");
+    assert_eq!(squashed.lost_hives, []);
+    let hive = entries(&squashed.output).pop().expect("the hive");
+    assert_eq!(hive.0, DELTA);
+    assert!(hive.1.ends_with(&changed_hive(1)));
 }
 
 #[test]

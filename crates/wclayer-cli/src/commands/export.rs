@@ -94,6 +94,17 @@ struct ExportJson {
     compression: Compression,
     media_type: &'static str,
     elapsed_seconds: f64,
+    /// Of `squash`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost_hives: Option<Vec<LostHiveJson>>,
+}
+
+/// Registry changes that are lost, as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LostHiveJson {
+    pub(super) path: String,
+    pub(super) from_layers: Vec<usize>,
 }
 
 /// Exports a layer.
@@ -236,6 +247,19 @@ pub(super) fn show(
     taken: Duration,
     output: &Output,
 ) -> Result<(), CliError> {
+    show_with_lost(title, path, file, exported, taken, None, output)
+}
+
+/// Prints what was written and what was lost: with the JSON of `squash`.
+pub(super) fn show_with_lost(
+    title: &str,
+    path: &Path,
+    file: Option<&Path>,
+    exported: &LayerBlob,
+    taken: Duration,
+    lost_hives: Option<Vec<LostHiveJson>>,
+    output: &Output,
+) -> Result<(), CliError> {
     let mut summary = Summary::new(format!("{title} `{}`", path.display()));
     summary.row("DiffID", exported.diff_id);
     summary.row("digest", exported.digest);
@@ -265,6 +289,7 @@ pub(super) fn show(
         compression: exported.compression,
         media_type: exported.compression.media_type(),
         elapsed_seconds: units::seconds(taken),
+        lost_hives,
     };
     output.result(&summary, &json)
 }

@@ -26,7 +26,7 @@ Examples:
   wclayer extract app.tar.gz Files/Windows/System32/drivers -C out --xattrs
   wclayer extract -l base.tar.gz app.tar.gz 'Files\\Program Files' -C out";
 
-/// How many names of each kind are shown; `--json` has more.
+/// How many names of each kind are shown without `--verbose`.
 const SHOWN: usize = 3;
 /// How many characters of a name are shown; `--json` has all.
 const MAX_SHOWN: usize = 400;
@@ -71,7 +71,7 @@ pub(crate) struct Arguments {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExtractJson<'a> {
-    layer: String,
+    path: String,
     directory: String,
     #[serde(flatten)]
     extracted: &'a Extracted,
@@ -115,14 +115,14 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     };
     let taken = started.elapsed();
     let json = ExtractJson {
-        layer: layer_view::absolute(&arguments.view.layer),
+        path: layer_view::absolute(&arguments.view.layer),
         directory: layer_view::absolute(&arguments.directory),
         extracted: &extracted,
         elapsed_seconds: units::seconds(taken),
     };
     let title = format!("Extracted to `{}`", arguments.directory.display());
     let mut summary = Summary::new(title);
-    rows(&mut summary, &extracted);
+    rows(&mut summary, &extracted, output.is_verbose());
     summary.row("time", units::time_and_rate(extracted.bytes, taken));
     output.result(&summary, &json)?;
     match extracted.failed {
@@ -140,12 +140,14 @@ fn tell_so_far(arguments: &Arguments, extracted: &Extracted, output: &Output) {
     }
     let folder = arguments.directory.display();
     let mut summary = Summary::new(format!("Extracted to `{folder}` before it failed"));
-    rows(&mut summary, extracted);
+    rows(&mut summary, extracted, output.is_verbose());
     // The failure itself is what has to be told.
     let _ = output.result(&summary, &());
 }
 
-fn rows(summary: &mut Summary, extracted: &Extracted) {
+/// Adds what was made, and what was not or not wholly: a count and the first names; all that the report
+/// has when `verbose`.
+fn rows(summary: &mut Summary, extracted: &Extracted, verbose: bool) {
     for (label, count) in [
         ("directories", extracted.directories),
         ("files", extracted.files),
@@ -160,47 +162,66 @@ fn rows(summary: &mut Summary, extracted: &Extracted) {
         }
     }
     summary.row("content", units::size(extracted.bytes));
+    let mut is_cut = false;
+    let mut list = |label, count, names: &mut dyn Iterator<Item = String>| match verbose {
+        true => list_all(summary, label, count, names),
+        false => is_cut |= list_first(summary, label, count, names),
+    };
     let renamed = &extracted.renamed;
-    let names = renamed
-        .first
-        .iter()
-        .map(|it| format!("{} as {}", it.path, it.name));
-    list(summary, "renamed", renamed.count, names);
+    let names = renamed.first.iter();
+    let mut names = names.map(|it| format!("{} as {}", it.path, it.name));
+    list("renamed", renamed.count, &mut names);
     let not_made = &extracted.not_made;
-    let names = not_made
-        .first
-        .iter()
-        .map(|it| format!("{} ({})", it.path, why(it)));
-    list(summary, "not made", not_made.count, names);
+    let names = not_made.first.iter();
+    let mut names = names.map(|it| format!("{} ({})", it.path, why(it)));
+    list("not made", not_made.count, &mut names);
     for (kind, lost) in &extracted.lost {
-        list(
-            summary,
-            label(*kind),
-            lost.count,
-            lost.first.iter().cloned(),
-        );
+        list(label(*kind), lost.count, &mut lost.first.iter().cloned());
+    }
+    if is_cut {
+        summary.row("…", "--verbose lists the names");
     }
 }
 
-fn list(
+/// Adds a row with the number of names and the first of them; returns whether that is not all.
+fn list_first(
     summary: &mut Summary,
     label: &'static str,
     count: u64,
-    names: impl Iterator<Item = String>,
-) {
+    names: &mut dyn Iterator<Item = String>,
+) -> bool {
     if count == 0 {
-        return;
+        return false;
     }
     let shown: Vec<String> = names
         .take(SHOWN)
         .map(|name| escaped(&shortened(name)).into_owned())
         .collect();
-    let more = if count > shown.len() as u64 {
-        ", …"
-    } else {
-        ""
-    };
+    let is_cut = count > shown.len() as u64;
+    let more = if is_cut { ", …" } else { "" };
     summary.row(label, format!("{count}: {}{more}", shown.join(", ")));
+    is_cut
+}
+
+/// Adds a row with the number of names, and one for each that the report has.
+fn list_all(
+    summary: &mut Summary,
+    label: &'static str,
+    count: u64,
+    names: &mut dyn Iterator<Item = String>,
+) {
+    if count == 0 {
+        return;
+    }
+    summary.row(label, count);
+    let mut listed = 0;
+    for name in names {
+        summary.row("", shortened(name));
+        listed += 1;
+    }
+    if count > listed {
+        summary.row("", format!("and {} more", count - listed));
+    }
 }
 
 /// Leaves out the middle of a very long name.

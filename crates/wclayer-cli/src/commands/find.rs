@@ -55,7 +55,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let sink = BufWriter::new(io::stdout().lock());
     if arguments.json {
         let mut entries = EntriesJson::start(sink)?;
-        let found = for_each(&opened, &tests, start.as_ref(), |node| entries.add(node));
+        let found = for_each(&opened, &tests, start.as_ref(), |node| {
+            entries.add(&opened.view, node)
+        });
         return entries.end(found);
     }
     print(arguments, &opened, &tests, start.as_ref(), sink)

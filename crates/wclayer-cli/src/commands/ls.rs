@@ -121,16 +121,16 @@ fn add_entries(
     entries: &mut EntriesJson<impl Write>,
 ) -> Result<(), CliError> {
     match start {
-        Some(node) if !node.is_plain_directory() => entries.add(node)?,
+        Some(node) if !node.is_plain_directory() => entries.add(&opened.view, node)?,
         start if arguments.recursive => {
             for node in opened.view.walk(start) {
                 opened.check_cancelled()?;
-                entries.add(&node?)?;
+                entries.add(&opened.view, &node?)?;
             }
         }
         start => {
             for node in opened.view.children(start)? {
-                entries.add(&node)?;
+                entries.add(&opened.view, &node)?;
             }
         }
     }

@@ -1,15 +1,16 @@
 //! `squash`: a chain as one layer tar.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
 use wclayer::Progress;
 use wclayer::chain::Access;
-use wclayer::squash::{SquashOptions, squash};
+use wclayer::squash::{LostHive, SquashOptions, squash};
 use wclayer::tar::BlobWriter;
 
-use super::export::{CompressOptions, Target, show};
+use super::export::{CompressOptions, LostHiveJson, Target, show_with_lost};
 use super::output_file::OutputOptions;
 use super::view_options::ViewOptions;
 use crate::errors::CliError;
@@ -36,8 +37,9 @@ pub(crate) struct Arguments {
     keep_base: bool,
     /// Squash although changes of the registry get lost, and say which
     ///
-    /// The registry hives of several layers cannot be merged, nor can those of a layer with the
-    /// whole hives of a base layer. Hives that change nothing do not matter.
+    /// The registry deltas of several layers cannot be merged: that of the nearest layer is kept. Nor
+    /// can they be merged with the whole hives of a base layer: all are left out then, unless
+    /// --keep-base leaves the base out. Deltas that change nothing do not matter.
     #[arg(long)]
     lose_registry: bool,
     #[command(flatten)]
@@ -82,14 +84,34 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     drop(progress);
     target.commit()?;
     let (path, file) = (&arguments.view.layer, arguments.output.file());
-    for lost in &squashed.lost_hives {
-        let layers: Vec<String> = lost.layers.iter().map(ToString::to_string).collect();
+    tell_lost(&squashed.lost_hives, output);
+    let lost = squashed.lost_hives.into_iter().map(|lost| LostHiveJson {
+        path: lost.path.to_string(),
+        from_layers: lost.layers,
+    });
+    let (blob, taken) = (&squashed.output, started.elapsed());
+    let lost = Some(lost.collect());
+    show_with_lost("Squashed", path, file, blob, taken, lost, output)
+}
+
+/// Warns of what is lost: a line for all hives that the same layers change.
+fn tell_lost(lost: &[LostHive], output: &Output) {
+    let mut by_layers: BTreeMap<&[usize], Vec<String>> = BTreeMap::new();
+    for lost in lost {
+        let hives = by_layers.entry(&lost.layers).or_default();
+        hives.push(format!("`{}`", lost.path));
+    }
+    for (layers, hives) in by_layers {
+        let numbers: Vec<String> = layers.iter().map(ToString::to_string).collect();
+        let layers = if numbers.len() == 1 {
+            "layer"
+        } else {
+            "layers"
+        };
         output.warn(&format!(
-            "lost: the registry changes in `{}` of layer {}",
-            lost.path,
-            layers.join(", ")
+            "lost: the registry changes of {layers} {} in {}",
+            numbers.join(", "),
+            hives.join(", ")
         ));
     }
-    let blob = &squashed.output;
-    show("Squashed", path, file, blob, started.elapsed(), output)
 }

@@ -81,8 +81,8 @@ impl<W: Write> Sink for Text<W> {
 }
 
 impl<W: Write> Sink for EntriesJson<W> {
-    fn entry(&mut self, _: &Opened, _: &str, node: &Node) -> Result<(), CliError> {
-        self.add(node)
+    fn entry(&mut self, opened: &Opened, _: &str, node: &Node) -> Result<(), CliError> {
+        self.add(&opened.view, node)
     }
 }
 

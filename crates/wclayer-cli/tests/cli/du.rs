@@ -87,7 +87,7 @@ fn streams_of_directories_are_content() {
     let all = work.run(&["du", "--json", "--depth", "2", "base.tar"]);
     let all = all.succeeds().json();
     assert_eq!(sizes(&all, ["size", "files"]), [13, 2]);
-    let below = &all["directories"][1];
+    let below = &all["byDirectory"][1];
     assert_eq!(below["path"], "Files/d");
     assert_eq!(sizes(below, ["size", "files"]), [12, 1]);
     let one = work.run(&["du", "--json", "base.tar", "Files/d"]);

@@ -20,6 +20,7 @@ mod refused_input;
 #[cfg(target_os = "linux")]
 mod refused_resources;
 mod remove;
+mod schema;
 #[cfg(unix)]
 mod signals;
 mod standard_streams;

@@ -5,7 +5,7 @@
 //! removals, right where it is. A directory that no layer has an entry for gets none, except in
 //! what is to be [a layer](ViewReader::as_layer).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Read;
 
 use super::layer::{Item, ItemId, ItemKind, Removed};
@@ -44,6 +44,8 @@ pub struct ViewReader<'a> {
     is_layer: bool,
     /// Files that come from the layer of that number, whatever is on top of it.
     taken_from: HashMap<LayerPath, usize>,
+    /// Files that are left out.
+    left_out: HashSet<LayerPath>,
 }
 
 impl<'a> ViewReader<'a> {
@@ -59,6 +61,7 @@ impl<'a> ViewReader<'a> {
             stream: None,
             is_layer: false,
             taken_from: HashMap::new(),
+            left_out: HashSet::new(),
         }
     }
 
@@ -73,6 +76,12 @@ impl<'a> ViewReader<'a> {
     /// Takes files from the layers of these numbers, where these have them.
     pub(crate) fn taking(mut self, files: HashMap<LayerPath, usize>) -> Self {
         self.taken_from = files;
+        self
+    }
+
+    /// Leaves files out.
+    pub(crate) fn without(mut self, files: HashSet<LayerPath>) -> Self {
+        self.left_out = files;
         self
     }
 
@@ -235,6 +244,9 @@ impl LayerReader for ViewReader<'_> {
             let Some(node) = self.walk.next().transpose()? else {
                 return Ok(None);
             };
+            if self.left_out.contains(&node.path) {
+                continue;
+            }
             let is_bare = self.is_layer && self.upper.is_bare(&node.path);
             if let Some(entry) = self.entry(node)? {
                 self.stream = self.stream.take().filter(|_| !is_bare);

@@ -23,6 +23,9 @@ pub(super) struct Side<'a> {
 pub(super) struct Comparison<'a> {
     pub(super) left: Side<'a>,
     pub(super) right: Side<'a>,
+    /// Whether the two files were compared under an earlier name of both: only what belongs to the
+    /// names is left.
+    pub(super) is_compared: bool,
     pub(super) options: &'a DiffOptions,
     pub(super) progress: &'a dyn Progress,
 }
@@ -36,13 +39,9 @@ impl Comparison<'_> {
         self.tell(&mut found, Aspect::Kind, kind(left), kind(right));
         let name = |node: &Node| Some(wide::display(node.path.file_name()).into_owned());
         self.tell(&mut found, Aspect::Name, name(left), name(right));
-        if !self.is_told_at_first_name() {
+        if !self.is_compared {
             self.file(&mut found)?;
-        }
-        let link = |side: &Side<'_>| side.first_name.as_ref().map(ToString::to_string);
-        if self.left.first_name != self.right.first_name {
-            let (left, right) = (link(&self.left), link(&self.right));
-            self.tell(&mut found, Aspect::Links, left, right);
+            self.links(&mut found);
         }
         let removed = |node: &Node| {
             let name = node.removed.map(|removed| match removed {
@@ -56,10 +55,13 @@ impl Comparison<'_> {
         Ok(found)
     }
 
-    /// Returns whether both are one more name of files whose first names are the same: these were
-    /// compared there.
-    fn is_told_at_first_name(&self) -> bool {
-        self.left.first_name.is_some() && self.left.first_name == self.right.first_name
+    /// Compares which name of the file came first: when the files have other names in common, an
+    /// earlier pair of names tells it.
+    fn links(&self, found: &mut Vec<Difference>) {
+        if self.left.first_name != self.right.first_name {
+            let name = |side: &Side<'_>| side.first_name.as_ref().map(ToString::to_string);
+            self.tell(found, Aspect::Links, name(&self.left), name(&self.right));
+        }
     }
 
     /// Compares what belongs to a file or directory rather than to its name.

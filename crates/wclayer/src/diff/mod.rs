@@ -159,8 +159,8 @@ pub struct DiffOptions {
     pub ignore: BTreeSet<Aspect>,
 }
 
-/// Compares two views; the changes come in the order of paths. What differs in a file with several
-/// names is told once, at the first of these.
+/// Compares two views; the changes come in the order of paths. What differs in two files with
+/// several names is told once, at the first name that both have; so is that these names differ.
 ///
 /// ```
 /// use wclayer::ParentChain;

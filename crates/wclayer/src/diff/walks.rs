@@ -1,7 +1,7 @@
 //! [`Diff`]: two walks side by side.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::compare::{Comparison, Side};
 use super::{Change, DiffOptions};
@@ -16,8 +16,13 @@ pub struct Diff<'a> {
     right: Half<'a>,
     options: &'a DiffOptions,
     progress: &'a dyn Progress,
+    /// The pairs of files, each with several names, that have been compared.
+    compared: HashSet<[Identity; 2]>,
     is_over: bool,
 }
+
+/// A file: the number of its layer, and what it is there.
+type Identity = (usize, ItemId);
 
 /// One of the views.
 struct Half<'a> {
@@ -25,7 +30,7 @@ struct Half<'a> {
     walk: Walk<'a>,
     next: Option<Node>,
     /// The files that have several names, each with its first name once that has come.
-    linked: Option<HashMap<(usize, ItemId), Option<LayerPath>>>,
+    linked: Option<HashMap<Identity, Option<LayerPath>>>,
 }
 
 impl<'a> Half<'a> {
@@ -45,23 +50,22 @@ impl<'a> Half<'a> {
         Ok(())
     }
 
-    /// Returns the first of a file's names; `None` for that name itself.
-    fn first_name(&mut self, node: &Node) -> Result<Option<LayerPath>> {
+    /// Returns the file of a node where it has several names, and the first of these; `None` for
+    /// that name itself.
+    fn file(&mut self, node: &Node) -> Result<Option<(Identity, Option<LayerPath>)>> {
         let Some(item) = &node.item else {
             return Ok(None);
         };
+        let file = (node.layer, item.id);
         let linked = match &mut self.linked {
             Some(linked) => linked,
             None => self.linked.insert(self.view.linked_files()?),
         };
-        let Some(first) = linked.get_mut(&(node.layer, item.id)) else {
-            return Ok(None);
-        };
-        if first.is_none() {
-            *first = Some(node.path.clone());
-            return Ok(None);
-        }
-        Ok(first.clone())
+        Ok(linked.get_mut(&file).map(|first| {
+            let known = first.clone();
+            first.get_or_insert_with(|| node.path.clone());
+            (file, known)
+        }))
     }
 }
 
@@ -77,6 +81,7 @@ impl<'a> Diff<'a> {
             right: Half::new(right),
             options,
             progress,
+            compared: HashSet::new(),
             is_over: false,
         }
     }
@@ -99,11 +104,11 @@ impl<'a> Diff<'a> {
             let right = self.right.next.take_if(|_| order.is_ge());
             match (left, right) {
                 (Some(left), None) => {
-                    self.left.first_name(&left)?;
+                    self.left.file(&left)?;
                     return Ok(Some(Change::Removed(Box::new(left))));
                 }
                 (None, Some(right)) => {
-                    self.right.first_name(&right)?;
+                    self.right.file(&right)?;
                     return Ok(Some(Change::Added(Box::new(right))));
                 }
                 (Some(left), Some(right)) => {
@@ -117,19 +122,24 @@ impl<'a> Diff<'a> {
     }
 
     fn compare(&mut self, left: Node, right: Node) -> Result<Option<Change>> {
-        let (left_name, right_name) =
-            (self.left.first_name(&left)?, self.right.first_name(&right)?);
+        let (left_file, right_file) = (self.left.file(&left)?, self.right.file(&right)?);
+        let is_compared = match (&left_file, &right_file) {
+            (Some((left, _)), Some((right, _))) => !self.compared.insert([*left, *right]),
+            _ => false,
+        };
+        let name = |file: Option<(Identity, Option<LayerPath>)>| file.and_then(|(_, name)| name);
         let comparison = Comparison {
             left: Side {
                 view: self.left.view,
                 node: &left,
-                first_name: left_name,
+                first_name: name(left_file),
             },
             right: Side {
                 view: self.right.view,
                 node: &right,
-                first_name: right_name,
+                first_name: name(right_file),
             },
+            is_compared,
             options: self.options,
             progress: self.progress,
         };

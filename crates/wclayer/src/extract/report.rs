@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::first::{self, First, Texts};
 use super::made::lock;
@@ -41,7 +41,9 @@ pub struct Extracted {
     pub not_made: Listed<NotMade>,
     /// How much of that should have been made: all but links that lead outside.
     pub failed: u64,
-    /// What the host does not keep, by its kind.
+    /// What the host does not keep, by its kind; kinds of which nothing is lost are absent, and
+    /// serialised with a count of 0.
+    #[serde(serialize_with = "serialize_lost")]
     pub lost: BTreeMap<Loss, Lost>,
 }
 
@@ -133,6 +135,30 @@ pub enum Loss {
     ReparseData,
     /// What else a backup stream holds: object ids, …
     OtherStreams,
+}
+
+impl Loss {
+    /// All kinds.
+    pub const ALL: [Self; 8] = [
+        Self::SecurityDescriptors,
+        Self::AlternateStreams,
+        Self::ExtendedAttributes,
+        Self::Attributes,
+        Self::Times,
+        Self::LastTimes,
+        Self::ReparseData,
+        Self::OtherStreams,
+    ];
+}
+
+/// Programs need not ask whether a kind is there.
+fn serialize_lost<S: Serializer>(
+    lost: &BTreeMap<Loss, Lost>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let none = Lost::default();
+    let kinds = Loss::ALL.iter();
+    serializer.collect_map(kinds.map(|kind| (kind, lost.get(kind).unwrap_or(&none))))
 }
 
 /// What was lost of one kind.

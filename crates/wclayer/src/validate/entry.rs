@@ -8,14 +8,6 @@ use crate::layout::{self, FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES};
 use crate::path::LayerPath;
 use crate::tar::{Doubt, FileMember, Member, TarEntry, TarEntryKind};
 
-/// In `Hives` of a base layer, as ProcessBaseImage makes them.
-const BASE_HIVE_LINKS: [&str; 5] = [
-    "DefaultUser_Base",
-    "Sam_Base",
-    "Security_Base",
-    "Software_Base",
-    "System_Base",
-];
 /// The boot configuration of the utility VM: a hive as well.
 pub(super) const BCD: &str = layout::BOOT_FILES[0].0;
 /// From this size on, in bytes, a size does not fit the field of a plain header.
@@ -252,7 +244,7 @@ fn check_hive_name(path: &LayerPath, is_base: bool, add: &mut dyn FnMut(Rule)) {
         let in_hives = |name: &&str| layout::is(path, &format!("{HIVES}/{name}"));
         names.iter().any(in_hives)
     };
-    match is_known(&layout::HIVE_DELTAS) || (is_base && is_known(&BASE_HIVE_LINKS)) {
+    match is_known(&layout::HIVE_DELTAS) || (is_base && is_known(&layout::BASE_HIVE_LINKS)) {
         true => {}
         false => add(Rule::HiveName),
     }
@@ -261,7 +253,7 @@ fn check_hive_name(path: &LayerPath, is_base: bool, add: &mut dyn FnMut(Rule)) {
 /// Whether a path is that of a registry hive.
 pub(super) fn is_hive(path: &LayerPath) -> bool {
     let is_delta = || {
-        let mut names = layout::HIVE_DELTAS.iter().chain(&BASE_HIVE_LINKS);
+        let mut names = layout::HIVE_DELTAS.iter().chain(&layout::BASE_HIVE_LINKS);
         names.any(|name| layout::is(path, &format!("{HIVES}/{name}")))
     };
     layout::BASE_HIVES.iter().any(|hive| layout::is(path, hive))

@@ -9,7 +9,7 @@ use super::{Arguments, Stat, for_each, node_of};
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::list_json::ListJson;
-use crate::node_view::kind_name;
+use crate::node_view::{kind_name, known_size};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,8 +17,8 @@ struct ChangeJson<'a> {
     change: &'static str,
     path: String,
     kind: &'static str,
-    size: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    size: Option<u64>,
+    link: Option<String>,
     differences: Vec<DifferenceJson<'a>>,
 }
 
@@ -41,7 +41,8 @@ impl<'a> ChangeJson<'a> {
             change: name,
             path: node.path.to_string(),
             kind: kind_name(node.kind),
-            size: node.size(),
+            size: known_size(node),
+            link: node.link.as_ref().map(ToString::to_string),
             differences: differences.iter().map(DifferenceJson::new).collect(),
         }
     }

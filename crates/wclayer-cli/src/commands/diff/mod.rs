@@ -33,7 +33,7 @@ Exit codes: 0 equal, 1 different, 2 failed, wrong usage.";
 /// Tells what only B has (`+`), what only A has (`-`), and of what both have (`*`) in what it
 /// differs: content with its hash, each of the times, attributes, owner, group, access lists,
 /// extended attributes, reparse points, alternate streams, hard links. What differs in a file with
-/// several names is told at the first of these. With --quiet only the exit code tells.
+/// several names is told once, at the first that both have. With --quiet only the exit code tells.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {

@@ -41,7 +41,12 @@ fn write_change(sink: &mut impl Write, change: &Change) -> io::Result<()> {
     };
     let is_directory = node.kind == NodeKind::Directory;
     let slash = if is_directory { "/" } else { "" };
-    writeln!(sink, "{sign} {}{slash}", escaped(&node.path.to_string()))?;
+    let link = match (change, &node.link) {
+        (Change::Changed { .. }, _) | (_, None) => String::new(),
+        (_, Some(target)) => format!(" (hard link to {target})"),
+    };
+    let line = format!("{}{slash}{link}", node.path);
+    writeln!(sink, "{sign} {}", escaped(&line))?;
     let Change::Changed { differences, .. } = change else {
         return Ok(());
     };

@@ -73,7 +73,7 @@ struct Usage {
     path: Option<String>,
     size: u64,
     files: u64,
-    directories: Vec<DirectoryUsage>,
+    by_directory: Vec<DirectoryUsage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     layers: Option<Vec<LayerUsage>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,7 +129,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
     if arguments.sort == Sort::Size {
         usage
-            .directories
+            .by_directory
             .sort_by_key(|at| std::cmp::Reverse(at.size));
     }
     output.answer(&usage, &usage)
@@ -185,7 +185,7 @@ fn walk(arguments: &Arguments, opened: &Opened) -> Result<(Usage, Counted), CliE
         path: path.map(ToString::to_string),
         size: 0,
         files: 0,
-        directories: Vec::new(),
+        by_directory: Vec::new(),
         layers: None,
         hidden: None,
     };
@@ -208,8 +208,8 @@ fn walk(arguments: &Arguments, opened: &Opened) -> Result<(Usage, Counted), CliE
         }
         let depth = node.path.components().count() - depth_of_start;
         if node.is_plain_directory() && (1..=arguments.depth).contains(&depth) {
-            open.push((node.path.clone(), usage.directories.len()));
-            usage.directories.push(DirectoryUsage {
+            open.push((node.path.clone(), usage.by_directory.len()));
+            usage.by_directory.push(DirectoryUsage {
                 path: node.path.to_string(),
                 size: 0,
                 files: 0,
@@ -221,8 +221,9 @@ fn walk(arguments: &Arguments, opened: &Opened) -> Result<(Usage, Counted), CliE
         usage.size = usage.size.saturating_add(content.size);
         usage.files += content.files;
         for (_, at) in &open {
-            usage.directories[*at].size = usage.directories[*at].size.saturating_add(content.size);
-            usage.directories[*at].files += content.files;
+            let directory = &mut usage.by_directory[*at];
+            directory.size = directory.size.saturating_add(content.size);
+            directory.files += content.files;
         }
     }
     Ok((usage, counted))
@@ -251,7 +252,7 @@ impl fmt::Display for Usage {
             let size = units::size(size).to_string();
             writeln!(f, "{size:>12}  {}", escaped(text))
         };
-        for directory in &self.directories {
+        for directory in &self.by_directory {
             row(directory.size, &directory.path)?;
         }
         row(self.size, &format!("in all, {}", files(self.files)))?;

@@ -1,11 +1,12 @@
 //! What each layer says of a path, seen or hidden, for people and as JSON.
 
 use serde::Serialize;
-use wclayer::chain::{ItemKind, Node, Removed, Slot};
+use wclayer::chain::{ItemKind, Node, Slot};
 
 use crate::commands::view_options::Opened;
 use crate::errors::CliError;
 use crate::layer_view;
+use crate::node_view::removed_name;
 use crate::output::Summary;
 use crate::units;
 
@@ -19,6 +20,7 @@ pub(super) struct LayerSaysJson {
     size: Option<u64>,
     last_write_time: Option<String>,
     link: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     removed: Option<&'static str>,
 }
 
@@ -55,10 +57,7 @@ impl LayerSaysJson {
                 .map(|item| item.size),
             last_write_time: item.map(|item| item.basic_info.last_write_time.to_string()),
             link,
-            removed: slot.removed.map(|removed| match removed {
-                Removed::Path => "path",
-                Removed::Contents => "contents",
-            }),
+            removed: slot.removed.map(removed_name),
         }
     }
 

@@ -64,7 +64,6 @@ struct StatJson {
     last_access_time: Option<String>,
     change_time: Option<String>,
     security: Option<SecurityJson>,
-    reparse_target: Option<String>,
     reparse: Option<ReparseJson>,
     extended_attributes: Vec<EaJson>,
     extended_attributes_problem: Option<String>,
@@ -111,13 +110,12 @@ impl StatJson {
         let (extended_attributes, extended_attributes_problem) =
             metadata::extended_attributes(details.ea.as_deref());
         Ok(Self {
-            node: NodeJson::new(node),
+            node: NodeJson::new(&opened.view, node)?,
             place: place.flatten().map(layer_view::absolute),
             creation_time: info.map(|info| info.creation_time.to_string()),
             last_access_time: info.map(|info| info.last_access_time.to_string()),
             change_time: info.map(|info| info.change_time.to_string()),
             security: security.map(|bytes| SecurityJson::new(bytes, is_directory)),
-            reparse_target: node_view::reparse_target(&opened.view, node)?,
             reparse: details.reparse.as_deref().map(ReparseJson::new),
             extended_attributes,
             extended_attributes_problem,
