@@ -128,24 +128,9 @@ const NOT_SETTABLE: FileAttributes = FileAttributes::DIRECTORY
     .union(FileAttributes::ENCRYPTED)
     .union(FileAttributes::VIRTUAL);
 
-/// Sets times and attributes. A time of 0 is left as it is: to Windows it means just that.
+/// Sets times and attributes. A time of 0 is left as it is: to Windows it means just that. One that
+/// is later than Windows stores becomes the latest.
 pub(super) fn set_basic_info(file: &File, info: &FileBasicInfo) -> io::Result<()> {
-    let times = [
-        info.creation_time,
-        info.last_access_time,
-        info.last_write_time,
-        info.change_time,
-    ];
-    // From there on a time is a negative number, and -1 and -2 switch updates off and on.
-    if times
-        .iter()
-        .any(|time| time.ticks() > i64::MAX.cast_unsigned())
-    {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a time is later than Windows can store",
-        ));
-    }
     // 0 would leave the attributes as they are.
     let attributes = match info.attributes - NOT_SETTABLE {
         none if none.is_empty() => FileAttributes::NORMAL,
@@ -153,7 +138,7 @@ pub(super) fn set_basic_info(file: &File, info: &FileBasicInfo) -> io::Result<()
     };
     let bytes = FileBasicInfo {
         attributes,
-        ..*info
+        ..info.with_storable_times()
     }
     .to_bytes();
     Ok(nt::set(file, FileBasicInformation, &Aligned(bytes).0)?)
