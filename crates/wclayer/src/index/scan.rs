@@ -10,7 +10,7 @@ use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::hub::{EntryCounts, Progress};
 use crate::pipeline::skip_to_end;
-use crate::tar::{ArchiveEnd, TarEntries, TarEntry, TarEntryKind};
+use crate::tar::{TarEntries, TarEntry, TarEntryKind};
 
 /// What a pass over a tar found out, beside its index.
 #[derive(Debug, Default)]
@@ -61,9 +61,7 @@ fn scan_entries<R: BufRead>(
             builder.add_content(&entry, sha256.as_ref())?;
         }
     }
-    if entries.end() == Some(ArchiveEnd::MissingEndBlocks) {
-        found.warnings.push("the tar has no end blocks".to_owned());
-    }
+    found.warnings = entries.warnings();
     let behind = skip_to_end(&mut entries.into_inner())?;
     if behind > 0 {
         found.warnings.push(format!(
