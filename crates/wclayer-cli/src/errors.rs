@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use wclayer::ErrorKind;
 
 use crate::escape::escaped;
+use crate::input_hints;
 use crate::output::{self, ErrorJson, Output};
 
 /// The exit code of a command that failed.
@@ -154,7 +155,7 @@ impl CliError {
     /// Returns what can be done about it.
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Layer(error) => return error.hint(),
+            Self::Layer(error) => return input_hints::hint(error).or_else(|| error.hint()),
             Self::InJson(error) => return error.hint(),
             Self::Hinted(error, hint) => {
                 let before = error.hint().map(|before| before + " ").unwrap_or_default();

@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod errors;
 mod escape;
+mod input_hints;
 mod layer_view;
 mod list_json;
 mod node_view;

@@ -1,0 +1,115 @@
+//! What to do about an input that is not a layer tar.
+
+use std::error::Error;
+use std::io;
+use std::path::Path;
+
+use wclayer::compression::DecodeProblem;
+use wclayer::tar::{Foreign, TarError, TarProblem};
+
+/// Returns what to do, where an error is about such an input.
+pub(crate) fn hint(error: &wclayer::Error) -> Option<String> {
+    if let wclayer::Error::NoLayer { place } = error {
+        return of_folder(place).map(str::to_owned);
+    }
+    let start: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(start), |cause| (**cause).source())
+        .find_map(of_cause)
+        .map(str::to_owned)
+}
+
+fn of_cause(cause: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(tar) = cause.downcast_ref::<TarError>() {
+        return match &tar.problem {
+            TarProblem::NotATar(foreign) => Some(of_foreign(*foreign)),
+            TarProblem::ImageArchive(_) => Some(
+                "Unpack it with `tar -xf FILE` and import its layers one by one, the lowest first.",
+            ),
+            TarProblem::Io(error) => DecodeProblem::of(error).and_then(of_decoder),
+            _ => None,
+        };
+    }
+    let error = match cause.downcast_ref::<wclayer::Error>() {
+        Some(wclayer::Error::Input(error)) => error,
+        Some(wclayer::Error::Io { source, .. }) => source,
+        _ => cause.downcast_ref::<io::Error>()?,
+    };
+    DecodeProblem::of(error).and_then(of_decoder)
+}
+
+fn of_foreign(foreign: Foreign) -> &'static str {
+    match foreign {
+        Foreign::Compressed(_) => {
+            "wclayer reads plain, gzip and zstd tars: decompress the file first."
+        }
+        Foreign::CompressedAgain(_) => {
+            "Decompress the file once, such as with `gzip -d` or `zstd -d`, and use the result."
+        }
+        Foreign::Archive(_) => {
+            "A layer is a tar (plain, gzip or zstd): is the layer inside this archive?"
+        }
+        Foreign::Manifest => {
+            "The manifest lists the layers: fetch the blobs under `layers` by their digests."
+        }
+        Foreign::ManifestIndex => {
+            "It lists a manifest for each platform; the layers are listed in these."
+        }
+        Foreign::ImageConfig => {
+            "The image's manifest lists the layers: fetch the blobs under `layers`."
+        }
+        Foreign::SavedManifest => "It lists the layers of the archive that it comes from.",
+        Foreign::RegistryError => {
+            "The registry refused: the text of the file says why. Log in, or check the name."
+        }
+        Foreign::Json => "Name the layer's blob: a tar, plain or compressed with gzip or zstd.",
+        Foreign::Utf16 | Foreign::Utf8Mark => {
+            "PowerShell's `>` changes binary output: write the file again with an option of the \
+             program, such as `-o FILE`, or from cmd.exe."
+        }
+        Foreign::WebPage | Foreign::Xml | Foreign::Text => {
+            "It may be what a server said in place of the layer: read it, and fetch the layer again."
+        }
+        Foreign::LfsPointer => "Fetch the file itself with `git lfs pull`.",
+        Foreign::Disk(_) => {
+            "wclayer reads layer tars, not disks: `wclayer export` makes a tar of a layer."
+        }
+        Foreign::Hive => "A hive is one file of a layer, in `Hives` or `Files`.",
+        Foreign::Database => {
+            "A portable layer is read as a whole: name the folder that has `layer.json`."
+        }
+        _ => "A layer is a tar, plain or compressed with gzip or zstd: is it the file you mean?",
+    }
+}
+
+fn of_decoder(problem: &DecodeProblem) -> Option<&'static str> {
+    match problem {
+        DecodeProblem::BytesBehind => {
+            Some("Cut off what follows the compressed data, or compress the tar again.")
+        }
+        DecodeProblem::Window { .. } => {
+            Some("Compress it again without `--long`: `zstd -d --long=31 -c FILE | zstd -o NEW`.")
+        }
+        DecodeProblem::Dictionary { .. } => {
+            Some("Compress it again without a dictionary, which readers of layers do not have.")
+        }
+        _ => None,
+    }
+}
+
+/// Says what a folder is that is not a layer, but holds layers.
+fn of_folder(place: &Path) -> Option<&'static str> {
+    let has = |name: &str| place.join(name).exists();
+    if has("oci-layout") || (has("index.json") && has("blobs")) {
+        Some(
+            "It is an OCI image layout: its layers are the files in `blobs/sha256` that the \
+             image's manifest lists under `layers`.",
+        )
+    } else if has("manifest.json") {
+        Some(
+            "It looks like an unpacked image archive: its layers are the files that \
+             `manifest.json` lists under `Layers`.",
+        )
+    } else {
+        None
+    }
+}
