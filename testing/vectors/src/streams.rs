@@ -269,6 +269,22 @@ pub fn extended_attributes(mut bytes: &[u8]) -> Check<Vec<Attribute>> {
     Ok(list)
 }
 
+/// Whether an entry of a list of extended attributes points into itself.
+pub fn overlaps(mut bytes: &[u8]) -> bool {
+    while let Some((&[n0, n1, n2, n3, _, name_len, v0, v1], _)) = bytes.split_first_chunk() {
+        let next = u32::from_le_bytes([n0, n1, n2, n3]) as usize;
+        let len = 9 + usize::from(name_len) + usize::from(u16::from_le_bytes([v0, v1]));
+        if next != 0 && next < len {
+            return true;
+        }
+        match bytes.get(next..) {
+            Some(rest) if next > 0 => bytes = rest,
+            _ => break,
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
