@@ -155,7 +155,10 @@ impl CliError {
     /// Returns what can be done about it.
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Layer(error) => return input_hints::hint(error).or_else(|| error.hint()),
+            Self::Layer(error) => match input_hints::hint(error) {
+                Some(hint) => hint,
+                None => return error.hint(),
+            },
             Self::InJson(error) => return error.hint(),
             Self::Hinted(error, hint) => {
                 let before = error.hint().map(|before| before + " ").unwrap_or_default();

@@ -1,40 +1,32 @@
 //! What to do about an input that is not a layer tar.
 
-use std::error::Error;
 use std::io;
 use std::path::Path;
 
 use wclayer::compression::DecodeProblem;
-use wclayer::tar::{Foreign, TarError, TarProblem};
+use wclayer::tar::{Foreign, TarProblem};
 
 /// Returns what to do, where an error is about such an input.
-pub(crate) fn hint(error: &wclayer::Error) -> Option<String> {
-    if let wclayer::Error::NoLayer { place } = error {
-        return of_folder(place).map(str::to_owned);
+pub(crate) fn hint(error: &wclayer::Error) -> Option<&'static str> {
+    match error {
+        wclayer::Error::Layer { source, .. } => hint(source),
+        wclayer::Error::NoLayer { place } => of_folder(place),
+        wclayer::Error::Tar(error) => of_problem(&error.problem),
+        wclayer::Error::Input(error) => of_decoder(error),
+        wclayer::Error::Io { source, .. } => of_decoder(source),
+        _ => None,
     }
-    let start: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(start), |cause| (**cause).source())
-        .find_map(of_cause)
-        .map(str::to_owned)
 }
 
-fn of_cause(cause: &(dyn Error + 'static)) -> Option<&'static str> {
-    if let Some(tar) = cause.downcast_ref::<TarError>() {
-        return match &tar.problem {
-            TarProblem::NotATar(foreign) => Some(of_foreign(*foreign)),
-            TarProblem::ImageArchive(_) => Some(
-                "Unpack it with `tar -xf FILE` and import its layers one by one, the lowest first.",
-            ),
-            TarProblem::Io(error) => DecodeProblem::of(error).and_then(of_decoder),
-            _ => None,
-        };
+fn of_problem(problem: &TarProblem) -> Option<&'static str> {
+    match problem {
+        TarProblem::NotATar(foreign) => Some(of_foreign(*foreign)),
+        TarProblem::ImageArchive(_) => Some(
+            "Unpack it with `tar -xf FILE` and import its layers one by one, the lowest first.",
+        ),
+        TarProblem::Io(error) => of_decoder(error),
+        _ => None,
     }
-    let error = match cause.downcast_ref::<wclayer::Error>() {
-        Some(wclayer::Error::Input(error)) => error,
-        Some(wclayer::Error::Io { source, .. }) => source,
-        _ => cause.downcast_ref::<io::Error>()?,
-    };
-    DecodeProblem::of(error).and_then(of_decoder)
 }
 
 fn of_foreign(foreign: Foreign) -> &'static str {
@@ -81,8 +73,8 @@ fn of_foreign(foreign: Foreign) -> &'static str {
     }
 }
 
-fn of_decoder(problem: &DecodeProblem) -> Option<&'static str> {
-    match problem {
+fn of_decoder(error: &io::Error) -> Option<&'static str> {
+    match DecodeProblem::of(error)? {
         DecodeProblem::BytesBehind => {
             Some("Cut off what follows the compressed data, or compress the tar again.")
         }
