@@ -119,7 +119,7 @@ fn every_command_that_reads_a_tar_names_it() {
             &["find", "input"],
             &["du", "input"],
             &["diff", "input", "input"],
-            &["extract", "input", "to"],
+            &["extract", "--directory", "to", "input", "Files"],
             &["squash", "-o", "out", "input", "input"],
             &["import", "-i", "input", "layer"],
             &["import", "--format", "transport", "-i", "input", "layer"],
