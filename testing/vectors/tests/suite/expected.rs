@@ -291,8 +291,9 @@ impl Expected {
 
     /// The times: the reference's, where it could count to them.
     fn times(&mut self, header: &Header, reference: [u64; 4]) -> Check<[u64; 4]> {
+        // Every header has a time of modification; Go's zero time is listed as none.
         let written = self.time(header, "mtime", header.mtime);
-        let written = written.ok_or("the vector's entry has no mtime")?;
+        let written = written.unwrap_or(GO_ZERO_TIME);
         let key = "LIBARCHIVE.creationtime";
         let created = header
             .record(key)
@@ -321,9 +322,10 @@ impl Expected {
     }
 
     fn time(&self, header: &Header, key: &str, own: Option<Time>) -> Option<i128> {
-        let has_own = header.record(key).is_some_and(|text| !text.is_empty());
-        let global = self.globals.get(key).filter(|_| !has_own);
-        match global {
+        let record = header.record(key).filter(|text| !text.is_empty());
+        let global = self.globals.get(key).filter(|_| record.is_none());
+        // Go lists its zero time as none, and wraps round where seconds need more than 64 bits.
+        match record.or(global.map(String::as_str)) {
             Some(text) => time::parse_pax(text),
             None => own.map(Time::nanoseconds),
         }
