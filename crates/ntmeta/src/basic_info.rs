@@ -42,6 +42,21 @@ impl FileBasicInfo {
         bytes
     }
 
+    /// Returns this with times that Windows can store: what is later than
+    /// [`FileTime::LATEST_STORED`] becomes that. Times of 0 stay, which tells Windows to leave what
+    /// is there.
+    #[must_use]
+    pub fn with_storable_times(self) -> Self {
+        let storable = |time: FileTime| time.min(FileTime::LATEST_STORED);
+        Self {
+            creation_time: storable(self.creation_time),
+            last_access_time: storable(self.last_access_time),
+            last_write_time: storable(self.last_write_time),
+            change_time: storable(self.change_time),
+            attributes: self.attributes,
+        }
+    }
+
     /// Reads the structure as Windows lays it out, little-endian.
     pub fn from_bytes(bytes: &[u8; 40]) -> Self {
         let word = |index: usize| {
@@ -81,6 +96,23 @@ mod tests {
         expected[32..36].copy_from_slice(&[0x20, 0, 0, 0x80]);
         assert_eq!(info.to_bytes(), expected);
         assert_eq!(FileBasicInfo::from_bytes(&expected), info);
+    }
+
+    #[test]
+    fn times_that_are_negative_to_windows_become_the_latest() {
+        let info = FileBasicInfo {
+            creation_time: FileTime::from_ticks(u64::MAX),
+            last_access_time: FileTime::from_ticks(1 << 63),
+            last_write_time: FileTime::LATEST_STORED,
+            change_time: FileTime::from_ticks(0),
+            attributes: FileAttributes::READONLY,
+        };
+        let expected = FileBasicInfo {
+            creation_time: FileTime::LATEST_STORED,
+            last_access_time: FileTime::LATEST_STORED,
+            ..info
+        };
+        assert_eq!(info.with_storable_times(), expected);
     }
 
     proptest! {

@@ -11,7 +11,6 @@
 //! go-winio `backuptar/strconv.go` and `file.go` for the truncation.
 
 use std::fmt;
-use std::num::IntErrorKind;
 use std::time::{Duration, SystemTime};
 
 const TICKS_PER_SECOND: i128 = 10_000_000;
@@ -27,10 +26,13 @@ pub enum TimeError {
         /// Position in the text of the first byte that is wrong or missing, in bytes.
         offset: usize,
     },
+    /// The number of seconds does not fit into 64 bits.
+    #[error("the time has more seconds than 64 bits hold")]
+    TooManySeconds,
     /// The time is before 1601-01-01 or more than 2^64 ticks after it.
     #[error("second {seconds} of the Unix epoch is outside the range of a file time")]
     OutOfRange {
-        /// Whole seconds since 1970-01-01 UTC, the nearest `i64` if they do not fit.
+        /// Whole seconds since 1970-01-01 UTC.
         seconds: i64,
     },
     /// A part of a second is as long as a second.
@@ -39,6 +41,25 @@ pub enum TimeError {
         /// The number given.
         nanoseconds: u32,
     },
+}
+
+impl TimeError {
+    /// Returns the file time nearest to a time outside the range: the earliest or the latest that
+    /// Windows stores; `None` for what is not a time at all.
+    ///
+    /// ```
+    /// use ntmeta::FileTime;
+    ///
+    /// let error = FileTime::parse_pax("-62135596800").expect_err("before 1601");
+    /// assert_eq!(error.nearest(), Some(FileTime::EARLIEST_STORED));
+    /// ```
+    pub fn nearest(self) -> Option<FileTime> {
+        match self {
+            Self::OutOfRange { seconds: ..0 } => Some(FileTime::EARLIEST_STORED),
+            Self::OutOfRange { .. } => Some(FileTime::LATEST_STORED),
+            _ => None,
+        }
+    }
 }
 
 /// A point in time: 100 ns ticks since 1601-01-01 UTC, as in `FILETIME`.
@@ -57,6 +78,14 @@ pub struct FileTime(u64);
 impl FileTime {
     /// 1970-01-01 00:00:00 UTC.
     pub const UNIX_EPOCH: Self = Self(116_444_736_000_000_000);
+
+    /// The earliest time that a file can be given: one tick after the start of 1601. 0 tells
+    /// Windows to leave the time as it is ([MS-FSCC] 2.4.7).
+    pub const EARLIEST_STORED: Self = Self(1);
+
+    /// The latest time that a file can be given, in the year 30828. Larger numbers are negative to
+    /// Windows; -1 and -2 switch the updating of times off and on ([MS-FSCC] 2.4.7).
+    pub const LATEST_STORED: Self = Self(i64::MAX.cast_unsigned());
 
     /// Makes the time that is `ticks` of 100 ns after 1601-01-01 UTC.
     pub const fn from_ticks(ticks: u64) -> Self {
@@ -102,7 +131,8 @@ impl FileTime {
     ///
     /// # Errors
     ///
-    /// [`TimeError::Syntax`], [`TimeError::OutOfRange`].
+    /// [`TimeError::Syntax`], [`TimeError::TooManySeconds`] (Go refuses these as well),
+    /// [`TimeError::OutOfRange`].
     pub fn parse_pax(text: &str) -> Result<Self, TimeError> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let negative = whole.starts_with('-');
@@ -114,16 +144,9 @@ impl FileTime {
         check_digits(digits, sign)?;
         check_digits(fraction, whole.len() + 1)?;
 
-        let seconds = match whole.parse::<i64>() {
-            Ok(seconds) => seconds,
-            Err(error) => {
-                let seconds = match error.kind() {
-                    IntErrorKind::NegOverflow => i64::MIN,
-                    _ => i64::MAX,
-                };
-                return Err(TimeError::OutOfRange { seconds });
-            }
-        };
+        let seconds = whole
+            .parse::<i64>()
+            .map_err(|_| TimeError::TooManySeconds)?;
         let nanoseconds = fraction
             .bytes()
             .chain(std::iter::repeat(b'0'))
@@ -296,12 +319,27 @@ mod tests {
             ("-62135596800", -62_135_596_800),
             ("1833029933770.9551616", 1_833_029_933_770),
             ("9223372036854775807", i64::MAX),
-            ("99999999999999999999", i64::MAX),
-            ("-99999999999999999999.5", i64::MIN),
+            ("-9223372036854775808", i64::MIN),
         ] {
             let expected = Err(TimeError::OutOfRange { seconds });
             assert_eq!(FileTime::parse_pax(text), expected, "{text}");
         }
+        for text in ["9223372036854775808", "-99999999999999999999.5"] {
+            let expected = Err(TimeError::TooManySeconds);
+            assert_eq!(FileTime::parse_pax(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_time_is_one_that_windows_stores() {
+        let nearest = |text| FileTime::parse_pax(text).expect_err(text).nearest();
+        assert_eq!(nearest("-11644473600.0000001"), Some(FileTime(1)));
+        assert_eq!(nearest("-9223372036854775808"), Some(FileTime(1)));
+        let latest = Some(FileTime(0x7FFF_FFFF_FFFF_FFFF));
+        assert_eq!(nearest("1833029933770.9551616"), latest);
+        assert_eq!(nearest("9223372036854775807.999"), latest);
+        assert_eq!(nearest("x"), None);
+        assert_eq!(nearest("99999999999999999999"), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use wclayer::ErrorKind;
 
 use crate::escape::escaped;
+use crate::input_hints;
 use crate::output::{self, ErrorJson, Output};
 use crate::signals;
 
@@ -164,7 +165,10 @@ impl CliError {
     /// Returns what can be done about it.
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Layer(error) => return error.hint(),
+            Self::Layer(error) => match input_hints::hint(error) {
+                Some(hint) => hint,
+                None => return error.hint(),
+            },
             Self::InJson(error) => return error.hint(),
             Self::Hinted(_, hint) => hint,
             #[cfg(not(windows))]

@@ -10,6 +10,7 @@ mod commands;
 mod errors;
 mod escape;
 mod file_argument;
+mod input_hints;
 mod layer_view;
 mod list_json;
 mod memory;

@@ -105,6 +105,12 @@ pub fn unhex(text: &str) -> Check<Vec<u8>> {
 pub fn text_bytes(text: &str, exact: Option<&str>) -> Check<Vec<u8>> {
     match (exact, repetition(text)) {
         (Some(exact), _) => unhex(exact),
+        // A unit is a character, or a byte in two hex digits.
+        (None, Some((unit, count))) if unit.chars().count() == 2 => {
+            let byte = u8::from_str_radix(unit, 16);
+            let byte = byte.map_err(|_| format!("`{unit}` is neither a character nor hex"))?;
+            Ok(vec![byte; count])
+        }
         (None, Some((unit, count))) => Ok(unit.repeat(count).into_bytes()),
         (None, None) => Ok(text.as_bytes().to_vec()),
     }
@@ -126,6 +132,12 @@ mod tests {
         assert!(unhex("0").is_err() && unhex("zz").is_err());
         assert_eq!(text_bytes("REPEAT:x:2", None), Ok(b"xx".to_vec()));
         assert_eq!(text_bytes("?", Some("ff")), Ok(vec![0xFF]));
+        assert_eq!(text_bytes("REPEAT:ff:2", None), Ok(vec![0xFF; 2]));
+        assert_eq!(
+            text_bytes("REPEAT:\u{fc}:2", None),
+            Ok("üü".as_bytes().to_vec())
+        );
+        assert_eq!(text_bytes("REPEAT:::2", None), Ok(b"::".to_vec()));
     }
 
     #[test]

@@ -40,13 +40,6 @@ pub struct Piece {
     pub body: Vec<u8>,
 }
 
-impl Piece {
-    /// Returns the name as text.
-    pub fn name_text(&self) -> String {
-        String::from_utf16_lossy(&self.name)
-    }
-}
-
 /// Takes a backup stream apart.
 ///
 /// # Errors
@@ -130,8 +123,8 @@ pub struct Canonical {
     pub others: Vec<Piece>,
     /// The unnamed data; no such stream is the same as an empty one.
     pub data: Data,
-    /// The alternate streams in order, by bare name.
-    pub alternates: Vec<(String, Data)>,
+    /// The alternate streams in order, by bare name in UTF-16.
+    pub alternates: Vec<(Vec<u16>, Data)>,
 }
 
 /// An extended attribute: name, flags, value.
@@ -190,13 +183,12 @@ impl Canonical {
     }
 }
 
-fn bare_name(piece: &Piece) -> Check<String> {
-    let name = piece.name_text();
-    let name = name.split('\0').next().unwrap_or_default();
-    let bare = name
-        .strip_prefix(':')
-        .ok_or("an alternate stream's name has no colon")?;
-    Ok(bare.strip_suffix(":$DATA").unwrap_or(bare).to_owned())
+fn bare_name(piece: &Piece) -> Check<Vec<u16>> {
+    let name = piece.name.split(|unit| *unit == 0).next();
+    let bare = name.and_then(|name| name.strip_prefix(&[u16::from(b':')]));
+    let bare = bare.ok_or("an alternate stream's name has no colon")?;
+    let suffix: Vec<u16> = ":$DATA".encode_utf16().collect();
+    Ok(bare.strip_suffix(&suffix[..]).unwrap_or(bare).to_vec())
 }
 
 /// Takes the blocks of a sparse stream; returns what follows them.
@@ -267,6 +259,22 @@ pub fn extended_attributes(mut bytes: &[u8]) -> Check<Vec<Attribute>> {
         };
     }
     Ok(list)
+}
+
+/// Whether an entry of a list of extended attributes points into itself.
+pub fn overlaps(mut bytes: &[u8]) -> bool {
+    while let Some((&[n0, n1, n2, n3, _, name_len, v0, v1], _)) = bytes.split_first_chunk() {
+        let next = u32::from_le_bytes([n0, n1, n2, n3]) as usize;
+        let len = 9 + usize::from(name_len) + usize::from(u16::from_le_bytes([v0, v1]));
+        if next != 0 && next < len {
+            return true;
+        }
+        match bytes.get(next..) {
+            Some(rest) if next > 0 => bytes = rest,
+            _ => break,
+        }
+    }
+    false
 }
 
 #[cfg(test)]

@@ -155,6 +155,54 @@ fn records(mut bytes: &[u8]) -> Check<Records> {
     Ok(records)
 }
 
+/// Returns whether a header of a tar has a mode, owner or device that is not a number, or an
+/// extended header such an owner: Go's reader refuses the tar for it.
+pub fn has_odd_numbers(mut bytes: &[u8]) -> bool {
+    while let Some((header, rest)) = bytes.split_at_checked(BLOCK) {
+        let fields: &[std::ops::Range<usize>] = match header[257..].starts_with(b"ustar") {
+            true => &[100..108, 108..116, 116..124, 329..337, 337..345],
+            false => &[100..108, 108..116, 116..124],
+        };
+        if fields
+            .iter()
+            .any(|field| !is_number(&header[field.clone()]))
+        {
+            return true;
+        }
+        let Ok(size) = octal(&header[124..136]) else {
+            return false;
+        };
+        let content = rest.get(..size).unwrap_or_default();
+        if matches!(header[156], b'x' | b'g') && has_odd_owner(content) {
+            return true;
+        }
+        bytes = size
+            .checked_next_multiple_of(BLOCK)
+            .and_then(|size| rest.get(size..))
+            .unwrap_or_default();
+    }
+    false
+}
+
+fn is_number(field: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(field);
+    let digits = text.trim_matches(['\0', ' ']).split('\0').next();
+    let digits = digits.unwrap_or_default();
+    field[0] & 0x80 != 0 || digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit))
+}
+
+fn has_odd_owner(content: &[u8]) -> bool {
+    let Ok(records) = records(content) else {
+        return false;
+    };
+    [&b"uid"[..], b"gid"].iter().any(|key| {
+        let value = records
+            .get(*key)
+            .map(|value| String::from_utf8_lossy(value));
+        value.is_some_and(|text| !text.is_empty() && text.parse::<i64>().is_err())
+    })
+}
+
 /// Makes a tar of one empty member `Files/x`, of the type and with the records given, last
 /// modified one second after 1970.
 pub fn with_records(type_flag: u8, records: &[(&str, &str)]) -> Vec<u8> {
@@ -222,6 +270,31 @@ mod tests {
             .remove(0);
         assert!(member.remove_records(|key| key == b"a") && member.extended.is_none());
         assert_eq!(member.type_flag(), b'5');
+    }
+
+    #[test]
+    fn odd_numbers_are_found_wherever_they_are() {
+        assert!(!has_odd_numbers(&with_records(
+            b'0',
+            &[("uid", "-1"), ("gid", "")]
+        )));
+        assert!(has_odd_numbers(&with_records(b'0', &[("uid", "x")])));
+        assert!(has_odd_numbers(&with_records(
+            b'0',
+            &[("gid", "99999999999999999999")]
+        )));
+        for (at, text, is_odd) in [
+            (100, "9", true),
+            (108, "x", true),
+            (116, "\u{80}", false),
+            (329, "8", true),
+            (337, " 7 ", false),
+        ] {
+            let mut tar = with_records(b'0', &[]);
+            let text: Vec<u8> = text.chars().map(|letter| letter as u8).collect();
+            tar[at..at + text.len()].copy_from_slice(&text);
+            assert_eq!(has_odd_numbers(&tar), is_odd, "{at}");
+        }
     }
 
     #[test]

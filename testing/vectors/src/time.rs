@@ -3,7 +3,8 @@
 /// Nanoseconds from 1601 to 1970.
 const EPOCH: i128 = 11_644_473_600 * 1_000_000_000;
 
-/// Returns the nanoseconds since 1970 that a PAX time means; `None` for what is no decimal number.
+/// Returns the nanoseconds since 1970 that a PAX time means; `None` for what is not a decimal
+/// number, or has more seconds than 64 bits hold.
 pub fn parse_pax(text: &str) -> Option<i128> {
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
@@ -19,13 +20,21 @@ pub fn parse_pax(text: &str) -> Option<i128> {
         .chain("000000000".chars())
         .take(9)
         .collect();
-    let seconds = whole.parse::<i128>().ok()?.checked_mul(1_000_000_000)?;
-    Some(sign * (seconds + fraction.parse::<i128>().ok()?))
+    let seconds = sign * whole.parse::<i128>().ok()?;
+    let seconds = i128::from(i64::try_from(seconds).ok()?);
+    Some(seconds * 1_000_000_000 + sign * fraction.parse::<i128>().ok()?)
 }
 
 /// Returns the FILETIME of nanoseconds since 1970, cut towards 1970; `None` outside its range.
 pub fn to_filetime(nanoseconds: i128) -> Option<u64> {
     u64::try_from(nanoseconds / 100 + EPOCH / 100).ok()
+}
+
+/// Returns the FILETIME of nanoseconds since 1970, or the nearest that Windows stores: 0 and what
+/// is negative as a signed number mean something else to it.
+pub fn to_nearest_filetime(nanoseconds: i128) -> u64 {
+    let limit = if nanoseconds < 0 { 1 } else { i64::MAX as u64 };
+    to_filetime(nanoseconds).unwrap_or(limit)
 }
 
 /// Returns the nanoseconds since 1970 of a FILETIME.
@@ -72,12 +81,19 @@ mod tests {
             assert_eq!(parse_pax(text).and_then(to_filetime), Some(filetime));
             assert_eq!(to_pax(filetime), text);
         }
-        for text in ["", ".", "-.5", "1e9", "1.+5", "+-1"] {
+        for text in ["", ".", "-.5", "1e9", "1.+5", "+-1", "99999999999999999999"] {
             assert_eq!(parse_pax(text), None, "{text}");
         }
         assert_eq!(
             parse_pax("-11644473600.0000001").and_then(to_filetime),
             None
         );
+        for (text, nearest) in [
+            ("-62135596800", 1),
+            ("9223372036854775807", i64::MAX as u64),
+        ] {
+            let nanoseconds = parse_pax(text).expect(text);
+            assert_eq!(to_nearest_filetime(nanoseconds), nearest);
+        }
     }
 }

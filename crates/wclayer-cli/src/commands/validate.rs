@@ -173,7 +173,8 @@ pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
         return;
     };
     let errors = report.count(Severity::Error);
-    if errors == 0 {
+    // The error itself names what is not a layer.
+    if errors == 0 || report.rules.contains_key(&Rule::NotALayer) {
         return;
     }
     let findings = report.by_severity();

@@ -4,6 +4,7 @@ mod du;
 mod export;
 #[cfg(target_os = "linux")]
 mod extract;
+mod foreign_input;
 mod full_disk;
 mod golden;
 #[cfg(unix)]

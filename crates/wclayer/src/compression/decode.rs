@@ -3,7 +3,8 @@
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
 use super::Compression;
-use super::zstd_memory::{is_out_of_memory, no_memory, room_for_context};
+use super::zstd_frames::ZstdDecoder;
+use super::zstd_memory::{is_out_of_memory, no_memory};
 
 /// The size of the buffer before a decoder, in bytes.
 const INPUT_BUFFER: usize = 128 * 1024;
@@ -23,7 +24,7 @@ pub enum Decoder<R: Read> {
     /// gzip members, one after the other.
     Gzip(Box<GzipDecoder<Sniffed<R>>>),
     /// zstd frames, one after the other.
-    Zstd(Box<zstd::stream::read::Decoder<'static, Sniffed<R>>>),
+    Zstd(Box<ZstdDecoder<Sniffed<R>>>),
 }
 
 impl<R: Read> Decoder<R> {
@@ -41,10 +42,7 @@ impl<R: Read> Decoder<R> {
         Ok(match compression {
             Compression::None => Self::Plain(input),
             Compression::Gzip => Self::Gzip(Box::new(GzipDecoder::new(input))),
-            Compression::Zstd => {
-                room_for_context()?;
-                Self::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(input)?))
-            }
+            Compression::Zstd => Self::Zstd(Box::new(ZstdDecoder::new(input)?)),
         })
     }
 
@@ -62,7 +60,7 @@ impl<R: Read> Decoder<R> {
         let sniffed = match self {
             Self::Plain(input) => input,
             Self::Gzip(decoder) => decoder.into_inner(),
-            Self::Zstd(decoder) => decoder.finish(),
+            Self::Zstd(decoder) => decoder.into_inner(),
         };
         sniffed.into_inner().into_inner().1.0
     }
@@ -97,21 +95,43 @@ impl<R: Read> Read for Source<R> {
     }
 }
 
-/// An error: what follows the compressed data is neither more of it nor padding.
-#[derive(Debug, thiserror::Error)]
-#[error("the compressed data is followed by something else")]
-pub(crate) struct BytesBehind;
+/// What can be wrong with compressed data, beside damage. It is inside the [`io::Error`] that
+/// [`Decoder`] returns.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeProblem {
+    /// What follows the compressed data is neither more of it nor padding.
+    #[error("the compressed data is followed by something else")]
+    BytesBehind,
+    /// A zstd frame refers back further than is kept in memory.
+    #[error(
+        "a zstd frame needs a window of {window} bytes, which is more than the limit of {limit}"
+    )]
+    Window {
+        /// What the frame asks for, in bytes.
+        window: u64,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// A zstd frame needs a dictionary, which no layer comes with.
+    #[error("a zstd frame needs the dictionary {id}")]
+    Dictionary {
+        /// The number of the dictionary.
+        id: u32,
+    },
+}
 
-impl BytesBehind {
-    /// Returns whether it is this that an error says.
-    pub(crate) fn is_said_by(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+impl DecodeProblem {
+    /// Returns the problem that an error of a decoder is about; `None` for damage, and for errors
+    /// of the input.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
     }
 }
 
-impl From<BytesBehind> for io::Error {
-    fn from(error: BytesBehind) -> Self {
-        Self::new(io::ErrorKind::InvalidData, error)
+impl From<DecodeProblem> for io::Error {
+    fn from(problem: DecodeProblem) -> Self {
+        Self::new(io::ErrorKind::InvalidData, problem)
     }
 }
 
@@ -170,7 +190,7 @@ impl<R: BufRead> GzipDecoder<R> {
         match first {
             GZIP_START => {}
             0 => return skip_zero_padding(input).map(|()| false),
-            _ => return Err(BytesBehind.into()),
+            _ => return Err(DecodeProblem::BytesBehind.into()),
         }
         self.member = self.between.take().map(flate2::bufread::GzDecoder::new);
         Ok(true)
@@ -199,14 +219,14 @@ impl<R: BufRead> Read for GzipDecoder<R> {
     }
 }
 
-fn skip_zero_padding(input: &mut impl BufRead) -> io::Result<()> {
+pub(super) fn skip_zero_padding(input: &mut impl BufRead) -> io::Result<()> {
     loop {
         let bytes = input.fill_buf()?;
         if bytes.is_empty() {
             return Ok(());
         }
         if bytes.iter().any(|byte| *byte != 0) {
-            return Err(BytesBehind.into());
+            return Err(DecodeProblem::BytesBehind.into());
         }
         let len = bytes.len();
         input.consume(len);

@@ -9,11 +9,12 @@
 mod decode;
 mod encode;
 mod parallel_gzip;
+mod zstd_frames;
 mod zstd_memory;
 
-pub(crate) use decode::BytesBehind;
-pub use decode::{Decoder, GzipDecoder};
+pub use decode::{DecodeProblem, Decoder, GzipDecoder};
 pub use encode::Encoder;
+pub use zstd_frames::ZstdDecoder;
 
 use std::fmt;
 use std::str::FromStr;
@@ -172,12 +173,30 @@ mod tests {
             *damaged.last_mut().expect("not empty") ^= 1;
             let error = decode(&damaged).expect_err(spec);
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{spec}");
-            assert!(
-                decode(&[&whole[..], b"garbage"].concat()).is_err(),
-                "{spec}"
-            );
+            for garbage in [&b"garbage"[..], b"x", b"\0\0x"] {
+                let error = decode(&[&whole[..], garbage].concat()).expect_err(spec);
+                let problem = DecodeProblem::of(&error);
+                assert_eq!(problem, Some(&DecodeProblem::BytesBehind), "{spec}");
+            }
+            for zeros in [1, 3, 4, 600, 1 << 20] {
+                let padded = decode(&[&whole[..], &vec![0; zeros]].concat());
+                assert_eq!(padded.expect(spec).len(), 5000, "{spec}");
+            }
         }
-        assert!(decode(&[&encode(b"x", "gzip")[..], &[0; 600]].concat()).is_ok());
+    }
+
+    #[test]
+    fn only_an_early_end_is_called_one() {
+        let kind = |bytes: &[u8]| decode(bytes).expect_err("refused").kind();
+        for spec in ["gzip", "zstd"] {
+            let whole = encode(&[7; 5000], spec);
+            for end in [4, 9, whole.len() - 1] {
+                assert_eq!(kind(&whole[..end]), io::ErrorKind::UnexpectedEof, "{spec}");
+            }
+            // A second part that is cut off within its first bytes.
+            let second = [&whole[..], &whole[..3]].concat();
+            assert_eq!(kind(&second), io::ErrorKind::UnexpectedEof, "{spec}");
+        }
     }
 
     #[test]

@@ -40,7 +40,8 @@ impl LayerWriter for FilterWriter<'_> {
 
     fn add(&mut self, file: &FileEntry) -> Result<()> {
         let name = rooted(&file.path);
-        self.import.next(&name, Some(&file.basic_info))?;
+        let info = file.basic_info.with_storable_times();
+        self.import.next(&name, Some(&info))?;
         self.has_current_file = true;
         Ok(())
     }

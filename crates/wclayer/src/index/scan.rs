@@ -9,7 +9,7 @@ use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::hub::{EntryCounts, Progress};
 use crate::pipeline::skip_to_end;
-use crate::tar::{ArchiveEnd, SparseMap, TarEntries, TarEntry, TarEntryKind};
+use crate::tar::{SparseMap, TarEntries, TarEntry, TarEntryKind};
 
 /// What a pass over a tar found out, beside its index.
 #[derive(Debug, Default)]
@@ -72,9 +72,7 @@ fn scan_entries<R: BufRead>(
 impl Scanned {
     /// Reads what follows the last entry, to the end of the input.
     pub(super) fn end<R: BufRead>(&mut self, entries: TarEntries<R>) -> Result<()> {
-        if entries.end() == Some(ArchiveEnd::MissingEndBlocks) {
-            self.warnings.push("the tar has no end blocks".to_owned());
-        }
+        self.warnings = entries.warnings();
         let behind = skip_to_end(&mut entries.into_inner())?;
         if behind > 0 {
             self.warnings.push(format!(

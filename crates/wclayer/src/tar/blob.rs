@@ -12,7 +12,6 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::members::ArchiveEnd;
 use super::reader::TarLayerReader;
 use crate::compression::{Compression, Decoder};
 use crate::digest::{DiffId, Digest, Hashing};
@@ -71,10 +70,7 @@ impl<'a, R: Read + Send + 'static> BlobReader<'a, R> {
     }
 
     fn finish(&mut self, tar: TarLayerReader<ReadAhead<'a, Input<R>>>) -> Result<()> {
-        let mut warnings = Vec::new();
-        if tar.end() == Some(ArchiveEnd::MissingEndBlocks) {
-            warnings.push("the tar has no end blocks".to_owned());
-        }
+        let mut warnings = tar.warnings();
         let mut input = tar.into_inner();
         let behind = skip_to_end(&mut input)?;
         if behind > 0 {

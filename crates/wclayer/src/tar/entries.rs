@@ -16,15 +16,18 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ntmeta::{
-    BackupStreamReader, ExtendedAttribute, FileAttributes, FileBasicInfo, FileTime, ReparsePoint,
-    SecurityDescriptor, StreamId, TimeError, ea, wide,
+    BackupStreamReader, ExtendedAttribute, FileAttributes, FileBasicInfo, ReparsePoint,
+    SecurityDescriptor, StreamId, ea, wide,
 };
 
 use super::error::{TarError, TarProblem};
 use super::header::type_flag;
+use super::image_archive;
 use super::members::{ArchiveEnd, Member, MemberReader};
 use super::pax::key;
 use super::sparse::{SparseMap, ranges_on_windows};
+use super::times::Times;
+use super::unusual::Unusual;
 use crate::hub::LinkEntry;
 use crate::layout;
 use crate::path::{LayerPath, StreamName, split_stream};
@@ -40,6 +43,9 @@ pub struct TarEntry {
     pub size: u64,
     /// Which parts of the content are stored, when GNU tar left holes out.
     pub stored: Option<SparseMap>,
+    /// The first of its times that Windows cannot store, by its key in the tar. It was moved to the
+    /// nearest FILETIME where it has none.
+    pub unstorable_time: Option<&'static str>,
     /// What it is.
     pub kind: TarEntryKind,
 }
@@ -105,6 +111,9 @@ pub struct TarEntries<R> {
     member: Option<Member>,
     /// The file whose streams may follow, or what stands there instead.
     previous: Previous,
+    unusual: Unusual,
+    /// Looks out for an image archive, as long as nothing of a layer was seen.
+    archive: image_archive::Watch,
 }
 
 enum Previous {
@@ -135,6 +144,8 @@ impl<R: BufRead> TarEntries<R> {
             members,
             member: None,
             previous: Previous::Nothing,
+            unusual: Unusual::default(),
+            archive: image_archive::Watch::default(),
         }
     }
 
@@ -170,6 +181,11 @@ impl<R: BufRead> TarEntries<R> {
 
     /// Marks `count` lent bytes as read.
     pub fn consume_content(&mut self, count: usize) {
+        if self.archive.is_keeping()
+            && let Ok(bytes) = self.members.fill_content()
+        {
+            self.archive.keep(&bytes[..count.min(bytes.len())]);
+        }
         self.members.consume_content(count);
     }
 
@@ -184,6 +200,11 @@ impl<R: BufRead> TarEntries<R> {
         self.members.end()
     }
 
+    /// Returns what is unusual about the entries so far, though legal: a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        self.unusual.warnings(self.end())
+    }
+
     /// Returns how many bytes of the tar have been read.
     pub fn offset(&self) -> u64 {
         self.members.offset()
@@ -196,24 +217,55 @@ impl<R: BufRead> TarEntries<R> {
 
     fn read_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
         self.member = None;
+        while self.archive.is_keeping() {
+            let count = self.fill_content()?.len();
+            if count == 0 {
+                break;
+            }
+            self.consume_content(count);
+        }
         let Some(member) = self.members.next_member()? else {
-            return Ok(None);
+            return match self.archive.found() {
+                Some(found) => Err(TarError::new(b"", 0, TarProblem::ImageArchive(found))),
+                None => Ok(None),
+            };
         };
+        self.watch(&member);
         let entry = match self.classify(&member) {
-            Ok(kind) => Ok(Some(TarEntry {
-                offset: member.offset,
-                content_offset: member.content_offset,
-                size: member.size,
-                stored: member.sparse.clone(),
-                kind,
-            })),
+            Ok((kind, unstorable_time)) => {
+                if let Some(key) = unstorable_time {
+                    self.unusual.note_time(key, &member.name);
+                }
+                Ok(Some(TarEntry {
+                    offset: member.offset,
+                    content_offset: member.content_offset,
+                    size: member.size,
+                    stored: member.sparse.clone(),
+                    unstorable_time,
+                    kind,
+                }))
+            }
             Err(problem) => Err(TarError::new(&member.name, member.offset, problem)),
         };
         self.member = Some(member);
         entry
     }
 
-    fn classify(&mut self, member: &Member) -> Result<TarEntryKind, TarProblem> {
+    /// Looks out for an image archive.
+    fn watch(&mut self, member: &Member) {
+        self.unusual.note_name(&member.name);
+        if self.unusual.is_layer() {
+            self.archive.stop();
+        } else if matches!(member.type_flag, type_flag::REGULAR | type_flag::CONTIGUOUS) {
+            self.archive.start(&member.name, member.size);
+        }
+    }
+
+    /// Finds out what a member is, and which of its times Windows cannot store.
+    fn classify(
+        &mut self,
+        member: &Member,
+    ) -> Result<(TarEntryKind, Option<&'static str>), TarProblem> {
         // As in the reference, only `/` separates the base name that makes a whiteout.
         let slash = member
             .name
@@ -221,6 +273,7 @@ impl<R: BufRead> TarEntries<R> {
             .rposition(|byte| *byte == b'/')
             .map_or(0, |at| at + 1);
         let (directory, base) = member.name.split_at(slash);
+        let mut unstorable = None;
         let kind = if base == layout::OPAQUE_WHITEOUT {
             TarEntryKind::Opaque(LayerPath::parse(directory).map_err(TarProblem::Path)?)
         } else if let Some(removed) = base.strip_prefix(layout::WHITEOUT_PREFIX) {
@@ -228,10 +281,16 @@ impl<R: BufRead> TarEntries<R> {
         } else if directory.split(|byte| *byte == b'/').any(is_whiteout_name) {
             return Err(TarProblem::Whiteout);
         } else if member.type_flag == type_flag::LINK {
-            TarEntryKind::Link(link(member)?)
+            let times = Times::of(member)?;
+            unstorable = times.unstorable;
+            TarEntryKind::Link(link(&times, member)?)
         } else {
             match split_stream(&member.name).map_err(TarProblem::Path)? {
-                (path, None) => TarEntryKind::File(Box::new(file(path, member)?)),
+                (path, None) => {
+                    let times = Times::of(member)?;
+                    unstorable = times.unstorable;
+                    TarEntryKind::File(Box::new(file(path, &times, member)?))
+                }
                 (path, Some(name)) => self.stream(&path, name, member)?,
             }
         };
@@ -243,7 +302,7 @@ impl<R: BufRead> TarEntries<R> {
                 self.previous = Previous::Removal(path.clone());
             }
         }
-        Ok(kind)
+        Ok((kind, unstorable))
     }
 
     fn stream(
@@ -291,18 +350,18 @@ fn whiteout(directory: &[u8], removed: &[u8]) -> Result<TarEntryKind, TarProblem
     ))
 }
 
-fn link(member: &Member) -> Result<LinkEntry, TarProblem> {
+fn link(times: &Times, member: &Member) -> Result<LinkEntry, TarProblem> {
     Ok(LinkEntry {
         path: LayerPath::parse(&member.name).map_err(TarProblem::Path)?,
         target: LayerPath::parse(&member.link_name).map_err(|source| TarProblem::LinkTarget {
             target: wide::display(&member.link_name).into_owned(),
             source,
         })?,
-        basic_info: Some(basic_info(member)?),
+        basic_info: Some(basic_info(times, member)?),
     })
 }
 
-fn file(path: LayerPath, member: &Member) -> Result<FileMember, TarProblem> {
+fn file(path: LayerPath, times: &Times, member: &Member) -> Result<FileMember, TarProblem> {
     let is_symlink = member.type_flag == type_flag::SYMLINK;
     let is_directory = member.type_flag == type_flag::DIRECTORY;
     if !is_symlink && !is_directory {
@@ -314,7 +373,7 @@ fn file(path: LayerPath, member: &Member) -> Result<FileMember, TarProblem> {
         .transpose()?;
     Ok(FileMember {
         path,
-        basic_info: basic_info(member)?,
+        basic_info: basic_info(times, member)?,
         has_data: !is_symlink && !is_directory,
         security: security(member)?,
         ea: extended_attributes(member)?,
@@ -331,47 +390,14 @@ fn check_regular(type_flag: u8) -> Result<(), TarProblem> {
     }
 }
 
-fn basic_info(member: &Member) -> Result<FileBasicInfo, TarProblem> {
-    let from_header = |key, seconds| {
-        FileTime::from_unix(seconds, 0).map_err(|source| TarProblem::Time { key, source })
-    };
-    let modified = match pax_time(member, key::MODIFIED, "mtime")? {
-        Some(time) => time,
-        None => from_header("mtime", member.modified)?,
-    };
-    let other =
-        |key_bytes, key, header: Option<i64>| match (pax_time(member, key_bytes, key)?, header) {
-            (Some(time), _) => Ok(time),
-            (None, Some(seconds)) => from_header(key, seconds),
-            (None, None) => Ok(modified),
-        };
+fn basic_info(times: &Times, member: &Member) -> Result<FileBasicInfo, TarProblem> {
     Ok(FileBasicInfo {
-        creation_time: match member.pax.get(key::CREATED) {
-            Some(text) => parse_time(text, "LIBARCHIVE.creationtime")?,
-            None => modified,
-        },
-        last_access_time: other(key::ACCESSED, "atime", member.accessed)?,
-        last_write_time: modified,
-        change_time: other(key::CHANGED, "ctime", member.changed)?,
+        creation_time: times.created,
+        last_access_time: times.accessed,
+        last_write_time: times.written,
+        change_time: times.changed,
         attributes: attributes(member)?,
     })
-}
-
-fn pax_time(
-    member: &Member,
-    key: &[u8],
-    name: &'static str,
-) -> Result<Option<FileTime>, TarProblem> {
-    member
-        .pax
-        .get_filled(key)
-        .map(|text| parse_time(text, name))
-        .transpose()
-}
-
-fn parse_time(text: &[u8], key: &'static str) -> Result<FileTime, TarProblem> {
-    let text = String::from_utf8_lossy(text);
-    FileTime::parse_pax(&text).map_err(|source: TimeError| TarProblem::Time { key, source })
 }
 
 fn attributes(member: &Member) -> Result<FileAttributes, TarProblem> {

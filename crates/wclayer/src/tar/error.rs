@@ -5,6 +5,8 @@ use std::io;
 use ntmeta::security::SddlError;
 use ntmeta::{AttributesError, BackupStreamError, EaError, ReparseError, TimeError};
 
+use super::foreign::Foreign;
+use super::image_archive::ImageArchive;
 use crate::error::{ErrorKind, io_kind};
 use crate::path::PathError;
 use crate::resources;
@@ -41,6 +43,12 @@ pub enum TarProblem {
     /// The input has no bytes at all.
     #[error("the input is empty")]
     Empty,
+    /// The input is something else.
+    #[error("the input is not a tar: it is {0}")]
+    NotATar(Foreign),
+    /// The input holds the layers of an image.
+    #[error("the input is {0}")]
+    ImageArchive(ImageArchive),
     /// The input ends inside a header block.
     #[error("the tar ends inside a header")]
     TruncatedHeader,
@@ -55,7 +63,7 @@ pub enum TarProblem {
     LoneZeroBlock,
     /// The header's checksum is wrong.
     #[error(
-        "the header's checksum is {computed:o} but {stored:o} is stored (octal): this is no tar, or it is damaged"
+        "the header's checksum is {computed:o} but {stored:o} is stored (octal): this is not a tar, or it is damaged"
     )]
     Checksum {
         /// The number in the header.
@@ -64,7 +72,7 @@ pub enum TarProblem {
         computed: i64,
     },
     /// A number of the header cannot be read.
-    #[error("the header's field `{field}` is no number, or too large")]
+    #[error("the header's field `{field}` is not a number, or too large")]
     Number {
         /// The field's name.
         field: &'static str,
@@ -105,10 +113,10 @@ pub enum TarProblem {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The name is no path of a layer.
+    /// The name, or that of a stream, is not one that a layer can hold.
     #[error("the name is not a path of a layer")]
     Path(#[source] PathError),
-    /// A link's target is no path of a layer.
+    /// A link's target is not a path of a layer.
     #[error("the link's target `{target}` is not a path of a layer")]
     LinkTarget {
         /// The target as the tar has it.
@@ -136,7 +144,7 @@ pub enum TarProblem {
         /// What stands before it.
         previous: String,
     },
-    /// A time that is malformed or outside of FILETIME's range.
+    /// A time that is not a decimal number, or has more seconds than 64 bits hold.
     #[error("the time `{key}` cannot be used")]
     Time {
         /// The PAX key or header field.
@@ -206,15 +214,21 @@ impl TarError {
             TarProblem::Io(error) if resources::hint(error).is_some() => {
                 return resources::hint(error).map(str::to_owned);
             }
-            TarProblem::Io(error) if io_kind(error) == ErrorKind::InvalidLayer => {
-                "The compressed data is damaged or cut off: fetch the file again."
-            }
+            TarProblem::Io(error) => match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    "The compressed data is cut off: fetch the file again."
+                }
+                io::ErrorKind::InvalidData => {
+                    "The compressed data is damaged: fetch the file again."
+                }
+                _ => return None,
+            },
             TarProblem::TruncatedHeader | TarProblem::TruncatedContent { .. } => {
                 "The file is cut off: fetch it again."
             }
             TarProblem::Empty => "Nothing was read: is the input the file you mean?",
             TarProblem::Checksum { .. } | TarProblem::Number { .. } if self.offset == 0 => {
-                "The input is no layer tar (plain, gzip or zstd)."
+                "The input is not a layer tar (plain, gzip or zstd), or its start is damaged."
             }
             TarProblem::Path(_) | TarProblem::LinkTarget { .. } => {
                 "A layer's names are relative, below Files, Hives or UtilityVM."

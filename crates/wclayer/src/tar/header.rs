@@ -41,9 +41,9 @@ pub(crate) struct Header {
     pub(crate) size: u64,
     /// Seconds since 1970.
     pub(crate) modified: i64,
-    /// Seconds since 1970; GNU headers may have it.
+    /// Seconds since 1970; GNU and star headers may have it.
     pub(crate) accessed: Option<i64>,
-    /// Seconds since 1970; GNU headers may have it.
+    /// Seconds since 1970; GNU and star headers may have it.
     pub(crate) changed: Option<i64>,
 }
 
@@ -56,6 +56,8 @@ const LINK_NAME: std::ops::Range<usize> = 157..257;
 const MAGIC: std::ops::Range<usize> = 257..265;
 const PREFIX: std::ops::Range<usize> = 345..500;
 const STAR_PREFIX: std::ops::Range<usize> = 345..476;
+const STAR_ACCESSED: std::ops::Range<usize> = 476..488;
+const STAR_CHANGED: std::ops::Range<usize> = 488..500;
 const GNU_ACCESSED: std::ops::Range<usize> = 345..357;
 const GNU_CHANGED: std::ops::Range<usize> = 357..369;
 const STAR_TRAILER: std::ops::Range<usize> = 508..512;
@@ -64,56 +66,105 @@ const STAR_TRAILER: std::ops::Range<usize> = 508..512;
 type Fields<const COUNT: usize> = [(std::ops::Range<usize>, &'static str); COUNT];
 const OWNERS: Fields<3> = [(100..108, "mode"), (108..116, "uid"), (116..124, "gid")];
 const DEVICES: Fields<2> = [(329..337, "devmajor"), (337..345, "devminor")];
-const STAR_TIMES: Fields<2> = [(476..488, "atime"), (488..500, "ctime")];
 
 /// Parses a header block whose checksum must be right.
 pub(crate) fn parse(block: &[u8; BLOCK]) -> Result<Header, TarProblem> {
     verify_checksum(block)?;
-    let ustar = block[MAGIC].starts_with(b"ustar\0");
-    let gnu = &block[MAGIC] == b"ustar  \0";
-    let mut name = text(&block[NAME]).to_vec();
-    if ustar {
-        let star = &block[STAR_TRAILER] == b"tar\0";
-        let prefix = text(&block[if star { STAR_PREFIX } else { PREFIX }]);
-        if !prefix.is_empty() {
-            name = [prefix, b"/", &name].concat();
-        }
-    }
-    let gnu_time = |range: std::ops::Range<usize>, field| match block[range.start] {
-        0 => Ok(None),
-        _ => number(&block[range], field).map(Some),
-    };
+    let Extension {
+        prefix,
+        accessed,
+        changed,
+    } = Extension::of(block)?;
+    let name = text(&block[NAME]);
     Ok(Header {
-        name,
+        name: match prefix {
+            b"" => name.to_vec(),
+            prefix => [prefix, b"/", name].concat(),
+        },
         link_name: text(&block[LINK_NAME]).to_vec(),
         type_flag: block[TYPE_FLAG],
         size: unsigned(&block[SIZE], "size")?,
         modified: number(&block[MODIFIED], "mtime")?,
-        accessed: if gnu {
-            gnu_time(GNU_ACCESSED, "atime")?
-        } else {
-            None
-        },
-        changed: if gnu {
-            gnu_time(GNU_CHANGED, "ctime")?
-        } else {
-            None
-        },
+        accessed,
+        changed,
     })
 }
 
 /// Names the numbers that cannot be read among those that no layer needs. Go's reader refuses the
 /// whole tar for one of them (`archive/tar/reader.go`, `readHeader`).
 pub(crate) fn malformed_numbers(block: &[u8; BLOCK]) -> impl Iterator<Item = &'static str> {
-    let is_star = &block[MAGIC][..6] == b"ustar\0" && &block[STAR_TRAILER] == b"tar\0";
-    let has_devices = is_star || &block[MAGIC][..6] == b"ustar\0" || &block[MAGIC] == b"ustar  \0";
+    let has_devices = &block[MAGIC][..6] == b"ustar\0" || &block[MAGIC] == b"ustar  \0";
     let devices = if has_devices { &DEVICES[..] } else { &[] };
-    let times = if is_star { &STAR_TIMES[..] } else { &[] };
-    let fields = OWNERS.iter().chain(devices).chain(times);
+    let fields = OWNERS.iter().chain(devices);
     let block = *block;
     fields
         .filter(move |(range, field)| number(&block[range.clone()], field).is_err())
         .map(|(_, field)| *field)
+}
+
+/// What stands behind the fields that all forms of the header share.
+#[derive(Default)]
+struct Extension<'a> {
+    /// The directory part of the name; empty without one.
+    prefix: &'a [u8],
+    accessed: Option<i64>,
+    changed: Option<i64>,
+}
+
+impl<'a> Extension<'a> {
+    fn of(block: &'a [u8; BLOCK]) -> Result<Self, TarProblem> {
+        if &block[MAGIC] == b"ustar  \0" {
+            return Ok(Self::of_gnu(block));
+        }
+        if !block[MAGIC].starts_with(b"ustar\0") {
+            return Ok(Self::default());
+        }
+        if &block[STAR_TRAILER] != b"tar\0" {
+            return Ok(Self {
+                prefix: text(&block[PREFIX]),
+                ..Self::default()
+            });
+        }
+        Ok(Self {
+            prefix: text(&block[STAR_PREFIX]),
+            accessed: Some(number(&block[STAR_ACCESSED], "atime")?),
+            changed: Some(number(&block[STAR_CHANGED], "ctime")?),
+        })
+    }
+
+    /// GNU's times, or the prefix that Go before 1.8 wrote in their place.
+    ///
+    /// Once a number needed base 256, that writer put GNU's magic on the rest of the tar, but went
+    /// on with ustar's prefix (golang/go#12594, #21005): images of docker up to 17.05 are so. As
+    /// Go's reader has it: where one of the two times is not a number, neither is a time, and the
+    /// text is a prefix if it is ASCII.
+    fn of_gnu(block: &'a [u8; BLOCK]) -> Self {
+        let time = |range: std::ops::Range<usize>, field| match block[range.start] {
+            0 => Ok(None),
+            _ => number(&block[range], field).map(Some),
+        };
+        if let (Ok(accessed), Ok(changed)) =
+            (time(GNU_ACCESSED, "atime"), time(GNU_CHANGED, "ctime"))
+        {
+            return Self {
+                prefix: b"",
+                accessed,
+                changed,
+            };
+        }
+        let prefix = text(&block[PREFIX]);
+        Self {
+            prefix: if prefix.is_ascii() { prefix } else { b"" },
+            ..Self::default()
+        }
+    }
+}
+
+/// Whether a block, or its start, has the magic of ustar or GNU tar.
+pub(crate) fn has_magic(block: &[u8]) -> bool {
+    block
+        .get(MAGIC.start..MAGIC.start + 5)
+        .is_some_and(|magic| magic == b"ustar")
 }
 
 /// Sums the bytes with the checksum field read as spaces; old tars summed signed bytes.
@@ -275,6 +326,98 @@ mod tests {
             assert_eq!(number(bytes, "field").ok(), value, "{bytes:?}");
         }
         assert!(unsigned(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "size").is_err());
+    }
+
+    /// A header named `name` with GNU's magic, and `fields` put where they say.
+    fn gnu(fields: &[(usize, &[u8])]) -> [u8; BLOCK] {
+        with_magic(b"ustar  \0", fields)
+    }
+
+    fn with_magic(magic: &[u8], fields: &[(usize, &[u8])]) -> [u8; BLOCK] {
+        let mut block = encode(&NewHeader {
+            name: b"name",
+            type_flag: type_flag::REGULAR,
+            ..NewHeader::default()
+        });
+        block[MAGIC].copy_from_slice(magic);
+        for (at, bytes) in fields {
+            block[*at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        block[CHECKSUM].fill(b' ');
+        let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
+        put_octal(&mut block[148..155], sum);
+        block
+    }
+
+    #[test]
+    fn gnu_times_that_are_no_numbers_are_a_prefix() {
+        let long = [b'd'; 155];
+        let (accessed, changed) = (GNU_ACCESSED.start, GNU_CHANGED.start);
+        let base_256 = b"\x80\0\0\0\0\0\0\0\0\0\x01\0";
+        type Fields<'a> = &'a [(usize, &'a [u8])];
+        let cases: [(Fields<'_>, &[u8], (Option<i64>, Option<i64>)); 13] = [
+            // Times, or none.
+            (&[], b"name", (None, None)),
+            (
+                &[(accessed, b"00000000017\0"), (changed, b"         21\0")],
+                b"name",
+                (Some(15), Some(17)),
+            ),
+            (&[(changed, base_256)], b"name", (None, Some(256))),
+            (&[(accessed, b"            ")], b"name", (Some(0), None)),
+            // A time of octal digits cannot be told from a prefix of octal digits.
+            (&[(accessed, b"17")], b"name", (Some(15), None)),
+            // A prefix, as long as there is room.
+            (&[(accessed, b"Files/a")], b"Files/a/name", (None, None)),
+            (&[(accessed, b"17/x")], b"17/x/name", (None, None)),
+            (
+                &[(accessed, &long)],
+                &[&long[..], b"/name"].concat(),
+                (None, None),
+            ),
+            // The text ends at its NUL, whatever follows it.
+            (
+                &[(accessed, b"Files\0"), (changed, b"00000000021\0")],
+                b"Files/name",
+                (None, None),
+            ),
+            // A change time alone that is not a number: there is no text in front of the NUL.
+            (&[(changed, b"x")], b"name", (None, None)),
+            (
+                &[(accessed, b"17\0"), (changed, b"x")],
+                b"17/name",
+                (None, None),
+            ),
+            // Bytes that are not ASCII are neither.
+            (
+                &[(accessed, "Fil\u{e9}s".as_bytes())],
+                b"name",
+                (None, None),
+            ),
+            (&[(accessed, b"Files\xff")], b"name", (None, None)),
+        ];
+        for (fields, name, times) in cases {
+            let header = parse(&gnu(fields)).expect("a header that Go reads");
+            assert_eq!(header.name, name, "{fields:?}");
+            assert_eq!((header.accessed, header.changed), times, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn star_has_a_short_prefix_and_times_behind_it() {
+        let star = |fields: &[(usize, &[u8])]| {
+            let trailer = (STAR_TRAILER.start, &b"tar\0"[..]);
+            parse(&with_magic(b"ustar\x0000", &[fields, &[trailer]].concat()))
+        };
+        let header = star(&[
+            (PREFIX.start, &[b'd'; 131]),
+            (STAR_ACCESSED.start, b"00000000017 "),
+            (STAR_CHANGED.start, b"00000000021 "),
+        ])
+        .expect("a star header");
+        assert_eq!(header.name, [&[b'd'; 131][..], b"/name"].concat());
+        assert_eq!((header.accessed, header.changed), (Some(15), Some(17)));
+        assert!(star(&[(STAR_CHANGED.start, b"x")]).is_err());
     }
 
     #[test]

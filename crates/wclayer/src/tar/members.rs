@@ -11,6 +11,7 @@ use std::io::{self, BufRead};
 
 use super::doubt::{self, Doubt};
 use super::error::{TarError, TarProblem};
+use super::foreign::Foreign;
 use super::header::{self, BLOCK, Header, type_flag};
 use super::pax::{MAX_EXTENDED_HEADER, MAX_GLOBAL_HEADERS, PaxRecords, key};
 use super::sparse::{self, GnuSparse, OldGnu, SparseMap};
@@ -32,9 +33,9 @@ pub struct Member {
     pub size: u64,
     /// Last modification in seconds since 1970, from the header.
     pub modified: i64,
-    /// Last access in seconds since 1970, from a GNU header.
+    /// Last access in seconds since 1970, from a GNU or star header.
     pub accessed: Option<i64>,
-    /// Last change in seconds since 1970, from a GNU header.
+    /// Last change in seconds since 1970, from a GNU or star header.
     pub changed: Option<i64>,
     /// The records of its extended header, after those of the global ones.
     pub pax: PaxRecords,
@@ -293,7 +294,12 @@ impl<R: BufRead> MemberReader<R> {
             let Some(block) = self.read_header_block(extended.any)? else {
                 return Ok(None);
             };
-            let header = header::parse(&block)?;
+            let header = match header::parse(&block) {
+                Err(_) if start == 0 && !extended.any && !header::has_magic(&block) => {
+                    return Err(TarProblem::NotATar(Foreign::of(&block)));
+                }
+                parsed => parsed?,
+            };
             self.current.1.clone_from(&header.name);
             let numbers = header::malformed_numbers(&block);
             extended
@@ -513,11 +519,22 @@ impl<R: BufRead> MemberReader<R> {
             filled += count;
             match (count, filled) {
                 (0, 0) => return Ok(None),
-                (0, _) => return Err(TarProblem::TruncatedHeader),
+                (0, _) => return Err(self.cut_in_block(&block[..filled])),
                 _ => {}
             }
         }
         Ok(Some(block))
+    }
+
+    /// Says what an end of the input inside a block means: too little for a first header may be
+    /// another thing than a tar.
+    fn cut_in_block(&self, start: &[u8]) -> TarProblem {
+        let is_first = self.offset == start.len() as u64;
+        if is_first && !header::has_magic(start) {
+            TarProblem::NotATar(Foreign::of(start))
+        } else {
+            TarProblem::TruncatedHeader
+        }
     }
 
     /// Reads the whole content of an extended header, with its padding.

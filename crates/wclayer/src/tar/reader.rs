@@ -63,6 +63,11 @@ impl<R: BufRead> TarLayerReader<R> {
         self.entries.end()
     }
 
+    /// Returns what is unusual about the tar so far, though legal: a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        self.entries.warnings()
+    }
+
     /// Gives the input back; what follows the end of the archive is still unread.
     pub fn into_inner(self) -> R {
         self.entries.into_inner()

@@ -12,7 +12,9 @@
 
 use std::io::{self, Write};
 
-use ntmeta::{BackupStreamDecoder, StreamAttributes, StreamEvent, StreamHeader, StreamId};
+use ntmeta::{
+    BackupStreamDecoder, FileAttributes, StreamAttributes, StreamEvent, StreamHeader, StreamId,
+};
 
 use super::entries::is_other_stream;
 use super::error::{TarError, TarProblem};
@@ -25,7 +27,7 @@ use super::spool::{Spool, SpooledStream};
 use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
-use crate::path::LayerPath;
+use crate::path::{LayerPath, PathError, StreamName};
 
 /// Writes a layer tar, uncompressed.
 ///
@@ -93,10 +95,18 @@ impl<W: Write> TarLayerWriter<W> {
             .components()
             .any(|name| name.starts_with(layout::WHITEOUT_PREFIX))
         {
-            let offset = self.output.offset;
-            return Err(TarError::new(path.as_bytes(), offset, TarProblem::ReservedName).into());
+            return Err(self.reserved(path));
         }
         Ok(())
+    }
+
+    fn reserved(&self, path: &LayerPath) -> Error {
+        TarError::new(
+            path.as_bytes(),
+            self.output.offset,
+            TarProblem::ReservedName,
+        )
+        .into()
     }
 
     /// Writes an entry that consists of a name, as the reference does: no mode, no time.
@@ -144,10 +154,17 @@ impl<W: Write> LayerWriter for TarLayerWriter<W> {
     }
 
     fn remove(&mut self, path: &LayerPath) -> Result<()> {
-        self.check_name(path)?;
+        if let Some(directory) = path.parent() {
+            self.check_name(&directory)?;
+        }
         let name = path.as_bytes();
         let (directory, base) = name.split_at(name.len() - path.file_name().len());
-        self.write_bare(&[directory, layout::WHITEOUT_PREFIX, base].concat())
+        // What is removed may look like a whiteout itself: readers take one prefix off.
+        let whiteout = [layout::WHITEOUT_PREFIX, base].concat();
+        if whiteout == layout::OPAQUE_WHITEOUT {
+            return Err(self.reserved(path));
+        }
+        self.write_bare(&[directory, &whiteout].concat())
     }
 
     fn remove_contents(&mut self, directory: &LayerPath) -> Result<()> {
@@ -246,6 +263,7 @@ impl OpenFile {
             return Err(self.inconsistent("an alternate stream is not named `:NAME:$DATA`"));
         };
         let name = ntmeta::wide::to_wtf8(name);
+        self.check_stream_name(&name)?;
         let is_sparse = header.attributes.contains(StreamAttributes::SPARSE);
         if self.header_written && self.spool.is_empty() && !is_sparse {
             self.write_stream_header(output, &name, header.size, Holes::None)?;
@@ -288,8 +306,27 @@ impl OpenFile {
         }
     }
 
+    /// Refuses a name that no stream of NTFS has, and that would be another one when it is read
+    /// back: `x:$DATA` would be `x`.
+    fn check_stream_name(&self, name: &[u8]) -> Result<()> {
+        let read_back = StreamName::parse(name).map_err(TarProblem::Path);
+        match read_back {
+            Ok(read_back) if read_back.as_bytes() == name => Ok(()),
+            Ok(_) => Err(self.error(TarProblem::Path(PathError::StreamName {
+                name: ntmeta::wide::display(name).into_owned(),
+            }))),
+            Err(problem) => Err(self.error(problem)),
+        }
+    }
+
+    /// Checks the announced size; Windows gives large directories one, which is not that of data.
     fn check_size(&self, actual: u64) -> Result<()> {
-        if actual == self.entry.size {
+        let is_directory = self
+            .entry
+            .basic_info
+            .attributes
+            .contains(FileAttributes::DIRECTORY);
+        if actual == self.entry.size || (is_directory && actual == 0) {
             Ok(())
         } else {
             Err(self.error(TarProblem::SizeMismatch {

@@ -78,6 +78,7 @@ pub(super) fn check(place: &Place<'_>, member: &Member, report: &mut Report) {
     let mut add = |rule, path: &LayerPath, detail: String| {
         report.add(rule, path.to_string(), Some(entry.offset), detail);
     };
+    let time = entry.unstorable_time.map(|key| format!("`{key}`"));
     let path = match &entry.kind {
         TarEntryKind::Stream(_) => return,
         TarEntryKind::File(file) => {
@@ -127,6 +128,9 @@ pub(super) fn check(place: &Place<'_>, member: &Member, report: &mut Report) {
             path
         }
     };
+    if let Some(detail) = time {
+        add(Rule::TimeRange, path, detail);
+    }
     let is_known = |top: &str| layout::is_in(path, top);
     if layout::is(path, layout::TOMBSTONES) {
         add(Rule::PathTransportName, path, String::new());

@@ -11,11 +11,11 @@ use std::sync::atomic::AtomicU64;
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime, wide};
 
 use super::entry::{self, Place};
-use super::problem::{is_of_metadata, rule_of, text_of};
+use super::problem::{is_of_metadata, is_trailing, rule_of, text_of};
 use super::streams::Streams;
 use super::{Report, Rule, whole};
 use crate::chain::View;
-use crate::compression::{BytesBehind, Decoder};
+use crate::compression::Decoder;
 use crate::error::{Error, Result};
 use crate::hub::Progress;
 use crate::index::IndexBuilder;
@@ -122,7 +122,7 @@ impl Pass<'_> {
                 let detail = format!("{count} bytes");
                 self.report.add(Rule::TarTrailingData, "", None, detail);
             }
-            Err(Error::Input(error)) if BytesBehind::is_said_by(&error) => {
+            Err(Error::Input(error)) if is_trailing(&error) => {
                 self.report.add(Rule::BlobTrailingData, "", None, "");
             }
             Err(Error::Input(error)) => {
@@ -217,6 +217,7 @@ fn stand_in(path: LayerPath, member: &Member) -> TarEntry {
         content_offset: member.content_offset,
         size: member.size,
         stored: None,
+        unstorable_time: None,
         kind: TarEntryKind::File(Box::new(FileMember {
             path,
             basic_info: FileBasicInfo {

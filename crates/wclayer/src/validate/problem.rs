@@ -1,8 +1,10 @@
 //! Which rule is broken by what the readers of tars refuse.
 
 use std::error::Error as _;
+use std::io;
 
 use super::Rule;
+use crate::compression::DecodeProblem;
 use crate::error::{ErrorKind, io_kind};
 use crate::path::PathError;
 use crate::portable;
@@ -11,9 +13,11 @@ use crate::tar::TarProblem;
 /// Returns the rule; `None` for what is no fault of the layer.
 pub(super) fn rule_of(problem: &TarProblem) -> Option<Rule> {
     Some(match problem {
+        TarProblem::Io(error) if is_trailing(error) => Rule::BlobTrailingData,
         TarProblem::Io(error) if io_kind(error) == ErrorKind::InvalidLayer => Rule::TarDamaged,
         TarProblem::Io(_) => return None,
         TarProblem::Empty => Rule::TarEmpty,
+        TarProblem::NotATar(_) | TarProblem::ImageArchive(_) => Rule::NotALayer,
         TarProblem::TruncatedHeader | TarProblem::TruncatedContent { .. } => Rule::TarTruncated,
         TarProblem::LoneZeroBlock
         | TarProblem::Checksum { .. }
@@ -27,12 +31,12 @@ pub(super) fn rule_of(problem: &TarProblem) -> Option<Rule> {
         TarProblem::Whiteout | TarProblem::ReservedName => Rule::WhiteoutName,
         TarProblem::Type { .. } => Rule::TarEntryType,
         TarProblem::StrayStream { .. } => Rule::StreamWithoutFile,
-        TarProblem::Time { .. } => Rule::TimeRange,
         TarProblem::Sddl(_) => Rule::SecurityMalformed,
         TarProblem::Ea(_) => Rule::EaMalformed,
         TarProblem::Reparse(_) => Rule::ReparseMalformed,
         TarProblem::SparseMap
         | TarProblem::SparseTooLarge { .. }
+        | TarProblem::Time { .. }
         | TarProblem::Attributes(_)
         | TarProblem::Base64 { .. }
         | TarProblem::BackupStream(_)
@@ -41,22 +45,18 @@ pub(super) fn rule_of(problem: &TarProblem) -> Option<Rule> {
     })
 }
 
+/// Whether something follows compressed data that is neither more of it nor zeros.
+pub(super) fn is_trailing(error: &io::Error) -> bool {
+    matches!(DecodeProblem::of(error), Some(DecodeProblem::BytesBehind))
+}
+
 /// Whether what is wrong is in the metadata, so that it is clear what kind of entry is meant, and
 /// where.
 pub(super) fn is_of_metadata(problem: &TarProblem) -> bool {
-    use Rule::{
-        EaMalformed, LinkTargetInvalid, ReparseMalformed, SecurityMalformed, TarRecord, TimeRange,
-    };
+    use Rule::{EaMalformed, LinkTargetInvalid, ReparseMalformed, SecurityMalformed, TarRecord};
     matches!(
         rule_of(problem),
-        Some(
-            TimeRange
-                | SecurityMalformed
-                | EaMalformed
-                | ReparseMalformed
-                | TarRecord
-                | LinkTargetInvalid
-        )
+        Some(SecurityMalformed | EaMalformed | ReparseMalformed | TarRecord | LinkTargetInvalid)
     )
 }
 

@@ -63,6 +63,10 @@ rules! {
         "The input has no bytes at all."
         "There is nothing to import."
         "Is it the file you mean? Fetch it again."
+    NotALayer "not-a-layer" Error
+        "The input is not a layer tar: it is compressed in another way or twice, or a disk, JSON, text, an image archive."
+        "The import fails, or gives an image without files."
+        "Name the layer tar itself (plain, gzip or zstd); an image archive holds several."
     TarTruncated "tar-truncated" Error
         "The tar ends inside a header or inside the content of an entry."
         "The import fails. What follows is not checked, and neither are the rules on whole layers."
@@ -70,7 +74,7 @@ rules! {
     TarDamaged "tar-damaged" Error
         "The tar, or the compressed data around it, is damaged."
         "The import fails. What follows is not checked, and neither are the rules on whole layers."
-        "Fetch the file again. At byte 0: it may be no layer tar."
+        "Fetch the file again. At byte 0: it may not be a layer tar."
     TarNoEnd "tar-no-end" Warning
         "The two blocks of zeros are missing that end a tar."
         "It is imported, but it may have been cut off between two entries."
@@ -246,9 +250,9 @@ rules! {
         "The extended attributes are malformed or too large."
         "The import fails: 0xfe or 0xff."
         "Leave them out."
-    TimeRange "time-range" Error
-        "A time is malformed or outside the range of FILETIME, 1601 to 60056."
-        "wclayer refuses the layer; hcsshim writes a wrong time."
+    TimeRange "time-range" Warning
+        "A time is outside the years 1601 to 30828, which is what Windows stores."
+        "The file gets the nearest time that Windows stores; from hcsshim, an arbitrary one."
         "Correct the clock or the file's time."
     LargeFile "large-file" Note
         "A file has 8 GiB or more."

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
-use ntmeta::ea;
+use ntmeta::{FileBasicInfo, FileTime, ea};
 
 use super::entry::{self, HIVE_START, Place};
 use super::{Report, pass, source, whole};
@@ -63,6 +63,22 @@ pub fn validate_stored(
     Ok(report)
 }
 
+/// Finds a time that was moved to the nearest that Windows stores, or that Windows cannot store.
+fn unstorable_time(info: &FileBasicInfo) -> Option<&'static str> {
+    let times = [
+        ("mtime", info.last_write_time),
+        ("LIBARCHIVE.creationtime", info.creation_time),
+        ("atime", info.last_access_time),
+        ("ctime", info.change_time),
+    ];
+    let is_end =
+        |time: FileTime| time == FileTime::EARLIEST_STORED || time >= FileTime::LATEST_STORED;
+    times
+        .into_iter()
+        .find(|(_, time)| is_end(*time))
+        .map(|(key, _)| key)
+}
+
 /// Makes entries of what the index has of them.
 struct Entries<'a> {
     layer: &'a PortableLayer,
@@ -80,6 +96,7 @@ impl Entries<'_> {
             content_offset: 0,
             size: 0,
             stored: None,
+            unstorable_time: indexed.basic_info.as_ref().and_then(unstorable_time),
             kind: match indexed.kind {
                 IndexedKind::Removal => TarEntryKind::Whiteout(path),
                 IndexedKind::Opaque => TarEntryKind::Opaque(path),

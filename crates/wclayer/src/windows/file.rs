@@ -129,27 +129,11 @@ const NOT_SETTABLE: FileAttributes = FileAttributes::DIRECTORY
     .union(FileAttributes::VIRTUAL);
 
 /// Sets times and attributes. A time of 0 is left as it is, and so are the attributes without any:
-/// to Windows 0 means just that.
+/// to Windows 0 means just that. A time that is later than Windows stores becomes the latest.
 pub(super) fn set_basic_info(file: &File, info: &FileBasicInfo) -> io::Result<()> {
-    let times = [
-        info.creation_time,
-        info.last_access_time,
-        info.last_write_time,
-        info.change_time,
-    ];
-    // From there on a time is a negative number, and -1 and -2 switch updates off and on.
-    if times
-        .iter()
-        .any(|time| time.ticks() > i64::MAX.cast_unsigned())
-    {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a time is later than Windows can store",
-        ));
-    }
     let bytes = FileBasicInfo {
         attributes: settable(info.attributes),
-        ..*info
+        ..info.with_storable_times()
     }
     .to_bytes();
     Ok(nt::set(file, FileBasicInformation, &Aligned(bytes).0)?)

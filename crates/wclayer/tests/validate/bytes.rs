@@ -5,8 +5,9 @@ use wclayer::validate::Rule;
 use crate::{Start, broken, check, tar};
 
 /// The rules that are shown here rather than in a row.
-pub(crate) const RULES: [Rule; 6] = [
+pub(crate) const RULES: [Rule; 7] = [
     Rule::TarEmpty,
+    Rule::NotALayer,
     Rule::TarTruncated,
     Rule::TarDamaged,
     Rule::TarNoEnd,
@@ -45,6 +46,38 @@ fn damage_to_the_file_breaks_one_rule() {
 }
 
 #[test]
+fn what_is_something_else_than_a_tar_is_named() {
+    let whole = tar(Start::Base, |_| Ok(()));
+    for (bytes, name) in [
+        (&b"\xFD7zXZ\0\0\x04"[..], "an xz file"),
+        (b"{\"schemaVersion\": 2}", "the manifest of an image"),
+        (&gzip(&gzip(&whole)), "compressed twice"),
+        (&gzip(b"text"), "it is text"),
+        (&[b'x'; 4096], "it is text"),
+    ] {
+        let report = check(Start::Base, bytes.to_vec());
+        assert_eq!(broken(&report), ["not-a-layer"].into(), "{name}");
+        let found = &report.rules[&Rule::NotALayer].first[0];
+        assert!(found.detail.contains(name), "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn an_image_archive_is_told_from_a_layer() {
+    fn archive(tar: &mut crate::Tar) -> std::io::Result<()> {
+        tar.file("1a/layer.tar", &crate::file(), b"not read")?;
+        let manifest = br#"[{"Layers":["1a/layer.tar"]}]"#;
+        tar.file("manifest.json", &crate::file(), manifest)
+    }
+    let report = check(Start::Nothing, tar(Start::Nothing, archive));
+    let found = &report.rules[&Rule::NotALayer].first[0];
+    assert!(found.detail.contains("`1a/layer.tar`"), "{found:?}");
+    // The same files in a layer are just files.
+    let report = check(Start::Base, tar(Start::Base, archive));
+    assert!(!broken(&report).contains("not-a-layer"));
+}
+
+#[test]
 fn after_damage_only_entries_have_been_checked() {
     let mut bytes = tar(Start::Nothing, |tar| {
         tar.file("elsewhere", &crate::file(), b"")
@@ -59,6 +92,18 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut encoder, bytes).expect("memory");
     encoder.finish().expect("memory")
+}
+
+#[test]
+fn bytes_behind_zstd_are_no_damage() {
+    let whole = tar(Start::Base, |_| Ok(()));
+    let whole = zstd::encode_all(&whole[..], 1).expect("memory");
+    assert_eq!(rules_of(&[&whole[..], &[0; 512]].concat()), [""; 0]);
+    for behind in [&b"more"[..], b"\0\0more"] {
+        let report = check(Start::Base, [&whole[..], behind].concat());
+        assert_eq!(broken(&report), ["blob-trailing-data"].into());
+        assert!(report.is_complete);
+    }
 }
 
 #[test]

@@ -69,6 +69,9 @@ fn run(folder: &Path, json: &Path) -> Check<Outcome> {
     if source.is_reserved() {
         return refusal(&result, Difference::ReservedName);
     }
+    if let (Some(difference), Some(_)) = (source.refused, &reference) {
+        return refusal(&result, difference);
+    }
     let tar = match (&source.meaning, result) {
         (Ok(_), Ok(tar)) => tar,
         (Ok(_), Err(error)) => {
@@ -92,7 +95,7 @@ fn run(folder: &Path, json: &Path) -> Check<Outcome> {
     }
 }
 
-fn refusal(result: &Result<Vec<u8>, Error>, difference: Difference) -> Check<Outcome> {
+pub(crate) fn refusal(result: &Result<Vec<u8>, Error>, difference: Difference) -> Check<Outcome> {
     match result.as_ref().map_err(layer::problem) {
         Err(Some(problem)) if difference.is_reported_as(problem) => Ok(difference.into()),
         other => Err(format!(

@@ -16,12 +16,15 @@ use wclayer::tar::TarProblem;
 pub(crate) enum Difference {
     MissingTime,
     TimeRange,
+    HeaderNumber,
     OpaqueWhiteout,
     InvalidWhiteout,
     BadPath,
     JoinedStream,
     StrayStream,
     StreamSuffix,
+    StreamName,
+    Surrogate,
     GlobalHeader,
     SpecialType,
     DataOfOtherTypes,
@@ -37,6 +40,9 @@ pub(crate) enum Difference {
     LinkWithData,
     ReservedName,
     UncleanName,
+    DirectorySize,
+    CutStream,
+    LinkNames,
     LinkedDirectory,
     EaOverlap,
     SddlSpelling,
@@ -68,8 +74,12 @@ impl Difference {
                 "the reference takes Go's zero time, which wraps round to the year 1754",
             ),
             Self::TimeRange => (
-                "a time outside 64 bits of nanoseconds → the exact time, or refused if no FILETIME",
+                "a time outside 64 bits of nanoseconds → the exact time, or the nearest FILETIME",
                 "the reference wraps round silently, 1601 becomes 2185",
+            ),
+            Self::HeaderNumber => (
+                "a mode, owner or device number that is not a number → not looked at",
+                "a layer has no use for it; the reference refuses the whole tar",
             ),
             Self::OpaqueWhiteout => (
                 "`.wh..wh..opq` → the directory is opaque",
@@ -94,6 +104,15 @@ impl Difference {
             Self::StreamSuffix => (
                 "`file:stream:$DATA` → the stream `stream`",
                 "other writers spell the type; the reference appends it a second time",
+            ),
+            Self::StreamName => (
+                "a stream whose name NTFS cannot hold, or that would be read back as another → \
+                 refused",
+                "no file has one; the reference writes a name that means something else",
+            ),
+            Self::Surrogate => (
+                "an unpaired surrogate in the name of a stream → kept",
+                "NTFS allows it; the reference makes three replacement characters of it",
             ),
             Self::GlobalHeader => (
                 "a PAX global header → applied, no entry",
@@ -208,6 +227,18 @@ impl Difference {
                 "a name with a needless separator or `.` → written without it",
                 "it is the same file; the reference fails at a separator at the end",
             ),
+            Self::DirectorySize => (
+                "a directory with a size → written without it",
+                "Windows reports one for large directories; the reference compares it with data",
+            ),
+            Self::CutStream => (
+                "a backup stream that is cut off → refused",
+                "the reference does not notice it in a stream that it skips",
+            ),
+            Self::LinkNames => (
+                "a link whose substitute name is malformed → refused",
+                "Windows follows that name; the reference looks at the print name only",
+            ),
             Self::LinkedDirectory => (
                 "directories with equal file ids → directories",
                 "NTFS has no hard links of directories; the reference writes links",
@@ -252,7 +283,6 @@ impl Difference {
     /// Whether this is the problem that a refusal on these grounds reports.
     pub(crate) fn is_reported_as(self, problem: &TarProblem) -> bool {
         match self {
-            Self::TimeRange => matches!(problem, TarProblem::Time { .. }),
             Self::InvalidWhiteout => matches!(problem, TarProblem::Whiteout),
             Self::BadPath => {
                 matches!(problem, TarProblem::Path(_) | TarProblem::LinkTarget { .. })
@@ -266,6 +296,12 @@ impl Difference {
             Self::SpecialType => matches!(problem, TarProblem::Type { .. }),
             Self::EmptyInput => matches!(problem, TarProblem::Empty),
             Self::ReservedName => matches!(problem, TarProblem::ReservedName),
+            Self::StreamName => {
+                matches!(problem, TarProblem::Path(_) | TarProblem::Streams { .. })
+            }
+            Self::CutStream => matches!(problem, TarProblem::BackupStream(_)),
+            Self::EaOverlap => matches!(problem, TarProblem::Ea(_)),
+            Self::LinkNames => matches!(problem, TarProblem::Reparse(_)),
             _ => false,
         }
     }

@@ -6,7 +6,7 @@ use ntmeta::ExtendedAttribute;
 use ntmeta::ea::{decode_list, encode_list};
 use serde::Deserialize;
 use vectors::blob::{Blob, unhex};
-use vectors::{Check, files, same};
+use vectors::{Check, files, same, streams};
 
 use crate::case::{Case, Outcome};
 use crate::differences::Difference;
@@ -96,27 +96,11 @@ fn decode(case: &List) -> Check<Outcome> {
     let bytes = unhex(&case.bytes_hex)?;
     match (decode_list(&bytes), &case.error) {
         (Err(_), Some(_)) => Ok(Outcome::Matches),
-        (Err(_), None) if overlaps(&bytes) => Ok(Difference::EaOverlap.into()),
+        (Err(_), None) if streams::overlaps(&bytes) => Ok(Difference::EaOverlap.into()),
         (Ok(list), None) => {
             same("the attributes", &case.attributes()?, &list)?;
             Ok(Outcome::Matches)
         }
         (result, error) => Err(format!("the reference's error: {error:?}, got {result:?}")),
     }
-}
-
-/// Whether an entry points into itself.
-fn overlaps(mut bytes: &[u8]) -> bool {
-    while let Some((&[n0, n1, n2, n3, _, name_len, v0, v1], _)) = bytes.split_first_chunk() {
-        let next = u32::from_le_bytes([n0, n1, n2, n3]) as usize;
-        let len = 9 + usize::from(name_len) + usize::from(u16::from_le_bytes([v0, v1]));
-        if next != 0 && next < len {
-            return true;
-        }
-        match bytes.get(next..) {
-            Some(rest) if next > 0 => bytes = rest,
-            _ => break,
-        }
-    }
-    false
 }

@@ -11,7 +11,7 @@ use wclayer::hub::{FileId, LinkTracker};
 use wclayer::tar::TarLayerWriter;
 use wclayer::{Entry, Error, LayerPath, LayerWriter, LinkEntry};
 
-use crate::backup_to_tar::Reference;
+use crate::backup_to_tar::{Reference, refusal};
 use crate::case::{Case, Outcome};
 use crate::differences::Difference;
 use crate::import::BasicInfo;
@@ -43,6 +43,24 @@ enum Item {
     Removal(LayerPath),
 }
 
+impl Item {
+    /// Whether it would be read back as something else: a file as a whiteout, the removal of
+    /// `.wh..opq` as an opaque directory.
+    fn is_reserved(&self) -> bool {
+        let has_whiteout =
+            |path: &LayerPath| path.components().any(|name| name.starts_with(b".wh."));
+        match self {
+            Self::File(source) => source.is_reserved(),
+            Self::Link(link) => has_whiteout(&link.path) || has_whiteout(&link.target),
+            Self::Removal(path) => {
+                let parent = path.parent();
+                parent.is_some_and(|parent| has_whiteout(&parent))
+                    || path.file_name() == b".wh..opq"
+            }
+        }
+    }
+}
+
 pub(crate) fn cases(folder: &Path) -> Check<Vec<Case>> {
     let cases = files::json_files(folder)?.into_iter().map(|(name, json)| {
         let folder = folder.to_owned();
@@ -67,6 +85,16 @@ fn run(folder: &Path, json: &Path) -> Check<Outcome> {
         Err(_) if reference.is_none() => return Ok(Outcome::Matches),
         Err(difference) => return Ok(difference.into()),
     };
+    if items.iter().any(Item::is_reserved) {
+        return refusal(&write(&items, usize::MAX), Difference::ReservedName);
+    }
+    let refused = items.iter().find_map(|item| match item {
+        Item::File(source) => source.refused,
+        _ => None,
+    });
+    if let (Some(difference), Some(_)) = (refused, &reference) {
+        return refusal(&write(&items, usize::MAX), difference);
+    }
     let malformed = items.iter().find_map(|item| match item {
         Item::File(source) => source.meaning.as_ref().err(),
         _ => None,

@@ -8,7 +8,8 @@ use vectors::blob::{Blob, text_bytes};
 use vectors::{Check, files};
 
 use crate::case::{Case, Outcome};
-use crate::expected::Expected;
+use crate::differences::Difference;
+use crate::expected::{Expected, has_surrogate};
 use crate::layer;
 
 /// What the reference makes of a tar.
@@ -73,9 +74,10 @@ pub(crate) struct BasicInfo {
     attributes: u32,
 }
 
-/// The name of a stream in a backup stream; the rest is in the hash.
+/// What a stream in a backup stream is; the rest is in the hash.
 #[derive(Debug, Deserialize)]
 pub(crate) struct StreamHeader {
+    pub(crate) id: u32,
     pub(crate) name: Option<String>,
 }
 
@@ -171,7 +173,15 @@ pub(crate) fn cases(folder: &Path) -> Check<Vec<Case>> {
 fn run(json: &Path, tar: &Path) -> Check<Outcome> {
     let import: Import = files::load(json)?;
     let tar = files::read(tar)?;
-    let expected = Expected::of(&import, tar.is_empty())?;
-    expected.check(&layer::read(&tar)?)?;
+    let mut expected = Expected::of(&import, &tar)?;
+    let layer = layer::read(&tar)?;
+    expected.check(&layer)?;
+    if layer
+        .entries
+        .iter()
+        .any(|(_, stream)| has_surrogate(stream))
+    {
+        expected.differences.insert(Difference::Surrogate);
+    }
     Ok(expected.differences.into())
 }

@@ -19,7 +19,7 @@ use crate::case::{Case, Outcome};
 use crate::differences::Difference;
 use crate::expected::Expected;
 use crate::folder::{Item, plant};
-use crate::import::{BasicInfo, Import};
+use crate::import::{BasicInfo, Header, Import};
 use crate::layer::{self, Layer};
 
 const LAYER: &str = "/c/layers/app";
@@ -85,7 +85,7 @@ struct Made {
 fn run(json: &Path, tar: &Path, legacy: &Legacy, parent: &[Item]) -> Check<Outcome> {
     let import: Import = files::load(json)?;
     let tar = files::read(tar)?;
-    let of_reading = Expected::of(&import, tar.is_empty())?.differences;
+    let of_reading = Expected::of(&import, &tar)?.differences;
     let read = layer::read(&tar)?;
     let result = make(&tar, parent)?;
     let made = match (result, &legacy.error) {
@@ -97,7 +97,7 @@ fn run(json: &Path, tar: &Path, legacy: &Legacy, parent: &[Item]) -> Check<Outco
     differences.extend(found_in(&read));
     let result = match legacy.error {
         Some(_) => Ok(()),
-        None => compare(&made, legacy, &read, &mut differences),
+        None => compare(&made, legacy, &read, &globals(&import)?, &mut differences),
     };
     match result {
         Ok(()) if legacy.error.is_some() && differences.is_empty() => {
@@ -179,10 +179,24 @@ fn found_in(read: &Layer) -> BTreeSet<Difference> {
     differences
 }
 
+/// The names of the global headers, of which the reference makes files.
+fn globals(import: &Import) -> Check<Vec<LayerPath>> {
+    let headers = import.tar_headers.iter().flatten();
+    let names = headers
+        .filter(|header| header.typeflag == "g")
+        .map(Header::name)
+        .collect::<Check<Vec<_>>>()?;
+    Ok(names
+        .iter()
+        .filter_map(|name| LayerPath::parse(name).ok())
+        .collect())
+}
+
 fn compare(
     made: &Made,
     legacy: &Legacy,
     read: &Layer,
+    globals: &[LayerPath],
     differences: &mut BTreeSet<Difference>,
 ) -> Check {
     let entries = legacy.entries.as_deref().unwrap_or_default();
@@ -191,10 +205,18 @@ fn compare(
         entries,
         &made.found.transport,
         read,
+        globals,
         differences,
     )?;
     let destination = legacy.destination_entries.as_deref().unwrap_or_default();
-    compare_folder("layer", destination, &made.found.layer, read, differences)?;
+    compare_folder(
+        "layer",
+        destination,
+        &made.found.layer,
+        read,
+        globals,
+        differences,
+    )?;
     if !made.is_complete {
         return Ok(());
     }
@@ -261,6 +283,7 @@ fn compare_folder(
     expected: &[Item],
     found: &Snapshot,
     read: &Layer,
+    globals: &[LayerPath],
     differences: &mut BTreeSet<Difference>,
 ) -> Check {
     let mut ours: BTreeMap<LayerPath, _> = BTreeMap::new();
@@ -275,8 +298,7 @@ fn compare_folder(
                 differences.insert(Difference::UtilityVmSlash);
                 continue;
             }
-            let is_global = differences.contains(&Difference::GlobalHeader);
-            if is_global && item.path == "pax_global_header" {
+            if globals.iter().any(|global| *global == path) {
                 continue;
             }
             return Err(format!("{what}: {path} is missing"));

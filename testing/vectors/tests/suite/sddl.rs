@@ -75,21 +75,21 @@ fn convert(case: &Text) -> Check<Outcome> {
     let ours = ours.map_err(|error| format!("expected a descriptor, got the error: {error}"))?;
     let theirs = parse(&bytes)?;
     same_parts("Wine's bytes", &theirs, &ours)?;
-    let mut difference = None;
+    let of_sacl = ControlFlags::SACL_PROTECTED
+        | ControlFlags::SACL_AUTO_INHERITED
+        | ControlFlags::SACL_AUTO_INHERIT_REQ;
+    // Wine loses these, whatever else there is in the descriptor.
+    let missing = (ours.control - theirs.control) & of_sacl;
+    let mut difference = (!missing.is_empty()).then_some(Difference::SddlSaclFlags);
+    let as_wine = SecurityDescriptor {
+        control: ours.control - missing,
+        ..ours.clone()
+    };
     match case.r#use.as_str() {
-        "compare" => same("the bytes", &hex(&bytes), &hex(&encode(&ours)?))?,
+        "compare" => same("the bytes", &hex(&bytes), &hex(&encode(&as_wine)?))?,
         "compare_parts" => {
             same("the length", &bytes.len(), &encode(&ours)?.len())?;
-            let missing = ours.control - theirs.control;
-            let of_sacl = ControlFlags::SACL_PROTECTED
-                | ControlFlags::SACL_AUTO_INHERITED
-                | ControlFlags::SACL_AUTO_INHERIT_REQ;
-            same(
-                "the control flags",
-                &theirs.control,
-                &(ours.control - (missing & of_sacl)),
-            )?;
-            difference = (!missing.is_empty()).then_some(Difference::SddlSaclFlags);
+            same("the control flags", &theirs.control, &as_wine.control)?;
         }
         other => return Err(format!("the vector has an unknown use `{other}`")),
     }

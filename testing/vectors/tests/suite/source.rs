@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use ntmeta::{FileAttributes, FileBasicInfo, ReparsePoint};
-use vectors::streams::{self, Canonical, id};
+use vectors::streams::{self, Canonical, Piece, id};
 use vectors::{Check, same};
 use wclayer::{Entry, FileEntry, LayerPath};
 
@@ -19,6 +19,8 @@ pub(crate) struct Source {
     pub(crate) meaning: Check<Canonical>,
     /// Where the result differs from the reference's.
     pub(crate) differences: BTreeSet<Difference>,
+    /// Why it is refused, where the reference may take it.
+    pub(crate) refused: Option<Difference>,
 }
 
 impl Source {
@@ -36,6 +38,10 @@ impl Source {
         if wtf8 != name.replace('\\', "/").as_bytes() {
             differences.insert(Difference::UncleanName);
         }
+        let is_directory = basic_info.attributes.contains(FileAttributes::DIRECTORY);
+        if is_directory && size > 0 {
+            differences.insert(Difference::DirectorySize);
+        }
         let data_at = pieces.iter().position(|piece| piece.id == id::DATA);
         let is_data = |id| matches!(id, id::DATA | id::ALTERNATE | id::SPARSE_BLOCK);
         let metadata_first =
@@ -43,16 +49,35 @@ impl Source {
         let entry = FileEntry {
             path,
             basic_info,
+            // The size of a directory is not that of data.
             size,
             metadata_first,
         };
+        let refused = why_refused(&stream, &pieces);
         let meaning = Canonical::of(&stream).and_then(|meaning| fits(&entry, meaning));
+        let meaning = match refused {
+            Some(difference) => Err(difference.rule().to_owned()),
+            None => meaning,
+        };
         Ok(Self {
             entry,
             stream,
             meaning,
             differences,
+            refused,
         })
+    }
+
+    /// The size of the data, as it is read back: a directory has none.
+    fn data_size(&self) -> u64 {
+        match self.is_directory() {
+            true => 0,
+            false => self.entry.size,
+        }
+    }
+
+    fn is_directory(&self) -> bool {
+        is_directory(&self.entry)
     }
 
     /// Whether its name would be read back as a whiteout.
@@ -75,7 +100,7 @@ impl Source {
             &self.entry.basic_info,
             &file.basic_info,
         )?;
-        same("the size, read back", &self.entry.size, &file.size)?;
+        same("the size, read back", &self.data_size(), &file.size)?;
         let meaning = self.meaning.clone()?;
         let again = Canonical::of(stream).map_err(|error| format!("read back: {error}"))?;
         same(
@@ -103,17 +128,62 @@ impl Source {
     }
 }
 
+fn is_directory(entry: &FileEntry) -> bool {
+    let attributes = entry.basic_info.attributes;
+    attributes.contains(FileAttributes::DIRECTORY)
+}
+
+/// Finds what only we refuse.
+fn why_refused(stream: &[u8], pieces: &[Piece]) -> Option<Difference> {
+    if streams::split(stream).is_err() {
+        return Some(Difference::CutStream);
+    }
+    pieces.iter().find_map(|piece| match piece.id {
+        id::ALTERNATE if !is_ntfs_name(piece) => Some(Difference::StreamName),
+        id::EA if streams::overlaps(&piece.body) => Some(Difference::EaOverlap),
+        id::REPARSE if has_odd_substitute_name(&piece.body) => Some(Difference::LinkNames),
+        _ => None,
+    })
+}
+
+/// Whether a stream has a name that a stream of NTFS can have, between `:` and `:$DATA`.
+fn is_ntfs_name(piece: &Piece) -> bool {
+    let name = piece.name.split(|unit| *unit == 0).next();
+    let Some((first, name)) = name.and_then(|name| name.split_first()) else {
+        return false;
+    };
+    let suffix: Vec<u16> = ":$DATA".encode_utf16().collect();
+    let name = name.strip_suffix(&suffix[..]).unwrap_or(name);
+    let is_bad = |unit: &u16| {
+        [':', '/', '\\']
+            .iter()
+            .any(|bad| u16::try_from(u32::from(*bad)) == Ok(*unit))
+    };
+    *first == u16::from(b':') && (1..=255).contains(&name.len()) && !name.iter().any(is_bad)
+}
+
+/// Whether a link's substitute name is not UTF-16, or lies outside of the buffer.
+pub(crate) fn has_odd_substitute_name(buffer: &[u8]) -> bool {
+    let word = |at: usize| Some(u16::from_le_bytes([*buffer.get(at)?, *buffer.get(at + 1)?]));
+    let names = match buffer.first_chunk().map(|tag| u32::from_le_bytes(*tag)) {
+        Some(0xA000_000C) => 20,
+        Some(0xA000_0003) => 16,
+        _ => return false,
+    };
+    let (Some(start), Some(len)) = (word(8), word(10)) else {
+        return false;
+    };
+    let end = names + usize::from(start) + usize::from(len);
+    !len.is_multiple_of(2) || end > buffer.len()
+}
+
 /// Checks what lies outside of the backup stream itself.
 fn fits(entry: &FileEntry, meaning: Canonical) -> Check<Canonical> {
-    let is_directory = entry
-        .basic_info
-        .attributes
-        .contains(FileAttributes::DIRECTORY);
-    if meaning.data.size != entry.size {
-        return Err("the size is not that of the data".to_owned());
-    }
-    if is_directory && entry.size > 0 {
+    if is_directory(entry) && meaning.data.size > 0 {
         return Err("a directory has data".to_owned());
+    }
+    if !is_directory(entry) && meaning.data.size != entry.size {
+        return Err("the size is not that of the data".to_owned());
     }
     match meaning.reparse.as_deref().map(ReparsePoint::decode) {
         Some(Err(error)) => Err(error.to_string()),

@@ -120,7 +120,7 @@ fn is_stream_of_a_source(member: &Member, sources: &[Source]) -> bool {
         let rest = member.name.strip_prefix(source.entry.path.as_bytes());
         let name = rest
             .and_then(|rest| rest.strip_prefix(b":"))
-            .map(String::from_utf8_lossy);
+            .map(ntmeta::wide::from_wtf8);
         let alternates = source.meaning.as_ref().map(|meaning| &meaning.alternates);
         name.is_some_and(|name| {
             alternates.is_ok_and(|list| list.iter().any(|(known, _)| *known == name))
