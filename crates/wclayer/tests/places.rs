@@ -30,7 +30,7 @@ fn a_layer_does_not_replace_its_own_parents() {
             .expect_err("it would be its own parent");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(
-            root_cause(&error).contains("are no chain of layers"),
+            root_cause(&error).contains("are not a chain of layers"),
             "{error:?}"
         );
     }

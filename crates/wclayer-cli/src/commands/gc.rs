@@ -61,7 +61,7 @@ struct LeftoverJson {
     /// The layer that is back.
     restored: Option<String>,
     /// Why it could not be removed.
-    error: Option<String>,
+    cause: Option<String>,
 }
 
 /// Cleans a folder up.
@@ -151,7 +151,7 @@ impl LeftoverJson {
             size: leftover.size,
             fate,
             restored,
-            error,
+            cause: error,
         }
     }
 }

@@ -124,7 +124,8 @@ fn every_command_that_reads_a_tar_names_it() {
             &["import", "-i", "input", "layer"],
             &["import", "--format", "transport", "-i", "input", "layer"],
         ] {
-            let run = work.run(command).fails(name);
+            let code = if command[0] == "diff" { 2 } else { 1 };
+            let run = work.run(command).fails_with(code, name);
             assert!(run.stderr.contains("Hint"), "{command:?}: {}", run.stderr);
         }
         let run = work.run(&["validate", "input"]);

@@ -85,7 +85,8 @@ fn dump(work: &Workplace, case: &Case, command: &str) -> String {
     }
     let paths = run(work, case, "find", None);
     assert!(!paths.contains("exit code"), "{paths}");
-    let stats = paths.lines().skip(1);
+    // Warnings follow what is found.
+    let stats = paths.lines().skip(1).take_while(|line| *line != "stderr:");
     let stats = stats.map(|path| run(work, case, command, Some(path)));
     stats.collect::<Vec<_>>().join("\n")
 }

@@ -134,7 +134,8 @@ fn a_layer_with_a_damaged_descriptor_can_be_replaced_and_removed() {
     work.run(&import).succeeds();
     for damaged in [&b""[..], b"{", b"{\"format\": 1}", b"\xff\xff", b"[]"] {
         work.write("base/layer.json", damaged);
-        work.run(&["info", "base"]).fails("import the layer again");
+        work.run(&["info", "base"])
+            .fails("`wclayer repair` makes this file anew");
         work.run(&import).fails("Pass --force to replace it");
         work.run(&[&["import", "--force"][..], &import[1..]].concat())
             .succeeds();

@@ -119,21 +119,18 @@ fn findings(build: impl Fn(&mut Tar) -> Write) -> Vec<(&'static str, String)> {
     report.rules.iter().map(of_rule).collect()
 }
 
-/// Go `archive/tar/reader.go`, `readHeader`: with a known magic the device numbers are read, too,
-/// and in a star header two times.
+/// Go `archive/tar/reader.go`, `readHeader`: with a known magic the device numbers are read, too.
 #[test]
 fn each_number_that_the_reference_reads_is_looked_at() {
     const GNU: &[u8] = b"ustar  \0";
     const USTAR: &[u8] = b"ustar\x0000";
     const V7: &[u8] = &[0; 8];
-    let rows: [(&str, usize, &[u8], &[&[u8]]); 7] = [
+    let rows: [(&str, usize, &[u8], &[&[u8]]); 5] = [
         ("mode", 100, b"rw-r--r-", &[GNU, USTAR, V7]),
         ("uid", 108, b"00000-1\0", &[GNU, USTAR, V7]),
         ("gid", 116, b"0000008\0", &[GNU, USTAR, V7]),
         ("devmajor", 329, b"0x00000\0", &[GNU, USTAR]),
         ("devminor", 337, b"1 2    \0", &[GNU, USTAR]),
-        ("atime", 476, b"soon        ", &[]),
-        ("ctime", 488, b"99999999999\0", &[]),
     ];
     for (name, at, text, refused) in rows {
         for magic in [GNU, USTAR, V7, b"star"] {
