@@ -120,7 +120,7 @@ fn every_command_that_reads_a_tar_names_it() {
             &["du", "input"],
             &["diff", "input", "input"],
             &["extract", "--directory", "to", "input", "Files"],
-            &["squash", "-o", "out", "input", "input"],
+            &["squash", "-o", "out", "input"],
             &["import", "-i", "input", "layer"],
             &["import", "--format", "transport", "-i", "input", "layer"],
         ] {

@@ -204,7 +204,7 @@ fn what_breaks_the_schema_is_seen() {
     assert_eq!(
         problems(
             definition("remove"),
-            &serde_json::json!({"path": "/x", "size": null})
+            &serde_json::json!({"path": "/x", "size": null, "wasRest": false})
         ),
         [""; 0]
     );
