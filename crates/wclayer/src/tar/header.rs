@@ -355,7 +355,8 @@ mod tests {
         let (accessed, changed) = (GNU_ACCESSED.start, GNU_CHANGED.start);
         let base_256 = b"\x80\0\0\0\0\0\0\0\0\0\x01\0";
         type Fields<'a> = &'a [(usize, &'a [u8])];
-        let cases: [(Fields<'_>, &[u8], (Option<i64>, Option<i64>)); 13] = [
+        type Times = (Option<i64>, Option<i64>);
+        let cases: [(Fields<'_>, &[u8], Times); 13] = [
             // Times, or none.
             (&[], b"name", (None, None)),
             (

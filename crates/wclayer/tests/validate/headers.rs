@@ -125,7 +125,8 @@ fn each_number_that_the_reference_reads_is_looked_at() {
     const GNU: &[u8] = b"ustar  \0";
     const USTAR: &[u8] = b"ustar\x0000";
     const V7: &[u8] = &[0; 8];
-    let rows: [(&str, usize, &[u8], &[&[u8]]); 5] = [
+    type Magics = &'static [&'static [u8]];
+    let rows: [(&str, usize, &[u8], Magics); 5] = [
         ("mode", 100, b"rw-r--r-", &[GNU, USTAR, V7]),
         ("uid", 108, b"00000-1\0", &[GNU, USTAR, V7]),
         ("gid", 116, b"0000008\0", &[GNU, USTAR, V7]),

@@ -43,7 +43,7 @@ enum ExpectedEntry {
         path: Vec<u8>,
         info: FileBasicInfo,
         size: u64,
-        stream: Stream,
+        stream: Box<Stream>,
     },
     Link {
         path: Vec<u8>,
@@ -278,13 +278,13 @@ impl Expected {
             } else {
                 reference_size
             },
-            stream: Stream {
+            stream: Box::new(Stream {
                 reference: operation.stream.clone(),
                 any_of: operation.stream_sha256_any_of.clone().unwrap_or_default(),
                 data: loses_data.then(|| content(header)),
                 joined: Vec::new(),
                 suffixed,
-            },
+            }),
         });
         Ok(Ok(()))
     }

@@ -298,7 +298,7 @@ fn compare_folder(
                 differences.insert(Difference::UtilityVmSlash);
                 continue;
             }
-            if globals.iter().any(|global| *global == path) {
+            if globals.contains(&path) {
                 continue;
             }
             return Err(format!("{what}: {path} is missing"));
