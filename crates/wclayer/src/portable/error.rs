@@ -92,19 +92,19 @@ pub enum PortableError {
     },
     /// Another layer is where a parent should be.
     #[error(
-        "the parent `{}` of `{}` is another layer: its DiffID is {found}, not {expected}",
+        "the parent `{}` of `{}` is another layer: its DiffID is {}, not {}",
         parent.display(),
-        layer.display()
+        layer.display(),
+        diff_ids.found,
+        diff_ids.expected
     )]
     OtherParent {
         /// The layer.
         layer: PathBuf,
         /// Where it has its parent.
         parent: PathBuf,
-        /// The DiffID of its parent.
-        expected: DiffId,
-        /// That of the layer which is there.
-        found: DiffId,
+        /// Which layer it should be, and which is there.
+        diff_ids: Box<OtherDiffIds>,
     },
     /// Something lies in the folder of a layer that is to be made anew.
     #[error("`{}` does not belong to a layer", path.display())]
@@ -130,6 +130,15 @@ pub enum PortableError {
         /// The destination.
         path: PathBuf,
     },
+}
+
+/// The DiffIDs of a parent. Boxed in the error: results stay small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherDiffIds {
+    /// That of the parent which the layer was made on.
+    pub expected: DiffId,
+    /// That of the layer which is there.
+    pub found: DiffId,
 }
 
 impl PortableError {

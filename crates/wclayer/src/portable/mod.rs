@@ -32,7 +32,7 @@ pub(crate) use check::{check_each, for_each_clash, poll};
 pub use descriptor::{
     BoundFiles, FORMAT_VERSION, LayerDescriptor, ParentRecord, SourceBlob, is_layer,
 };
-pub use error::{PortableError, Rule, RuleError};
+pub use error::{OtherDiffIds, PortableError, Rule, RuleError};
 pub use import::{ImportOptions, import};
 pub use layer::{PortableLayer, PortableLayerReader};
 pub(crate) use links::{LinkEnd, Links};

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use super::descriptor::{self, BoundFiles, LayerDescriptor, ParentRecord, is_layer};
-use super::error::PortableError;
+use super::error::{OtherDiffIds, PortableError};
 use super::layer::{PortableLayer, canonical, list};
 use crate::chain::ParentChain;
 use crate::digest::{DiffId, Digest};
@@ -159,8 +159,7 @@ impl PortableLayer {
                 return Err(PortableError::OtherParent {
                     layer: self.path().to_owned(),
                     parent: place.to_owned(),
-                    expected,
-                    found,
+                    diff_ids: Box::new(OtherDiffIds { expected, found }),
                 }
                 .into());
             }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::check::check;
 use super::descriptor::{self, LayerDescriptor, SourceBlob};
-use super::error::PortableError;
+use super::error::{OtherDiffIds, PortableError};
 use super::import::{Indexed, Parents, StoredTar, complete_files};
 use super::layer::{PortableLayer, verify};
 use super::staging::{Staging, Written};
@@ -192,8 +192,10 @@ fn check_records(layer: &Path, old: Option<&LayerDescriptor>, parents: &Parents)
             return Err(PortableError::OtherParent {
                 layer: layer.to_owned(),
                 parent: place.clone(),
-                expected: old.diff_id,
-                found: new.diff_id,
+                diff_ids: Box::new(OtherDiffIds {
+                    expected: old.diff_id,
+                    found: new.diff_id,
+                }),
             }
             .into());
         }
