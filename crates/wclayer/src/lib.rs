@@ -29,6 +29,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// For Windows the lint does not see the `const` that it asks for.
+#![cfg_attr(windows, allow(clippy::missing_const_for_thread_local))]
+
 pub mod chain;
 pub mod compression;
 pub mod diff;

@@ -1,8 +1,5 @@
 //! Threads and memory that the system may refuse: an error in words, not the end of the program.
 
-// For Windows the lint takes the constant that it asks for as none.
-#![allow(clippy::missing_const_for_thread_local)]
-
 use std::cell::Cell;
 use std::io;
 use std::thread::{Builder, JoinHandle};

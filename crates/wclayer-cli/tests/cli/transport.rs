@@ -2,8 +2,10 @@
 
 use std::fs;
 
+#[cfg(unix)]
 use layergen::{Meta, TarBuilder};
 
+#[cfg(unix)]
 use crate::kill::{Moment, kill_at};
 use crate::support::{APP_DIFF_ID, Workplace, members, sample};
 
@@ -154,6 +156,7 @@ fn what_is_refused_leaves_nothing() {
     assert_eq!(work.list("."), ["base", "no-layer"]);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_killed_import_leaves_a_whole_folder_or_none() {
     let work = Workplace::new();

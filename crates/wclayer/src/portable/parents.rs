@@ -242,11 +242,10 @@ impl PortableLayer {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     #[test]
     fn ways_lead_from_a_layer_to_its_parent() {
         for (from, to, way) in [
