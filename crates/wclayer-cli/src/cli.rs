@@ -174,7 +174,7 @@ pub(crate) fn report(error: clap::Error) -> ExitCode {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let printed = error.print().and_then(|()| std::io::stdout().flush());
             match printed {
-                // A reader that has seen enough is no failure.
+                // A reader that has seen enough is not a failure.
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                     ExitCode::from(FAILED)
                 }

@@ -33,7 +33,7 @@ SeBackupPrivilege and SeRestorePrivilege: run it from an elevated prompt.";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Delete file by file what Windows leaves of a layer; it is no failure when nothing is there
+    /// Delete file by file what Windows leaves of a layer; succeed when nothing is there
     ///
     /// Run it again when it was interrupted.
     #[arg(long)]
