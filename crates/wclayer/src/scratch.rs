@@ -81,14 +81,13 @@ fn own(folder: &Path) -> Result<Option<Option<File>>> {
     }
 }
 
-#[cfg(test)]
+// Windows cannot lock a folder: there only what SQLite has open stays.
+#[cfg(all(test, unix))]
 mod tests {
     use std::fs;
 
     use super::*;
 
-    // Windows cannot lock a folder: there only what SQLite has open stays.
-    #[cfg(unix)]
     #[test]
     fn what_a_living_process_uses_stays_and_the_rest_goes() {
         let temporary = tempfile::tempdir().expect("a folder");
@@ -105,7 +104,6 @@ mod tests {
         assert!(!path.exists());
     }
 
-    #[cfg(unix)]
     #[test]
     fn an_open_file_outlives_its_name() {
         use std::io::Read;

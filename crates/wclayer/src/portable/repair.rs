@@ -208,7 +208,9 @@ fn check_records(layer: &Path, old: Option<&LayerDescriptor>, parents: &Parents)
 fn add_tar(from: &Path, staging: &Staging) -> Result<(PathBuf, File)> {
     let to = staging.path().join(TAR_FILE);
     if fs::hard_link(from, &to).is_ok() {
-        let file = File::open(&to).map_err(io_error("open", &to))?;
+        // Windows flushes only what is opened to be written.
+        let opened = File::options().read(true).write(cfg!(windows)).open(&to);
+        let file = opened.map_err(io_error("open", &to))?;
         return Ok((to, file));
     }
     let (to, mut copy) = staging.create_file(TAR_FILE)?;
