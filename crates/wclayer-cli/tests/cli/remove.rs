@@ -125,5 +125,8 @@ fn nothing_can_be_removed_by_force() {
     }
     work.write("file", b"");
     work.run(&["remove", "--force", "file"]).fails("file");
-    work.run(&["remove", "--force", "file/x"]).fails("file");
+    // Windows does not tell a file on the way from nothing.
+    if cfg!(unix) {
+        work.run(&["remove", "--force", "file/x"]).fails("file");
+    }
 }
