@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-/// What is read or written, where that is no file.
+/// What is read or written, where that is not a file.
 pub(crate) const STDIN: &str = "standard input";
 
 /// Returns whether a name is that of standard input or output; a file that is called so is `./-`.

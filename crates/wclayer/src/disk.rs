@@ -30,7 +30,7 @@ pub(crate) fn flush(file: &File) -> io::Result<()> {
 /// Flushes the names in a folder.
 ///
 /// Some network file systems know no flush of folders, and a folder that may only be written to
-/// cannot be opened for one: that is no error of the disk.
+/// cannot be opened for one: that is not an error of the disk.
 ///
 /// Source: PostgreSQL `src/common/file_utils.c`, `fsync_fname`, for the same exceptions.
 pub(crate) fn flush_folder(folder: &Path) -> Result<()> {

@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     show_portable_layer(arguments, output)
 }
 
-/// Returns whether there is something to read that is no folder.
+/// Returns whether there is something to read that is not a folder.
 fn is_tar(path: &Path) -> Result<bool, CliError> {
     if is_dash(path) {
         return Ok(true);

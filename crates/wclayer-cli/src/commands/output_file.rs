@@ -115,7 +115,7 @@ fn descriptor(path: &Path) -> Option<u32> {
     (folder == Path::new("/dev/fd") || folder == own.join("fd")).then_some(number)
 }
 
-/// Returns whether there is something that is no file, and so cannot be replaced.
+/// Returns whether there is something other than a file, which cannot be replaced.
 fn is_special(path: &Path) -> bool {
     // `NUL`, `\\.\pipe\…`: Windows has no metadata of these.
     let is_device = |path: PathBuf| match path.components().next() {
