@@ -9,10 +9,9 @@ use clap::Args;
 use serde::Serialize;
 use wclayer::compression::{Compression, CompressionSpec};
 use wclayer::hcs;
-use wclayer::output::{NewFile, close};
-use wclayer::portable::{self, PortableLayer};
+use wclayer::place::output::{NewFile, close};
+use wclayer::portable::PortableLayer;
 use wclayer::tar::LayerBlob;
-use wclayer::transport;
 use wclayer::{DiffId, Digest, ParentChain, Progress};
 
 use super::host_compute::{Disks, HostComputeOptions};
@@ -111,11 +110,11 @@ pub(super) struct LostHiveJson {
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let path = &arguments.path;
     (arguments.output).check_is_outside(std::iter::once(path.as_path()))?;
-    if portable::is_layer(path) {
+    if wclayer::place::is_portable_layer(path) {
         run_portable(arguments, output)
     } else if hcs::is_layer(&Disks::new(), path)? {
         export_windows::run(arguments, output)
-    } else if transport::is_layer(path) {
+    } else if wclayer::place::is_transport_folder(path) {
         export_transport::run(arguments, output)
     } else {
         // Which says what is missing.

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
-use wclayer::chain::Access;
 use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, NotMade, Reason};
 use wclayer::hub;
+use wclayer::source::Access;
 
 use super::view_options::ViewOptions;
 use crate::errors::CliError;

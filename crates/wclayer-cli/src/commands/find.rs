@@ -5,7 +5,8 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use wclayer::chain::{Access, Node};
+use wclayer::source::Access;
+use wclayer::view::Node;
 
 use super::find_tests::{TestOptions, Tests};
 use super::view_options::{Opened, ViewOptions};

@@ -9,7 +9,6 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use wclayer::hcs::{HcsError, ServiceError};
 use wclayer::portable::{self, Children, ImportOptions, PortableLayer};
-use wclayer::transport;
 use wclayer::{DiffId, Error, ErrorKind, ParentChain};
 
 use super::host_compute::HostComputeOptions;
@@ -140,13 +139,13 @@ fn is_of_layer(error: &Error) -> bool {
 /// Chooses the format of the nearest parent, else what the machine is made for.
 fn default_format(arguments: &Arguments) -> Format {
     let nearest = arguments.layers.first();
-    if nearest.is_some_and(|parent| transport::is_layer(parent)) {
+    if nearest.is_some_and(|parent| wclayer::place::is_transport_folder(parent)) {
         return Format::Transport;
     }
     let on_portable = arguments
         .layers
         .first()
-        .is_some_and(|parent| portable::is_layer(parent));
+        .is_some_and(|parent| wclayer::place::is_portable_layer(parent));
     match !on_portable && arguments.host.is_available() {
         true => Format::Windows,
         false => Format::Portable,

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use wclayer::ParentChain;
 use wclayer::hub::EntriesOnly;
+use wclayer::source;
 use wclayer::tar::BlobReader;
 use wclayer::transport::{self, TransportOptions};
 
@@ -19,28 +20,23 @@ use crate::signals;
 
 /// Imports a layer and shows what it is.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let source = Source::open(arguments.input.as_deref())?;
-    import::tell_plan(arguments, &source, output);
+    let input = Source::open(arguments.input.as_deref())?;
+    import::tell_plan(arguments, &input, output);
     for parent in &arguments.layers {
         output.step(format_args!("on top of {}", layer_view::absolute(parent)));
     }
+    let parents = ParentChain::from_nearest_first(&arguments.layers);
     let options = TransportOptions {
-        parents: ParentChain::from_nearest_first(&arguments.layers),
+        parents: source::open_parents(&parents, &())?,
         hives: arguments.hives,
         replace: arguments.force,
     };
     let disks = Disks::new();
-    let progress = Bar::start(output, source.size, signals::watch()?);
+    let progress = Bar::start(output, input.size, signals::watch()?);
     let started = Instant::now();
-    let mut reader = BlobReader::new(source.bytes, arguments.diff_id, &progress)?;
+    let mut reader = BlobReader::new(input.bytes, arguments.diff_id, &progress)?;
     let entries_only = EntriesOnly(&progress);
-    let made = transport::import(
-        &disks,
-        &mut reader,
-        &arguments.path,
-        &options,
-        &entries_only,
-    )?;
+    let made = transport::import(&disks, &mut reader, &arguments.path, options, &entries_only)?;
     let blob = reader.blob().cloned().ok_or(wclayer::Error::WorkerLost)?;
     drop(reader);
     let counted = info_transport::count(&disks, &made.path, &progress);
@@ -56,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     Imported {
         format: "transport",
         blob: &blob,
-        parents: &options.parents,
+        parents: &parents,
         entries: found.map(|found| found.entries),
         content_size: found.map(|found| found.content_size),
         warnings: &made.warnings,

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use wclayer::hcs::{self, WindowsLayer, WindowsLayerKind};
-use wclayer::portable::{self, PortableLayer};
-use wclayer::transport;
+use wclayer::portable::PortableLayer;
 
 use super::host_compute::Disks;
 use super::{info_tar, info_transport};
@@ -55,12 +54,14 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     if is_tar(&arguments.path)? {
         return info_tar::run(&arguments.path, output);
     }
-    if !portable::is_layer(&arguments.path)
+    if !wclayer::place::is_portable_layer(&arguments.path)
         && let Some(layer) = hcs::recognise(&Disks::new(), &arguments.path)?
     {
         return show_windows_layer(arguments, &layer, output);
     }
-    if !portable::is_layer(&arguments.path) && transport::is_layer(&arguments.path) {
+    if !wclayer::place::is_portable_layer(&arguments.path)
+        && wclayer::place::is_transport_folder(&arguments.path)
+    {
         return info_transport::run(&arguments.path, output);
     }
     show_portable_layer(arguments, output)

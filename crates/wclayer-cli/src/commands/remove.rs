@@ -130,7 +130,7 @@ pub(super) fn warn_of(children: &Children, why: &str, output: &Output) {
 
 /// What is neither this nor portable is left to the portable side, which refuses it.
 fn is_of_windows(arguments: &Arguments) -> Result<bool, CliError> {
-    Ok(!portable::may_be_replaced(&arguments.path)
+    Ok(!wclayer::place::may_be_replaced(&arguments.path)
         && hcs::is_layer(&Disks::new(), &arguments.path)?)
 }
 

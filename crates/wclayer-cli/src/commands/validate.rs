@@ -8,9 +8,10 @@ use anstyle::{AnsiColor, Style};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use wclayer::chain::{self, OpenOptions};
 use wclayer::portable::PortableLayer;
-use wclayer::validate::{self, Finding, Findings, Report, Rule, Severity, ValidateOptions};
+use wclayer::rules::{Rule, Severity};
+use wclayer::source::{self, OpenOptions};
+use wclayer::validate::{self, Finding, Findings, Report, ValidateOptions};
 use wclayer::{ErrorKind, ParentChain};
 
 use super::import::Source;
@@ -140,7 +141,7 @@ fn check_stdin(options: &ValidateOptions, output: &Output) -> Result<Report, Cli
                 parents: ParentChain::from_nearest_first(chain),
                 ..OpenOptions::default()
             };
-            Some(chain::open(nearest, &options, &progress)?)
+            Some(source::open(nearest, &options, &progress)?)
         }
     };
     let limit = options.limit;

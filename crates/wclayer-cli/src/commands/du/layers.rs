@@ -3,7 +3,7 @@
 //! Each layer is walked alone; what the walk through the whole view did not come across is hidden.
 
 use wclayer::LayerPath;
-use wclayer::chain::Node;
+use wclayer::view::Node;
 
 use super::super::view_options::Opened;
 use super::{Counted, Hidden, HiddenFile, LayerUsage, Usage};

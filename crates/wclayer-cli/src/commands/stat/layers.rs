@@ -1,7 +1,8 @@
 //! What each layer says of a path, seen or hidden, for people and as JSON.
 
 use serde::Serialize;
-use wclayer::chain::{ItemKind, Node, Slot};
+use wclayer::layer::{ItemKind, Slot};
+use wclayer::view::Node;
 
 use crate::commands::view_options::Opened;
 use crate::errors::CliError;
