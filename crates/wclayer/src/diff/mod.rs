@@ -164,7 +164,7 @@ pub struct DiffOptions {
 ///
 /// ```
 /// use wclayer::ParentChain;
-/// use wclayer::chain::{self, OpenOptions};
+/// use wclayer::source::{self, OpenOptions};
 /// use wclayer::diff::{Change, DiffOptions, diff};
 ///
 /// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");
