@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use wclayer::compression::DecodeProblem;
+use wclayer::rules::Breach;
 use wclayer::tar::{Foreign, TarProblem};
 
 /// Returns what to do, where an error is about such an input.
@@ -12,8 +13,20 @@ pub(crate) fn hint(error: &wclayer::Error) -> Option<&'static str> {
         wclayer::Error::Layer { source, .. } => hint(source),
         wclayer::Error::NoLayer { place } => of_folder(place),
         wclayer::Error::Tar(error) => of_problem(&error.problem),
+        wclayer::Error::Rule(error) => of_breach(&error.breach),
         wclayer::Error::Input(error) => of_decoder(error),
         wclayer::Error::Io { source, .. } => of_decoder(source),
+        _ => None,
+    }
+}
+
+/// Names the option for layers that lack their parents.
+fn of_breach(breach: &Breach) -> Option<&'static str> {
+    match breach {
+        Breach::LinkTargetMissing { .. } => {
+            Some("Is a parent missing? Name every parent with -l, nearest first.")
+        }
+        Breach::RemovalInBaseLayer => Some("Name the parent layers with -l, nearest first."),
         _ => None,
     }
 }

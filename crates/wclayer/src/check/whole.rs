@@ -88,12 +88,8 @@ pub(crate) fn check_each(
     layer.for_each_link(|link| tell(check_link(links, &link)?))
 }
 
-fn broken(entry: &IndexedEntry, rule: Breach) -> RuleError {
-    RuleError {
-        entry: entry.path.to_string(),
-        offset: entry.offset,
-        rule,
-    }
+fn broken(entry: &IndexedEntry, breach: Breach) -> RuleError {
+    breach.of(&entry.path, Some(entry.offset))
 }
 
 /// A path may come twice when it is the same kind of thing both times: the last one counts.
@@ -122,7 +118,7 @@ fn check_link(links: &mut Links<'_>, link: &IndexedEntry) -> Result<Option<RuleE
     let Some(target) = &link.target else {
         return Ok(None);
     };
-    let target = target.to_string();
+    let target = target.clone();
     let rule = match links.end(link)? {
         LinkEnd::File { steps, .. } if steps <= MAX_FURTHER_NAMES => return Ok(None),
         LinkEnd::File { .. } => Breach::LinkChainTooLong { target },

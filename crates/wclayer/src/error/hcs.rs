@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::PrivilegeError;
 use crate::error::ErrorKind;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
 
 /// A failure code of Windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,14 +115,6 @@ pub enum HcsError {
         /// The parent as given.
         parent: PathBuf,
     },
-    /// An entry cannot be written; the rule it breaks is the source.
-    #[error("entry `{entry}`: {rule}")]
-    Entry {
-        /// The entry.
-        entry: LayerPath,
-        /// The rule.
-        rule: HcsRule,
-    },
     /// What a failed import left could not be deleted.
     #[error("the unfinished layer `{}` could not be deleted ({deletion})", path.display())]
     LeftBehind {
@@ -185,17 +176,6 @@ pub enum HcsError {
     },
 }
 
-impl HcsRule {
-    /// Says which entry breaks the rule.
-    pub(crate) fn broken_by(self, entry: &LayerPath) -> crate::Error {
-        HcsError::Entry {
-            entry: entry.clone(),
-            rule: self,
-        }
-        .into()
-    }
-}
-
 impl HcsError {
     /// Says that a layer is unfinished because of `source`, and could not be deleted either.
     pub(crate) fn left_behind(
@@ -229,9 +209,7 @@ impl HcsError {
             | Self::BaseLayer { .. }
             | Self::NoVolume { .. }
             | Self::NoParents => ErrorKind::InvalidInput,
-            Self::Entry { .. } | Self::Stream { .. } | Self::Incomplete { .. } => {
-                ErrorKind::InvalidLayer
-            }
+            Self::Stream { .. } | Self::Incomplete { .. } => ErrorKind::InvalidLayer,
         }
     }
 
@@ -255,11 +233,6 @@ impl HcsError {
                  give back what is there."
             }
             Self::Incomplete { .. } => "Import it again, or delete it with `wclayer remove`.",
-            Self::Entry {
-                rule: HcsRule::LinkWithFilter | HcsRule::OpaqueWithFilter,
-                ..
-            } => "Let wclayer choose the writer: it takes the one that can.",
-            Self::Entry { .. } => "The layer is malformed: ask whoever built it.",
             _ => return None,
         };
         Some(hint.to_owned())

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::digest::Digest;
 use crate::path::{LayerPath, PathError};
 use crate::resources;
-use crate::rules::RuleError;
+use crate::rules::{Breach, RuleError};
 
 pub use hcs::{HResult, HcsError, ServiceError, WindowsError};
 pub use index::IndexError;
@@ -101,14 +101,6 @@ pub enum Error {
         path: String,
         /// Where the layer is.
         place: PathBuf,
-    },
-    /// The file that a hard link names is not there.
-    #[error("the hard link `{path}` names `{target}`, and no layer of the chain has that file")]
-    LinkTarget {
-        /// The link.
-        path: String,
-        /// What it names.
-        target: String,
     },
     /// Layers that change the registry cannot become one layer.
     #[error("the registry changes in `{hive}` of {layers} cannot be merged")]
@@ -223,6 +215,13 @@ impl From<PrivilegeError> for Error {
     }
 }
 
+impl Breach {
+    /// Returns the error of a writer for an entry that breaks the rule.
+    pub(crate) fn broken_by(self, entry: &LayerPath) -> Error {
+        self.of(entry, None).into()
+    }
+}
+
 impl Error {
     /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
@@ -230,9 +229,7 @@ impl Error {
             Self::Layer { source, .. } => source.kind(),
             Self::Io { source, .. } | Self::Input(source) | Self::Output(source) => io_kind(source),
             Self::Tar(error) => error.kind(),
-            Self::Rule(_) | Self::LinkTarget { .. } | Self::DigestMismatch { .. } => {
-                ErrorKind::InvalidLayer
-            }
+            Self::Rule(_) | Self::DigestMismatch { .. } => ErrorKind::InvalidLayer,
             Self::SeveralHives { .. } => ErrorKind::Unsupported,
             Self::Index(error) => error.kind(),
             Self::Portable(error) => error.kind(),
@@ -273,7 +270,6 @@ impl Error {
                  (plain, gzip or zstd)."
                     .to_owned(),
             ),
-            Self::LinkTarget { .. } => Some("Name every parent with -l, nearest first.".to_owned()),
             Self::SeveralHives { .. } => Some(
                 "Squash fewer layers, leave the base out (--keep-base), or lose these changes \
                  (--lose-registry)."
@@ -286,7 +282,7 @@ impl Error {
             Self::NotKept { .. } => {
                 Some("A layer is read more than once: write it to a file first.".to_owned())
             }
-            Self::Rule(error) => Some(error.rule.hint()),
+            Self::Rule(error) => Some(error.breach.hint()),
             Self::Index(error) => error.hint(),
             Self::Portable(error) => error.hint(),
             Self::Hcs(error) => error.hint(),
@@ -336,6 +332,15 @@ pub(crate) fn entry_error<'a>(
         action,
         path: folder.join(entry.to_string().split('/').collect::<PathBuf>()),
         source,
+    }
+}
+
+/// Returns the rule of the table that an error reports.
+#[cfg(test)]
+pub(crate) fn rule_of(error: &Error) -> Option<crate::rules::Rule> {
+    match error {
+        Error::Rule(error) => error.breach.rule(),
+        _ => None,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::rules::place;
 
 /// A problem with one entry of a layer tar.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", place(entry, *offset))]
+#[error("{}", place(entry, Some(*offset)))]
 pub struct TarError {
     /// The entry's name as the tar has it; empty when it was not known yet.
     pub entry: String,

@@ -33,30 +33,6 @@ pub enum TransportError {
         /// What is wrong with it.
         problem: EntryProblem,
     },
-    /// A removal cannot be written down.
-    #[error("the removal of `{entry}` cannot be written to `tombstones.txt`: {why}")]
-    Removal {
-        /// What is removed.
-        entry: LayerPath,
-        /// The rule.
-        why: &'static str,
-    },
-    /// The target of a link is in a parent that is not there to be copied from.
-    #[error("the target `{target}` of the hard link `{entry}` is only in a parent, {why}")]
-    LinkTarget {
-        /// The link.
-        entry: LayerPath,
-        /// Its target.
-        target: LayerPath,
-        /// Why it cannot be copied.
-        why: &'static str,
-    },
-    /// A removal without a parent.
-    #[error("`{entry}`: a layer without parents has nothing to remove")]
-    NothingToRemove {
-        /// The entry.
-        entry: LayerPath,
-    },
 }
 
 /// What is wrong with a line of `tombstones.txt`.
@@ -118,11 +94,7 @@ impl TransportError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotATransportFolder { .. } => ErrorKind::NotFound,
-            Self::LinkTarget { .. } => ErrorKind::InvalidInput,
-            Self::Tombstones { .. }
-            | Self::Entry { .. }
-            | Self::Removal { .. }
-            | Self::NothingToRemove { .. } => ErrorKind::InvalidLayer,
+            Self::Tombstones { .. } | Self::Entry { .. } => ErrorKind::InvalidLayer,
         }
     }
 
@@ -136,10 +108,6 @@ impl TransportError {
             Self::Tombstones { .. } | Self::Entry { .. } => {
                 "The folder is damaged, or was changed after it was made."
             }
-            Self::LinkTarget { .. } | Self::NothingToRemove { .. } => {
-                "Name the parent layers with -l, nearest first."
-            }
-            Self::Removal { .. } => return None,
         };
         Some(hint.to_owned())
     }

@@ -7,14 +7,12 @@
 
 mod breach;
 mod document;
-mod hcs_rule;
 
 use Severity::{Error, Note, Warning};
 
 pub(crate) use breach::place;
 pub use breach::{Breach, RuleError};
 pub use document::rules_document;
-pub use hcs_rule::HcsRule;
 
 /// How bad it is to break a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -297,7 +295,7 @@ rules! {
     LinkTargetMissing "link-target-missing" Error
         "The target of a hard link is neither in the layer nor in its parents."
         "The import fails: 0x2 (0xc0000034)."
-        "Name every parent with -l. Else: add the target."
+        "Name every parent, nearest first. If none is missing, add the target to the layer."
     LinkToDirectory "link-to-directory" Error
         "The target of a hard link is a directory."
         "The import fails: 0x5 (0xc00000ba)."
@@ -346,7 +344,7 @@ rules! {
     WhiteoutInBase "whiteout-in-base" Error
         "A layer without parents removes something."
         "The import fails (hcsshim and wclayer): there is nothing below to remove."
-        "Name the parents with -l; if there are none, leave the whiteout out."
+        "Name the parents, nearest first. If there are none, leave out the whiteout."
     WhiteoutPlace "whiteout-place" Error
         "A whiteout is neither below `Files` nor below `UtilityVM/Files`."
         "The import fails: invalid tombstone."

@@ -30,6 +30,7 @@ pub use stored::validate_stored;
 use crate::error::Result;
 use crate::hub::Progress;
 use crate::parent_chain::ParentChain;
+use crate::rules::RuleError;
 
 /// A place where a layer breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +108,18 @@ impl Report {
             offset: offset.filter(|_| self.has_offsets),
             detail,
         });
+    }
+
+    /// Adds an entry that breaks a rule, in the words of an import that refuses it.
+    pub(crate) fn add_breach(&mut self, error: RuleError) {
+        let Some(rule) = error.breach.rule() else {
+            return;
+        };
+        let breach = match self.has_offsets {
+            true => error.breach,
+            false => error.breach.without_offset(),
+        };
+        self.add(rule, error.entry, error.offset, breach.to_string());
     }
 
     /// Returns how many findings there are of a severity.

@@ -7,7 +7,7 @@ use crate::compression::DecodeProblem;
 use crate::error::TarProblem;
 use crate::error::{ErrorKind, io_kind};
 use crate::path::PathError;
-use crate::rules::{Breach, Rule};
+use crate::rules::Rule;
 
 /// Returns the rule; `None` for what is no fault of the layer.
 pub(super) fn rule_of(problem: &TarProblem) -> Option<Rule> {
@@ -69,20 +69,6 @@ fn rule_of_path(error: &PathError) -> Rule {
         PathError::ComponentTooLong { .. }
         | PathError::PathTooLong { .. }
         | PathError::TooDeep { .. } => Rule::PathTooLong,
-    }
-}
-
-/// Returns the rule that an import checks on a whole layer.
-pub(super) fn rule_of_import(rule: &Breach) -> Rule {
-    match rule {
-        Breach::LinkTargetMissing { .. } => Rule::LinkTargetMissing,
-        Breach::LinkToDirectory { .. } => Rule::LinkToDirectory,
-        Breach::LinkLoop { .. } => Rule::LinkLoop,
-        Breach::LinkChainTooLong { .. } => Rule::LinkTooMany,
-        Breach::RemovalInBaseLayer => Rule::WhiteoutInBase,
-        Breach::BelowFile { .. } => Rule::BelowFile,
-        Breach::BelowReparsePoint { .. } => Rule::BelowReparsePoint,
-        Breach::DuplicateOfOtherKind { .. } => Rule::DuplicateKind,
     }
 }
 

@@ -8,7 +8,6 @@ use ntmeta::ReparsePoint;
 
 use super::Report;
 use super::entry::BCD;
-use super::problem::rule_of_import;
 use crate::check::{LinkEnd, Links, check_each};
 use crate::error::Result;
 use crate::hub::Progress;
@@ -16,7 +15,7 @@ use crate::hub::poll;
 use crate::index::{Index, IndexedEntry, IndexedKind, Lookup};
 use crate::layout::{self, FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES};
 use crate::path::LayerPath;
-use crate::rules::Rule;
+use crate::rules::{Breach, Rule};
 use crate::view::{NodeKind, Target, View, target_of_text};
 
 /// Checks a layer on top of its parents; `None` for a base layer.
@@ -29,11 +28,9 @@ pub(super) fn check(
     let is_unknown = parents.is_some_and(|view| view.depth() == 0);
     let mut links = Links::new(index, parents, progress);
     check_each(index, parents, &mut links, progress, &mut |error| {
-        let detail = error.rule.to_string();
-        let offset = Some(error.offset);
-        let rule = rule_of_import(&error.rule);
-        if !(is_unknown && rule == Rule::LinkTargetMissing) {
-            report.add(rule, error.entry, offset, detail);
+        let is_missing = matches!(error.breach, Breach::LinkTargetMissing { .. });
+        if !(is_unknown && is_missing) {
+            report.add_breach(error);
         }
         Ok(())
     })?;

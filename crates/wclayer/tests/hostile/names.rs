@@ -345,7 +345,7 @@ fn one_file_under_two_spellings_is_found_out() {
         });
         let reason = ground.refuses(directory, &tar, false);
         assert!(
-            reason.starts_with("it is a directory, but the same path is a file"),
+            reason.starts_with("it is a directory, but another entry at the same path is a file"),
             "{reason}"
         );
     }
