@@ -25,7 +25,7 @@ mod whole;
 
 pub use crate::error::IndexError;
 pub(crate) use blocks::{CheckedTar, store as store_block_sums};
-pub(crate) use build::IndexBuilder;
+pub(crate) use build::{IndexBuilder, NewEntry};
 pub(crate) use clash::{duplicate, for_each_clash};
 pub(crate) use content::TarContent;
 pub(crate) use layer::IndexedLayer;

@@ -36,6 +36,7 @@ pub(crate) use added::AddedPaths;
 pub use chain_layer::chain_layer;
 pub(crate) use entry_file::EntryFile;
 pub use files::TransportFiles;
+pub(crate) use folder::copy;
 pub use folder::{FolderSummary, count, export, import, open};
 pub(crate) use pending_links::PendingLinks;
 pub use reader::TransportReader;

@@ -1,17 +1,25 @@
-//! Why a layer will not import, or misbehave: every rule, checked on the whole layer.
+//! Checks a whole layer and reports everything that makes its import fail or that goes wrong later.
 //!
 //! ```text
-//! layer → tar → pass: rules on single entries ─→ index ─→ whole: rules on the layer, with its parents
-//!               (goes on after what is wrong)            └→ Report: findings by rule
+//! tar ────────────── pass ──── member: rules that only a tar can break
+//!                      │
+//! portable layer ─── stored ── entry: rules on one entry ──┐
+//!                      │                                   ├─► Report: findings by rule
+//! transport folder ─ checker   whole: rules on the layer ──┘
+//!                      │         ▲    with its parents
+//!                      └─ index ─┘
 //! ```
 //!
-//! An import stops at the first thing that is wrong; [`validate`] goes on and collects. [`Rule`] is
-//! the table of all rules, which `docs/rules.md` prints. The pass reads the tar once and keeps its
-//! index in a temporary folder; then the index is asked about what entries have to do with one
-//! another and with the parents, where `portable/check` has the rules that imports share.
-//! Memory does not grow with the layer; it holds the findings, as many a rule as are asked for.
+//! An import stops at the first broken rule; [`validate`] continues and collects. [`Rule`] is the
+//! table of all rules, printed in `docs/rules.md`. The source is read once, and each entry is
+//! checked as it passes; an index in a temporary folder then answers how entries relate to one
+//! another and to the parents. The rules that imports enforce on whole layers are in `check`.
+//! Memory does not grow with the layer, only with the number of findings kept for each rule.
 
+mod checker;
 mod entry;
+mod hive;
+mod member;
 mod names;
 mod pass;
 mod problem;

@@ -59,7 +59,7 @@ pub(super) fn is_of_metadata(problem: &TarProblem) -> bool {
     )
 }
 
-fn rule_of_path(error: &PathError) -> Rule {
+pub(super) fn rule_of_path(error: &PathError) -> Rule {
     match error {
         PathError::Empty => Rule::PathEmpty,
         PathError::Nul => Rule::PathCharacter,

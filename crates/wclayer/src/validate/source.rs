@@ -1,20 +1,18 @@
 //! Opening what is to be checked, and its parents.
 //!
-//! A portable layer is its tar. A transport folder becomes one on the way: a thread writes it into
-//! a pipe from which the pass reads, and offsets mean nothing then.
+//! A portable layer is checked by its tar, a transport folder by its entries, which have no offsets.
 
 use std::fs::File;
-use std::io::{self, BufWriter};
 use std::path::Path;
 
-use super::{Report, ValidateOptions, pass};
+use super::checker::Checker;
+use super::{Report, ValidateOptions, pass, whole};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
 use crate::parent_chain::ParentChain;
 use crate::place;
 use crate::portable::PortableLayer;
 use crate::source::{self, Disks};
-use crate::tar::TarLayerWriter;
 use crate::transport;
 use crate::view::View;
 
@@ -73,25 +71,19 @@ fn validate_transport(
     report: Report,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let report = Report {
+    let mut report = Report {
         has_offsets: false,
+        parents: parents.map_or(0, View::depth),
         ..report
     };
-    let (reader, writer) = io::pipe().map_err(Error::Input)?;
-    let folder = folder.to_owned();
-    std::thread::scope(|scope| {
-        let writing = scope.spawn(move || {
-            let writer = TarLayerWriter::new(BufWriter::with_capacity(64 * 1024, writer));
-            // Closes the pipe, which ends the tar.
-            transport::export(&Disks::new(), &folder, writer, &()).map(drop)
-        });
-        let checked = pass::run(reader, parents, report, progress);
-        let written = writing.join().map_err(|_| Error::WorkerLost)?;
-        let report = checked?;
-        match report.is_complete {
-            true => written.map(|_| report),
-            // The damage is where writing ended, and says less.
-            false => written.and(Ok(report)),
-        }
-    })
+    let (_scratch, index) = whole::new_index()?;
+    let checker = Checker::new(&mut report, index, parents.is_none());
+    let read = transport::copy(&Disks::new(), folder, checker, progress);
+    let index = read.map_err(|error| match error {
+        Error::Cancelled => error,
+        error => error.of_layer("read", folder),
+    })?;
+    report.is_complete = true;
+    whole::check(&index.finish()?, parents, &mut report, progress)?;
+    Ok(report)
 }

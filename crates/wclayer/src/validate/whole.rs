@@ -7,16 +7,27 @@ use std::collections::HashMap;
 use ntmeta::ReparsePoint;
 
 use super::Report;
-use super::entry::BCD;
+use super::hive::BCD;
 use crate::check::{LinkEnd, Links, check_each};
 use crate::error::Result;
 use crate::hub::Progress;
 use crate::hub::poll;
-use crate::index::{Index, IndexedEntry, IndexedKind, Lookup};
+use crate::index::{Index, IndexBuilder, IndexedEntry, IndexedKind, Lookup};
 use crate::layout::{self, FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES};
 use crate::path::LayerPath;
+use crate::place::INDEX_FILE;
+use crate::place::leftovers;
+use crate::place::scratch::Scratch;
 use crate::rules::{Breach, Rule};
 use crate::view::{NodeKind, Target, View, target_of_text};
+
+/// Creates an index in a temporary folder, which is deleted with the value returned first.
+pub(super) fn new_index() -> Result<(Scratch, IndexBuilder)> {
+    let mut scratch = Scratch::new(leftovers::CHECK)?;
+    let index = IndexBuilder::create(&scratch.path().join(INDEX_FILE))?;
+    scratch.hide();
+    Ok((scratch, index))
+}
 
 /// Checks a layer on top of its parents; `None` for a base layer.
 pub(super) fn check(
@@ -105,6 +116,11 @@ impl Layer<'_> {
         let offset = Some(entry.offset);
         self.report
             .add(rule, entry.path.to_string(), offset, detail);
+    }
+
+    fn add_breach(&mut self, entry: &IndexedEntry, breach: Breach) {
+        self.report
+            .add_breach(breach.of(&entry.path, Some(entry.offset)));
     }
 
     fn has(&self, name: &str) -> Result<bool> {
@@ -198,7 +214,7 @@ impl Layer<'_> {
         }
         match self.parents {
             Some(parents) if !self.is_unknown && !has_utility_vm(parents)? => {
-                self.add(Rule::UtilityVmParent, &top, "");
+                self.add_breach(&top, Breach::ParentUtilityVmMissing);
             }
             Some(_) => {}
             None if !self.has(UTILITY_VM_FILES)? => {
@@ -373,7 +389,7 @@ impl Layer<'_> {
             };
             if View::find(parents, &entry.path)?.is_none() {
                 match layout::is_below(&entry.path, UTILITY_VM_FILES) {
-                    true => self.add(Rule::WhiteoutUtilityVm, &entry, ""),
+                    true => self.add_breach(&entry, Breach::RemovalOfNothing),
                     false => self.add(Rule::WhiteoutOfNothing, &entry, ""),
                 }
             }

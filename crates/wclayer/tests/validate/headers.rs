@@ -152,7 +152,7 @@ fn each_number_that_the_reference_reads_is_looked_at() {
             let expected = is_refused.then(|| {
                 (
                     "tar-number",
-                    format!("Files/a: its field `{name}` is not a number"),
+                    format!("Files/a: the field `{name}` is not a number"),
                 )
             });
             let found: Vec<_> = found
@@ -179,7 +179,7 @@ fn each_number_that_the_reference_reads_is_looked_at() {
         padded(tar, &body)?;
         tar.raw_header(&header("Files/a", b'0', 0))
     });
-    let expected = "Files/a: its field `gid` is not a number".to_owned();
+    let expected = "Files/a: the field `gid` is not a number".to_owned();
     assert_eq!(found, [("tar-number", expected)]);
 }
 
@@ -198,7 +198,7 @@ fn owners_in_pax_records_are_numbers() {
             extended(tar, &[(key, value)])?;
             tar.raw_header(&header("Files/a", b'0', 0))
         });
-        let text = format!("Files/a: its field `{key}` is not a number");
+        let text = format!("Files/a: the field `{key}` is not a number");
         let expected = (!is_number).then_some(("tar-number", text));
         assert_eq!(found, Vec::from_iter(expected), "{key}={value}");
     }
