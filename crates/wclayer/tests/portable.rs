@@ -396,7 +396,19 @@ fn links_and_places_are_looked_up_in_the_whole_chain() {
 fn only_what_the_parents_show_is_in_the_way() {
     type Build = fn(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>;
     let below: Build = |tar| tar.file("Files/d/x", &plain(), b"");
-    let cases: [(&str, [Build; 3], Option<&str>); 6] = [
+    let cases: [(&str, [Build; 3], Option<&str>); 7] = [
+        (
+            "an opaque whiteout of a file, which removes nothing",
+            [
+                |tar| tar.file("Files/d", &plain(), b""),
+                |_| Ok(()),
+                |tar| {
+                    tar.opaque("Files/d")?;
+                    tar.file("Files/d/x", &plain(), b"")
+                },
+            ],
+            Some("it is below `Files/d`, which is not a directory"),
+        ),
         (
             "a directory of the middle layer replaces a file of the base",
             [

@@ -7,6 +7,7 @@ use super::links::{LinkEnd, Links};
 use crate::error::Result;
 use crate::hub::{Progress, poll};
 use crate::index::{Index, IndexedEntry, IndexedKind, duplicate, for_each_clash};
+use crate::layer::Removed;
 use crate::layout::MAX_FURTHER_NAMES;
 use crate::path::LayerPath;
 use crate::rules::{Breach, RuleError};
@@ -190,10 +191,10 @@ impl Places<'_> {
         let above = self.way.last().map(|step| step.sight.clone());
         let sight = match (self.parents, above.unwrap_or(Sight::Open(None))) {
             (None, _) => Sight::Closed,
-            (Some(parents), Sight::Open(above)) => match self.layer.removes(&path)? {
-                true => Sight::Closed,
-                false => enter(parents, above.as_deref(), &path, own.is_some())?,
-            },
+            (Some(parents), Sight::Open(above)) => {
+                let removed = self.layer.removal(&path)?;
+                enter(parents, above.as_deref(), &path, own.is_some(), removed)?
+            }
             (Some(_), above) => above,
         };
         Ok(Step { path, own, sight })
@@ -201,15 +202,21 @@ impl Places<'_> {
 }
 
 /// Goes into a directory of the parents, from the one above it, to see what is in the way of an
-/// entry below. What is there is passed over when the layer has the path itself (`is_own`).
+/// entry below. Anything there is ignored if the layer has an entry for the path (`is_own`) or
+/// removes it; an opaque whiteout only removes what is in a directory.
 fn enter(
     parents: &View,
     above: Option<&Node>,
     directory: &LayerPath,
     is_own: bool,
+    removed: Option<Removed>,
 ) -> Result<Sight> {
+    if removed == Some(Removed::Path) {
+        return Ok(Sight::Closed);
+    }
     Ok(match parents.child(above, directory)? {
         None => Sight::Closed,
+        Some(node) if node.is_plain_directory() && removed.is_some() => Sight::Closed,
         Some(node) if node.is_plain_directory() => Sight::Open(Some(Box::new(node))),
         Some(_) if is_own => Sight::Closed,
         Some(node) => Sight::InTheWay(node.into()),

@@ -11,6 +11,7 @@ use super::schema::{Keys, index_error, path_key};
 use crate::digest::Digest;
 use crate::error::IndexError;
 use crate::error::Result;
+use crate::layer::Removed;
 use crate::path::{LayerPath, StreamName};
 use crate::tar::{SparseMap, ranges_on_windows};
 
@@ -277,10 +278,14 @@ impl Index {
             .map_err(index_error(&self.path))
     }
 
-    /// Returns whether the layer removes a path, or everything in it.
-    pub(crate) fn removes(&self, path: &LayerPath) -> Result<bool> {
+    /// Returns how the layer removes a path: as a whole, or only what is in it.
+    pub(crate) fn removal(&self, path: &LayerPath) -> Result<Option<Removed>> {
         let found = self.deciding(path)?;
-        Ok(found.iter().any(|entry| !entry.is_added()))
+        Ok(found.iter().find_map(|entry| match entry.kind {
+            IndexedKind::Removal => Some(Removed::Path),
+            IndexedKind::Opaque => Some(Removed::Contents),
+            _ => None,
+        }))
     }
 
     /// Finds what decides about a path: its removal, else its opaque whiteout, and behind these the

@@ -86,6 +86,12 @@ impl AddedPaths {
             .map(|(path, state)| (path, state.kind.added()))
     }
 
+    /// Iterates over the paths that entries of the layer have brought, in no order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &LayerPath> {
+        let own = self.paths.iter().filter(|(_, state)| state.is_own);
+        own.map(|(path, _)| path)
+    }
+
     /// Returns the directories above a path that were not added, outermost first; refuses a path
     /// below a file or a reparse point.
     pub(crate) fn missing(&self, path: &LayerPath) -> Result<Vec<LayerPath>> {

@@ -155,6 +155,11 @@ impl<R: Root> TransportFiles<R> {
         self.made.iter()
     }
 
+    /// Iterates over the paths that entries have brought, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &LayerPath> {
+        self.added.entries()
+    }
+
     /// Ends the last entry and makes the directories that were left out.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ mod files;
 mod files_tests;
 mod folder;
 mod live;
+mod obstacles;
 mod pending_links;
 mod reader;
 mod streams;

@@ -70,8 +70,8 @@ pub struct TransportWriter<V: Volume> {
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) links: PendingLinks,
-    removals: Vec<LayerPath>,
-    opaque: Vec<LayerPath>,
+    pub(super) removals: Vec<LayerPath>,
+    pub(super) opaque: Vec<LayerPath>,
     /// `Files` and `Hives`, whose own times count.
     directories: Vec<(LayerPath, FileBasicInfo)>,
     pub(super) warnings: Vec<String>,
@@ -304,6 +304,7 @@ where
                 metadata_first: true,
             })?;
         }
+        self.check_obstacles()?;
         self.make_links()?;
         if self.hives {
             self.add_hives()?;
