@@ -1,5 +1,7 @@
 //! What the fuzz targets share: tars made plausible, layers read into memory and written again.
 
+pub mod agree;
+
 use std::io::{Cursor, Read};
 
 use ntmeta::{BackupStreamReader, FileAttributes, StreamHeader, StreamId, ea};

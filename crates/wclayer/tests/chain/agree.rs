@@ -12,7 +12,8 @@ use wclayer::rules::Rule;
 use wclayer::source::{self, Access};
 use wclayer::validate::{Report, ValidateOptions, validate, validate_tar};
 
-use crate::model::{Op, State, apply, broken_op, layers, write};
+use crate::model::{Op, State, apply, broken_op};
+use crate::random::{layers, write};
 
 /// The rules on whole layers that an import enforces.
 const ENFORCED: [Rule; 8] = [

@@ -5,6 +5,7 @@
 
 mod agree;
 mod model;
+mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -21,7 +22,8 @@ use wclayer::tar::TarLayerWriter;
 use wclayer::validate::validate_tar;
 use wclayer::view::View;
 
-use model::{Identity, Op, State, Thing, apply, content, importable, layers, time, write};
+use model::{Identity, Op, State, Thing, apply, content, importable};
+use random::{layers, time, write};
 
 /// A directory without an entry. It is there by what is in it, which is compared.
 const IMPLIED: &str = "implied";
