@@ -40,17 +40,17 @@ use crate::hub::Progress;
 use crate::parent_chain::ParentChain;
 use crate::rules::RuleError;
 
-/// A place where a layer breaks a rule.
+/// An entry that breaks a rule, or a rule that the layer as a whole breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The rule.
     pub rule: Rule,
-    /// The entry, as the tar spells it; empty where the layer as a whole is meant.
+    /// The entry as the tar spells it; empty if the layer as a whole breaks the rule.
     pub entry: String,
-    /// Where its first header block starts in the uncompressed tar, in bytes; `None` where there is
-    /// no tar, or no entry.
+    /// Where its first header block starts in the uncompressed tar, in bytes; `None` without a tar
+    /// or an entry.
     pub offset: Option<u64>,
-    /// What is wrong with this one; may be empty where the rule says it all.
+    /// What is wrong with this entry; empty if the rule's title is enough.
     pub detail: String,
 }
 
@@ -59,28 +59,29 @@ pub struct Finding {
 pub struct Findings {
     /// How many there are.
     pub count: u64,
-    /// The first of them.
+    /// The first of them, as many as were asked for.
     pub first: Vec<Finding>,
 }
 
-/// What was found out about a layer.
+/// The result of checking a layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The findings of each rule that is broken.
+    /// The findings of each broken rule.
     pub rules: BTreeMap<Rule, Findings>,
     /// How many entries were read.
     pub entries: u64,
-    /// How many parents it was checked on top of; 0 for a base layer.
+    /// How many parents the layer was checked with; 0 for a base layer.
     pub parents: usize,
-    /// Whether all of the layer was read; else only single entries were checked, up to the damage.
+    /// Whether the whole layer was read. If not, only the entries before the damage were checked,
+    /// one by one.
     pub is_complete: bool,
     limit: usize,
     has_offsets: bool,
-    /// Bytes of the texts of all findings that are kept.
+    /// Bytes in the texts of all findings kept.
     kept: usize,
 }
 
-/// How many bytes the texts of findings may have in all; each rule keeps its first finding.
+/// How many bytes the texts of all findings together may have; each rule keeps at least one finding.
 const MAX_KEPT: usize = 64 << 20;
 
 impl Report {
@@ -130,7 +131,7 @@ impl Report {
         self.add(rule, error.entry, error.offset, breach.to_string());
     }
 
-    /// Returns how many findings there are of a severity.
+    /// Returns the number of findings of a severity.
     pub fn count(&self, severity: Severity) -> u64 {
         self.rules
             .iter()
@@ -151,16 +152,16 @@ impl Report {
     }
 }
 
-/// How a layer is to be checked.
+/// How to check a layer.
 #[derive(Debug, Clone)]
 pub struct ValidateOptions {
-    /// Its parents, nearest first. When there are none, those that the layer itself names; a layer
-    /// that names none is a base layer.
+    /// The parents, nearest first. If empty, the parents that the layer itself names; a layer that
+    /// names none is a base layer.
     pub parents: ParentChain,
-    /// That there are parents which cannot be read, such as layers of the Host Compute Service:
-    /// what the layer has to do with them is not checked.
+    /// Whether the layer has parents that cannot be read, such as Windows layers: rules that depend
+    /// on the parents are not checked.
     pub has_unknown_parents: bool,
-    /// How many findings of each rule are kept, with texts of 64 MiB in all; all are counted.
+    /// How many findings of each rule to keep, up to 64 MiB of text in total; all are counted.
     pub limit: usize,
 }
 
@@ -174,8 +175,8 @@ impl Default for ValidateOptions {
     }
 }
 
-/// Checks a layer by all rules: a portable layer, a transport folder or a layer tar (plain, gzip or
-/// zstd).
+/// Checks a portable layer, a transport folder or a layer tar (plain, gzip or zstd) against all
+/// rules.
 ///
 /// ```
 /// use wclayer::validate::{Severity, ValidateOptions, validate};
@@ -185,16 +186,16 @@ impl Default for ValidateOptions {
 /// for (rule, findings) in report.by_severity() {
 ///     println!("{}: {}", rule.info().id, findings.count);
 /// }
-/// // Without its parents it is taken for a base layer.
+/// // Without parents, it is checked as a base layer.
 /// assert!(report.count(Severity::Error) > 0);
 /// # Ok::<(), wclayer::Error>(())
 /// ```
 ///
 /// # Errors
 ///
-/// [`Error::NoLayer`](crate::Error::NoLayer) for what is no layer; when a file or a parent cannot be
-/// read; [`Error::Cancelled`](crate::Error::Cancelled). What is wrong with the layer is no error
-/// here, but in the report.
+/// Returns [`Error::NoLayer`](crate::Error::NoLayer) if the path is not a layer,
+/// [`Error::Cancelled`](crate::Error::Cancelled), or an error if a file or a parent cannot be read.
+/// Faults of the layer are not errors but findings in the report.
 pub fn validate(
     layer: impl AsRef<Path>,
     options: &ValidateOptions,

@@ -1,8 +1,8 @@
-//! The pass over a tar: each entry by itself, while the index of all of them is made.
+//! The pass over a tar: checks each entry and builds the index of all of them.
 //!
-//! What is wrong with one entry does not end the pass. An entry whose metadata cannot be read is
-//! put into the index as what it is meant to be, so that nothing is missed that lies below it.
-//! Damage to the tar itself ends the pass, and then only single entries have been checked.
+//! A fault of one entry does not end the pass. An entry whose metadata cannot be read is added to
+//! the index as the file or directory that it stands for, so that the entries below it have a parent.
+//! Damage to the tar itself ends the pass; then only single entries have been checked.
 
 use std::io::{BufRead, Read};
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use crate::pipeline::{Counting, ReadAhead, skip_to_end};
 use crate::tar::{ArchiveEnd, Member, TarEntries, TarEntry, TarEntryKind};
 use crate::view::View;
 
-/// Checks a layer tar (plain, gzip or zstd) by all rules, on top of its parents; `None` for a base
-/// layer. `limit` findings of each rule are kept.
+/// Checks a layer tar (plain, gzip or zstd) against all rules, on top of its parents; `None` for a
+/// base layer. Keeps `limit` findings of each rule.
 ///
 /// # Errors
 ///
-/// When the tar or a parent cannot be read; [`Error::Cancelled`]. Damage is no error here, but in
-/// the report.
+/// Returns an error if the tar or a parent cannot be read, and [`Error::Cancelled`]. Damage is not an
+/// error but a finding in the report.
 pub fn validate_tar<R: Read + Send + 'static>(
     source: R,
     parents: Option<&View>,
@@ -40,7 +40,7 @@ pub fn validate_tar<R: Read + Send + 'static>(
     run(source, parents, Report::new(limit), progress)
 }
 
-/// Checks a tar into a report that is to be completed.
+/// Checks a tar and completes a report.
 pub(super) fn run<R: Read + Send + 'static>(
     source: R,
     parents: Option<&View>,
@@ -61,7 +61,7 @@ pub(super) fn run<R: Read + Send + 'static>(
     }
     .read(&mut input);
     if progress.is_cancelled() {
-        // The thread may wait for a pipe that says no more.
+        // The thread may be waiting for a pipe that stays silent.
         return Err(Error::Cancelled);
     }
     input.abandon();
@@ -81,7 +81,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Reads the whole input; returns whether that was possible.
+    /// Reads the whole input; returns whether it was readable to the end.
     fn read(&mut self, input: &mut impl BufRead) -> Result<bool> {
         let mut entries = TarEntries::new(&mut *input);
         loop {
@@ -124,7 +124,7 @@ impl Pass<'_> {
                 let Some(rule) = rule_of(&problem) else {
                     return Err(TarError::new(b"", 0, problem).into());
                 };
-                let detail = format!("behind the end of the tar: {}", text_of(&problem));
+                let detail = format!("after the end of the tar: {}", text_of(&problem));
                 self.report.add(rule, "", None, detail);
                 return Ok(false);
             }
@@ -213,7 +213,7 @@ impl Pass<'_> {
     }
 }
 
-/// Reads as much of a content as the check of a hive looks at.
+/// Reads the part of a content that the check of a hive needs.
 fn start_of_content<R: BufRead>(entries: &mut TarEntries<R>) -> Result<Vec<u8>, TarError> {
     let mut start = Vec::with_capacity(hive::START);
     while start.len() < hive::START {

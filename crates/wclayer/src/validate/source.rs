@@ -1,4 +1,4 @@
-//! Opening what is to be checked, and its parents.
+//! Opens the layer to check, and its parents.
 //!
 //! A portable layer is checked by its tar, a transport folder by its entries, which have no offsets.
 
@@ -22,14 +22,14 @@ pub(super) fn validate(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let parents = match options.has_unknown_parents {
-        // Something that nothing is known of.
+        // A chain that contains nothing.
         true => Some(View::new(Vec::new())),
         false => open_parents(layer, &options.parents, progress)?,
     };
     let parents = parents.as_ref();
     let report = Report::new(options.limit);
     if place::is_portable_layer(layer) {
-        // Nothing is said of a tar or an index that is damaged.
+        // A damaged tar or index is an error and not a finding.
         let (_, tar) = PortableLayer::open(layer)?.open_checked()?;
         return pass::run(tar.reader(), parents, report, progress);
     }
@@ -48,7 +48,8 @@ pub(super) fn validate(
     }
 }
 
-/// Opens the parents that are given, else those that the layer names; `None` without any.
+/// Opens the given parents or, if there are none, those that the layer names; `None` for a base
+/// layer.
 pub(super) fn open_parents(
     layer: &Path,
     given: &ParentChain,

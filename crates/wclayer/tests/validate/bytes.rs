@@ -117,7 +117,7 @@ fn entries_in_front_of_damaged_gzip_are_checked() {
     assert!(!report.is_complete);
     let found = &report.rules[&Rule::TarDamaged].first[0];
     assert!(
-        found.detail.starts_with("behind the end of the tar: "),
+        found.detail.starts_with("after the end of the tar: "),
         "{found:?}"
     );
 }

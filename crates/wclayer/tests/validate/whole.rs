@@ -400,7 +400,7 @@ fn links_are_found_among_what_is_before_them_and_in_the_parents() {
         tar.hard_link("Files/a", "Files/old.txt", &file())?;
         tar.file("Files/old.txt", &file(), b"new")
     };
-    let detail = "the target is `Files/old.txt`; it links to what a parent has there";
+    let detail = "the target is `Files/old.txt`; it links to a parent's file at that path";
     assert_eq!(row(Above, old), [("link-before-target", detail.to_owned())]);
     let later = |tar: &mut crate::Tar| {
         tar.hard_link("Files/a", "Files/b", &file())?;
