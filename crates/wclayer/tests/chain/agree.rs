@@ -27,7 +27,7 @@ const ENFORCED: [Rule; 8] = [
     Rule::WhiteoutInBase,
 ];
 
-/// Returns the enforced rules that a report says are broken.
+/// Returns the enforced rules among the broken ones.
 fn enforced(report: &Report) -> BTreeSet<Rule> {
     let broken = report.rules.keys().copied();
     broken.filter(|rule| ENFORCED.contains(rule)).collect()
@@ -50,8 +50,8 @@ fn validate_folder(layer: &Path, below: &[PathBuf]) -> BTreeSet<Rule> {
     enforced(&validate(layer, &options, &()).expect("a report"))
 }
 
-/// Puts the layers one on top of the other, given base first, with everything that has an opinion
-/// of them. A layer that is refused is left out of the chain.
+/// Imports and validates layers on top of one another, given base first. A layer that is refused is
+/// left out of the chain.
 fn check(layers: &[Vec<Op>]) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut below = State::new();
@@ -105,8 +105,8 @@ mod transport_folders {
     use super::*;
     use crate::model::{Thing, content};
 
-    /// Leaves out what the format or the disk of this machine cannot hold: removals in the utility
-    /// VM, and junctions there.
+    /// Leaves out entries that the format or the disk of this machine cannot hold: removals and
+    /// junctions in the utility VM.
     fn representable(ops: &[Op]) -> Vec<Op> {
         let in_vm = |path: &str| path.starts_with("UtilityVM");
         let kept = ops.iter().filter(|op| match op {
@@ -129,7 +129,7 @@ mod transport_folders {
 
     const DIRECTORY: &str = "directory";
 
-    /// Describes what a chain has at each path.
+    /// Describes the contents of a chain at each path.
     fn of_chain(layer: &Path, below: &[PathBuf]) -> BTreeMap<String, String> {
         let options = OpenOptions {
             parents: ParentChain::from_nearest_first(below),
@@ -168,8 +168,8 @@ mod transport_folders {
         state.iter().map(describe).collect()
     }
 
-    /// The folder has every directory, while one that a layer only implies may go with what is in
-    /// it: directories of the chain alone are left out.
+    /// Compares a chain with the model. The folders keep every directory, while one that a layer only
+    /// implies may disappear with its contents: directories that only one side has do not count.
     fn check_chain(layer: &Path, below: &[PathBuf], state: &State, layers: &[Vec<Op>]) {
         let expected = of_model(state);
         let mut found = of_chain(layer, below);
@@ -233,7 +233,7 @@ proptest! {
     }
 }
 
-/// Random layers are too small to have these often.
+/// Random layers rarely have these combinations.
 #[test]
 fn import_and_validate_and_the_model_agree_on_three_layers_and_more() {
     let path = |text: &str| text.to_owned();

@@ -1,7 +1,6 @@
-//! The merged view of random chains equals a naive model, and so does what `squash` makes of it.
+//! The merged view of random chains equals a naive model, and so does the squashed chain.
 //!
-//! The model is written from the rules in words, without code of the library: layers are applied
-//! one after the other to a map of paths, the base first.
+//! The model applies layers to a map of paths one after the other, the base first.
 
 mod agree;
 mod model;
@@ -25,13 +24,13 @@ use wclayer::view::View;
 use model::{Identity, Op, State, Thing, apply, content, importable};
 use random::{layers, time, write};
 
-/// A directory without an entry. It is there by what is in it, which is compared.
+/// A directory without an entry. It exists because of its contents, which are compared.
 const IMPLIED: &str = "implied";
 
-/// What is at each path, comparable: its kind with its content or times, and its names.
+/// Each path with its kind, its content or times, and its names, in a form that can be compared.
 type Description = BTreeMap<String, (String, BTreeSet<String>)>;
 
-/// What one path is, comparable: its kind, its content or times, its names.
+/// Describes the state of the model.
 fn of_model(state: &State) -> Description {
     let mut names: BTreeMap<Identity, BTreeSet<String>> = BTreeMap::new();
     for (path, thing) in state {
@@ -54,15 +53,14 @@ fn of_model(state: &State) -> Description {
     state.iter().map(describe).collect()
 }
 
-/// Leaves out the directories without an entry: whether one that lost all that it was there for is
-/// shown does not matter.
+/// Leaves out directories without an entry: it does not matter whether one that lost its contents is
+/// still shown.
 fn without_implied(mut description: Description) -> Description {
     description.retain(|_, (text, _)| text != IMPLIED);
     description
 }
 
-/// Describes what a squashed chain is to look like, given what it has now: every directory got an
-/// entry, with the time of one above it.
+/// Describes the expected squashed chain: every directory has an entry, with the time of a layer above.
 fn with_entries(before: &Description, after: &Description) -> Description {
     let mut expected = before.clone();
     for (path, thing) in &mut expected {
@@ -125,7 +123,7 @@ fn open(layers: &[PathBuf]) -> View {
     source::open(top, &options, &()).expect("a view")
 }
 
-/// Checks that what is found is spelled as it is listed, whatever the spelling asked for.
+/// Checks that a path is found in the spelling that is listed, whatever spelling is asked for.
 fn check_spelling(view: &View) {
     for node in view.walk(None) {
         let node = node.expect("readable");
@@ -153,7 +151,7 @@ fn squashed(view: View, folder: &Path, keep_base: bool) -> PathBuf {
     path
 }
 
-/// Returns what the view has of a chain and what the model has.
+/// Describes a chain by its view and by the model.
 fn of_both(layers: &[Vec<Op>]) -> (Description, Description) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut state = State::new();
@@ -167,7 +165,7 @@ fn of_both(layers: &[Vec<Op>]) -> (Description, Description) {
     )
 }
 
-/// What a squashed layer never breaks.
+/// Rules that a squashed layer never breaks.
 const NEVER_SQUASHED: [Rule; 5] = [
     Rule::WhiteoutOpaque,
     Rule::WhiteoutOfNothing,
@@ -176,7 +174,7 @@ const NEVER_SQUASHED: [Rule; 5] = [
     Rule::ParentMissing,
 ];
 
-/// Returns what the view has of a chain, and of its base below what is squashed of the others.
+/// Describes a chain, and its base below the other layers squashed into one.
 fn of_kept_base(layers: &[Vec<Op>]) -> (Description, Description) {
     let folder = tempfile::tempdir().expect("a folder");
     let files = write_all(folder.path(), layers);
@@ -191,9 +189,9 @@ fn of_kept_base(layers: &[Vec<Op>]) -> (Description, Description) {
     (with_entries(&of_view(&open(&files)), &after), after)
 }
 
-/// A case that the random ones found, once.
+/// Found by a random chain.
 #[test]
-fn what_an_opaque_whiteout_hides_has_replaced_a_junction() {
+fn an_opaque_whiteout_hides_a_file_below_a_replaced_junction() {
     let path = || "Files/a".to_owned();
     let layers = [
         vec![Op::Junction(path())],
@@ -204,7 +202,7 @@ fn what_an_opaque_whiteout_hides_has_replaced_a_junction() {
     assert_eq!(view, model);
 }
 
-/// Another one.
+/// Found by a random chain.
 #[test]
 fn a_layer_on_a_kept_base_links_to_any_name_that_is_left() {
     let op = |path: &str, target: &str| Op::Link(path.to_owned(), target.to_owned());

@@ -16,18 +16,18 @@ pub(crate) enum Op {
     Opaque(String),
 }
 
-/// A file: the number of its layer from the base, and its entry there.
+/// A file: the number of its layer, counted from the base, and that of its entry.
 pub(crate) type Identity = (usize, usize);
 
-/// What the model has at a path.
+/// A path of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Thing {
     Implied,
     Directory(Identity),
     File(Identity),
-    /// A junction: a directory in which nothing is.
+    /// A junction: a directory without contents.
     Junction(Identity),
-    /// A link to nothing.
+    /// A hard link without a file.
     Broken,
 }
 
@@ -48,10 +48,10 @@ pub(crate) fn remove_below(state: &mut State, path: &str) {
     state.retain(|other, _| !other.starts_with(&prefix));
 }
 
-/// Applies a layer to what the layers below it have.
+/// Applies a layer to the state of the layers below it.
 pub(crate) fn apply(state: &State, number: usize, ops: &[Op]) -> State {
     let mut next = state.clone();
-    // Of what a layer says of one path, the last counts.
+    // The last entry of a path counts.
     let mut own: BTreeMap<String, (usize, &Op)> = BTreeMap::new();
     for (place, op) in ops.iter().enumerate() {
         match op {
@@ -66,7 +66,7 @@ pub(crate) fn apply(state: &State, number: usize, ops: &[Op]) -> State {
             }
         }
     }
-    // Directories come before what is in them.
+    // Directories come before their contents.
     for (path, (place, op)) in &own {
         let is_open = |above: &String| match own.get(above) {
             Some((_, op)) => matches!(op, Op::Directory(_)),
@@ -94,7 +94,7 @@ pub(crate) fn apply(state: &State, number: usize, ops: &[Op]) -> State {
     next
 }
 
-/// Finds the file that a link names: one of its own layer, else what the layers below have.
+/// Finds the file that a link names, in its own layer or in those below.
 pub(crate) fn link(
     below: &State,
     number: usize,
@@ -126,8 +126,7 @@ pub(crate) fn content(identity: Identity) -> String {
     format!("layer {} entry {}", identity.0, identity.1)
 }
 
-/// Leaves out what no layer that can be imported has: links to nothing, entries below what is not a
-/// directory, in the layer itself or in those below it, a path as two kinds of things.
+/// Leaves out the entries that an import refuses.
 pub(crate) fn importable(layers: &[Vec<Op>]) -> Vec<Vec<Op>> {
     let mut kept: Vec<Vec<Op>> = layers.to_vec();
     let mut state = State::new();
@@ -145,7 +144,7 @@ pub(crate) fn broken_op(below: &State, number: usize, ops: &[Op]) -> Option<usiz
     let mut own: BTreeMap<String, (usize, &Op)> = BTreeMap::new();
     for (place, op) in ops.iter().enumerate() {
         match op {
-            // There is nothing to remove below a base layer.
+            // A base layer has nothing to remove.
             Op::Whiteout(_) | Op::Opaque(_) if number == 0 => return Some(place),
             Op::Whiteout(_) | Op::Opaque(_) => {}
             Op::Directory(path) | Op::File(path) | Op::Junction(path) | Op::Link(path, _) => {
@@ -177,7 +176,7 @@ pub(crate) fn broken_op(below: &State, number: usize, ops: &[Op]) -> Option<usiz
     })
 }
 
-/// What the layers below have and a layer does not remove.
+/// Returns the state of the layers below without the paths that a layer removes.
 fn without_removed(below: &State, ops: &[Op]) -> State {
     let mut visible = below.clone();
     for op in ops {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::model::{Identity, Op, content};
 
-/// The write time that tells entries apart, in ticks.
+/// The write time of an entry, in ticks: each has its own.
 pub(crate) fn time(identity: Identity) -> u64 {
     layergen::UNIX_EPOCH + (identity.0 as u64 * 1000 + identity.1 as u64) * 10_000_000
 }

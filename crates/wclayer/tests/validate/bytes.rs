@@ -1,10 +1,10 @@
-//! Rules on the tar as a file: what is done to its bytes.
+//! Rules on the bytes of the tar.
 
 use wclayer::rules::Rule;
 
 use crate::{Start, broken, check, tar};
 
-/// The rules that are shown here rather than in a row.
+/// The rules that are tested here and have no row.
 pub(crate) const RULES: [Rule; 7] = [
     Rule::TarEmpty,
     Rule::NotALayer,
@@ -37,7 +37,7 @@ fn damage_to_the_file_breaks_one_rule() {
         rules_of(&[&whole[..], b"more"].concat()),
         ["tar-trailing-data"]
     );
-    // Zeros are what tar fills its last record with.
+    // tar fills its last record with zeros.
     assert_eq!(rules_of(&[&whole[..], &[0; 10_240]].concat()), [""; 0]);
     let mut damaged = whole.clone();
     damaged[2] ^= 1;
@@ -63,7 +63,7 @@ fn what_is_something_else_than_a_tar_is_named() {
 }
 
 #[test]
-fn an_image_archive_is_told_from_a_layer() {
+fn an_image_archive_is_distinguished_from_a_layer() {
     fn archive(tar: &mut crate::Tar) -> std::io::Result<()> {
         tar.file("1a/layer.tar", &crate::file(), b"not read")?;
         let manifest = br#"[{"Layers":["1a/layer.tar"]}]"#;
@@ -72,7 +72,7 @@ fn an_image_archive_is_told_from_a_layer() {
     let report = check(Start::Nothing, tar(Start::Nothing, archive));
     let found = &report.rules[&Rule::NotALayer].first[0];
     assert!(found.detail.contains("`1a/layer.tar`"), "{found:?}");
-    // The same files in a layer are just files.
+    // In a layer, the same files are ordinary files.
     let report = check(Start::Base, tar(Start::Base, archive));
     assert!(!broken(&report).contains("not-a-layer"));
 }
@@ -111,7 +111,7 @@ fn entries_in_front_of_damaged_gzip_are_checked() {
     let whole = gzip(&tar(Start::Nothing, |tar| {
         tar.file("elsewhere", &crate::file(), b"")
     }));
-    // The length at the end of the member is lost.
+    // The length at the end of the gzip member is cut off.
     let report = check(Start::Nothing, whole[..whole.len() - 4].to_vec());
     assert_eq!(broken(&report), ["tar-damaged", "top-level-name"].into());
     assert!(!report.is_complete);
@@ -131,7 +131,7 @@ fn bytes_behind_gzip_are_no_damage() {
     let zeros = [&whole[..], &[0; 99], b"more"].concat();
     assert_eq!(rules_of(&zeros), ["blob-trailing-data"]);
     assert_eq!(rules_of(&[&whole[..], &[0; 99]].concat()), [""; 0]);
-    // A second member with what is no tar.
+    // A second gzip member that is not a tar.
     assert_eq!(
         rules_of(&[&whole[..], &gzip(b"more")].concat()),
         ["tar-trailing-data"]

@@ -1,4 +1,4 @@
-//! Rows of rules on an entry by itself.
+//! Rows of rules on single entries.
 
 use std::io::{Cursor, Read};
 
@@ -10,7 +10,7 @@ use wclayer::validate::validate_tar;
 use crate::Start::{Above, AboveVm, Bare, Base};
 use crate::{Build, Row, Start, Tar, directory, file, link, secured, vm, with};
 
-/// A row about the name of a file.
+/// Builds a row about the name of a file.
 macro_rules! name {
     ($rule:ident, $bad:expr, $good:expr) => {
         row(
@@ -88,7 +88,7 @@ fn names() -> Vec<Row> {
     ]
 }
 
-/// A file whose name is given by a record, byte for byte.
+/// Writes a file with its name in a record, byte for byte.
 fn raw(tar: &mut Tar, name: &[u8]) -> std::io::Result<()> {
     let mut meta = file();
     meta.records.push(("path".to_owned(), name.to_vec()));
@@ -318,7 +318,7 @@ fn streams_and_hives() -> Vec<Row> {
             Above,
             |tar| {
                 let mut hive = minimal_hive("Sam_Delta", true);
-                // The second sequence number, and what that makes of the checksum.
+                // The second sequence number, and the checksum that results.
                 hive[8] ^= 3;
                 hive[508] ^= 3;
                 tar.file("Hives/Sam_Delta", &file(), &hive)
@@ -463,7 +463,7 @@ fn streams_and_hives() -> Vec<Row> {
     ]
 }
 
-/// Its hole is what makes it large, which is another rule.
+/// The file is large because of its hole, which breaks a rule of its own.
 #[test]
 fn a_file_of_8_gib_is_large() {
     let of = |size: u64| {
@@ -473,7 +473,7 @@ fn a_file_of_8_gib_is_large() {
         let mut meta = file();
         meta.records.push(size_record);
         tar.file("Files/large", &meta, b"").expect("memory");
-        // Its content comes behind its headers, and then the end of the tar.
+        // The content and the end of the tar follow the headers.
         let bytes = tar.finish().expect("memory");
         let (start, end) = bytes.split_at(bytes.len() - 1024);
         let content = std::io::repeat(0).take(size.next_multiple_of(512));
@@ -487,7 +487,7 @@ fn a_file_of_8_gib_is_large() {
     assert_eq!(of((8 << 30) - 1), [""; 0]);
 }
 
-/// By the names of all hives of base layers and of those above.
+/// Covers the names of all hives, of base layers and of layers with parents.
 #[test]
 fn each_hive_is_known_by_its_name() {
     let bases = ["DefaultUser", "Sam", "Security", "Software", "System"];
@@ -511,7 +511,7 @@ fn each_hive_is_known_by_its_name() {
     }
 }
 
-/// What a layer with the given entries breaks.
+/// Returns the rules that a layer with these entries breaks.
 fn broken(start: Start, build: Build) -> Vec<&'static str> {
     let found = crate::broken(&crate::check(start, crate::tar(start, build)));
     found.into_iter().collect()
@@ -571,7 +571,7 @@ fn an_opaque_whiteout_fails_outside_of_files() {
     assert_eq!(broken(Above, files), ["whiteout-opaque"]);
 }
 
-/// hcsshim's writer of base layers looks at nothing there but the name of the directory of files.
+/// hcsshim's writer of base layers only checks the name of the directory `UtilityVM/Files`.
 #[test]
 fn a_utility_vm_of_a_base_layer_may_have_what_others_may_not() {
     let other = |tar: &mut Tar| {

@@ -1,4 +1,4 @@
-//! `validate`: for every rule a layer that breaks only it, and a near miss that breaks none.
+//! `validate`: for each rule, a layer that breaks only that rule and a similar one that breaks none.
 
 mod bytes;
 mod entries;
@@ -27,16 +27,16 @@ type Build = fn(&mut Tar) -> std::io::Result<()>;
 const HIVES: [&str; 5] = ["DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM"];
 const BCD: &str = "UtilityVM/Files/EFI/Microsoft/Boot/BCD";
 
-/// What a layer has before what a test adds.
+/// The entries of a layer before those that a test adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Start {
-    /// Nothing, and it has no parents.
+    /// None, without parents.
     Nothing,
-    /// What a base layer needs.
+    /// Those that a base layer needs.
     Base,
-    /// Nothing, on top of a base layer.
+    /// None, on top of a base layer.
     Bare,
-    /// What a layer needs on top of a base layer, which has `Files/old.txt` and `Files/dir`.
+    /// Those that a layer needs on top of a base layer with `Files/old.txt` and `Files/dir`.
     Above,
     /// The same on top of a base layer with a utility VM.
     AboveVm,
@@ -65,14 +65,14 @@ fn link() -> Meta {
     }
 }
 
-/// A file's metadata with one more record.
+/// Returns a file's metadata with another record.
 fn with(key: &str, value: &[u8]) -> Meta {
     let mut meta = file();
     meta.records.push((key.to_owned(), value.to_vec()));
     meta
 }
 
-/// A file's metadata with this descriptor.
+/// Returns a file's metadata with this descriptor.
 fn secured(descriptor: &[u8]) -> Meta {
     Meta {
         security_descriptor: Some(descriptor.to_vec()),
@@ -100,7 +100,7 @@ fn vm(tar: &mut Tar) -> std::io::Result<()> {
     vm_in(tar, "UtilityVM/Files")
 }
 
-/// Writes a utility VM, and the name of the directory of its files so.
+/// Writes a utility VM with this spelling of `UtilityVM/Files`.
 fn vm_in(tar: &mut Tar, files: &str) -> std::io::Result<()> {
     tar.directory("UtilityVM", &Meta::with_attributes(0x10))?;
     tar.directory(files, &directory())?;
@@ -125,7 +125,7 @@ fn parent(tar: &mut Tar, has_vm: bool) -> std::io::Result<()> {
     }
 }
 
-/// Makes a tar.
+/// Writes a tar.
 fn tar(start: Start, build: Build) -> Vec<u8> {
     let mut tar = TarBuilder::new(Vec::new());
     let above = |tar: &mut Tar| {
@@ -142,7 +142,7 @@ fn tar(start: Start, build: Build) -> Vec<u8> {
     tar.finish().expect("memory")
 }
 
-/// The parents of a layer with this start, in a folder that goes away with them.
+/// Creates the parents of a layer with this start, in a temporary folder.
 fn parents(start: Start) -> Option<(wclayer::view::View, TempDir, PathBuf)> {
     let has_vm = match start {
         Start::Nothing | Start::Base => return None,
@@ -175,7 +175,7 @@ fn broken(report: &Report) -> BTreeSet<&'static str> {
     report.rules.keys().map(|rule| rule.info().id).collect()
 }
 
-/// A rule, a layer that breaks only it, and one that is nearly the same and breaks none.
+/// A rule, a layer that breaks only that rule, and a similar layer that breaks none.
 struct Row {
     rule: Rule,
     start: Start,
@@ -184,7 +184,7 @@ struct Row {
 }
 
 #[test]
-fn every_rule_is_broken_alone_and_kept_by_a_near_miss() {
+fn every_rule_can_be_broken_alone_and_is_kept_by_a_near_miss() {
     let mut seen: BTreeSet<Rule> = bytes::RULES.iter().copied().collect();
     // `a_file_of_8_gib_is_large`
     seen.insert(Rule::LargeFile);
@@ -202,7 +202,7 @@ fn every_rule_is_broken_alone_and_kept_by_a_near_miss() {
 }
 
 #[test]
-fn what_the_rows_start_from_breaks_no_rule() {
+fn the_starts_of_the_rows_break_no_rule() {
     for start in [Start::Base, Start::Above, Start::AboveVm] {
         let report = check(start, tar(start, |_| Ok(())));
         assert_eq!(broken(&report), [].into(), "{start:?}");
@@ -223,7 +223,7 @@ fn a_finding_names_the_entry_and_its_byte() {
     let report = check(Start::Above, bytes);
     let found = &report.rules[&Rule::PathReservedName].first[0];
     assert_eq!(found.entry, "Files/nul");
-    // The header is the second: the extended one and its records come first.
+    // The name is in the second header: the extended header and its records come first.
     assert!(
         found
             .offset
@@ -233,7 +233,7 @@ fn a_finding_names_the_entry_and_its_byte() {
 }
 
 #[test]
-fn the_pass_goes_on_behind_what_is_wrong_and_counts_all_of_it() {
+fn the_pass_continues_after_faults_and_counts_all_of_them() {
     let bytes = tar(Start::Above, |tar| {
         for number in 0..7 {
             tar.file(&format!("Files/..{number}/../x"), &file(), b"content")?;

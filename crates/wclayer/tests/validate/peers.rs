@@ -1,4 +1,4 @@
-//! Layers that other tools wrote, on top of a base layer where they are meant to be.
+//! Layers that other tools wrote, on top of a base layer where they have one.
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ fn a_layer_of_imgutil_has_no_errors_and_deserves_its_warnings() {
     );
 }
 
-/// The hives of the base layer have no bytes: a warning, since Windows up to 2022 takes them.
+/// The hives of the base layer are empty: a warning, because Windows up to 2022 accepts them.
 #[test]
 fn two_layers_of_imgutil_have_no_errors_and_deserve_their_warnings() {
     let base = layer("imgutil_base", Start::Base);

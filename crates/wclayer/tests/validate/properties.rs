@@ -1,4 +1,4 @@
-//! Whatever comes in, the check comes to an end, and says so when all is well.
+//! The check ends for any input and reports nothing for a correct one.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn sample() -> Vec<u8> {
     })
 }
 
-/// Makes checksums right again: else every change ends at the first header.
+/// Corrects the checksums: otherwise every change ends at the first header.
 fn repair(tar: &mut [u8]) {
     let (blocks, _) = tar.as_chunks_mut::<512>();
     for block in blocks
@@ -47,10 +47,10 @@ proptest! {
         }
         let start = if above { Start::Above } else { Start::Base };
         let report = check(start, bytes);
-        let is_told = ["tar-damaged", "tar-truncated", "tar-empty", "not-a-layer"]
+        let is_reported = ["tar-damaged", "tar-truncated", "tar-empty", "not-a-layer"]
             .iter()
             .any(|id| crate::broken(&report).contains(id));
-        prop_assert_eq!(report.is_complete, !is_told);
+        prop_assert_eq!(report.is_complete, !is_reported);
         for found in report.rules.values() {
             prop_assert!(found.count >= found.first.len() as u64 && !found.first.is_empty());
         }

@@ -1,4 +1,4 @@
-//! The rows of the table: on entries by themselves, and on whole layers.
+//! All rows: on single entries and on whole layers.
 
 use crate::{Row, entries, headers, whole};
 

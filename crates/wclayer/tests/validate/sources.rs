@@ -1,4 +1,4 @@
-//! The kinds of layers that can be checked: all say the same.
+//! A layer breaks the same rules whatever kind of layer it is.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -36,8 +36,8 @@ fn import(tar: &Path, place: &Path, parents: &[&Path]) {
 }
 
 #[test]
-fn a_tar_and_a_portable_layer_say_the_same_and_the_latter_knows_its_parents() {
-    let (_, folder, base) = parents(Start::Above).expect("it has some");
+fn a_tar_and_a_portable_layer_break_the_same_rules_and_the_latter_knows_its_parents() {
+    let (_, folder, base) = parents(Start::Above).expect("it has parents");
     let (app, portable, below) = (
         folder.path().join("app.tar"),
         folder.path().join("app"),
@@ -64,7 +64,7 @@ fn a_portable_layer_is_checked_by_its_index_as_well() {
     use wclayer::rules::Severity;
     use wclayer::validate::validate_stored;
 
-    let (_, folder, base) = parents(Start::AboveVm).expect("it has some");
+    let (_, folder, base) = parents(Start::AboveVm).expect("it has parents");
     let below = folder.path().join("base");
     import(&base, &below, &[]);
     let bytes = tar(Start::Above, |tar| {
@@ -107,9 +107,9 @@ mod transport_folder {
 
     use super::*;
 
-    /// Makes a transport folder of a layer on top of a parent; returns both.
+    /// Imports a layer into a transport folder, on top of a parent; returns both.
     fn transport(layer: &[u8]) -> (TempDir, PathBuf, PathBuf) {
-        let (_, folder, base) = parents(Start::Above).expect("it has some");
+        let (_, folder, base) = parents(Start::Above).expect("it has parents");
         let place = folder.path().join("transport");
         let parent = folder.path().join("base");
         import(&base, &parent, &[]);
@@ -171,7 +171,7 @@ mod transport_folder {
         std::fs::write(place.join("Files").join(name), bytes).expect("free");
     }
 
-    /// These streams cannot be in a tar, so that a tar in between would end the check.
+    /// These streams cannot be written to a tar.
     #[test]
     fn streams_that_no_tar_can_hold_are_findings_as_well() {
         let bytes = tar(Start::Above, |_| Ok(()));
@@ -264,7 +264,7 @@ mod transport_folder {
 }
 
 #[test]
-fn what_only_parents_could_tell_is_not_said_of_unknown_ones() {
+fn rules_that_depend_on_unknown_parents_are_not_checked() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let app = folder.path().join("app.tar");
     let bytes = tar(Start::Above, |tar| {
@@ -285,7 +285,7 @@ fn what_only_parents_could_tell_is_not_said_of_unknown_ones() {
 }
 
 #[test]
-fn what_is_no_layer_is_an_error() {
+fn a_path_that_is_not_a_layer_is_an_error() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let options = ValidateOptions::default();
     assert!(validate(folder.path(), &options, &()).is_err());
@@ -306,7 +306,7 @@ fn a_check_can_be_stopped() {
     assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 
-/// What takes long may be the check of the whole, with the tar read already.
+/// The check of the whole layer may take long, after the tar has been read.
 #[test]
 fn the_check_of_the_whole_can_be_stopped_as_well() {
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What the reference implementation refuses breaks a rule: the golden vectors of imports, through
+//! Layers that the reference implementation refuses break a rule: the golden vectors of imports with
 //! its writer of layers with parents.
 
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ fn vectors() -> Vec<(String, Value)> {
     vectors
 }
 
-/// The parent that the vectors were made on top of: its files, and what a base layer needs.
+/// Writes the parent of the vectors: its files, and those that a base layer needs.
 fn parent(vector: &Value, place: &Path) -> View {
     let mut tar = layergen::TarBuilder::new(Vec::new());
     base(&mut tar).expect("memory");
@@ -69,7 +69,7 @@ fn what_the_reference_refuses_breaks_a_rule() {
         refused += 1;
         let tar = std::fs::File::open(folder().join(format!("{name}.tar"))).expect(name);
         let report = validate_tar(tar, Some(&view), 1, &()).expect(name);
-        // Many of these tars have no `Hives`, which is not why they are refused.
+        // Many of these tars lack `Hives`, which is not the reason why they are refused.
         let mut errors = report.rules.keys().filter(|rule| {
             rule.info().severity == Severity::Error && rule.info().id != "hives-missing"
         });

@@ -15,7 +15,7 @@ fn row(rule: Rule, start: Start, breaks: Build, keeps: Build) -> Row {
     }
 }
 
-/// The metadata of a link to a directory.
+/// Returns the metadata of a link to a directory.
 fn directory_link() -> Meta {
     Meta {
         attributes: Some(0x410),
@@ -31,7 +31,7 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
-/// Writes a hive in place of that of the base layer, and a delta.
+/// Writes a hive that replaces that of the base layer, and a delta.
 fn hives(tar: &mut crate::Tar, base: &str, delta: &str) -> std::io::Result<()> {
     for path in ["", "/System32", "/System32/config"] {
         tar.directory(&format!("Files/Windows{path}"), &directory())?;
@@ -76,7 +76,7 @@ fn places() -> Vec<Row> {
                 tar.file("Files/a/b", &file(), b"")
             },
             |tar| {
-                // A directory takes the place of the parent's file.
+                // A directory replaces the parent's file.
                 tar.directory("Files/old.txt", &directory())?;
                 tar.file("Files/old.txt/b", &file(), b"")
             },
@@ -236,7 +236,7 @@ fn many_links(tar: &mut crate::Tar, count: u32) -> std::io::Result<()> {
     })
 }
 
-/// Links of which each leads to the one before, and the first to the last or to a file.
+/// Writes links that each lead to the one before, the first to the last or to a file.
 fn link_chain(count: u32, is_ring: bool) -> Vec<u8> {
     let mut tar = layergen::TarBuilder::new(Vec::new());
     let fill = |tar: &mut crate::Tar| {
@@ -262,7 +262,7 @@ fn links_may_follow_one_another_as_often_as_ntfs_has_names() {
         found.map_or(0, |found| found.count)
     };
     assert_eq!(found(1023), 0);
-    // The link that leads too far, and the file that has too many names.
+    // The link at the end of too long a chain, and the file with too many names.
     assert_eq!(found(1024), 2);
 }
 
@@ -413,7 +413,7 @@ fn links_are_found_among_what_is_before_them_and_in_the_parents() {
             [("link-before-target", detail.to_owned())]
         );
     }
-    // The utility VM is there from the start: a copy of the parent's.
+    // The utility VM exists from the start, as a copy of the parent's.
     let in_vm = |tar: &mut crate::Tar| {
         tar.directory("UtilityVM", &directory())?;
         tar.hard_link("UtilityVM/Files/a", &BCD.to_ascii_uppercase(), &file())
@@ -437,7 +437,7 @@ fn a_whiteout_takes_new_files_but_no_new_links() {
         tar.whiteout("Files/old.txt")
     };
     assert_eq!(broken(Above, link), [""; 0]);
-    // In the utility VM it counts what comes first.
+    // In the utility VM the order counts.
     let before = |tar: &mut crate::Tar| {
         tar.directory("UtilityVM", &crate::Meta::with_attributes(0x10))?;
         tar.whiteout(BCD)?;
@@ -451,7 +451,7 @@ fn a_whiteout_takes_new_files_but_no_new_links() {
     assert_eq!(broken(AboveVm, behind), ["whiteout-and-entry"]);
 }
 
-/// The VM of the parent is copied when `UtilityVM` comes, and not before.
+/// The entry `UtilityVM` copies the parent's utility VM, which does not exist before.
 #[test]
 fn directories_of_the_copied_utility_vm_need_no_entry() {
     let top =
