@@ -92,7 +92,9 @@ impl IndexedLayer {
     fn slot_of(&self, path: &LayerPath, entries: Vec<IndexedEntry>) -> Result<Slot> {
         let implied = self.implied.get(&self.index, path);
         // In the layer's spelling, whatever that of the question is.
-        let spelled = entries.first().map(|entry| &entry.path);
+        // Of removals alone, the first of the stronger kind counts, as in `Index::deciding`.
+        let removal = entries.iter().min_by_key(|entry| entry.kind as u8);
+        let spelled = removal.map(|entry| &entry.path);
         let spelled = spelled.or(implied.map(|(path, _)| path)).unwrap_or(path);
         let mut slot = Slot {
             path: spelled.clone(),
