@@ -107,7 +107,7 @@ impl Difference {
             ),
             Self::StreamName => (
                 "a stream whose name is invalid on NTFS, or would be read back as another → \
-                 refused",
+                 rejected",
                 "no file has such a stream; the reference writes a name with another meaning",
             ),
             Self::Surrogate => (

@@ -106,7 +106,7 @@ fn run(folder: &Path, json: &Path) -> Check<Outcome> {
         (malformed, result, has_reference) => {
             let result = result.as_ref().map(Vec::len).map_err(layer::describe);
             return Err(format!(
-                "got {result:?}; wrong with the input: {malformed:?}; the reference succeeds: \
+                "got {result:?}; problem with the input: {malformed:?}; the reference succeeds: \
                  {has_reference}"
             ));
         }

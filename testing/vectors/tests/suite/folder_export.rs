@@ -65,7 +65,7 @@ fn run(vectors: &Path, json: &Path, kind: Kind) -> Check<Outcome> {
         (Ok(ours), None) => accepted(&export.folder, &ours),
         (Err(error), Some(_)) => match has_directory_bit_on_a_file(&export.folder)? {
             true => Ok(Difference::FileWithDirectoryBit.into()),
-            false => Err(format!("refused: {}", layer::describe(&error))),
+            false => Err(format!("rejected: {}", layer::describe(&error))),
         },
     }
     .map_err(|error| format!("{error} (the reference: {:?})", export.result.error))

@@ -149,7 +149,7 @@ fn refused(read: &Layer, of_reading: BTreeSet<Difference>, error: &Error) -> Che
     });
     match takes_name {
         true => Ok(Difference::TransportName.into()),
-        false => Err(format!("refused: {}", layer::describe(error))),
+        false => Err(format!("rejected: {}", layer::describe(error))),
     }
 }
 
