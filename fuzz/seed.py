@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Fills corpus/TARGET with seeds from the golden vectors and the sample; run before fuzzing.
 
-    seed.py            the vectors of this repository
-    seed.py FOLDER     those in another folder of the same form
+    seed.py            use the vectors of this repository
+    seed.py FOLDER     use another folder of vectors
 
-The corpus is not kept in the repository: it follows from what is. Existing files stay.
+The corpus is not stored in the repository, because it can be rebuilt. Existing files stay.
 """
 
 import base64

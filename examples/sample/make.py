@@ -2,14 +2,14 @@
 """Writes base.tar.gz and app.tar.gz, a two-layer sample of a Windows container image.
 
     make.py            write both files beside this script
-    make.py --check    compare what the script makes with the files that are there
+    make.py --check    compare the existing files with the output of the script
 
-Only the standard library is used, and no clock: the tars, and so the DiffIDs, are the
-same on every machine. The compressed bytes are those of classic zlib at level 9; a Python
+The script only uses the standard library, and no clock: the tars, and so the DiffIDs, are
+the same on every machine. The compressed bytes are those of classic zlib at level 9; a Python
 built with another deflate (zlib-ng) packs the same tars differently, which is why
 `--check` compares the tars.
 
-The layout of headers and records is that of the reference writer: microsoft/go-winio
+Headers and records are laid out as by the reference writer: microsoft/go-winio
 `backuptar/tar.go` over Go's `archive/tar`, driven by hcsshim `pkg/ociwclayer/export.go`.
 """
 
