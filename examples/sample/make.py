@@ -362,7 +362,8 @@ class Layer:
         body = b"".join(pax_record(key, records[key].encode()) for key in sorted(records))
         directory, _, name = path.rpartition("/")
         pax_name = f"{directory}/PaxHeaders.0/{name}" if directory else f"PaxHeaders.0/{name}"
-        # The reference truncates after removing non-ASCII characters, then removes trailing slashes.
+        # The reference truncates after removing non-ASCII characters, then removes trailing
+        # slashes.
         pax_name = ascii_only(pax_name)[:100].rstrip(b"/").decode()
         self.blocks.append(header(pax_name, 0, len(body), 0, b"x", ""))
         self.blocks.append(padded(body))

@@ -139,8 +139,8 @@ fn cannot_be((entry, stream): &(Entry, Vec<u8>)) -> bool {
         }
 }
 
-/// Splits a backup stream into the parts that a tar can express, which exclude the order of extended
-/// attributes and the difference between empty data and no data.
+/// Splits a backup stream into the parts that a tar can express, which exclude the order of
+/// extended attributes and the difference between empty data and no data.
 fn streams(stream: &[u8]) -> Vec<(StreamHeader, Vec<u8>)> {
     let mut reader = BackupStreamReader::new(stream);
     let mut streams = Vec::new();

@@ -2,9 +2,9 @@
 //!
 //! Every command runs once per round, so that a slow minute of the machine affects all of them
 //! equally; the result is the median. An import or export only counts as done once the data is on
-//! the disk: `wclayer` flushes its output, so the fast peers are also measured with a flush of their
-//! output. Nothing flushes extracted files. Queries of a chain are measured against the same query
-//! of one layer, and validation against an import.
+//! the disk: `wclayer` flushes its output, so the fast peers are also measured with a flush of
+//! their output. Nothing flushes extracted files. Queries of a chain are measured against the same
+//! query of one layer, and validation against an import.
 
 mod material;
 

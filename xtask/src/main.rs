@@ -1,8 +1,8 @@
 //! Tasks of this repository that need more than a cargo command.
 //!
-//! `cargo xtask bench` measures import and export beside the usual alternatives; `cargo xtask peers`
-//! lets other programs read our output. Both build the release binary `wclayer` first and run it
-//! like a user. `cargo xtask rules` writes `docs/rules.md`.
+//! `cargo xtask bench` measures import and export beside the usual alternatives; `cargo xtask
+//! peers` lets other programs read our output. Both build the release binary `wclayer` first and
+//! run it like a user. `cargo xtask rules` writes `docs/rules.md`.
 
 mod bench;
 mod build;

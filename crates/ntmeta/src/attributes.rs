@@ -103,8 +103,8 @@ impl FileAttributes {
     ///
     /// # Errors
     ///
-    /// Returns [`AttributesError`] if the text is empty, contains anything but digits, or is 2^32 or
-    /// more.
+    /// Returns [`AttributesError`] if the text is empty, contains anything but digits, or is 2^32
+    /// or more.
     pub fn parse_decimal(text: &str) -> Result<Self, AttributesError> {
         if text.is_empty() {
             return Err(AttributesError::Empty);

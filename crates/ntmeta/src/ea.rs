@@ -98,7 +98,8 @@ pub enum EaError {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ExtendedAttribute {
-    /// Flags; 0x80 (`FILE_NEED_EA`) marks an attribute without which the file cannot be interpreted.
+    /// Flags; 0x80 (`FILE_NEED_EA`) marks an attribute without which the file cannot be
+    /// interpreted.
     pub flags: u8,
     /// The name, at most 255 bytes, without the NUL.
     pub name: Vec<u8>,

@@ -317,8 +317,8 @@ mod tests {
         name.iter().copied().map(upcase_unit).collect()
     }
 
-    /// The checksum in `$UpCase:$Info`: CRC-64 with the reflected polynomial 0x9A6C9329AC4BC9B5, and
-    /// all ones as initial value and final XOR (ntfs-3g `ntfsprogs/mkntfs.c`).
+    /// The checksum in `$UpCase:$Info`: CRC-64 with the reflected polynomial 0x9A6C9329AC4BC9B5,
+    /// and all ones as initial value and final XOR (ntfs-3g `ntfsprogs/mkntfs.c`).
     fn crc64(bytes: impl Iterator<Item = u8>) -> u64 {
         let step = |crc: u64, _| (crc >> 1) ^ (0x9a6c_9329_ac4b_c9b5 * (crc & 1));
         !bytes.fold(!0, |crc, byte| (0..8).fold(crc ^ u64::from(byte), step))
@@ -406,7 +406,8 @@ mod tests {
 
     #[test]
     fn order_is_by_upper_case_unit_then_length() {
-        // `_` comes between `Z` and `a`, so it follows every letter. U+FF5E follows a surrogate pair.
+        // `_` comes between `Z` and `a`, so it follows every letter. U+FF5E follows a surrogate
+        // pair.
         let sorted = [
             "",
             "$MFT",

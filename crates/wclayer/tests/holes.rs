@@ -208,8 +208,8 @@ fn squash_writes_one_tar_without_the_holes() {
     assert_eq!(found, expected);
 }
 
-/// Up to 16 MiB of holes are written as zeros before others are left out. Squashing the result again
-/// yields the same tar.
+/// Up to 16 MiB of holes are written as zeros before others are left out. Squashing the result
+/// again yields the same tar.
 #[test]
 fn the_first_holes_are_written_as_zeros() {
     let layers = Layers::new();

@@ -1,4 +1,5 @@
-//! Squashing: the chains that it rejects, and the entries that it adds to make the result importable.
+//! Squashing: the chains that it rejects, and the entries that it adds to make the result
+//! importable.
 
 use std::fs;
 use std::path::PathBuf;

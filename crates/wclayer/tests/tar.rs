@@ -2,8 +2,8 @@
 //! other programs see the same files.
 //!
 //! A [`Sample`] is a file with its backup stream in any order and shape. After a round trip through
-//! a tar, its stream is *canonical*: in the order defined in `docs/vendor-records.md`, with no losses
-//! except those listed there.
+//! a tar, its stream is *canonical*: in the order defined in `docs/vendor-records.md`, with no
+//! losses except those listed there.
 
 mod common;
 

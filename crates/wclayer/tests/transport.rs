@@ -46,8 +46,8 @@ fn entries(source: &mut dyn LayerReader) -> Vec<(Entry, Streams)> {
 }
 
 /// The entries of a tar by path, reduced to the content of a transport folder: outside `Files`, all
-/// times are the write time, `Hives` has those of `System_Delta`, and security is kept only in `Files`
-/// and the utility VM; of a link, only its target is kept.
+/// times are the write time, `Hives` has those of `System_Delta`, and security is kept only in
+/// `Files` and the utility VM; of a link, only its target is kept.
 fn kept(tar: &[u8]) -> BTreeMap<String, String> {
     let all = entries(&mut TarLayerReader::new(tar));
     let hive = all.iter().find_map(|(entry, _)| match entry {

@@ -1,9 +1,9 @@
 //! The Host Compute Service, through the trait of `wclayer::hcs`.
 //!
-//! Layers are folders on the disk. A scratch layer has a `sandbox.vhdx`; its files, which only tests
-//! create, are in `Files` as in every layer. States are checked: `PrepareLayer` requires an active
-//! layer, `DeactivateLayer` rejects a prepared layer, and `DestroyLayer` rejects a layer that is
-//! active or has open files.
+//! Layers are folders on the disk. A scratch layer has a `sandbox.vhdx`; its files, which only
+//! tests create, are in `Files` as in every layer. States are checked: `PrepareLayer` requires an
+//! active layer, `DeactivateLayer` rejects a prepared layer, and `DestroyLayer` rejects a layer
+//! that is active or has open files.
 
 use std::path::Path;
 

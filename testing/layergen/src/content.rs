@@ -1,8 +1,8 @@
 //! File contents that compress about as well as Windows binaries (2 to 2.6 times with `gzip -6`).
 //!
 //! Contents consist of blocks of four kinds: instructions, tables full of zeros, UTF-16 text, and
-//! incompressible data. Each block comes from the file's own generator, so a compressor with a large
-//! window finds no repetitions across files.
+//! incompressible data. Each block comes from the file's own generator, so a compressor with a
+//! large window finds no repetitions across files.
 
 use std::io::{self, Read};
 

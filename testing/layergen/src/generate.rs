@@ -1,8 +1,8 @@
 //! Generates a large layer that resembles Windows, from a seed.
 //!
 //! Two passes go over the same numbers: the first adds up the relative sizes of all files, the
-//! second writes each file with its share of the requested total. The name and size of a file follow
-//! from its number alone, so nothing is remembered and memory does not grow.
+//! second writes each file with its share of the requested total. The name and size of a file
+//! follow from its number alone, so nothing is remembered and memory does not grow.
 
 use std::io::{self, Write};
 

@@ -25,7 +25,8 @@ pub fn parse_pax(text: &str) -> Option<i128> {
     Some(seconds * 1_000_000_000 + sign * fraction.parse::<i128>().ok()?)
 }
 
-/// Returns the FILETIME of nanoseconds since 1970, truncated towards 1970; `None` outside its range.
+/// Returns the FILETIME of nanoseconds since 1970, truncated towards 1970; `None` outside its
+/// range.
 pub fn to_filetime(nanoseconds: i128) -> Option<u64> {
     u64::try_from(nanoseconds / 100 + EPOCH / 100).ok()
 }

@@ -171,7 +171,8 @@ unsafe extern "system" fn GetLayerMountPath(
             text(id)
         };
         let units: Vec<u16> = answer.encode_utf16().chain([0]).collect();
-        // SAFETY: the first call only asks for the length; the second passes a buffer of that length.
+        // SAFETY: the first call only asks for the length; the second passes a buffer of that
+        // length.
         unsafe {
             if !buffer.is_null() {
                 if *length < units.len() {

@@ -1,9 +1,9 @@
 //! A layer on disk: its files, and a store for everything that a plain file cannot hold.
 //!
-//! The store, the folder `standin` in the layer, has a file for each entry that belongs to the layer
-//! itself, named by the file ID of the entry below `Files`. Code that later links or removes names
-//! there does not need to know about it. Each file holds four times, the attributes and the backup
-//! stream.
+//! The store, the folder `standin` in the layer, has a file for each entry that belongs to the
+//! layer itself, named by the file ID of the entry below `Files`. Code that later links or removes
+//! names there does not need to know about it. Each file holds four times, the attributes and the
+//! backup stream.
 
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io;

@@ -1,8 +1,8 @@
 //! A stand-in for `vmcompute.dll` that implements every layer call with folders.
 //!
-//! A layer is a folder whose `Files` holds all files of the layer and of its parents (unchanged ones
-//! as hard links), the view that Windows has of a layer through its filter. A hidden store beside it
-//! ([`layer`]) holds everything that a plain file cannot.
+//! A layer is a folder whose `Files` holds all files of the layer and of its parents (unchanged
+//! ones as hard links), the view that Windows has of a layer through its filter. A hidden store
+//! beside it ([`layer`]) holds everything that a plain file cannot.
 //!
 //! | variable | meaning |
 //! |---|---|

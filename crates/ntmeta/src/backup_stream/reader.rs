@@ -78,8 +78,8 @@ impl<R: Read> BackupStreamReader<R> {
     ///
     /// # Errors
     ///
-    /// Returns [`BackupStreamError`] if a header is invalid, the input ends early, or reading fails.
-    /// The reader cannot be used after that.
+    /// Returns [`BackupStreamError`] if a header is invalid, the input ends early, or reading
+    /// fails. The reader cannot be used after that.
     pub fn next_header(&mut self) -> Result<Option<StreamHeader>, BackupStreamError> {
         self.skip_body()?;
         self.header.clear();

@@ -220,7 +220,8 @@ fn units_at(bytes: &[u8], offset: usize, length: usize) -> Result<Vec<u16>, Repa
     Ok(units.iter().map(|unit| u16::from_le_bytes(*unit)).collect())
 }
 
-/// Returns the length of the data with both names and their terminators but without flags, in bytes.
+/// Returns the length of the data with both names and their terminators but without flags, in
+/// bytes.
 fn names_length(substitute_name: &[u16], print_name: &[u16]) -> usize {
     NAME_FIELDS_SIZE + (substitute_name.len() + 1 + print_name.len() + 1) * UNIT_SIZE
 }

@@ -18,7 +18,8 @@
 //! string for both, the link name of the entry: [`ReparsePoint::from_target`] derives both names
 //! from it, and [`ReparsePoint::target`] returns it. The string is the print name if that means the
 //! same as the substitute name, as it does in every link created by an ordinary tool. Otherwise, it
-//! is derived from the substitute name, so the link keeps its meaning and loses only its print name.
+//! is derived from the substitute name, so the link keeps its meaning and loses only its print
+//! name.
 //!
 //! Differences from go-winio, which reads only the print name and supports only these two tags:
 //!

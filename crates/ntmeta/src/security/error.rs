@@ -92,7 +92,8 @@ pub enum SecurityError {
         /// The ACE's type.
         ace_type: AceType,
     },
-    /// The data of a callback ACE does not start with `artx`, so it is not a conditional expression.
+    /// The data of a callback ACE does not start with `artx`, so it is not a conditional
+    /// expression.
     #[error("not a conditional expression: the data does not start with `artx`")]
     ConditionMagic,
     /// A byte of a conditional expression is not a known token, or not allowed at its position.
@@ -139,7 +140,8 @@ pub enum SecurityError {
         /// Offset of the string.
         offset: usize,
     },
-    /// The values of a claim share bytes, so they would decode to more data than the claim contains.
+    /// The values of a claim share bytes, so they would decode to more data than the claim
+    /// contains.
     #[error("value {index} of the claim overlaps other values")]
     ClaimOverlap {
         /// The 0-based index of the value.

@@ -1,7 +1,7 @@
 //! GUIDs: 16 bytes, whose first three fields are little-endian, and their text form.
 //!
-//! Object ACEs use them to identify directory object types. Source: \[MS-DTYP\] 2.3.4.2 (packet form)
-//! and 2.3.4.3 (text form, here without braces as in SDDL).
+//! Object ACEs use them to identify directory object types. Source: \[MS-DTYP\] 2.3.4.2 (packet
+//! form) and 2.3.4.3 (text form, here without braces as in SDDL).
 
 use std::fmt;
 use std::str::FromStr;

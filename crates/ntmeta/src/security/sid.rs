@@ -136,8 +136,8 @@ impl Sid {
         well_known::name(self.authority, &self.sub_authorities)
     }
 
-    /// Finds a well-known SID by name, in any case, with or without the domain:
-    /// `BUILTIN\Users` or `users`. This is the reverse of [`well_known_name`](Self::well_known_name).
+    /// Finds a well-known SID by name, in any case, with or without the domain: `BUILTIN\Users` or
+    /// `users`. This is the reverse of [`well_known_name`](Self::well_known_name).
     #[must_use]
     pub fn from_well_known_name(name: &str) -> Option<Self> {
         let (authority, sub_authorities) = well_known::find(name)?;

@@ -56,8 +56,8 @@ fn without_implied(mut description: Description) -> Description {
     description
 }
 
-/// Describes the expected squashed chain, given the current one: every directory gets an entry, with
-/// the time of a directory above it.
+/// Describes the expected squashed chain, given the current one: every directory gets an entry,
+/// with the time of a directory above it.
 fn with_entries(before: &Description, after: &Description) -> Description {
     let mut expected = before.clone();
     for (path, thing) in &mut expected {
@@ -120,7 +120,8 @@ fn open(layers: &[PathBuf]) -> View {
     chain::open(top, &options, &()).expect("a view")
 }
 
-/// Checks that a node that is looked up is spelled as in a listing, whatever the requested spelling.
+/// Checks that a node that is looked up is spelled as in a listing, whatever the requested
+/// spelling.
 fn check_spelling(view: &View) {
     for node in view.walk(None) {
         let node = node.expect("readable");

@@ -1,5 +1,5 @@
-//! Extracts every hostile tar of the other tables: whatever the tar contains, and whatever is waiting
-//! in the destination folder, nothing outside the folder is touched.
+//! Extracts every hostile tar of the other tables: whatever the tar contains, and whatever is
+//! waiting in the destination folder, nothing outside the folder is touched.
 
 use std::fs;
 use std::io::Cursor;

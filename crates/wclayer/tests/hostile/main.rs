@@ -1,5 +1,5 @@
-//! Malicious layer authors and failing machines: all input is rejected with a reason or does no harm,
-//! nothing outside is touched, and nothing is left behind.
+//! Malicious layer authors and failing machines: all input is rejected with a reason or does no
+//! harm, nothing outside is touched, and nothing is left behind.
 
 #[path = "../common/mod.rs"]
 mod common;

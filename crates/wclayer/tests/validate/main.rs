@@ -1,4 +1,5 @@
-//! `validate`: for every rule, a layer that breaks only that rule, and a near miss that breaks none.
+//! `validate`: for every rule, a layer that breaks only that rule, and a near miss that breaks
+//! none.
 
 mod bytes;
 mod entries;

@@ -1,5 +1,5 @@
-//! Layers that the reference implementation rejects break a rule: the golden vectors of imports, run
-//! through its writer of layers with parents.
+//! Layers that the reference implementation rejects break a rule: the golden vectors of imports,
+//! run through its writer of layers with parents.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -216,8 +216,8 @@ impl Expected {
         })
     }
 
-    /// Handles a stream that the reference turned into an entry: it belongs to the previous file, or
-    /// nowhere.
+    /// Handles a stream that the reference turned into an entry: it belongs to the previous file,
+    /// or nowhere.
     fn join_stream(&mut self, header: &Header, file: &[u8], stream: &[u8]) -> Refusable {
         let file = spelled(file)?;
         let stream = stream_name(stream).ok_or(Difference::BadPath)?;

@@ -44,8 +44,8 @@ enum Item {
 }
 
 impl Item {
-    /// Returns whether it would be read back as something else: a file as a whiteout, the removal of
-    /// `.wh..opq` as an opaque directory.
+    /// Returns whether it would be read back as something else: a file as a whiteout, the removal
+    /// of `.wh..opq` as an opaque directory.
     fn is_reserved(&self) -> bool {
         let has_whiteout =
             |path: &LayerPath| path.components().any(|name| name.starts_with(b".wh."));

@@ -363,8 +363,8 @@ fn is_of_slash(path: &LayerPath, what: &str, expected: &[Item]) -> bool {
             .any(|item| item.path == "UtilityVM.$wcidirs$")
 }
 
-/// Compares a file's content with the reference's or, where reading the tar differs on purpose, with
-/// the required content of the entry.
+/// Compares a file's content with the reference's or, where reading the tar differs on purpose,
+/// with the required content of the entry.
 fn compare_content(
     what: &str,
     path: &LayerPath,

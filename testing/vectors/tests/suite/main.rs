@@ -1,8 +1,8 @@
 //! The suite: runs every vector against the code of this project.
 //!
-//! Each kind of vector has a module that finds its cases and runs them. A case matches, differs in a
-//! way listed in [`differences`], or fails. `WCLAYER_VECTORS` selects another folder of vectors than
-//! the copy in this package; an argument selects the cases whose `kind/name` contains it.
+//! Each kind of vector has a module that finds its cases and runs them. A case matches, differs in
+//! a way listed in [`differences`], or fails. `WCLAYER_VECTORS` selects another folder of vectors
+//! than the copy in this package; an argument selects the cases whose `kind/name` contains it.
 
 mod backup_stream;
 mod backup_to_tar;

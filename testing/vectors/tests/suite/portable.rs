@@ -1,5 +1,6 @@
-//! The tars of `import/` and `real_layers/` again, as portable layers: imported on top of the parent
-//! layer given in the vectors, and exported bit for bit; or rejected for a documented reason.
+//! The tars of `import/` and `real_layers/` again, as portable layers: imported on top of the
+//! parent layer given in the vectors, and exported bit for bit; or rejected for a documented
+//! reason.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -1,14 +1,14 @@
 //! SDDL: the text form of a security descriptor, `O:BAG:SYD:PAI(A;OICI;FA;;;SY)`.
 //!
-//! The text has up to four components, each a letter and a colon: owner `O:`, group `G:`, DACL `D:`,
-//! SACL `S:`. A list consists of its flags and its entries in parentheses; an entry has six fields,
-//! or seven if it has a condition or a claim. [`SecurityDescriptor::from_sddl`] parses text;
-//! [`SecurityDescriptor::to_sddl`] writes it the way Windows spells it.
+//! The text has up to four components, each a letter and a colon: owner `O:`, group `G:`, DACL
+//! `D:`, SACL `S:`. A list consists of its flags and its entries in parentheses; an entry has six
+//! fields, or seven if it has a condition or a claim. [`SecurityDescriptor::from_sddl`] parses
+//! text; [`SecurityDescriptor::to_sddl`] writes it the way Windows spells it.
 //!
 //! Some parts of a descriptor are not represented in SDDL, and are neither compared nor invented:
 //! the control flags other than `P`, `AR`, `AI` and presence, the resource manager byte, and a
-//! list's revision, reserved fields and unused bytes. A value that belongs in the text but cannot be
-//! spelled is an error, and never dropped: an unknown entry type, application data that is not a
+//! list's revision, reserved fields and unused bytes. A value that belongs in the text but cannot
+//! be spelled is an error, and never dropped: an unknown entry type, application data that is not a
 //! condition, a string with a quotation mark.
 //!
 //! Parsing accepts everything that Windows accepts, including lower case (except for component
@@ -16,8 +16,8 @@
 //! silently clamps; a SID revision other than `1`; spaces within a SID; a GUID in an entry without
 //! an object part; a NUL, at which Windows stops reading; and an empty text.
 //!
-//! Source: \[MS-DTYP\] 2.5.1, and `sddl.h` of the Windows SDK for the strings. Where these leave the
-//! spelling open, it follows Windows Server as recorded in the tests of other projects.
+//! Source: \[MS-DTYP\] 2.5.1, and `sddl.h` of the Windows SDK for the strings. Where these leave
+//! the spelling open, it follows Windows Server as recorded in the tests of other projects.
 
 mod claim;
 mod condition;
