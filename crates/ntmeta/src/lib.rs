@@ -1,7 +1,8 @@
 //! Windows file metadata formats, portable to any host.
 //!
-//! Each module covers one format: it parses bytes into plain values and encodes those values back
-//! into the same bytes. Nothing here opens a file or knows about container layers.
+//! Each module covers one format: it parses bytes into plain values and encodes those values again.
+//! A round trip preserves every byte unless the module's documentation lists an exception. Nothing
+//! here opens a file or knows about container layers.
 //!
 //! | module | format |
 //! |---|---|
@@ -16,7 +17,10 @@
 //! | [`wide`] | UTF-16 to WTF-8 and back |
 //! | [`upcase`] | case-insensitive comparison of NTFS names |
 //!
-//! The [`Error`] type covers the whole crate; every module returns a more precise type of its own.
+//! Each module that can fail has a precise error type of its own; [`Error`] combines them all. Error
+//! types are non-exhaustive, because new checks may be added, and so are the claim types, literals and
+//! operators in [`security`], because Windows may add some. Enums that already cover every input,
+//! such as [`ReparsePoint`] or [`security::AceBody`], are exhaustive.
 //!
 //! ```
 //! use ntmeta::backup_stream::{BackupStreamReader, StreamHeader, StreamId};

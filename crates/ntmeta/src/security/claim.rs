@@ -43,6 +43,7 @@ pub struct Claim {
 
 /// The values of a claim, all of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClaimValues {
     /// Signed integers, `TI`.
     Int64(Vec<i64>),

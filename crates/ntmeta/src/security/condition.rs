@@ -67,6 +67,7 @@ pub enum Condition {
 
 /// A constant in a conditional expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Literal {
     /// An integer, with the details of its text form.
     Integer {
@@ -151,6 +152,7 @@ token_enum! {
 
 token_enum! {
     /// The owner of an attribute.
+    #[non_exhaustive]
     AttributeScope {
         /// An attribute supplied by the caller, written without a prefix.
         Local = 0xf8,
@@ -165,6 +167,7 @@ token_enum! {
 
 token_enum! {
     /// An operator with one operand.
+    #[non_exhaustive]
     UnaryOperator {
         /// `Exists`.
         Exists = 0x87,
@@ -193,6 +196,7 @@ token_enum! {
 
 token_enum! {
     /// An operator between two operands.
+    #[non_exhaustive]
     BinaryOperator {
         /// `==`.
         Equal = 0x80,
