@@ -23,25 +23,25 @@ use self::material::{LAYERS, Material};
 use crate::measure::{self, Cost, median};
 use crate::{Result, build, table};
 
-/// Measure our commands beside igzip, gzip, cp and bsdtar, and questions to a chain.
+/// Measure wclayer against igzip, gzip, cp and bsdtar, and queries of a chain
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Size of the generated layer.
+    /// Size of the generated layer
     #[arg(long, value_enum, default_value = "medium")]
     profile: Size,
-    /// Seed of the generated layer.
+    /// Seed of the generated layer
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Use this layer tar (plain or gzip), or wrap this folder as one, instead of generating.
+    /// Use this layer tar (plain or gzip) or folder instead of generating a layer
     #[arg(long, conflicts_with_all = ["profile", "seed"])]
     input: Option<PathBuf>,
-    /// Number of runs of each command.
+    /// Number of runs of each command
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Also write the results to this file.
+    /// Also write the results to this file
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Work in this folder instead of the system's temporary one.
+    /// Work in this folder instead of the system's temporary folder
     #[arg(long)]
     dir: Option<PathBuf>,
 }
@@ -287,10 +287,11 @@ fn report(options: &Options, material: &Material, contenders: &[Contender]) -> S
     }
     format!(
         "Layer: {}: {:.1} MB as tar, {:.1} MB as gzip.\n\
-         For extract {} small files: {:.1} MB as tar. Chain: {LAYERS} layers of as many each.\n\
-         Median of {} interleaved runs; seconds, and those of processors; MB/s of uncompressed\n\
-         tar; peak of all runs. Imports and exports of wclayer are flushed to the disk; so are the\n\
-         rows with `fsync`. The first of an operation is compared with the others.\n\n{}",
+         Extracted: {} small files, {:.1} MB as tar. Chain: {LAYERS} layers with as many files each.\n\
+         Median of {} interleaved runs: wall time and processor time in seconds, MB/s of the\n\
+         uncompressed tar; peak over all runs. Imports and exports of wclayer are flushed to disk,\n\
+         like the rows with `fsync`. The ratio compares the first row of an operation with each\n\
+         other row.\n\n{}",
         describe(options),
         megabytes(material.tar_size),
         megabytes(material.blob_size),

@@ -19,7 +19,7 @@ use clap::Parser;
 /// The result of a task; errors are only displayed.
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Tasks of the wclayer repository.
+/// Tasks of the wclayer repository
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Task {
