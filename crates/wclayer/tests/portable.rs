@@ -352,7 +352,7 @@ fn link_targets_and_directories_are_looked_up_in_the_whole_chain() {
             None,
         ),
         (
-            "link to what the patch removed",
+            "link to a path that the patch removed",
             |tar| tar.hard_link("Files/l", "Files/sym", &plain()),
             Some("the hard link's target `Files/sym` is neither in this layer nor in its parents"),
         ),
@@ -362,7 +362,7 @@ fn link_targets_and_directories_are_looked_up_in_the_whole_chain() {
             Some("it lies below `Files/file`, which is no directory"),
         ),
         (
-            "below what was a link in the base",
+            "below a former link of the base",
             |tar| tar.file("Files/sym/x", &plain(), b""),
             None,
         ),

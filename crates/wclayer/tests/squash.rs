@@ -261,7 +261,7 @@ fn an_entry_that_its_own_layer_hides_is_an_error() {
             tar.directory("Files/d", &directory())?;
             tar.hard_link("Files/d", "Files/f", &plain())
         }),
-        ("a file that replaces what is removed", |tar| {
+        ("a file that replaces a removed path", |tar| {
             tar.whiteout("Files/d")?;
             tar.file("Files/d", &plain(), b"")
         }),

@@ -54,12 +54,12 @@ fn damaged_and_foreign_data_is_rejected() {
         }
         refused(
             &ground,
-            "garbage behind",
+            "garbage after the data",
             &[&whole[..], b"garbage"].concat(),
         );
         refused(
             &ground,
-            "a cut member behind",
+            "a truncated second member",
             &[&whole[..], &whole[..20]].concat(),
         );
         refused(&ground, "twice", &compressed(&whole, spec));

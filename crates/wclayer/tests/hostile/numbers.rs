@@ -428,7 +428,7 @@ fn the_writer_rejects_invalid_backup_streams() {
             vec![sparse.clone(), block(-1, 0)],
         ),
         (
-            "a block behind all",
+            "a block beyond the largest offset",
             vec![sparse.clone(), block(i64::MAX, 1)],
         ),
         (

@@ -545,7 +545,7 @@ fn windows_links_lead_to_the_kind_they_are_marked_with() {
             true,
         ),
         (
-            "what is removed",
+            "a removed path",
             |tar, meta| {
                 tar.whiteout("Files/old.txt")?;
                 tar.symlink("Files/a", "old.txt", meta)
