@@ -14,7 +14,9 @@ use wclayer::hub::copy;
 use wclayer::index::{IndexedKind, Lookup};
 use wclayer::portable::{self, ImportOptions, PortableLayer, PortableLayerWriter};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
-use wclayer::{Digest, Entry, ErrorKind, LayerPath, LayerReader as _, ParentChain, Progress};
+use wclayer::{
+    DiffId, Digest, Entry, ErrorKind, LayerPath, LayerReader as _, ParentChain, Progress,
+};
 
 fn path(text: &str) -> LayerPath {
     text.parse().expect(text)
@@ -46,7 +48,7 @@ fn an_imported_tar_is_exported_bit_for_bit_in_every_compression() {
     let layer = layers
         .import("base", tar.clone(), &[])
         .expect("a legal layer");
-    assert_eq!(layer.descriptor().diff_id, Digest::of(tar.get_ref()));
+    assert_eq!(layer.descriptor().diff_id, DiffId::of(tar.get_ref()));
     for method in [Compression::None, Compression::Gzip, Compression::Zstd] {
         let mut exported = Vec::new();
         let summary = layer
@@ -674,8 +676,8 @@ fn a_cancelled_import_leaves_nothing() {
 #[test]
 fn an_unexpected_diff_id_is_refused() {
     let layers = Layers::new();
-    let right = Digest::of(rich_tar().get_ref());
-    for (name, expected, ok) in [("right", right, true), ("wrong", Digest::of(b""), false)] {
+    let right = DiffId::of(rich_tar().get_ref());
+    for (name, expected, ok) in [("right", right, true), ("wrong", DiffId::of(b""), false)] {
         let options = ImportOptions {
             expected_diff_id: Some(expected),
             ..ImportOptions::default()
@@ -734,7 +736,7 @@ fn bytes_behind_the_tar_belong_to_it_and_are_reported() {
         layer.descriptor().warnings,
         ["7 bytes that are not zero follow the tar's end"]
     );
-    assert_eq!(layer.descriptor().diff_id, Digest::of(&tar));
+    assert_eq!(layer.descriptor().diff_id, DiffId::of(&tar));
     let mut exported = Vec::new();
     layer
         .export(&mut exported, Compression::None.into(), &())

@@ -15,7 +15,7 @@ mod transport;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::digest::Digest;
+use crate::digest::{DiffId, Digest};
 use crate::path::{LayerPath, PathError};
 use crate::resources;
 use crate::rules::RuleError;
@@ -149,7 +149,7 @@ pub enum Error {
         /// SHA-256 of the blob.
         digest: Digest,
         /// SHA-256 of the uncompressed tar.
-        diff_id: Digest,
+        diff_id: DiffId,
     },
     /// The destination exists.
     #[error("`{}` exists already", path.display())]

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::scan::Scanned;
 use crate::compression::Decoder;
-use crate::digest::Hashing;
+use crate::digest::{DiffId, Hashing};
 use crate::error::{Error, Result};
 use crate::hub::{EntryCounts, Progress};
 use crate::pipeline::{Counting, ReadAhead};
@@ -50,12 +50,12 @@ pub fn summarise<R: Read + Send + 'static>(
         return Err(Error::Cancelled);
     }
     let found = counted?;
-    let (decoder, diff_id, tar_size) = input.finish()?.finish();
+    let (decoder, tar_digest, tar_size) = input.finish()?.finish();
     let compression = decoder.compression();
     let (_, digest, size) = decoder.into_inner().finish();
     Ok(TarSummary {
         blob: LayerBlob {
-            diff_id,
+            diff_id: DiffId::of_tar(tar_digest),
             tar_size,
             digest,
             size,

@@ -293,7 +293,8 @@ fn write_all(
         }
     }
     flusher.map_or(Ok(()), Flusher::finish)?;
-    Ok((hasher.finish(), len, sums.finish()))
+    let diff_id = DiffId::of_tar(hasher.finish());
+    Ok((diff_id, len, sums.finish()))
 }
 
 /// Asks the disk, in the background, to store what has been written so far.

@@ -192,7 +192,7 @@ mod tests {
         let descriptor = LayerDescriptor {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
-            diff_id: Digest::of(b"tar"),
+            diff_id: DiffId::of(b"tar"),
             tar_size: 3,
             source: SourceBlob {
                 digest: Digest::of(b"tar"),
@@ -208,7 +208,7 @@ mod tests {
                 layer_chain: Digest::of(b"null"),
                 parents: vec![ParentRecord {
                     path: "../base".into(),
-                    diff_id: Digest::of(b"base"),
+                    diff_id: DiffId::of(b"base"),
                 }],
             }),
         };

@@ -226,7 +226,7 @@ impl Import<'_> {
         self.complete(
             indexed,
             StoredTar {
-                diff_id: digest,
+                diff_id: DiffId::of_tar(digest),
                 size,
                 sums: tar.finish(),
                 file: written,

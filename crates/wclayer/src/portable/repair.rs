@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::descriptor::{self, LayerDescriptor, SourceBlob};
 use super::import::{Indexed, Parents, StoredTar, complete_files};
-use super::layer::{PortableLayer, verify};
+use super::layer::{PortableLayer, check_stored};
 use super::verify::{ReadTar, read_tar};
 use super::{DESCRIPTOR_FILE, FILES, INDEX_FILE, TAR_FILE, parents};
 use crate::check::check;
@@ -77,7 +77,7 @@ fn repair_layer(
     let old_diff_id = old.as_ref().map(|old| old.diff_id);
     let expected = options.expected_diff_id.or(old_diff_id);
     if let Some(expected) = expected {
-        verify("DiffID of the stored layer", expected, tar.diff_id)?;
+        check_stored(expected, tar.diff_id)?;
     }
     check(&tar.index, parents.view.as_ref(), progress)?;
     // What is told of the blob is right as long as the tar is that one.
@@ -109,7 +109,7 @@ fn repair_layer(
 
 fn as_source(tar: &ReadTar) -> SourceBlob {
     SourceBlob {
-        digest: tar.diff_id,
+        digest: tar.diff_id.digest(),
         size: tar.size,
         media_type: Compression::None.media_type().to_owned(),
     }

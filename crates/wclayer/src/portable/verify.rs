@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::descriptor::LayerDescriptor;
-use super::layer::{PortableLayer, verify as compare};
+use super::layer::{PortableLayer, check_stored};
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE, parents};
 use crate::digest::{DiffId, Hashing};
 use crate::error::PortableError;
@@ -162,11 +162,7 @@ fn compare_tar(
             .into(),
         );
     }
-    let same = compare(
-        "DiffID of the stored layer",
-        descriptor.diff_id,
-        tar.diff_id,
-    );
+    let same = check_stored(descriptor.diff_id, tar.diff_id);
     problems.extend(same.err());
     let bound = descriptor.bound.as_ref();
     let has_orphans = tar.index.has_orphans();
@@ -214,9 +210,9 @@ pub(super) fn read_tar(tar: &Path, index: &Path, progress: &dyn Progress) -> Res
         return Err(Error::Cancelled);
     }
     let ((scanned, index), tar) = read?;
-    let (sums, diff_id, size) = tar.finish();
+    let (sums, digest, size) = tar.finish();
     Ok(ReadTar {
-        diff_id,
+        diff_id: DiffId::of_tar(digest),
         size,
         sums: sums.finish(),
         scanned,

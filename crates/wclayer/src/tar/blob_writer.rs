@@ -10,7 +10,7 @@ use std::io::Write;
 use super::blob::LayerBlob;
 use super::writer::TarLayerWriter;
 use crate::compression::{Compression, CompressionSpec, Encoder};
-use crate::digest::Hashing;
+use crate::digest::{DiffId, Hashing};
 use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::path::LayerPath;
@@ -63,12 +63,12 @@ impl<W: Write> LayerWriter for BlobWriter<W> {
     }
 
     fn finish(self) -> Result<LayerBlob> {
-        let (encoder, diff_id, tar_size) = self.tar.finish()?.finish();
+        let (encoder, tar_digest, tar_size) = self.tar.finish()?.finish();
         let output = encoder.finish().map_err(Error::Output)?;
         let (mut output, digest, size) = output.finish();
         output.flush().map_err(Error::Output)?;
         Ok(LayerBlob {
-            diff_id,
+            diff_id: DiffId::of_tar(tar_digest),
             tar_size,
             digest,
             size,
