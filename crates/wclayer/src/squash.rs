@@ -88,10 +88,9 @@ pub fn squash<W: LayerWriter>(
     progress: &dyn Progress,
 ) -> Result<Squashed<W::Output>> {
     let layer = view.places().next().map(Path::to_owned);
-    squash_view(view, options, writer, progress).map_err(|error| match (error, layer) {
-        (Error::Cancelled, _) => Error::Cancelled,
-        (error, Some(layer)) => error.of_layer("squash", &layer),
-        (error, None) => error,
+    squash_view(view, options, writer, progress).map_err(|error| match layer {
+        Some(layer) => error.of_layer("squash", &layer),
+        None => error,
     })
 }
 
@@ -213,6 +212,6 @@ fn changes_something(view: &View, layer: usize, path: &LayerPath) -> Result<bool
     let mut start = Vec::new();
     let content = view.layer(layer).content(&item, None)?;
     let read = content.take(HIVE_START).read_to_end(&mut start);
-    read.map_err(Error::Input)?;
+    read.map_err(Error::input)?;
     Ok(!hive::says_nothing(&start))
 }

@@ -24,7 +24,7 @@ use super::marker;
 use super::parents::store_parents;
 use super::writer::{Contents, WriterSummary, new_layer_writer};
 use super::{HcsError, HostCompute, is_absent, parent_layers};
-use crate::error::{Error, Result, entry_error, io_error};
+use crate::error::{Result, entry_error, io_error};
 use crate::hub::EntryCounts;
 use crate::hub::{LayerReader, Progress, copy};
 use crate::layout;
@@ -78,10 +78,7 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
         };
         import.run(source, progress)
     };
-    import().map_err(|error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("import", layer),
-    })
+    import().map_err(|error| error.of_layer("import", layer))
 }
 
 /// Makes a layer of a transport folder, as `ImportLayer` itself does it: the folder of the layer is

@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicU64;
 use super::scan::Scanned;
 use crate::compression::Decoder;
 use crate::digest::{DiffId, Hashing};
-use crate::error::{Error, Result};
-use crate::hub::{EntryCounts, Progress};
+use crate::error::Result;
+use crate::hub::{EntryCounts, Progress, poll};
 use crate::pipeline::{Counting, ReadAhead};
 use crate::tar::{LayerBlob, TarEntries};
 
@@ -36,7 +36,7 @@ pub struct TarSummary {
 ///
 /// # Errors
 ///
-/// When the tar cannot be read, or what it says of an entry makes no sense; [`Error::Cancelled`].
+/// When the tar cannot be read, or what it says of an entry makes no sense; [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn summarise<R: Read + Send + 'static>(
     source: R,
     progress: &dyn Progress,
@@ -45,11 +45,7 @@ pub fn summarise<R: Read + Send + 'static>(
     let counting = Counting::new(source, Arc::clone(&counter));
     let open = move || Decoder::new(Hashing::new(counting)).map(Hashing::new);
     let mut input = ReadAhead::start(open, counter, None, progress)?;
-    let counted = count(&mut input, progress);
-    if progress.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
-    let found = counted?;
+    let found = count(&mut input, progress)?;
     let (decoder, tar_digest, tar_size) = input.finish()?.finish();
     let compression = decoder.compression();
     let (_, digest, size) = decoder.into_inner().finish();
@@ -74,9 +70,7 @@ fn count<R: Read + Send + 'static>(
     let mut entries = TarEntries::new(input);
     let mut found = Scanned::default();
     while let Some(entry) = entries.next_entry()? {
-        if progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        poll(progress)?;
         progress.entry();
         found.count(&entry);
     }

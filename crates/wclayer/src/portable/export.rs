@@ -29,10 +29,7 @@ impl PortableLayer {
         progress: &dyn Progress,
     ) -> Result<LayerBlob> {
         self.export_tar(output, compression, progress)
-            .map_err(|error| match error {
-                Error::Cancelled => error,
-                error => error.of_layer("export", self.path()),
-            })
+            .map_err(|error| error.of_layer("export", self.path()))
     }
 
     fn export_tar(
@@ -46,12 +43,7 @@ impl PortableLayer {
         let mut input = ReadAhead::start(move || Ok(tar), counter, None, progress)?;
         let mut encoder = Encoder::new(Hashing::new(output), compression).map_err(Error::Output)?;
         loop {
-            let bytes = input
-                .fill_buf()
-                .map_err(|error| match progress.is_cancelled() {
-                    true => Error::Cancelled,
-                    false => Error::Input(error),
-                })?;
+            let bytes = input.fill_buf().map_err(Error::input)?;
             if bytes.is_empty() {
                 break;
             }

@@ -21,7 +21,7 @@ use crate::compression::{Compression, Decoder};
 use crate::digest::{DiffId, Digest, Hashing};
 use crate::error::PortableError;
 use crate::error::{Error, Result, io_error};
-use crate::hub::Progress;
+use crate::hub::{Progress, poll};
 use crate::index::{Index, IndexBuilder, Scanned, scan, store_block_sums};
 use crate::layout;
 use crate::parent_chain::ParentChain;
@@ -73,10 +73,7 @@ pub fn import<R: Read + Send + 'static>(
             }
             .run(source, counter)
         })
-        .map_err(|error| match error {
-            Error::Cancelled => error,
-            error => error.of_layer("import", destination),
-        })
+        .map_err(|error| error.of_layer("import", destination))
 }
 
 /// The parents of the layer that is being made.
@@ -177,9 +174,6 @@ impl Import<'_> {
         let read = parsed.and_then(|found| Ok((found, input.finish()?)));
         // A full disk shows on the reading side as well; the writing side knows the reason.
         let written = sink.finish()?.map_err(io_error("write", &tar_path));
-        if self.progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
         let (tar, diff_id, tar_size, sums) = written?;
         let (indexed, decoder) = read?;
         let compression = decoder.compression();
@@ -217,9 +211,6 @@ impl Import<'_> {
                 Err(error)
             }
         };
-        if self.progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
         let (indexed, tar) = read?;
         let (tar, digest, size) = tar.finish();
         let media_type = Compression::None.media_type().to_owned();
@@ -263,9 +254,7 @@ impl Import<'_> {
         check(&indexed.index, self.parents.view.as_ref(), self.progress)?;
         let (descriptor, written) =
             complete_files(&self.staging, indexed, tar, source, &self.parents)?;
-        if self.progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        poll(self.progress)?;
         let path = self.staging.commit(Written::Files(written))?;
         // Not opened again: nothing may fail any more.
         let parents = ParentChain::from_nearest_first(self.parents.chain);

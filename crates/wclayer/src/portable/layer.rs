@@ -177,7 +177,7 @@ impl LayerReader for PortableLayerReader {
         }
         if let Some(tar) = self.tar.take() {
             let mut rest = tar.into_inner();
-            io::copy(&mut rest, &mut io::sink()).map_err(Error::Input)?;
+            io::copy(&mut rest, &mut io::sink()).map_err(Error::input)?;
             let (_, actual, _) = rest.into_inner().finish();
             check_stored(self.descriptor.diff_id, DiffId::of_tar(actual))?;
         }

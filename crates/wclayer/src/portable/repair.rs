@@ -16,9 +16,9 @@ use super::{DESCRIPTOR_FILE, FILES, INDEX_FILE, TAR_FILE, parents};
 use crate::check::check;
 use crate::compression::Compression;
 use crate::digest::DiffId;
-use crate::error::{Error, Result, io_error};
 use crate::error::{OtherDiffIds, PortableError};
-use crate::hub::Progress;
+use crate::error::{Result, io_error};
+use crate::hub::{Progress, poll};
 use crate::layout;
 use crate::parent_chain::ParentChain;
 use crate::place::{Staging, Written};
@@ -54,10 +54,7 @@ pub fn repair(
     progress: &dyn Progress,
 ) -> Result<Repaired> {
     let layer = layer.as_ref();
-    repair_layer(layer, options, progress).map_err(|error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("repair", layer),
-    })
+    repair_layer(layer, options, progress).map_err(|error| error.of_layer("repair", layer))
 }
 
 fn repair_layer(
@@ -95,9 +92,7 @@ fn repair_layer(
         file: index_file,
     };
     let (descriptor, written) = complete_files(&staging, indexed, stored, source, &parents)?;
-    if progress.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
+    poll(progress)?;
     let path = staging.commit(Written::Files(written))?;
     // Not opened again: nothing may fail any more.
     let parents = ParentChain::from_nearest_first(parents.chain);

@@ -69,10 +69,7 @@ pub fn verify(
     progress: &dyn Progress,
 ) -> Result<Verified> {
     let layer = layer.as_ref();
-    verify_layer(layer, given, progress).map_err(|error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("verify", layer),
-    })
+    verify_layer(layer, given, progress).map_err(|error| error.of_layer("verify", layer))
 }
 
 fn verify_layer(layer: &Path, given: &ParentChain, progress: &dyn Progress) -> Result<Verified> {
@@ -206,9 +203,6 @@ pub(super) fn read_tar(tar: &Path, index: &Path, progress: &dyn Progress) -> Res
             Err(error)
         }
     };
-    if progress.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
     let ((scanned, index), tar) = read?;
     let (sums, digest, size) = tar.finish();
     Ok(ReadTar {

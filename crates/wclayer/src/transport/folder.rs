@@ -9,7 +9,7 @@ use super::writer::{TransportOptions, TransportSummary, TransportWriter};
 use crate::error::Privilege;
 use crate::error::{Error, Result, io_error};
 use crate::hub::EntryCounts;
-use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress};
+use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress, poll};
 use crate::volume::{Privileges, Volume, enable_to_write};
 
 /// What is in a transport folder; alternate data streams are not looked for.
@@ -45,9 +45,7 @@ pub fn count<R: LayerReader>(source: &mut R, progress: &dyn Progress) -> Result<
     let mut found = FolderSummary::default();
     let counts = &mut found.entries;
     while let Some(entry) = source.next_entry()? {
-        if progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        poll(progress)?;
         progress.entry();
         let counter = match &entry {
             Entry::Link(_) => &mut counts.links,
@@ -92,11 +90,7 @@ where
             let writer = TransportWriter::create(volume, destination, options, &privileges)?;
             hub::copy(source, writer, progress)
         });
-    copied.map_err(|error| match error {
-        _ if progress.is_cancelled() => Error::Cancelled,
-        Error::Cancelled => error,
-        error => error.of_layer("import", destination),
-    })
+    copied.map_err(|error| error.of_layer("import", destination))
 }
 
 /// Copies a transport folder into a sink.
@@ -117,8 +111,5 @@ pub fn export<V: Volume, W: LayerWriter>(
             let mut reader = open(volume, folder, &privileges)?;
             hub::copy(&mut reader, writer, progress)
         });
-    copied.map_err(|error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("export", folder),
-    })
+    copied.map_err(|error| error.of_layer("export", folder))
 }
