@@ -33,6 +33,7 @@ const HIVE_START: u64 = 64 * 1024;
 
 /// What is to become one layer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SquashOptions {
     /// Whether the lowest layer is left out: the result then goes on top of it, and still removes
     /// what the chain removes of it.
@@ -42,8 +43,25 @@ pub struct SquashOptions {
     pub lose_registry: bool,
 }
 
+impl SquashOptions {
+    /// Sets `keep_base`.
+    #[must_use]
+    pub fn keep_base(mut self, keep_base: bool) -> Self {
+        self.keep_base = keep_base;
+        self
+    }
+
+    /// Sets `lose_registry`.
+    #[must_use]
+    pub fn lose_registry(mut self, lose_registry: bool) -> Self {
+        self.lose_registry = lose_registry;
+        self
+    }
+}
+
 /// What became of a chain.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Squashed<T> {
     /// What the writer made.
     pub output: T,

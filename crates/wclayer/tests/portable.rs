@@ -554,10 +554,7 @@ fn an_existing_layer_is_kept_unless_it_is_to_be_replaced() {
     assert_eq!(error.kind(), ErrorKind::Exists);
     let before = PortableLayer::open(layers.path("x")).expect("untouched");
     assert_eq!(before.descriptor().entries.total(), 7);
-    let options = ImportOptions {
-        replace: true,
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions::default().replace(true);
     let bad = Cursor::new(vec![1; 600]);
     portable::import(bad, layers.path("x"), &options, &()).expect_err("no tar");
     assert_eq!(
@@ -591,10 +588,7 @@ fn only_portable_layers_are_removed_or_replaced() {
     )
     .expect("free");
     portable::remove(layers.path("other")).expect_err("another program's");
-    let options = ImportOptions {
-        replace: true,
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions::default().replace(true);
     portable::import(rich_tar(), layers.path("other"), &options, &()).expect_err("not ours");
     portable::remove(layers.path("nowhere")).expect_err("nothing there");
     assert_eq!(layers.names(), ["other", "x"]);
@@ -678,10 +672,7 @@ fn an_unexpected_diff_id_is_refused() {
     let layers = Layers::new();
     let right = DiffId::of(rich_tar().get_ref());
     for (name, expected, ok) in [("right", right, true), ("wrong", DiffId::of(b""), false)] {
-        let options = ImportOptions {
-            expected_diff_id: Some(expected),
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default().expected_diff_id(expected);
         let result = portable::import(rich_tar(), layers.path(name), &options, &());
         assert_eq!(result.is_ok(), ok, "{name}");
     }

@@ -20,10 +20,10 @@ use common::{directory, plain, tar};
 type Tar = TarBuilder<Vec<u8>>;
 
 const DELTA: &str = "Hives/Software_Delta";
-const KEEP_BASE: SquashOptions = SquashOptions {
-    keep_base: true,
-    lose_registry: false,
-};
+
+fn keep_base() -> SquashOptions {
+    SquashOptions::default().keep_base(true)
+}
 
 /// A folder of layer tars.
 struct Chain {
@@ -123,13 +123,10 @@ fn registry_changes_of_several_layers_are_not_lost_silently() {
         .on_top(|tar| tar.file("Files/base", &plain(), b""))
         .on_top(hive_layer(changed_hive(1)))
         .on_top(hive_layer(changed_hive(2)));
-    let error = chain.squash(KEEP_BASE).expect_err("two hives");
+    let error = chain.squash(keep_base()).expect_err("two hives");
     assert!(matches!(&error, Error::SeveralHives { hive, .. } if hive == DELTA));
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let options = SquashOptions {
-        lose_registry: true,
-        ..KEEP_BASE
-    };
+    let options = keep_base().lose_registry(true);
     let squashed = chain.squash(options).expect("on request");
     let path: LayerPath = DELTA.parse().expect("a path");
     assert_eq!(
@@ -151,7 +148,7 @@ fn an_empty_hive_on_top_does_not_hide_the_changes_below() {
         .on_top(hive_layer(minimal_hive("Software_Delta", true)))
         .on_top(hive_layer(Vec::new()));
     let squashed = chain
-        .squash(KEEP_BASE)
+        .squash(keep_base())
         .expect("one hive that says something");
     assert_eq!(squashed.lost_hives, []);
     let hive = entries(&squashed.output).pop().expect("the hive");
@@ -170,14 +167,11 @@ fn changes_cannot_go_into_the_hives_of_a_base() {
         .on_top(hive_layer(changed_hive(1)));
     let error = chain.squash(SquashOptions::default());
     assert!(matches!(error, Err(Error::SeveralHives { .. })));
-    let kept = chain.squash(KEEP_BASE).expect("the base is left out");
+    let kept = chain.squash(keep_base()).expect("the base is left out");
     assert_eq!(kept.lost_hives, []);
     assert_eq!(names(&kept.output), ["Files", "Hives", DELTA]);
     // What is said to be lost is not in the result.
-    let options = SquashOptions {
-        lose_registry: true,
-        ..SquashOptions::default()
-    };
+    let options = SquashOptions::default().lose_registry(true);
     let squashed = chain.squash(options).expect("on request");
     let layers = vec![0];
     let path: LayerPath = DELTA.parse().expect("a path");
@@ -204,10 +198,7 @@ fn the_links_to_the_hives_of_a_base_count_as_well() {
         .on_top(hive_layer(changed_hive(1)));
     let error = chain.squash(SquashOptions::default());
     assert!(matches!(error, Err(Error::SeveralHives { .. })));
-    let options = SquashOptions {
-        lose_registry: true,
-        ..SquashOptions::default()
-    };
+    let options = SquashOptions::default().lose_registry(true);
     let squashed = chain.squash(options).expect("on request");
     let expected = ["Files", "Hives", "Hives/Software_Base"];
     assert_eq!(names(&squashed.output), expected);
@@ -235,7 +226,7 @@ fn a_hard_link_to_nothing_is_an_error() {
         .on_top(|tar| tar.hard_link("Files/link", "Files/later", &plain()))
         // What comes later is another file.
         .on_top(|tar| tar.file("Files/later", &plain(), b"secret"));
-    for options in [KEEP_BASE, SquashOptions::default()] {
+    for options in [keep_base(), SquashOptions::default()] {
         let error = chain.squash(options).expect_err("a broken link");
         assert!(matches!(error, Error::LinkTarget { .. }), "{error:?}");
     }
@@ -290,7 +281,7 @@ fn an_entry_that_its_own_layer_hides_is_an_error() {
                 let chain = Chain::new()
                     .on_top(|tar| tar.file("Files/f", &plain(), b""))
                     .on_top(upper);
-                for options in [KEEP_BASE, SquashOptions::default()] {
+                for options in [keep_base(), SquashOptions::default()] {
                     let error = chain.squash(options).map(|_| ()).expect_err(what);
                     let Error::Rule(error) = inner(error) else {
                         panic!("{what} {path}");
@@ -300,7 +291,7 @@ fn an_entry_that_its_own_layer_hides_is_an_error() {
                 }
                 // A kept base goes into nothing.
                 let chain = Chain::new().on_top(upper).on_top(|_| Ok(()));
-                chain.squash(KEEP_BASE).expect(what);
+                chain.squash(keep_base()).expect(what);
                 chain
                     .squash(SquashOptions::default())
                     .map(|_| ())
@@ -368,7 +359,7 @@ fn only_what_the_base_has_is_removed_from_it() {
             tar.opaque("Files/dir")?;
             tar.opaque("Files/new")
         });
-    let squashed = chain.squash(KEEP_BASE).expect("squashed").output;
+    let squashed = chain.squash(keep_base()).expect("squashed").output;
     let expected = ["Files", "- Files/dir/old", "Files/new", "- Files/old"];
     assert_eq!(names(&squashed), expected);
 }
@@ -396,7 +387,7 @@ fn every_directory_gets_an_entry() {
             tar.file("Files/kept/file", &plain(), b"")?;
             tar.file("Files/again/file", &plain(), b"")
         });
-    let squashed = chain.squash(KEEP_BASE).expect("squashed").output;
+    let squashed = chain.squash(keep_base()).expect("squashed").output;
     let entries = entries(&squashed);
     let named: Vec<&str> = entries.iter().map(|(name, _)| &**name).collect();
     let expected = [

@@ -32,10 +32,14 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         true => ParentChain::none(),
         false => host_compute::parents(&host, &path, &arguments.layers, output)?,
     };
-    let options = ImportOptions {
-        contents: contents(&host, arguments.input.as_deref(), &parents, output)?,
-        parents,
-    };
+    let options = ImportOptions::default()
+        .contents(contents(
+            &host,
+            arguments.input.as_deref(),
+            &parents,
+            output,
+        )?)
+        .parents(parents);
     let progress = Bar::start(output, source.size, signals::watch()?);
     let started = Instant::now();
     let mut reader = BlobReader::new(source.bytes, arguments.diff_id, &progress)?;

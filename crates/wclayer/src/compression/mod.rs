@@ -22,6 +22,7 @@ use std::str::FromStr;
 /// How a layer is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Compression {
     /// Not at all.
     None,
@@ -65,6 +66,7 @@ impl fmt::Display for Compression {
 
 /// How to compress: the method and its level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CompressionSpec {
     /// The method.
     pub method: Compression,
@@ -74,6 +76,7 @@ pub struct CompressionSpec {
 
 /// Why a text is no [`CompressionSpec`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CompressionSpecError {
     /// An unknown method.
     #[error("`{0}` is not a compression: use gzip, zstd or none")]

@@ -121,6 +121,7 @@ pub enum PortableError {
 
 /// The DiffIDs of a parent. Boxed in the error: results stay small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OtherDiffIds {
     /// That of the parent which the layer was made on.
     pub expected: DiffId,

@@ -71,9 +71,19 @@ const MAX_WAITING: usize = 16 << 20;
 
 /// How a layer is extracted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ExtractOptions {
     /// Whether metadata is kept in extended attributes.
     pub xattrs: bool,
+}
+
+impl ExtractOptions {
+    /// Sets `xattrs`.
+    #[must_use]
+    pub fn xattrs(mut self, xattrs: bool) -> Self {
+        self.xattrs = xattrs;
+        self
+    }
 }
 
 /// Writes a layer as plain files.

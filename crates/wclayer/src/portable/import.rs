@@ -31,8 +31,20 @@ use crate::place::{FORMAT, Staging, Written};
 use crate::tar::check_diff_id;
 use crate::view::View;
 
-/// How a layer is to be imported.
+/// How to import a portable layer. The other imports have options of the same shape:
+/// `transport::ImportOptions` and `hcs::ImportOptions`.
+///
+/// ```
+/// use wclayer::ParentChain;
+/// use wclayer::portable::ImportOptions;
+///
+/// let options = ImportOptions::default()
+///     .parents(ParentChain::from_nearest_first(["layers/base"]))
+///     .replace(true);
+/// assert_eq!(options.expected_diff_id, None);
+/// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ImportOptions {
     /// The parent layers; none for a base layer. When only the nearest is given, its own parents
     /// complete the chain.
@@ -41,6 +53,29 @@ pub struct ImportOptions {
     pub expected_diff_id: Option<DiffId>,
     /// Whether an existing layer at the destination is replaced.
     pub replace: bool,
+}
+
+impl ImportOptions {
+    /// Sets `parents`.
+    #[must_use]
+    pub fn parents(mut self, parents: ParentChain) -> Self {
+        self.parents = parents;
+        self
+    }
+
+    /// Sets `expected_diff_id`.
+    #[must_use]
+    pub fn expected_diff_id(mut self, expected_diff_id: impl Into<Option<DiffId>>) -> Self {
+        self.expected_diff_id = expected_diff_id.into();
+        self
+    }
+
+    /// Sets `replace`.
+    #[must_use]
+    pub fn replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
 }
 
 /// Imports a layer tar (plain, gzip or zstd) to a folder that does not exist yet.

@@ -25,6 +25,7 @@ use crate::place::{Staging, Written};
 
 /// How a layer is to be made anew.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RepairOptions {
     /// Its parents, where they are not where the layer has them, or where it does not say.
     pub parents: ParentChain,
@@ -32,8 +33,25 @@ pub struct RepairOptions {
     pub expected_diff_id: Option<DiffId>,
 }
 
+impl RepairOptions {
+    /// Sets `parents`.
+    #[must_use]
+    pub fn parents(mut self, parents: ParentChain) -> Self {
+        self.parents = parents;
+        self
+    }
+
+    /// Sets `expected_diff_id`.
+    #[must_use]
+    pub fn expected_diff_id(mut self, expected_diff_id: impl Into<Option<DiffId>>) -> Self {
+        self.expected_diff_id = expected_diff_id.into();
+        self
+    }
+}
+
 /// A layer that was made anew.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Repaired {
     /// The layer.
     pub layer: PortableLayer,

@@ -23,6 +23,7 @@ use crate::pipeline::{Counting, ReadAhead};
 
 /// A part of a layer that was checked.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Check {
     /// The file, or `parents`.
     pub part: &'static str,
@@ -34,6 +35,7 @@ pub struct Check {
 
 /// What was found out about a layer.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Verified {
     /// What was checked.
     pub checks: Vec<Check>,

@@ -65,10 +65,7 @@ impl Layers {
 
     fn import(&self, name: &str, tar: Vec<u8>, parents: &[&str]) {
         let parents = parents.iter().map(|name| self.0.path().join(name));
-        let options = ImportOptions {
-            parents: ParentChain::from_nearest_first(parents),
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default().parents(ParentChain::from_nearest_first(parents));
         let place = self.0.path().join(name);
         portable::import(Cursor::new(tar), place, &options, &()).expect("a legal layer");
     }

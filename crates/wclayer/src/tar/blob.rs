@@ -31,6 +31,7 @@ pub struct BlobReader<'a, R: Read> {
 
 /// What a layer tar turned out to be, read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LayerBlob {
     /// SHA-256 of the uncompressed tar.
     pub diff_id: DiffId,

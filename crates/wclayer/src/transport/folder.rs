@@ -5,7 +5,7 @@ use std::path::Path;
 use ntmeta::FileAttributes;
 
 use super::reader::TransportReader;
-use super::writer::{TransportOptions, TransportSummary, TransportWriter};
+use super::writer::{ImportOptions, ImportSummary, TransportWriter};
 use crate::error::Privilege;
 use crate::error::{Error, Result, io_error};
 use crate::hub::EntryCounts;
@@ -14,6 +14,7 @@ use crate::volume::{Privileges, Volume, enable_to_write};
 
 /// What is in a transport folder; alternate data streams are not looked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FolderSummary {
     /// Number of entries of each kind.
     pub entries: EntryCounts,
@@ -78,9 +79,9 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
     volume: &V,
     source: &mut R,
     destination: &Path,
-    options: TransportOptions,
+    options: ImportOptions,
     progress: &dyn Progress,
-) -> Result<TransportSummary>
+) -> Result<ImportSummary>
 where
     V::Root: 'static,
 {

@@ -353,7 +353,7 @@ fn a_place_at_which_another_process_works_is_left_alone() {
     let imported = machine.import(&layers::base(), BASE, &[]).unwrap_err();
     let removed = hcs::remove(&machine.host, BASE.as_ref(), true).unwrap_err();
     for error in [imported, removed] {
-        assert_eq!(error.kind(), ErrorKind::Exists, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
     }
     assert!(machine.disk() == before, "the disk changed");
     drop(lock);
@@ -371,10 +371,9 @@ fn a_cancelled_import_leaves_nothing() {
             let machine = Machine::new();
             machine.import(&layers::base(), BASE, &[]).unwrap();
             let before = machine.disk();
-            let options = ImportOptions {
-                parents: chain(&[BASE]),
-                contents,
-            };
+            let options = ImportOptions::default()
+                .parents(chain(&[BASE]))
+                .contents(contents);
             let mut source = TarLayerReader::new(Cursor::new(&tar));
             let patience = Patience(AtomicU32::new(patience));
             let result = hcs::import(

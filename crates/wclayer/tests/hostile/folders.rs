@@ -28,10 +28,7 @@ fn use_layer(ground: &Ground, name: &str) -> Vec<(&'static str, Error)> {
             note("index", read_index(&layer));
         }
     }
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first([path]),
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions::default().parents(ParentChain::from_nearest_first([path]));
     let child = built(|tar| {
         tar.file("Files/dir/new", &plain(), b"")?;
         tar.whiteout("Files/gone")?;
