@@ -81,7 +81,7 @@ pub struct LostHive {
 /// Writes all that is seen of a view into `writer`, and completes that.
 ///
 /// ```
-/// use wclayer::chain::{self, OpenOptions};
+/// use wclayer::source::{self, OpenOptions};
 /// use wclayer::squash::{SquashOptions, squash};
 /// use wclayer::tar::TarLayerWriter;
 ///

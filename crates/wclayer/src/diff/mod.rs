@@ -175,7 +175,7 @@ impl DiffOptions {
 ///
 /// ```
 /// use wclayer::ParentChain;
-/// use wclayer::chain::{self, OpenOptions};
+/// use wclayer::source::{self, OpenOptions};
 /// use wclayer::diff::{Change, DiffOptions, diff};
 ///
 /// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");

@@ -89,7 +89,7 @@ impl ExtractOptions {
 /// Writes a layer as plain files.
 ///
 /// ```
-/// use wclayer::chain::{self, OpenOptions};
+/// use wclayer::source::{self, OpenOptions};
 /// use wclayer::extract::{ExtractOptions, ExtractWriter};
 ///
 /// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");

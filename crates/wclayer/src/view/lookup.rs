@@ -27,7 +27,7 @@ const MAX_REPARSE_STEPS: usize = 63;
 ///
 /// ```
 /// use wclayer::ParentChain;
-/// use wclayer::chain::{self, OpenOptions};
+/// use wclayer::source::{self, OpenOptions};
 ///
 /// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");
 /// let options = OpenOptions {
