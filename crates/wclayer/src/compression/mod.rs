@@ -9,12 +9,13 @@
 mod decode;
 mod encode;
 mod parallel_gzip;
+#[cfg(feature = "zstd")]
 mod zstd_frames;
+#[cfg(feature = "zstd")]
 mod zstd_memory;
 
-pub use decode::{DecodeProblem, Decoder, GzipDecoder};
+pub use decode::{DecodeProblem, Decoder};
 pub use encode::Encoder;
-pub use zstd_frames::ZstdDecoder;
 
 use std::fmt;
 use std::str::FromStr;
@@ -61,6 +62,19 @@ impl fmt::Display for Compression {
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
         })
+    }
+}
+
+/// zstd was asked for, or found in a blob, in a build that cannot handle it.
+#[cfg(not(feature = "zstd"))]
+#[derive(Debug, thiserror::Error)]
+#[error("zstd is not supported by this build (feature `zstd` of wclayer)")]
+struct NoZstd;
+
+#[cfg(not(feature = "zstd"))]
+impl From<NoZstd> for std::io::Error {
+    fn from(error: NoZstd) -> Self {
+        Self::new(std::io::ErrorKind::Unsupported, error)
     }
 }
 

@@ -102,9 +102,9 @@ impl LayerDescriptor {
     /// Reads the descriptor of a layer, and checks that it is what was written.
     pub(super) fn read(layer: &Path) -> Result<Self> {
         let text = read_file(layer, DESCRIPTOR_FILE)?;
-        let json = |source| PortableError::Json {
+        let json = |source: serde_json::Error| PortableError::Json {
             path: layer.join(DESCRIPTOR_FILE),
-            source,
+            source: source.into(),
         };
         let any: AnyVersion = serde_json::from_slice(&text).map_err(json)?;
         let version = any.version.as_u64();

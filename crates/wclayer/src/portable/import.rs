@@ -326,7 +326,7 @@ pub(super) fn complete_files(
         let (path, mut file) = staging.create_file(name)?;
         let text = text.map_err(|source| PortableError::Json {
             path: path.clone(),
-            source,
+            source: source.into(),
         })?;
         file.write_all(&text).map_err(io_error("write", &path))?;
         Ok::<_, Error>((Digest::of(&text), (path, file)))
