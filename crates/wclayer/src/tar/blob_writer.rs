@@ -88,7 +88,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        for method in [Compression::None, Compression::Gzip, Compression::Zstd] {
+        let mut methods = vec![Compression::None, Compression::Gzip];
+        if cfg!(feature = "zstd") {
+            methods.push(Compression::Zstd);
+        }
+        for method in methods {
             let mut output = Vec::new();
             let mut writer = BlobWriter::new(&mut output, method.into()).expect("a writer");
             let path: LayerPath = "Files/gone".parse().expect("a path");
