@@ -85,7 +85,7 @@ pub struct LostHive {
 /// use wclayer::squash::{SquashOptions, squash};
 /// use wclayer::tar::TarLayerWriter;
 ///
-/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
 /// let view = source::open(layer, &OpenOptions::default(), &())?;
 /// let writer = TarLayerWriter::new(Vec::new());
 /// let squashed = squash(view, SquashOptions::default(), writer, &())?;

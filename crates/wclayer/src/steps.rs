@@ -81,4 +81,6 @@ mod counting {
 pub(crate) use counting::assert_linear;
 
 #[cfg(all(test, feature = "portable"))]
+mod test_tar;
+#[cfg(all(test, feature = "portable"))]
 mod tests;

@@ -178,7 +178,7 @@ impl DiffOptions {
 /// use wclayer::source::{self, OpenOptions};
 /// use wclayer::diff::{Change, DiffOptions, diff};
 ///
-/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");
+/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample");
 /// let base = format!("{sample}/base.tar.gz");
 /// let options = OpenOptions {
 ///     parents: ParentChain::from_nearest_first([&base]),

@@ -92,7 +92,7 @@ impl ExtractOptions {
 /// use wclayer::source::{self, OpenOptions};
 /// use wclayer::extract::{ExtractOptions, ExtractWriter};
 ///
-/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
 /// let view = source::open(layer, &OpenOptions::default(), &())?;
 /// let out = tempfile::tempdir()?;
 /// let writer = ExtractWriter::new(out.path(), ExtractOptions::default())?;

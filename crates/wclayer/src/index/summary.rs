@@ -28,7 +28,7 @@ pub struct TarSummary {
 /// ```
 /// use std::fs::File;
 ///
-/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
 /// let summary = wclayer::index::summarise(File::open(path)?, &())?;
 /// assert_eq!(summary.entries.links, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

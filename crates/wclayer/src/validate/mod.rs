@@ -183,7 +183,7 @@ impl Default for ValidateOptions {
 /// ```
 /// use wclayer::validate::{Severity, ValidateOptions, validate};
 ///
-/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/app.tar.gz");
+/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/app.tar.gz");
 /// let report = validate(layer, &ValidateOptions::default(), &())?;
 /// for (rule, findings) in report.by_severity() {
 ///     println!("{}: {}", rule.info().id, findings.count);
