@@ -92,10 +92,7 @@ fn what(view: &View, node: &Node) -> String {
 
 fn check_squashed(view: View, folder: &Path, before: BTreeMap<String, String>) {
     let writer = TarLayerWriter::new(Vec::new());
-    let options = SquashOptions {
-        lose_registry: true,
-        ..SquashOptions::default()
-    };
+    let options = SquashOptions::default().lose_registry(true);
     let Ok(squashed) = squash(view, options, writer, &()) else {
         return;
     };
@@ -120,7 +117,7 @@ fn extract(view: &View, folder: &Path) {
     let inside = folder.join("out");
     fs::create_dir(&inside).expect("new");
     let before = names(folder);
-    let writer = ExtractWriter::new(&inside, ExtractOptions { xattrs: true }).expect("a folder");
+    let writer = ExtractWriter::new(&inside, ExtractOptions::default().xattrs(true)).expect("a folder");
     let _ = copy(&mut view.reader(&[]), writer, &());
     assert_eq!(names(folder), before);
 }

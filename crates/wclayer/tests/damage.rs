@@ -213,10 +213,7 @@ fn version_1_layers_are_read_and_converted_to_version_2() {
         ..OpenOptions::default()
     };
     source::open(&app, &options, &()).expect("given");
-    let options = RepairOptions {
-        parents: options.parents,
-        ..RepairOptions::default()
-    };
+    let options = RepairOptions::default().parents(options.parents);
     let repaired = portable::repair(&app, &options, &()).expect("repairable");
     assert_eq!(repaired.layer.descriptor().version, 2);
     assert!(repaired.is_verified);

@@ -18,7 +18,7 @@ use wclayer::hub::{self, Progress};
 use wclayer::source::{self, OpenOptions};
 use wclayer::squash::{SquashOptions, squash};
 use wclayer::tar::{TarEntries, TarEntryKind, TarLayerReader, TarLayerWriter};
-use wclayer::transport::{self, TransportOptions};
+use wclayer::transport::{self, ImportOptions};
 use wclayer::view::{Node, View};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Digest, LayerPath};
@@ -95,7 +95,7 @@ fn all_kinds(tar: &[u8]) -> (Layers, [View; 3]) {
 }
 
 fn import_folder(tar: &[u8], folder: &Path) {
-    let options = TransportOptions::default();
+    let options = ImportOptions::default();
     let mut source = TarLayerReader::new(tar);
     transport::import(&HostVolume::new(), &mut source, folder, options, &()).expect("a folder");
 }
@@ -243,12 +243,11 @@ fn different_holes_with_the_same_content_are_equal() {
     let later: Parts<'_> = &[((1 << 30) + 4096, b"data")];
     fs::write(layers.path("later"), layer(&[gnu("Files/x", SIZE, later)])).expect("a file");
     let (same, later) = (view(&layers.path("same")), view(&layers.path("later")));
-    let options = DiffOptions {
-        ignore: Aspect::ALL
+    let options = DiffOptions::default().ignore(
+        Aspect::ALL
             .into_iter()
-            .filter(|aspect| *aspect != Aspect::Content)
-            .collect(),
-    };
+            .filter(|aspect| *aspect != Aspect::Content),
+    );
     for left in &views {
         for right in views.iter().chain([&same]) {
             let count = Count::default();

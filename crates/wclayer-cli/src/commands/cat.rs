@@ -121,10 +121,9 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
 
 /// Copies content of the layer that is at `place`.
 fn copy(mut content: impl Content, place: &Path, cancelled: &AtomicBool) -> Result<(), CliError> {
-    let of_layer = |error: io::Error| Error::Layer {
-        operation: "read",
-        layer: place.to_owned(),
-        source: Box::new(error.downcast::<Error>().unwrap_or_else(Error::Input)),
+    let of_layer = |error: io::Error| {
+        let error = error.downcast::<Error>().unwrap_or_else(Error::Input);
+        error.of_layer("read", place)
     };
     let mut stdout = SparseSink::new(io::stdout().lock());
     let mut piece = vec![0; PIECE];

@@ -2,7 +2,7 @@
 
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
-use crate::hub::Progress;
+use crate::hub::{Progress, poll};
 use crate::layer::{Content, StreamDetails};
 
 /// Size of the pieces in which content is read, in bytes.
@@ -61,7 +61,7 @@ pub(super) fn hash_blocks(content: &mut dyn Content, progress: &dyn Progress) ->
     let mut blocks = Blocks::default();
     let mut piece = vec![0; PIECE];
     loop {
-        let hole = content.skip_hole().map_err(Error::Input)?;
+        let hole = content.skip_hole().map_err(Error::input)?;
         blocks.skip(hole);
         let read = read(content, &mut piece, progress)?;
         if read == 0 && hole == 0 {
@@ -72,10 +72,8 @@ pub(super) fn hash_blocks(content: &mut dyn Content, progress: &dyn Progress) ->
 }
 
 fn read(content: &mut dyn Content, piece: &mut [u8], progress: &dyn Progress) -> Result<usize> {
-    if progress.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
-    let read = content.read(piece).map_err(Error::Input)?;
+    poll(progress)?;
+    let read = content.read(piece).map_err(Error::input)?;
     progress.advance(read as u64);
     Ok(read)
 }

@@ -7,7 +7,7 @@ use super::plain::PlainTar;
 use super::{Index, IndexBuilder};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
-use crate::hub::{EntryCounts, Progress};
+use crate::hub::{EntryCounts, Progress, poll};
 use crate::pipeline::skip_to_end;
 use crate::tar::{SparseMap, TarEntries, TarEntry, TarEntryKind};
 
@@ -57,6 +57,7 @@ fn scan_entries<R: BufRead>(
 ) -> Result<(Scanned, Index)> {
     let mut found = Scanned::default();
     while let Some(entry) = entries.next_entry()? {
+        poll(progress)?;
         found.count(&entry);
         progress.entry();
         builder.add_entry(&entry)?;

@@ -13,7 +13,7 @@ use ntmeta::FileAttributes;
 use super::tar::compression_of;
 use crate::compression::{Compression, Decoder};
 use crate::error::{Error, Result, io_error};
-use crate::hub::Progress;
+use crate::hub::{Progress, poll};
 use crate::layer::Content;
 use crate::path::{LayerPath, StreamName};
 use crate::tar::{FileMember, TarEntries, TarEntry, TarEntryKind};
@@ -58,10 +58,7 @@ pub fn content_in_passing<'a>(
         }
         let found = Passing::start(place, progress)
             .and_then(|passing| passing.find(path, stream))
-            .map_err(|error| match error {
-                _ if progress.is_cancelled() => Error::Cancelled,
-                error => error.of_layer("read", place),
-            })?;
+            .map_err(|error| error.of_layer("read", place))?;
         match found {
             Found::Nothing => {}
             Found::Content(reader) => {
@@ -88,7 +85,7 @@ enum Found<'a> {
 impl<'a> Passing<'a> {
     fn start(place: &Path, progress: &'a dyn Progress) -> Result<Self> {
         let file = File::open(place).map_err(io_error("open", place))?;
-        let decoder = Decoder::new(Watched { file, progress }).map_err(Error::Input)?;
+        let decoder = Decoder::new(Watched { file, progress }).map_err(Error::input)?;
         Ok(Self {
             entries: TarEntries::new(BufReader::with_capacity(128 * 1024, decoder)),
         })
@@ -167,9 +164,7 @@ struct Watched<'a> {
 
 impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.progress.is_cancelled() {
-            return Err(io::Error::other("cancelled"));
-        }
+        poll(self.progress).map_err(io::Error::other)?;
         let read = self.file.read(buffer)?;
         self.progress.advance(read as u64);
         Ok(read)

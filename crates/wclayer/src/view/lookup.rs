@@ -29,7 +29,7 @@ const MAX_REPARSE_STEPS: usize = 63;
 /// use wclayer::ParentChain;
 /// use wclayer::source::{self, OpenOptions};
 ///
-/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");
+/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample");
 /// let options = OpenOptions {
 ///     parents: ParentChain::from_nearest_first([format!("{sample}/base.tar.gz")]),
 ///     ..OpenOptions::default()

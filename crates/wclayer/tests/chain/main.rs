@@ -144,10 +144,7 @@ fn squashed(view: View, folder: &Path, keep_base: bool) -> PathBuf {
         "squashed.tar"
     });
     let writer = TarLayerWriter::new(File::create(&path).expect("a file"));
-    let options = SquashOptions {
-        keep_base,
-        ..SquashOptions::default()
-    };
+    let options = SquashOptions::default().keep_base(keep_base);
     squash(view, options, writer, &()).expect("a squashed layer");
     path
 }

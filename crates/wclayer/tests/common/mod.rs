@@ -51,10 +51,7 @@ impl Layers {
         parents: &[&str],
     ) -> Result<PortableLayer, Error> {
         let parents = ParentChain::from_nearest_first(parents.iter().map(|name| self.path(name)));
-        let options = ImportOptions {
-            parents,
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default().parents(parents);
         portable::import(tar, self.path(name), &options, &())
     }
 
