@@ -21,7 +21,7 @@ use crate::resources;
 use crate::rules::RuleError;
 
 pub use hcs::{HResult, HcsError, ServiceError, WindowsError};
-pub use index::IndexError;
+pub use index::{IndexError, SystemFailure};
 pub use portable::{OtherDiffIds, PortableError};
 pub use privilege::{Privilege, PrivilegeError};
 pub use tar::{TarError, TarProblem};

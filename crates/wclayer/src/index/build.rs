@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use ntmeta::{FileAttributes, FileBasicInfo, ea};
 use rusqlite::{Connection, params};
 
-use super::read::{Index, IndexedKind};
+use super::entry::IndexedKind;
+use super::read::Index;
 use super::schema::{self, Keys, VERSION, index_error};
 use crate::digest::Digest;
 use crate::error::Result;

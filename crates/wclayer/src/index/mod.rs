@@ -5,11 +5,15 @@
 //! memory; [`Index`] answers questions about one path or one directory by key, without reading the
 //! rest. `IndexedLayer` joins an index with its tar into a layer of a chain. Paths are found by a 64-bit key of their upper-cased form, and compared in full after.
 
+mod at_path;
 mod backup_stream;
 mod blocks;
 mod build;
 mod clash;
 mod content;
+mod entry;
+mod every;
+mod in_directory;
 mod layer;
 mod lost;
 mod often;
@@ -20,16 +24,19 @@ mod read;
 mod scan;
 mod schema;
 mod seal;
+mod streams;
 mod summary;
 mod whole;
 
-pub use crate::error::IndexError;
+pub use crate::error::{IndexError, SystemFailure};
+pub use at_path::Lookup;
 pub(crate) use blocks::{CheckedTar, store as store_block_sums};
 pub(crate) use build::IndexBuilder;
 pub(crate) use clash::{duplicate, for_each_clash};
 pub(crate) use content::TarContent;
+pub use entry::{IndexedEntry, IndexedKind, IndexedStream};
 pub(crate) use layer::IndexedLayer;
-pub use read::{Index, IndexedEntry, IndexedKind, IndexedStream, Lookup};
+pub use read::Index;
 pub(crate) use scan::{Scanned, scan, scan_headers};
 pub use seal::IndexSeal;
 pub use summary::{TarSummary, summarise};

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::read::IndexedEntry;
+use super::entry::IndexedEntry;
 use crate::error::Result;
 
 /// Of how many paths it is remembered. Of more, none can come very often.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
-use crate::error::IndexError;
+use crate::error::{IndexError, SystemFailure};
 use crate::path::{LayerPath, for_folded_bytes};
 
 /// The tables. Times are FILETIME ticks and attributes `FILE_ATTRIBUTE_*` bits, both with the bits
@@ -220,14 +220,39 @@ pub(super) fn of_any_length(path: &Path) -> Cow<'_, Path> {
     path.into()
 }
 
-/// Says which index an SQLite error is about.
+/// Converts an SQLite error into one that names the index.
 pub(super) fn index_error(path: &Path) -> impl Fn(rusqlite::Error) -> Error {
     move |source| {
         IndexError::Database {
             path: path.to_owned(),
-            source,
+            system: failure_of_system(&source),
+            source: source.into(),
         }
         .into()
+    }
+}
+
+/// Returns the failure of the system that an SQLite error stands for; `None` if the content of the
+/// database is at fault.
+fn failure_of_system(error: &rusqlite::Error) -> Option<SystemFailure> {
+    use rusqlite::{ErrorCode, ffi};
+    let error = error.sqlite_error()?;
+    let is_write = [
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_IOERR_FSYNC,
+        ffi::SQLITE_IOERR_TRUNCATE,
+    ]
+    .contains(&error.extended_code);
+    match error.code {
+        ErrorCode::DiskFull => Some(SystemFailure::DiskFull),
+        _ if is_write => Some(SystemFailure::DiskFull),
+        ErrorCode::OutOfMemory => Some(SystemFailure::Memory),
+        // A file that ends within a page is damaged; the disk works.
+        ErrorCode::SystemIoFailure if error.extended_code != ffi::SQLITE_IOERR_SHORT_READ => {
+            Some(SystemFailure::Disk)
+        }
+        ErrorCode::CannotOpen => Some(SystemFailure::Open),
+        _ => None,
     }
 }
 
