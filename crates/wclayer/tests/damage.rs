@@ -130,7 +130,7 @@ fn a_damaged_block_does_not_leave_and_others_do() {
             .expect(path)
             .expect(path);
         let mut bytes = Vec::new();
-        let mut content = view.content(&node, None).expect(path);
+        let mut content = view.content(&node, None).expect(path).reader();
         let read = std::io::Read::read_to_end(&mut content, &mut bytes);
         (bytes, read)
     };

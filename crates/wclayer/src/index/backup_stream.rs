@@ -10,15 +10,18 @@ use std::io::{self, Read};
 
 use ntmeta::{StreamAttributes, StreamHeader, StreamId};
 
-use super::content::{StreamContent, TarContent};
+use super::content::TarContent;
 use super::{IndexedEntry, IndexedStream};
+use crate::layer::ContentReader;
 
 /// Reads a backup stream, part after part.
 pub(super) struct BackupStreamParts {
     content: TarContent,
     parts: VecDeque<Part>,
     /// The content of the stream that is being read.
-    open: Option<StreamContent>,
+    open: Option<ContentReader>,
+    /// Whether the hashes in the index vouch for the content.
+    is_verified: bool,
 }
 
 enum Part {
@@ -39,9 +42,11 @@ impl BackupStreamParts {
         security: Option<&[u8]>,
         entry: &IndexedEntry,
         streams: Vec<IndexedStream>,
+        is_verified: bool,
     ) -> Self {
         let mut parts = Self {
             content,
+            is_verified,
             parts: VecDeque::new(),
             open: None,
         };
@@ -121,10 +126,8 @@ impl BackupStreamParts {
                 Ok((count > 0).then_some(count))
             }
             Some(Part::Open(stream)) => {
-                let stored = stream.stored.as_ref();
-                let (offset, size) = (stream.offset, stream.size);
-                let open = self.content.stream(offset, size, stored, stream.sha256);
-                self.open = Some(open.map_err(io::Error::other)?);
+                let content = self.content.stream(stream, self.is_verified);
+                self.open = Some(ContentReader::new(Box::new(content)));
                 Ok(None)
             }
             Some(Part::SkipTo(position)) => {

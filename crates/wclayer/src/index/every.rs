@@ -1,7 +1,10 @@
 //! Passes over all entries, or all of a kind.
 
+use rusqlite::params;
+
 use super::entry::{ENTRY_COLUMNS, IndexedEntry};
 use super::read::Index;
+use super::schema::index_error;
 use crate::error::Result;
 
 impl Index {
@@ -38,6 +41,23 @@ impl Index {
             &format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE kind = 2 ORDER BY id"),
             visit,
         )
+    }
+
+    /// Returns the next hard links after that of the number `after`, from the start for `None`; at
+    /// most `limit`.
+    pub(super) fn links_after(&self, after: Option<u64>, limit: u32) -> Result<Vec<IndexedEntry>> {
+        let error = index_error(&self.path);
+        let query = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE kind = 2 AND id > ? ORDER BY id LIMIT ?"
+        );
+        let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
+        let after = after.map_or(-1, |after| after as i64);
+        let mut rows = statement.query(params![after, limit]).map_err(&error)?;
+        let mut links = Vec::new();
+        while let Some(row) = rows.next().map_err(&error)? {
+            links.push(self.entry_of(row)?);
+        }
+        Ok(links)
     }
 
     /// Calls `visit` for every reparse point.

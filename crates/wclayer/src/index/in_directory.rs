@@ -2,11 +2,49 @@
 
 use ntmeta::FileAttributes;
 
-use super::entry::{ENTRY_COLUMNS, IndexedEntry};
+use super::entry::{ENTRY_COLUMNS, IndexedEntry, IndexedKind};
 use super::read::Index;
 use super::schema::index_error;
+use super::streams::{SIZE_COLUMNS, Sizes};
 use crate::error::Result;
+use crate::layer::Removed;
 use crate::path::LayerPath;
+
+/// What the layer has at a path, whose entries are put in one after the other, in the order of the
+/// tar.
+pub(super) struct Named {
+    /// The path, as the entry spells it that decides what is removed, else as the first one does.
+    pub(super) spelled: LayerPath,
+    /// What the entries remove there.
+    pub(super) removed: Option<Removed>,
+    /// The last entry that adds something.
+    pub(super) added: Option<(IndexedEntry, Sizes)>,
+}
+
+impl Named {
+    pub(super) fn new(first: IndexedEntry, sizes: Sizes) -> Self {
+        let mut named = Self {
+            spelled: first.path.clone(),
+            removed: None,
+            added: None,
+        };
+        named.put(first, sizes);
+        named
+    }
+
+    pub(super) fn put(&mut self, entry: IndexedEntry, sizes: Sizes) {
+        match entry.kind {
+            IndexedKind::Removal if self.removed != Some(Removed::Path) => {
+                (self.removed, self.spelled) = (Some(Removed::Path), entry.path);
+            }
+            IndexedKind::Opaque if self.removed.is_none() => {
+                (self.removed, self.spelled) = (Some(Removed::Contents), entry.path);
+            }
+            IndexedKind::Removal | IndexedKind::Opaque => {}
+            _ => self.added = Some((entry, sizes)),
+        }
+    }
+}
 
 impl Index {
     /// Returns whether the layer puts something into a directory.
@@ -53,44 +91,42 @@ impl Index {
         Ok(())
     }
 
-    /// Calls `visit` for every name directly in a directory (at the top for `None`), with what the
-    /// layer has there, in the order of the tar.
-    pub(super) fn for_each_name(
-        &self,
-        directory: Option<&LayerPath>,
-        mut visit: impl FnMut(&LayerPath, Vec<IndexedEntry>) -> Result<()>,
-    ) -> Result<()> {
+    /// Lists the names directly in a directory (at the top for `None`) by a single query.
+    pub(super) fn names_in(&self, directory: Option<&LayerPath>) -> Result<Vec<Named>> {
         let error = index_error(&self.path);
         // Equal names have equal keys, and different ones hardly ever.
         let query = format!(
-            "SELECT {ENTRY_COLUMNS}, path_key FROM entry WHERE parent_key = ?
+            "SELECT {ENTRY_COLUMNS}, path_key, {SIZE_COLUMNS} FROM entry WHERE parent_key = ?
              ORDER BY path_key, id"
         );
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
         let parent_key = directory.map_or(0, |directory| self.key_of(directory));
         let mut rows = statement.query([parent_key]).map_err(&error)?;
-        let mut of_key: (i64, Vec<IndexedEntry>) = (0, Vec::new());
-        let mut flush = |entries: &mut Vec<IndexedEntry>| -> Result<()> {
-            while let Some(path) = entries.first().map(|first| first.path.clone()) {
-                let same = entries.extract_if(.., |entry| entry.path == path);
-                let same = same.collect();
-                visit(&path, same)?;
-            }
-            Ok(())
-        };
+        let mut names: Vec<Named> = Vec::new();
+        // Where the names of the current key start.
+        let (mut start, mut start_key) = (0, None);
         while let Some(row) = rows.next().map_err(&error)? {
             let entry = self.entry_of(row)?;
             if !self.is_in(&entry.path, directory, parent_key)? {
                 continue;
             }
-            let key = row.get(14).map_err(&error)?;
-            if key != of_key.0 {
-                flush(&mut of_key.1)?;
+            let key: i64 = row.get(14).map_err(&error)?;
+            if start_key.replace(key) != Some(key) {
+                start = names.len();
             }
-            of_key.0 = key;
-            of_key.1.push(entry);
+            let sizes = self.sizes_of(row, 15)?;
+            let same = |named: &&mut Named| named.spelled == entry.path;
+            match names[start..].iter_mut().find(same) {
+                Some(named) => named.put(entry, sizes),
+                None => {
+                    if let Some(other) = names.get(start) {
+                        self.check_key(&entry.path, &other.spelled, key)?;
+                    }
+                    names.push(Named::new(entry, sizes));
+                }
+            }
         }
-        flush(&mut of_key.1)
+        Ok(names)
     }
 
     /// The same for what was found under the key of a directory; returns whether it is in there.

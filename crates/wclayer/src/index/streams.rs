@@ -1,11 +1,27 @@
 //! Questions about data streams and security descriptors.
 
-use rusqlite::OptionalExtension as _;
+use rusqlite::{OptionalExtension as _, Row};
 
 use super::entry::{IndexedEntry, IndexedStream, stream_of};
 use super::read::Index;
 use super::schema::index_error;
 use crate::error::Result;
+
+/// The lengths of an entry's streams, as [`Index::sizes_of`] reads them: one that is negative makes
+/// the sum negative.
+pub(super) const SIZE_COLUMNS: &str = "\
+     (SELECT MAX(size) FROM stream WHERE stream.entry = entry.id AND name IS NULL), \
+     (SELECT CASE WHEN MIN(size) < 0 THEN -1 ELSE SUM(size) END \
+      FROM stream WHERE stream.entry = entry.id)";
+
+/// The lengths of an entry's streams in bytes, holes included.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sizes {
+    /// That of the unnamed stream.
+    pub(super) unnamed: u64,
+    /// That of all streams together.
+    pub(super) total: u64,
+}
 
 impl Index {
     /// Lists the data streams of an entry, the unnamed one first.
@@ -33,22 +49,29 @@ impl Index {
         Ok(streams)
     }
 
-    /// Returns the length of an entry's unnamed stream and of all its streams together, in bytes.
-    pub(super) fn sizes(&self, id: u64) -> Result<(u64, u64)> {
+    /// Returns the lengths of an entry's streams.
+    pub(super) fn sizes(&self, id: u64) -> Result<Sizes> {
+        let query = format!("SELECT {SIZE_COLUMNS} FROM entry WHERE id = ?");
         let error = index_error(&self.path);
-        let query = "SELECT name IS NULL, size FROM stream WHERE entry = ?";
-        let mut statement = self.connection.prepare_cached(query).map_err(&error)?;
+        let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
         let mut rows = statement.query([id as i64]).map_err(&error)?;
-        let (mut unnamed, mut all) = (0, 0_u64);
-        while let Some(row) = rows.next().map_err(&error)? {
-            let size = u64::try_from(row.get::<_, i64>(1).map_err(&error)?);
-            let size = size.map_err(|_| self.damaged("a stream cannot be"))?;
-            if row.get(0).map_err(&error)? {
-                unnamed = size;
-            }
-            all = all.saturating_add(size);
+        match rows.next().map_err(&error)? {
+            Some(row) => self.sizes_of(row, 0),
+            None => Ok(Sizes::default()),
         }
-        Ok((unnamed, all))
+    }
+
+    /// Reads [`SIZE_COLUMNS`], of which the first is the column of that number.
+    pub(super) fn sizes_of(&self, row: &Row<'_>, first: usize) -> Result<Sizes> {
+        let size = |column| -> Result<u64> {
+            let size = row.get::<_, Option<i64>>(column);
+            let size = size.map_err(index_error(&self.path))?.unwrap_or(0);
+            u64::try_from(size).map_err(|_| self.damaged("a stream cannot be"))
+        };
+        Ok(Sizes {
+            unnamed: size(first)?,
+            total: size(first + 1)?,
+        })
     }
 
     /// Returns the length of all streams together, in bytes.

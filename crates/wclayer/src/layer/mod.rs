@@ -5,6 +5,11 @@ use std::path::Path;
 
 use ntmeta::{FileAttributes, FileBasicInfo};
 
+mod content;
+
+pub(crate) use content::Empty;
+pub use content::{Content, ContentReader};
+
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
@@ -14,7 +19,7 @@ use crate::rules::Breach;
 ///
 /// A layer answers for itself alone: what lies in it, what it removes. It need not have an entry
 /// for each directory that something of it lies in; such directories are *implied*.
-pub trait ChainLayer: Send {
+pub trait ChainLayer: Send + Sync {
     /// Returns where the layer is: its folder or its tar.
     fn place(&self) -> &Path;
 
@@ -46,7 +51,7 @@ pub trait ChainLayer: Send {
     ///
     /// As for [`slot`](Self::slot); [`Error::NoStream`](crate::Error::NoStream) when the item has
     /// no such stream.
-    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Content + Send>>;
+    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Content>>;
 
     /// Opens the whole backup stream.
     ///
@@ -74,7 +79,8 @@ pub trait ChainLayer: Send {
     fn for_each_linked(&self, visit: &mut dyn FnMut(Item) -> Result<()>) -> Result<()>;
 
     /// Calls `visit` for every entry that is never seen, because something else of the layer is in
-    /// its way. A layer that was checked when it was made has none.
+    /// its way. A layer that was checked when it was made has none. The layer may be locked
+    /// meanwhile: `visit` must not ask it.
     ///
     /// # Errors
     ///
@@ -93,27 +99,6 @@ pub struct LostEntry {
     pub offset: u64,
     /// The rule that it breaks, which names what is in its way.
     pub rule: Breach,
-}
-
-/// The content of a data stream: its bytes, holes as zeros, or the holes left out.
-pub trait Content: Read {
-    /// Goes over the hole that begins here, and returns its length in bytes; 0 where there is none,
-    /// or the source does not know of it.
-    ///
-    /// # Errors
-    ///
-    /// As for reading.
-    fn skip_hole(&mut self) -> io::Result<u64> {
-        Ok(0)
-    }
-}
-
-impl Content for io::Empty {}
-
-impl<C: Content + ?Sized> Content for Box<C> {
-    fn skip_hole(&mut self) -> io::Result<u64> {
-        (**self).skip_hole()
-    }
 }
 
 /// The backup stream of a file or directory.

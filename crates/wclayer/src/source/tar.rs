@@ -10,7 +10,9 @@ use super::Access;
 use crate::compression::{Compression, Decoder};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
-use crate::index::{Index, IndexBuilder, IndexedLayer, TarContent, scan, scan_headers};
+use crate::index::{
+    CompressedTar, Index, IndexBuilder, IndexedLayer, TarContent, scan, scan_headers,
+};
 use crate::pipeline::{Counting, ReadAhead, TarSink};
 use crate::place;
 use crate::place::leftovers;
@@ -50,7 +52,7 @@ pub(super) fn open_tar(
     let content = match (spool, is_compressed) {
         (Some(spool), _) => TarContent::Plain(Arc::new(spool.file)),
         (None, false) => TarContent::Plain(Arc::new(open_file(place)?)),
-        (None, true) => TarContent::Compressed(place.to_owned()),
+        (None, true) => TarContent::Compressed(Arc::new(CompressedTar::new(place))),
     };
     IndexedLayer::new(place, index, content, Some(scratch), true)
 }
@@ -87,18 +89,25 @@ fn index_tar(
     spool: Option<&TarSink>,
     progress: &dyn Progress,
 ) -> Result<Index> {
-    let counter = Arc::new(AtomicU64::new(0));
-    let counting = Counting::new(file, Arc::clone(&counter));
-    let open = move || Decoder::new(counting);
-    let mut input = ReadAhead::start(open, counter, spool, progress)?;
-    let scanned = scan(&mut input, index, progress);
-    match scanned {
+    let mut input = read_ahead(file, spool, progress)?;
+    match scan(&mut input, index, progress) {
         Ok((_, index)) => input.finish().map(|_| index),
         Err(error) => {
             input.abandon();
             Err(error)
         }
     }
+}
+
+/// Starts to decompress a tar in a thread of its own.
+pub(super) fn read_ahead<'a>(
+    file: File,
+    spool: Option<&'a TarSink>,
+    progress: &'a dyn Progress,
+) -> Result<ReadAhead<'a, Decoder<Counting<File>>>> {
+    let counter = Arc::new(AtomicU64::new(0));
+    let counting = Counting::new(file, Arc::clone(&counter));
+    ReadAhead::start(move || Decoder::new(counting), counter, spool, progress)
 }
 
 fn open_file(path: &Path) -> Result<File> {

@@ -7,20 +7,20 @@
 //!
 //! A directory that the folder only removes something in is implied.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
-use std::io;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ntmeta::FileAttributes;
 
 use super::entries::{Entries, EntryStream, OpenEntry};
-use super::streams::{StreamContent, StreamPlace, Summary, details, summarize};
+use super::streams::{Cursor, StreamContent, StreamPlace, Summary, details, summarize};
 use crate::error::EntryProblem;
 use crate::error::Privilege;
 use crate::error::{Error, Result, entry_error, io_error};
-use crate::layer::{BackupStream, ChainLayer, Content, Details, Item, ItemKind, Removed, Slot};
+use crate::layer::{
+    BackupStream, ChainLayer, Content, Details, Empty, Item, ItemKind, Removed, Slot,
+};
 use crate::path::{LayerPath, StreamName};
 use crate::volume::{Listed, Privileges, Root, Scope, Stat, Volume};
 
@@ -31,8 +31,8 @@ use crate::volume::{Listed, Privileges, Root, Scope, Stat, Volume};
 /// [`TransportError`](super::TransportError) if it is not a transport folder; [`Error::Io`].
 pub fn chain_layer<V: Volume>(volume: &V, folder: &Path) -> Result<Box<dyn ChainLayer>>
 where
-    V::Root: Send + 'static,
-    <V::Root as Root>::File: Send,
+    V::Root: Send + Sync + 'static,
+    <V::Root as Root>::File: Send + 'static,
 {
     let privileges = volume.enable(&[Privilege::Backup])?;
     let root = volume.open_root(folder, &privileges);
@@ -40,16 +40,28 @@ where
     Ok(Box::new(TransportLayer::new(root, privileges)?))
 }
 
-/// A transport folder, read where it is asked.
+/// How many ways to directories are remembered: threads that share a layer read several at once.
+const WAYS: usize = 8;
+
+/// A transport folder as a layer. Threads that share it wait for each other only to look into what
+/// is remembered, never for the disk.
 struct TransportLayer<R: Root> {
-    entries: Entries<R>,
+    folder: Arc<OpenFolder<R>>,
     removals: Removals,
-    /// The directories on the way to the path that was asked for last, outermost first.
-    way: RefCell<Vec<Arc<Listing>>>,
+    /// Ways to directories that were asked for, the newest last.
+    ways: Mutex<VecDeque<Way>>,
     /// The streams of the file whose content was asked for last.
-    streams: RefCell<Option<OpenStreams>>,
+    streams: Mutex<Option<OpenStreams>>,
+}
+
+/// The directories on the way to one, outermost first, and that one.
+type Way = Vec<Arc<Listing>>;
+
+/// What is needed to read from the folder, also by content that outlives the layer.
+struct OpenFolder<R: Root> {
+    entries: Entries<R>,
     /// Dropped last.
-    _privileges: Privileges,
+    _privileges: Mutex<Privileges>,
 }
 
 /// Where the streams of a file are, so that reading all of them reads their headers twice, however
@@ -76,19 +88,25 @@ impl<R: Root> TransportLayer<R> {
         let (mut entries, removals) = Entries::open(root)?;
         entries.set_utility_vm(Scope::WithSecurity);
         Ok(Self {
-            entries,
+            folder: Arc::new(OpenFolder {
+                entries,
+                _privileges: Mutex::new(privileges),
+            }),
             removals: Removals::new(removals),
-            way: RefCell::new(Vec::new()),
-            streams: RefCell::default(),
-            _privileges: privileges,
+            ways: Mutex::default(),
+            streams: Mutex::default(),
         })
+    }
+
+    fn entries(&self) -> &Entries<R> {
+        &self.folder.entries
     }
 
     /// Lists a directory that is there, and is spelled so.
     fn list(&self, directory: Option<&LayerPath>) -> Result<Listing> {
         let mut names = Vec::new();
-        for listed in self.entries.list(directory)? {
-            if let Some(path) = self.entries.entry_path(directory, &listed)? {
+        for listed in self.entries().list(directory)? {
+            if let Some(path) = self.entries().entry_path(directory, &listed)? {
                 names.push((path, listed.attributes));
             }
         }
@@ -114,25 +132,56 @@ impl<R: Root> TransportLayer<R> {
             steps.extend(directory.ancestors().into_iter().map(Some));
             steps.push(Some(directory.clone()));
         }
-        let mut way = self.way.borrow_mut();
-        let last = way.last().and_then(|last| last.directory.as_ref());
-        let shared = last.zip(directory);
-        let shared = shared.map_or(0, |(last, directory)| last.shared_depth(directory));
-        for (depth, step) in steps.iter().enumerate().skip(shared) {
-            if way.get(depth).is_some_and(|known| known.directory == *step) {
-                continue;
-            }
-            way.truncate(depth);
+        let mut way = self.known_way(&steps);
+        if let Some(known) = way.get(steps.len() - 1) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        for step in &steps[way.len()..] {
             let spelled = match (step, way.last()) {
                 (Some(step), Some(above)) => match above.find(step) {
                     Some((path, attributes)) if is_open(attributes) => Some(path),
-                    _ => return Ok(None),
+                    _ => {
+                        self.remember(way);
+                        return Ok(None);
+                    }
                 },
                 _ => None,
             };
             way.push(Arc::new(self.list(spelled.as_ref())?));
         }
-        Ok(way.get(steps.len() - 1).cloned())
+        let listing = way.last().cloned();
+        self.remember(way);
+        Ok(listing)
+    }
+
+    fn ways(&self) -> MutexGuard<'_, VecDeque<Way>> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the part of a way that is remembered.
+    fn known_way(&self, steps: &[Option<LayerPath>]) -> Way {
+        let ways = self.ways();
+        let shared = |way: &Way| -> usize {
+            let both = way.iter().zip(steps);
+            both.take_while(|(known, step)| known.directory == **step)
+                .count()
+        };
+        let longest = ways.iter().rev().map(|way| (shared(way), way));
+        let longest = longest.max_by_key(|(shared, _)| *shared);
+        longest.map_or_else(Way::new, |(shared, way)| way[..shared].to_vec())
+    }
+
+    /// Remembers a way, in place of those that are parts of it.
+    fn remember(&self, way: Way) {
+        let mut ways = self.ways();
+        ways.retain(|known| {
+            let mut both = known.iter().zip(&way);
+            known.len() > way.len() || !both.all(|(known, new)| Arc::ptr_eq(known, new))
+        });
+        if ways.len() == WAYS {
+            ways.pop_front();
+        }
+        ways.push_back(way);
     }
 
     /// Finds a path: as the disk spells it, and the attributes of the disk.
@@ -141,12 +190,17 @@ impl<R: Root> TransportLayer<R> {
         Ok(above.and_then(|above| above.find(path)))
     }
 
-    fn open(&self, item: &Item) -> Result<OpenEntry<R::File>> {
-        let found = self.look(&item.path)?.ok_or_else(|| Error::NotInLayer {
+    /// Finds an item again: as the disk spells it, and the attributes of the disk.
+    fn find(&self, item: &Item) -> Result<(LayerPath, FileAttributes)> {
+        self.look(&item.path)?.ok_or_else(|| Error::NotInLayer {
             path: item.path.to_string(),
-            place: self.entries.root().path().to_owned(),
-        })?;
-        self.entries.entry(&found.0, found.1)
+            place: self.entries().root().path().to_owned(),
+        })
+    }
+
+    fn open(&self, item: &Item) -> Result<OpenEntry<R::File>> {
+        let (path, listed) = self.find(item)?;
+        self.entries().entry(&path, listed)
     }
 
     /// Returns where a stream of a file is; `entry` is the file as it was opened.
@@ -156,31 +210,35 @@ impl<R: Root> TransportLayer<R> {
         entry: &OpenEntry<R::File>,
         name: Option<&StreamName>,
     ) -> Result<Option<StreamPlace>> {
-        let mut open = self.streams.borrow_mut();
-        open.take_if(|open| open.path != item.path || open.stat != entry.stat);
-        let open = match &mut *open {
-            Some(open) => open,
-            none => {
-                // What is read once cannot be wound back.
-                let (known, places) = details(&mut self.open(item)?, &item.path)?;
-                let names = known.streams.into_iter().map(|stream| stream.name);
-                let mut by_name = HashMap::new();
-                for (name, place) in names.zip(places) {
-                    let name = name.as_ref().map(StreamName::folded);
-                    by_name.entry(name).or_insert(place);
-                }
-                none.insert(OpenStreams {
-                    path: item.path.clone(),
-                    stat: entry.stat,
-                    by_name,
-                })
-            }
-        };
-        Ok(open.by_name.get(&name.map(StreamName::folded)).copied())
+        let folded = name.map(StreamName::folded);
+        let is_known =
+            |open: &&OpenStreams| open.path == item.path && is_unchanged(&open.stat, &entry.stat);
+        if let Some(open) = self.open_streams().as_ref().filter(is_known) {
+            return Ok(open.by_name.get(&folded).copied());
+        }
+        // What is read once cannot be wound back.
+        let (known, places) = details(&mut self.open(item)?, &item.path)?;
+        let names = known.streams.into_iter().map(|stream| stream.name);
+        let mut by_name = HashMap::new();
+        for (name, place) in names.zip(places) {
+            let name = name.as_ref().map(StreamName::folded);
+            by_name.entry(name).or_insert(place);
+        }
+        let found = by_name.get(&folded).copied();
+        *self.open_streams() = Some(OpenStreams {
+            path: item.path.clone(),
+            stat: entry.stat,
+            by_name,
+        });
+        Ok(found)
+    }
+
+    fn open_streams(&self) -> MutexGuard<'_, Option<OpenStreams>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn item(&self, path: LayerPath, listed: FileAttributes) -> Result<Item> {
-        let mut entry = self.entries.entry(&path, listed)?;
+        let mut entry = self.entries().entry(&path, listed)?;
         let summary = match entry.stream {
             EntryStream::Data(_) => summarize(&mut entry, &path)?,
             EntryStream::Backup(..) => Summary {
@@ -195,7 +253,7 @@ impl<R: Root> TransportLayer<R> {
                 .attributes
                 .contains(FileAttributes::REPARSE_POINT);
         let is_directory = listed.contains(FileAttributes::DIRECTORY);
-        if is_reparse_point && is_open(listed) && !self.entries.list(Some(&path))?.is_empty() {
+        if is_reparse_point && is_open(listed) && !self.entries().list(Some(&path))?.is_empty() {
             return Err(EntryProblem::NotEmpty.of(&path));
         }
         Ok(Item {
@@ -232,6 +290,12 @@ impl<R: Root> TransportLayer<R> {
             has_added_below: false,
         })
     }
+}
+
+/// Returns whether a file is the one that was opened before, and has not been written to since.
+fn is_unchanged(stat: &Stat, before: &Stat) -> bool {
+    let written = |stat: &Stat| stat.basic_info.last_write_time;
+    (stat.id, stat.size, written(stat)) == (before.id, before.size, written(before))
 }
 
 /// Returns whether names can lie in what was listed so.
@@ -308,12 +372,12 @@ impl Removals {
     }
 }
 
-impl<R: Root + Send + 'static> ChainLayer for TransportLayer<R>
+impl<R: Root + Send + Sync + 'static> ChainLayer for TransportLayer<R>
 where
     R::File: Send + 'static,
 {
     fn place(&self) -> &Path {
-        self.entries.root().path()
+        self.entries().root().path()
     }
 
     fn slot(&self, path: &LayerPath) -> Result<Slot> {
@@ -341,20 +405,30 @@ where
         details(&mut self.open(item)?, &item.path).map(|(details, _)| details)
     }
 
-    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Content + Send>> {
+    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Content>> {
         let no_stream = || Error::NoStream {
             path: item.path.to_string(),
             stream: stream.map(ToString::to_string),
         };
-        let entry = self.open(item)?;
+        let (path, listed) = self.find(item)?;
+        let entry = self.entries().entry(&path, listed)?;
         let Some(place) = self.stream(item, &entry, stream)? else {
             return match (&item.kind, stream) {
-                // An empty file need not say so.
-                (ItemKind::File, None) => Ok(Box::new(io::empty())),
+                // A file need not have a record for data that is empty.
+                (ItemKind::File, None) => Ok(Box::new(Empty)),
                 _ => Err(no_stream()),
             };
         };
-        Ok(Box::new(StreamContent::at(entry, place, &item.path)?))
+        let (folder, stat) = (Arc::clone(&self.folder), entry.stat);
+        let cursor = Cursor::start(entry, place, &item.path)?;
+        let content = StreamContent::new(cursor, move || {
+            let entry = folder.entries.entry(&path, listed)?;
+            match is_unchanged(&entry.stat, &stat) {
+                true => Cursor::start(entry, place, &path),
+                false => Err(EntryProblem::Changed.of(&path)),
+            }
+        });
+        Ok(Box::new(content))
     }
 
     fn backup_stream(&self, item: &Item) -> Result<BackupStream> {
@@ -381,7 +455,7 @@ where
                 open.push(self.list(Some(&path))?.names.into_iter());
                 continue;
             }
-            let root = self.entries.root();
+            let root = self.entries().root();
             let stat = root
                 .look(&path)
                 .map_err(entry_error("open", root.path(), &path))?;
@@ -395,6 +469,8 @@ where
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::io;
+
     use ntmeta::{StreamHeader, StreamId};
 
     use super::*;
@@ -422,15 +498,12 @@ mod tests {
         let before = HEADERS_READ.get();
         for number in (0..COUNT).rev().step_by(10) {
             let name = StreamName::parse(format!("S{number}").as_bytes()).expect("a name");
-            let mut content = layer.content(&item, Some(&name)).expect("there");
-            assert_eq!(
-                std::io::copy(&mut content, &mut io::sink()).expect("read"),
-                1
-            );
+            let mut content = layer.content(&item, Some(&name)).expect("there").reader();
+            assert_eq!(io::copy(&mut content, &mut io::sink()).expect("read"), 1);
         }
         let mut data = Vec::new();
         let content = layer.content(&item, None).expect("there");
-        io::Read::read_to_end(&mut { content }, &mut data).expect("read");
+        io::Read::read_to_end(&mut content.reader(), &mut data).expect("read");
         assert_eq!(data, b"ab");
         assert_eq!(HEADERS_READ.get() - before, COUNT + 2);
     }

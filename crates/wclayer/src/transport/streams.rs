@@ -8,6 +8,7 @@
 //! streams.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::{Mutex, PoisonError};
 
 use ntmeta::backup_stream::BackupStreamReader;
 use ntmeta::{BackupStreamError, StreamAttributes, StreamHeader, StreamId, wide};
@@ -124,19 +125,28 @@ fn next_header<F: File>(
     HEADERS_READ.set(HEADERS_READ.get() + 1);
     if streams.offset().saturating_add(streams.remaining()) <= length {
         let skipped = streams.skip_body_with(|input, count| {
-            let buffered = input.buffer().len();
-            let within = usize::try_from(count).map_or(buffered, |count| count.min(buffered));
-            input.consume(within);
-            match count - within as u64 {
-                0 => Ok(()),
-                left => input.get_mut().skip(left),
-            }
+            skip_buffered(input, count, |entry, left| entry.skip(left))
         });
         skipped.map_err(|error| malformed(path, error))?;
     }
     streams
         .next_header()
         .map_err(|error| malformed(path, error))
+}
+
+/// Moves forward by `count` bytes: in the buffer, and by `skip` in what is behind it.
+fn skip_buffered<R: Read>(
+    input: &mut BufReader<R>,
+    count: u64,
+    skip: impl FnOnce(&mut R, u64) -> io::Result<()>,
+) -> io::Result<()> {
+    let buffered = input.buffer().len();
+    let within = usize::try_from(count).map_or(buffered, |count| count.min(buffered));
+    input.consume(within);
+    match count - within as u64 {
+        0 => Ok(()),
+        left => skip(input.get_mut(), left),
+    }
 }
 
 /// Where a data stream is in the backup stream of an entry.
@@ -266,8 +276,20 @@ fn malformed(path: &LayerPath, error: BackupStreamError) -> Error {
     .into()
 }
 
-/// The content of one data stream; holes are zeros.
+/// The content of one data stream.
+///
+/// A backup stream can only be read forward, though what is left out of a file on the disk is not
+/// read. To go back, the entry is opened again.
 pub(super) struct StreamContent<F: File> {
+    size: u64,
+    /// Opens the stream again, at its start.
+    open: Box<dyn Fn() -> Result<Cursor<F>> + Send + Sync>,
+    /// `None` after an error.
+    cursor: Mutex<Option<Cursor<F>>>,
+}
+
+/// A position in the content of a data stream.
+pub(super) struct Cursor<F: File> {
     streams: Input<F>,
     position: u64,
     /// Where the data that comes next begins.
@@ -276,8 +298,61 @@ pub(super) struct StreamContent<F: File> {
 }
 
 impl<F: File> StreamContent<F> {
+    /// Takes a stream that has been opened; `open` opens it again.
+    pub(super) fn new(
+        cursor: Cursor<F>,
+        open: impl Fn() -> Result<Cursor<F>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            size: cursor.size,
+            open: Box::new(open),
+            cursor: Mutex::new(Some(cursor)),
+        }
+    }
+
+    /// Asks the stream at an offset.
+    fn at<T>(
+        &self,
+        offset: u64,
+        ask: impl FnOnce(&mut Cursor<F>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut kept = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cursor = match kept.take() {
+            Some(cursor) if cursor.position <= offset => cursor,
+            _ => (self.open)().map_err(io::Error::other)?,
+        };
+        cursor.go_to(offset)?;
+        let answer = ask(&mut cursor)?;
+        *kept = Some(cursor);
+        Ok(answer)
+    }
+}
+
+impl<F: File + Send> Content for StreamContent<F> {
+    fn len(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        if wanted == 0 {
+            return Ok(0);
+        }
+        self.at(offset, |cursor| cursor.read(&mut buffer[..wanted]))
+    }
+
+    fn hole_at(&self, offset: u64) -> io::Result<u64> {
+        match offset < self.size {
+            true => self.at(offset, Cursor::hole),
+            false => Ok(0),
+        }
+    }
+}
+
+impl<F: File> Cursor<F> {
     /// Goes to a stream of an entry that was just opened.
-    pub(super) fn at(
+    pub(super) fn start(
         mut entry: OpenEntry<F>,
         place: StreamPlace,
         path: &LayerPath,
@@ -295,6 +370,33 @@ impl<F: File> StreamContent<F> {
             }),
             None => Err(Error::Input(io::ErrorKind::UnexpectedEof.into())),
         }
+    }
+
+    /// Goes forward to an offset.
+    fn go_to(&mut self, offset: u64) -> io::Result<()> {
+        while self.position < offset {
+            let hole = self.hole()?;
+            let left = offset - self.position;
+            let count = match hole {
+                0 => self.skip_data(left)?,
+                hole => hole.min(left),
+            };
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.position += count;
+        }
+        Ok(())
+    }
+
+    /// Leaves out data, at most to its end; returns how many bytes.
+    fn skip_data(&mut self, count: u64) -> io::Result<u64> {
+        let count = count.min(self.streams.remaining());
+        let skipped = self.streams.skip_with(count, |input, count| {
+            skip_buffered(input, count, EntryStream::skip)
+        });
+        skipped.map_err(io::Error::other)?;
+        Ok(count)
     }
 
     /// Returns how many bytes from here on are a hole.
@@ -324,28 +426,13 @@ impl<F: File> StreamContent<F> {
         };
         Ok(())
     }
-}
 
-impl<F: File> Content for StreamContent<F> {
-    fn skip_hole(&mut self) -> io::Result<u64> {
-        let hole = self.hole()?;
-        self.position += hole;
-        Ok(hole)
-    }
-}
-
-impl<F: File> Read for StreamContent<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.size - self.position).unwrap_or(usize::MAX);
-        let wanted = buffer.len().min(left);
-        if wanted == 0 {
-            return Ok(0);
-        }
         let hole = self.hole()?;
         let read = match usize::try_from(hole).unwrap_or(usize::MAX) {
-            0 => self.streams.read(&mut buffer[..wanted])?,
+            0 => self.streams.read(buffer)?,
             hole => {
-                let count = wanted.min(hole);
+                let count = buffer.len().min(hole);
                 buffer[..count].fill(0);
                 count
             }

@@ -4,9 +4,8 @@
 //! layers below it, whatever is on top of these later (hcsshim `internal/wclayer/legacy.go`,
 //! `AddLink`). So the identity of a file is the layer that it lies in and its [`ItemId`] there.
 
-use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ntmeta::{ReparsePoint, wide};
 
@@ -28,9 +27,13 @@ const KNOWN_BYTES: usize = 100;
 /// Where links lead that have been followed before, so that following a long chain of them from
 /// each of its links costs no more than following it once.
 #[derive(Default)]
-pub(super) struct KnownLinks {
-    ends: RefCell<HashMap<Identity, Known>>,
-    bytes: Cell<usize>,
+pub(super) struct KnownLinks(Mutex<KnownEnds>);
+
+#[derive(Default)]
+struct KnownEnds {
+    ends: HashMap<Identity, Known>,
+    /// About how many bytes they take.
+    bytes: usize,
 }
 
 /// A file or a link: the number of its layer, and what it is there.
@@ -46,25 +49,28 @@ struct Known {
 }
 
 impl KnownLinks {
-    fn get(&self, link: Identity) -> Option<Known> {
-        self.ends.borrow().get(&link).cloned()
+    fn lock(&self) -> MutexGuard<'_, KnownEnds> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of links of which each leads to the next, and the last to `end`.
+    fn get(&self, link: Identity) -> Option<Known> {
+        self.lock().ends.get(&link).cloned()
+    }
+
+    /// Remembers links of which each leads to the next, and the last to `end`.
     fn put(&self, links: &[Identity], end: &Known) {
-        let mut known = self.ends.borrow_mut();
+        let mut known = self.lock();
         let file = end.file.as_ref();
         let path = file.map_or(0, |file| file.1.path.as_bytes().len());
         let bytes = links.len() * KNOWN_BYTES + size_of::<Item>() + path;
-        if self.bytes.get() + bytes > MAX_KNOWN_BYTES {
-            known.clear();
-            self.bytes.set(0);
+        if known.bytes + bytes > MAX_KNOWN_BYTES {
+            *known = KnownEnds::default();
         }
-        self.bytes.set(self.bytes.get() + bytes);
+        known.bytes += bytes;
         for (before, link) in links.iter().rev().enumerate() {
             let file = end.file.clone();
             let steps = end.steps + before + 1;
-            known.insert(*link, Known { file, steps });
+            known.ends.insert(*link, Known { file, steps });
         }
     }
 }

@@ -332,11 +332,7 @@ impl View {
     /// # Errors
     ///
     /// As for [`find`](Self::find); [`Error::NoStream`] when there is no such stream.
-    pub fn content(
-        &self,
-        node: &Node,
-        stream: Option<&StreamName>,
-    ) -> Result<Box<dyn Content + Send>> {
+    pub fn content(&self, node: &Node, stream: Option<&StreamName>) -> Result<Box<dyn Content>> {
         match &node.item {
             Some(item) => self.layers[node.layer].content(item, stream),
             None => Err(Error::NoStream {
