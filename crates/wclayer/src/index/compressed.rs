@@ -193,3 +193,87 @@ impl Forward {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compression::Encoder;
+
+    const SIZE: usize = 4 << 20;
+
+    fn byte_at(at: usize) -> u8 {
+        (at / 1000) as u8
+    }
+
+    fn compressed() -> (tempfile::TempDir, Arc<CompressedTar>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("tar.gz");
+        let file = File::create_new(&path).expect("a file");
+        let mut gzip = Encoder::new(file, "gzip:1".parse().expect("gzip")).expect("an encoder");
+        let bytes: Vec<u8> = (0..SIZE).map(byte_at).collect();
+        gzip.write_all(&bytes).expect("free");
+        gzip.finish().expect("free");
+        (folder, Arc::new(CompressedTar::new(&path)))
+    }
+
+    fn check(tar: &Arc<CompressedTar>, offset: usize) {
+        let mut piece = [0; 100];
+        let reader = CompressedReader::new(tar);
+        let read = reader.read_at(offset as u64, &mut piece).expect("readable");
+        assert!(read > 0);
+        assert!(
+            (offset..)
+                .zip(&piece[..read])
+                .all(|(at, byte)| byte_at(at) == *byte)
+        );
+    }
+
+    #[test]
+    fn content_in_the_order_of_the_tar_takes_one_pass() {
+        let (_folder, tar) = compressed();
+        for offset in (0..SIZE).step_by(10_000) {
+            check(&tar, offset);
+        }
+        assert_eq!(tar.lock().skipped, 0);
+        assert!(tar.spooled.get().is_none());
+    }
+
+    #[test]
+    fn content_in_any_order_takes_a_few_passes() {
+        let (_folder, tar) = compressed();
+        let last = SIZE - 100;
+        check(&tar, last);
+        let free = MIN_SKIPPED as usize / last;
+        for _ in 0..free {
+            check(&tar, 0);
+            check(&tar, last);
+        }
+        assert!(tar.spooled.get().is_none());
+        for _ in 0..100 {
+            check(&tar, 0);
+            check(&tar, last);
+        }
+        assert!(tar.spooled.get().is_some());
+        assert!(tar.lock().skipped <= MIN_SKIPPED + 2 * SIZE as u64);
+    }
+
+    #[test]
+    fn without_room_for_a_file_decompression_starts_again() {
+        let (_folder, tar) = compressed();
+        tar.lock().has_no_room = true;
+        for _ in 0..20 {
+            check(&tar, SIZE - 100);
+            check(&tar, 0);
+        }
+        assert!(tar.spooled.get().is_none());
+    }
+
+    #[test]
+    fn nothing_is_read_beyond_the_end() {
+        let (_folder, tar) = compressed();
+        let reader = CompressedReader::new(&tar);
+        for offset in [SIZE as u64, u64::MAX] {
+            assert_eq!(reader.read_at(offset, &mut [0; 9]).expect("readable"), 0);
+        }
+    }
+}

@@ -8,8 +8,9 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Read;
 
-use super::links::{self, LinksBelow};
-use super::lookup::{Node, NodeKind, View};
+use super::chain::View;
+use super::names::{self, LinksBelow};
+use super::node::{Node, NodeKind};
 use super::upper::Upper;
 use super::walk::Walk;
 use crate::error::{Error, Result};
@@ -46,6 +47,14 @@ pub struct ViewReader<'a> {
     taken_from: HashMap<LayerPath, usize>,
     /// Files that are left out.
     left_out: HashSet<LayerPath>,
+}
+
+impl View {
+    /// Reads the view as a layer, sorted by path: what `paths` name with all that is below, and
+    /// the directories above these; everything when there are no `paths`.
+    pub fn reader(&self, paths: &[LayerPath]) -> ViewReader<'_> {
+        ViewReader::new(self, paths)
+    }
 }
 
 impl<'a> ViewReader<'a> {
@@ -193,7 +202,7 @@ impl<'a> ViewReader<'a> {
         }
         let file = (node.layer, item.id);
         if self.linked.is_none() {
-            self.linked = Some(links::linked_files(self.view)?);
+            self.linked = Some(names::linked_files(self.view)?);
         }
         let first = self.linked.as_ref().and_then(|linked| linked.get(&file));
         match first {
@@ -214,11 +223,11 @@ impl<'a> ViewReader<'a> {
         if file.0 < self.view.seen() {
             return Ok(None);
         }
-        if links::names_below(self.view, &item.path, file)? {
+        if names::names_below(self.view, &item.path, file)? {
             return Ok(Some(item.path.clone()));
         }
         if self.links_below.is_none() {
-            self.links_below = Some(links::links_below(self.view)?);
+            self.links_below = Some(names::links_below(self.view)?);
         }
         let links = self.links_below.as_ref();
         for path in links
@@ -226,7 +235,7 @@ impl<'a> ViewReader<'a> {
             .into_iter()
             .flatten()
         {
-            if links::names_below(self.view, path, file)? {
+            if names::names_below(self.view, path, file)? {
                 return Ok(Some(path.clone()));
             }
         }

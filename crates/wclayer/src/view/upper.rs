@@ -9,7 +9,8 @@ use std::io::Cursor;
 
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime, StreamHeader, StreamId};
 
-use super::lookup::{Node, NodeKind, View};
+use super::chain::View;
+use super::node::{Node, NodeKind};
 use crate::error::Result;
 use crate::hub::Entry;
 use crate::layer::BackupStream;

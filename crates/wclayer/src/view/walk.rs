@@ -2,7 +2,8 @@
 //!
 //! What is held are the entries still to come of the directories on the way down.
 
-use super::lookup::{Node, View};
+use super::chain::View;
+use super::node::Node;
 use crate::error::Result;
 use crate::path::LayerPath;
 
@@ -23,6 +24,26 @@ pub(super) enum Start {
     Directory(Option<Box<Node>>),
     /// At the top of one layer.
     Layer(usize),
+}
+
+impl View {
+    /// Walks through all that lies below a directory (below the top for `None`), each directory
+    /// before what is in it, names sorted as NTFS sorts them.
+    pub fn walk(&self, directory: Option<&Node>) -> Walk<'_> {
+        Walk::start(self, Start::Directory(directory.cloned().map(Box::new)))
+    }
+
+    /// Walks through what one layer has by itself, as
+    /// [`find_in_layer`](Self::find_in_layer) shows it.
+    pub fn walk_layer(&self, layer: usize) -> Walk<'_> {
+        Walk::start(self, Start::Layer(layer))
+    }
+
+    /// Walks through what some paths name, with all that is below, and the directories above
+    /// these; through everything when there are no such paths.
+    pub fn walk_to(&self, paths: &[LayerPath]) -> Walk<'_> {
+        self.walk(None).only(paths)
+    }
 }
 
 impl<'a> Walk<'a> {
