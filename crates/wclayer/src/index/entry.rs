@@ -68,6 +68,11 @@ pub struct IndexedStream {
 pub(super) const ENTRY_COLUMNS: &str = "id, kind, path, offset, creation_time, last_access_time, \
      last_write_time, change_time, attributes, security, reparse, ea, other_streams, target";
 
+/// The same columns without values that may be long, for listings: a reparse point's buffer is empty.
+pub(super) const LISTED_COLUMNS: &str = "id, kind, path, offset, creation_time, last_access_time, \
+     last_write_time, change_time, attributes, security, \
+     CASE WHEN reparse IS NULL THEN NULL ELSE x'' END, NULL, NULL, target";
+
 impl IndexedKind {
     fn from_number(number: i64) -> Option<Self> {
         [

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::entry::{ENTRY_COLUMNS, IndexedEntry};
+use super::entry::{ENTRY_COLUMNS, IndexedEntry, LISTED_COLUMNS};
 use super::read::Index;
 use super::schema::index_error;
 use crate::error::Result;
@@ -44,11 +44,11 @@ impl Index {
     }
 
     /// Returns the next hard links after that of the number `after`, from the start for `None`; at
-    /// most `limit`.
+    /// most `limit`, without values that may be long.
     pub(super) fn links_after(&self, after: Option<u64>, limit: u32) -> Result<Vec<IndexedEntry>> {
         let error = index_error(&self.path);
         let query = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE kind = 2 AND id > ? ORDER BY id LIMIT ?"
+            "SELECT {LISTED_COLUMNS} FROM entry WHERE kind = 2 AND id > ? ORDER BY id LIMIT ?"
         );
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
         let after = after.map_or(-1, |after| after as i64);

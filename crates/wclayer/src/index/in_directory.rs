@@ -2,7 +2,7 @@
 
 use ntmeta::FileAttributes;
 
-use super::entry::{ENTRY_COLUMNS, IndexedEntry, IndexedKind};
+use super::entry::{ENTRY_COLUMNS, IndexedEntry, IndexedKind, LISTED_COLUMNS};
 use super::read::Index;
 use super::schema::index_error;
 use super::streams::{SIZE_COLUMNS, Sizes};
@@ -17,7 +17,7 @@ pub(super) struct Named {
     pub(super) spelled: LayerPath,
     /// What the entries remove there.
     pub(super) removed: Option<Removed>,
-    /// The last entry that adds something.
+    /// The last entry that adds something, with [`LISTED_COLUMNS`] at least.
     pub(super) added: Option<(IndexedEntry, Sizes)>,
 }
 
@@ -96,7 +96,7 @@ impl Index {
         let error = index_error(&self.path);
         // Equal names have equal keys, and different ones hardly ever.
         let query = format!(
-            "SELECT {ENTRY_COLUMNS}, path_key, {SIZE_COLUMNS} FROM entry WHERE parent_key = ?
+            "SELECT {LISTED_COLUMNS}, path_key, {SIZE_COLUMNS} FROM entry WHERE parent_key = ?
              ORDER BY path_key, id"
         );
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
