@@ -1,8 +1,8 @@
-//! [`View`]: the layers of a chain as the one file system that they make together.
+//! [`View`]: the layers of a chain as the single file system that they make up.
 //!
-//! A view keeps nothing but the open layers and where some links lead, so it costs no memory for what
-//! is not looked at. Its questions are in the files of their subjects: `lookup` finds and lists,
-//! `walk` goes through directories, `follow` and `names` are about hard links, `resolve` about
+//! A view keeps only the open layers and the ends of links that were followed, so paths that nobody
+//! asks for cost no memory. Its questions are in one file per subject: `lookup` finds and lists,
+//! `walk` goes through directories, `follow` and `names` deal with hard links, `resolve` with
 //! symbolic links and junctions.
 
 use std::path::Path;
@@ -13,11 +13,12 @@ use crate::error::{Error, Result};
 use crate::layer::{BackupStream, ChainLayer, Content, Details, LostEntry};
 use crate::path::StreamName;
 
-/// A merged, read-only view over layers, nearest first.
+/// A merged, read-only view of layers, nearest first. Threads can share it: any number of them may
+/// ask it at the same time.
 ///
 /// ```
 /// use wclayer::ParentChain;
-/// use wclayer::chain::{self, OpenOptions};
+/// use wclayer::source::{self, OpenOptions};
 ///
 /// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");
 /// let options = OpenOptions {
@@ -25,21 +26,21 @@ use crate::path::StreamName;
 ///     ..OpenOptions::default()
 /// };
 /// let view = source::open(format!("{sample}/app.tar.gz"), &options, &())?;
-/// let state = view.find(&r"files\programdata\STATE".parse()?)?.expect("the sample has it");
+/// let state = view.find(&r"files\programdata\STATE".parse()?)?.expect("in the sample");
 /// let names: Vec<String> = view.children(Some(&state))?.iter().map(|node| node.path.to_string()).collect();
 /// assert_eq!(names, ["Files/ProgramData/State/third.json"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct View {
     pub(super) layers: Vec<Box<dyn ChainLayer>>,
-    /// How many of the layers are seen; those below only serve hard links.
+    /// How many of the layers are in sight; those below only serve hard links.
     pub(super) seen: usize,
     pub(super) keeps_removals: bool,
     pub(super) known_links: KnownLinks,
 }
 
 impl View {
-    /// Makes the view of a whole chain, nearest layer first. What is removed is just not there.
+    /// Creates the view of a whole chain, nearest layer first. Removed paths are not in it.
     pub fn new(layers: Vec<Box<dyn ChainLayer>>) -> Self {
         Self {
             seen: layers.len(),
@@ -49,7 +50,7 @@ impl View {
         }
     }
 
-    /// Leaves all but the nearest `count` layers out of sight, and shows what these remove of the
+    /// Keeps only the nearest `count` layers in sight, and shows which paths they remove from the
     /// others. Hard links still lead to files of any layer.
     pub fn only_nearest(mut self, count: usize) -> Self {
         self.seen = count.min(self.layers.len());
@@ -57,27 +58,27 @@ impl View {
         self
     }
 
-    /// Returns where the layers are, nearest first, also those out of sight.
+    /// Returns the paths of all layers, nearest first, including those out of sight.
     pub fn places(&self) -> impl Iterator<Item = &Path> {
         self.layers.iter().map(|layer| layer.place())
     }
 
-    /// Returns the number of layers that are seen.
+    /// Returns the number of layers in sight.
     pub fn seen(&self) -> usize {
         self.seen
     }
 
-    /// Returns the number of layers, also of those out of sight.
+    /// Returns the number of all layers, including those out of sight.
     pub fn depth(&self) -> usize {
         self.layers.len()
     }
 
-    /// Returns about how many bytes of content the layers in sight have, also what is hidden: for
-    /// the progress of reading them all. `None` when a layer does not know it.
+    /// Returns roughly how many bytes of content the layers in sight have, including hidden files:
+    /// the total for a progress bar. `None` if a layer does not know.
     ///
     /// # Errors
     ///
-    /// As for [`find`](Self::find).
+    /// Same as [`find`](Self::find).
     pub fn content_size(&self) -> Result<Option<u64>> {
         let mut total = 0_u64;
         for layer in &self.layers[..self.seen] {
@@ -93,7 +94,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// As for [`find`](Self::find).
+    /// Same as [`find`](Self::find).
     pub fn details(&self, node: &Node) -> Result<Details> {
         match &node.item {
             Some(item) => self.layers[node.layer].details(item),
@@ -101,11 +102,11 @@ impl View {
         }
     }
 
-    /// Opens the content of a file: the unnamed stream, or an alternate one. Holes are zeros.
+    /// Opens the content of a file: its unnamed stream, or an alternate one.
     ///
     /// # Errors
     ///
-    /// As for [`find`](Self::find); [`Error::NoStream`] when there is no such stream.
+    /// Same as [`find`](Self::find), and [`Error::NoStream`] if there is no such stream.
     pub fn content(&self, node: &Node, stream: Option<&StreamName>) -> Result<Box<dyn Content>> {
         match &node.item {
             Some(item) => self.layers[node.layer].content(item, stream),
@@ -120,7 +121,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// As for [`find`](Self::find).
+    /// Same as [`find`](Self::find).
     pub fn backup_stream(&self, node: &Node) -> Result<BackupStream> {
         match &node.item {
             Some(item) => self.layers[node.layer].backup_stream(item),
@@ -128,13 +129,13 @@ impl View {
         }
     }
 
-    /// Calls `visit` for every entry of the layers in sight that the view leaves out because its own
-    /// layer has something else in its way, with the number of that layer. Such a layer is malformed,
-    /// and an import refuses it.
+    /// Calls `visit` for every entry that the view leaves out because the entry's own layer has
+    /// something else in its way, with the number of that layer. Such a layer is malformed, and an
+    /// import refuses it. `visit` must not ask the view.
     ///
     /// # Errors
     ///
-    /// As for [`find`](Self::find); what `visit` returns.
+    /// Same as [`find`](Self::find), and the errors of `visit`.
     pub fn for_each_lost(
         &self,
         visit: &mut dyn FnMut(usize, LostEntry) -> Result<()>,
@@ -145,7 +146,7 @@ impl View {
         Ok(())
     }
 
-    /// Returns the number of a layer; nothing when there is no such layer.
+    /// Returns the range of one layer; it is empty if there is no such layer.
     pub(super) fn only(&self, layer: usize) -> std::ops::Range<usize> {
         layer..layer.saturating_add(1).min(self.depth())
     }

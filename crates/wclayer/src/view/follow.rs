@@ -1,8 +1,9 @@
 //! Following hard links across layers.
 //!
-//! A hard link names a file as it was when its layer was made: of that layer itself, else of the
-//! layers below it, whatever is on top of these later (hcsshim `internal/wclayer/legacy.go`,
-//! `AddLink`). So the identity of a file is the layer that it is in and its id there.
+//! A hard link names a file as it was when its layer was made: a file of that layer, otherwise one
+//! of the layers below, no matter which layers were added on top later (hcsshim
+//! `internal/wclayer/legacy.go`, `AddLink`). So a file is identified by its layer and its id in
+//! that layer.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,13 +15,13 @@ use crate::layer::{Item, ItemKind};
 use crate::layout;
 use crate::path::LayerPath;
 
-/// How many links one may follow the other before a file.
+/// How many links a chain of links may have before its file.
 const MAX_STEPS: usize = layout::MAX_FURTHER_NAMES as usize;
-/// How many links are followed to learn where all of them lead.
+/// How many links are followed to find the end of a chain.
 const MAX_FOLLOWED: usize = 16 * 1024;
 
-/// Follows a hard link to its file; returns the file's layer, the file, and for a link the target
-/// that it names. What cannot be followed is returned as it is.
+/// Follows a hard link to its file. Returns the number of the file's layer, the file, and for a
+/// link the target that its entry names. Returns the link itself if it cannot be followed.
 pub(super) fn follow(
     view: &View,
     layer: usize,
@@ -41,7 +42,7 @@ pub(super) fn follow(
     })
 }
 
-/// Follows a link that leads to `target` step by step, and takes note of all links on the way.
+/// Follows a link to `target` step by step, and remembers all links on the way.
 fn learn(view: &View, link: Identity, target: &LayerPath) -> Result<Known> {
     let mut links = vec![link];
     let mut passed = HashSet::from([link]);
@@ -70,7 +71,7 @@ fn learn(view: &View, link: Identity, target: &LayerPath) -> Result<Known> {
         }
         break;
     }
-    // What lies behind too many links may still be a file of the last of them.
+    // Beyond too many links there may still be a file for the last of them.
     let sure = match is_known {
         true => links.len(),
         false => links.len().saturating_sub(MAX_STEPS),
@@ -80,7 +81,7 @@ fn learn(view: &View, link: Identity, target: &LayerPath) -> Result<Known> {
     Ok(Known { steps, ..end })
 }
 
-/// Returns what a link of a layer names: something of that layer, else of those below it.
+/// Returns the target of a link: in the link's own layer, otherwise in those below.
 fn named(view: &View, layer: usize, target: &LayerPath) -> Result<Option<(usize, Item)>> {
     if let Some(own) = view.layer(layer).slot(target)?.added {
         return Ok(Some((layer, own)));

@@ -1,34 +1,34 @@
-//! [`KnownLinks`]: where hard links lead that have been followed before.
+//! [`KnownLinks`]: the ends of hard links that were followed before.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::layer::{Item, ItemId};
 
-/// How many bytes the links that are remembered may take, about.
+/// Roughly how many bytes the remembered links may take.
 const MAX_KNOWN_BYTES: usize = 16 << 20;
-/// About how many bytes one takes, beside its file.
+/// Roughly how many bytes one takes, apart from its file.
 const KNOWN_BYTES: usize = 100;
 
-/// Where links lead that have been followed before, so that following a long chain of them from
-/// each of its links costs no more than following it once.
+/// The ends of links that were followed before, so that following a long chain from each of its
+/// links costs no more than following it once.
 #[derive(Default)]
 pub(super) struct KnownLinks(Mutex<KnownEnds>);
 
 #[derive(Default)]
 struct KnownEnds {
     ends: HashMap<Identity, Known>,
-    /// About how many bytes they take.
+    /// Roughly how many bytes they take.
     bytes: usize,
 }
 
-/// A file or a link: the number of its layer, and what it is there.
+/// A file or a link: the number of its layer, and its id there.
 pub(super) type Identity = (usize, ItemId);
 
 /// The end of a chain of links.
 #[derive(Clone)]
 pub(super) struct Known {
-    /// The file and its layer; `None` when there is none.
+    /// The file and its layer; `None` if there is none.
     pub(super) file: Option<Arc<(usize, Item)>>,
     /// How many links lead there.
     pub(super) steps: usize,
@@ -43,7 +43,7 @@ impl KnownLinks {
         self.lock().ends.get(&link).cloned()
     }
 
-    /// Remembers links of which each leads to the next, and the last to `end`.
+    /// Remembers links, each of which leads to the next, and the last one to `end`.
     pub(super) fn put(&self, links: &[Identity], end: &Known) {
         let mut known = self.lock();
         let file = end.file.as_ref();

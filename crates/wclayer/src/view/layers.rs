@@ -1,7 +1,7 @@
 //! What several layers together have at a path or in a directory.
 //!
-//! A path is found from the top down: in each directory only those layers are asked that have
-//! something in it, and their answers are merged by the rules in `merge`.
+//! A path is found from the top down. In each directory, only the layers that have something in it
+//! are asked, and `merge` merges their answers.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,18 +13,18 @@ use crate::layer::Slot;
 use crate::path::LayerPath;
 
 impl View {
-    /// Returns what each layer in sight says of a path by itself, nearest first: also what layers
-    /// above it hide. Layers that say nothing are left out.
+    /// Returns the slot of each layer in sight at a path, nearest first, including layers that
+    /// others hide. Layers that have nothing there and remove nothing are left out.
     ///
     /// # Errors
     ///
-    /// As for [`find`](Self::find).
+    /// Same as [`find`](Self::find).
     pub fn slots(&self, path: &LayerPath) -> Result<Vec<(usize, Slot)>> {
         let all: Vec<usize> = (0..self.seen).collect();
         self.slots_of(path, &all)
     }
 
-    /// Merges what some of the layers say of a path, from the top down.
+    /// Merges some of the layers at a path, from the top down.
     pub(super) fn merged(
         &self,
         path: &LayerPath,
@@ -42,7 +42,7 @@ impl View {
         self.merged_of(above.as_ref(), path, &contributors)
     }
 
-    /// Merges what these layers say of a path; `directory` is that of the path, as it is spelled.
+    /// Merges these layers at a path; `directory` is the directory of the path, as it is spelled.
     pub(super) fn merged_of(
         &self,
         directory: Option<&LayerPath>,
@@ -56,7 +56,7 @@ impl View {
         Ok(merged)
     }
 
-    /// Merges what some of the layers say of the names in a directory, sorted.
+    /// Merges some of the layers in a directory; the names come sorted.
     pub(super) fn merged_in(
         &self,
         directory: Option<&LayerPath>,
@@ -65,7 +65,7 @@ impl View {
         let mut names: BTreeMap<Vec<u16>, Vec<(usize, Slot)>> = BTreeMap::new();
         for &layer in layers {
             for slot in self.layers[layer].slots(directory)? {
-                // Most names are of one layer alone: a vector of one.
+                // Most names are in one layer only: a vector of one.
                 match names.entry(slot.path.folded_name()) {
                     Entry::Vacant(place) => {
                         place.insert(vec![(layer, slot)]);

@@ -1,4 +1,4 @@
-//! Finding and listing what a view has.
+//! Finding paths of a view, and listing directories.
 
 use super::chain::View;
 use super::follow::follow;
@@ -13,7 +13,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// When a layer cannot be read; so for all methods.
+    /// All methods return an error if a layer cannot be read or is damaged.
     pub fn find(&self, path: &LayerPath) -> Result<Option<Node>> {
         let merged = self.merged(path, 0..self.seen)?;
         match merged {
@@ -22,21 +22,21 @@ impl View {
         }
     }
 
-    /// Finds what one layer has at a path by itself, as if the layers above and below it said
-    /// nothing; so it is for the [`children`](Self::children) of that node, and a
-    /// [`walk`](Self::walk) from it. Hard links lead where they do in the whole view.
+    /// Finds what one layer has at a path, as if it were alone. The same holds for the
+    /// [`children`](Self::children) of that node and a [`walk`](Self::walk) from it. Hard links
+    /// lead where they do in the whole view.
     ///
     /// # Errors
     ///
-    /// As for [`find`](Self::find).
+    /// Same as [`find`](Self::find).
     pub fn find_in_layer(&self, layer: usize, path: &LayerPath) -> Result<Option<Node>> {
         let merged = self.merged(path, self.only(layer))?;
         merged.map_or(Ok(None), |merged| self.node(merged))
     }
 
-    /// Finds a name in a directory that was found, at the top for `None`: one question to each layer
-    /// that has something in there. The name is one component of a path, in any case; nothing is
-    /// found for what cannot be one.
+    /// Finds a name in a directory that was found before (at the top for `None`) by asking each
+    /// layer that has something in there once. The name is one component of a path, in any case. A
+    /// name that cannot be one is not found.
     ///
     /// # Errors
     ///
@@ -55,18 +55,19 @@ impl View {
                 &all
             }
         };
-        // A name with a separator in it would be a path further down.
+        // With a separator in it, it would be a path.
         let path = path.ok().filter(|path| path.parent().as_ref() == above);
         let merged = path.map(|path| self.merged_of(above, &path, layers));
         let merged = merged.transpose()?.flatten();
         merged.map_or(Ok(None), |merged| self.node(merged))
     }
 
-    /// Lists what is in a directory, at the top for `None`, sorted as NTFS sorts names.
+    /// Lists a directory (the top for `None`), sorted as NTFS sorts names. Each layer is asked
+    /// once.
     ///
     /// # Errors
     ///
-    /// As for [`find`](Self::find).
+    /// Same as [`find`](Self::find).
     pub fn children(&self, directory: Option<&Node>) -> Result<Vec<Node>> {
         match directory {
             Some(node) => self.children_in(directory, &node.contributors),
@@ -74,7 +75,7 @@ impl View {
         }
     }
 
-    /// Lists what some of the layers have in a directory.
+    /// Lists a directory of some of the layers.
     pub(super) fn children_in(
         &self,
         directory: Option<&Node>,
@@ -88,7 +89,7 @@ impl View {
         Ok(children)
     }
 
-    /// Lists what the layers out of sight have in a directory.
+    /// Lists the paths that the layers out of sight have in a directory.
     pub(super) fn names_below(&self, directory: &LayerPath) -> Result<Vec<LayerPath>> {
         let Some(below) = self.merged(directory, self.seen..self.depth())? else {
             return Ok(Vec::new());
@@ -98,7 +99,7 @@ impl View {
         Ok(there.map(|merged| merged.path).collect())
     }
 
-    /// Makes a node of what layers have at a path; `None` for what is not to be seen.
+    /// Makes a node; `None` if it is not to be seen.
     pub(super) fn node(&self, merged: Merged) -> Result<Option<Node>> {
         let (layer, item, link) = match merged.item {
             None => (0, None, None),

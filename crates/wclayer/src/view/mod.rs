@@ -5,8 +5,8 @@
 //!                        └─→ ViewReader → hub
 //! ```
 //!
-//! Every kind of layer answers the few questions of [`ChainLayer`](crate::layer::ChainLayer); the
-//! rules by which layers hide one another are in [`View`] alone.
+//! Every kind of layer answers the few questions of [`ChainLayer`](crate::layer::ChainLayer). Only
+//! [`View`] knows the rules by which layers hide one another.
 
 mod chain;
 mod follow;

@@ -1,4 +1,4 @@
-//! All names of a file: hard links to it.
+//! The names of a file: its own, and hard links to it.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,18 +10,18 @@ use crate::layer::{ItemId, ItemKind};
 use crate::path::LayerPath;
 
 impl View {
-    /// Returns all names that a file has in the view, its own among them, sorted.
+    /// Returns all names that a file has in the view, including its own, sorted.
     ///
-    /// The links of all layers are read for that.
+    /// This reads the links of all layers in sight.
     ///
     /// # Errors
     ///
-    /// As for [`find`](Self::find).
+    /// Same as [`find`](Self::find).
     pub fn names(&self, node: &Node) -> Result<Vec<LayerPath>> {
         names(self, node)
     }
 
-    /// Returns the files that hard links of the layers in sight name, none of them with a name yet.
+    /// Returns the files that hard links of the layers in sight lead to, each without a name yet.
     pub(crate) fn linked_files(&self) -> Result<HashMap<(usize, ItemId), Option<LayerPath>>> {
         linked_files(self)
     }
@@ -53,7 +53,7 @@ pub(super) fn names(view: &View, node: &Node) -> Result<Vec<LayerPath>> {
     Ok(names.into_iter().collect())
 }
 
-/// Returns the files that hard links of the layers in sight name, none of them with a name yet.
+/// Returns the files that hard links of the layers in sight lead to, each without a name yet.
 pub(super) fn linked_files(view: &View) -> Result<HashMap<(usize, ItemId), Option<LayerPath>>> {
     let mut files = HashMap::new();
     for layer in 0..view.seen() {
@@ -68,7 +68,7 @@ pub(super) fn linked_files(view: &View) -> Result<HashMap<(usize, ItemId), Optio
     Ok(files)
 }
 
-/// Files of layers out of sight, each with the hard links to it there, sorted.
+/// Files of layers out of sight, each with the hard links to it in those layers, sorted.
 pub(super) type LinksBelow = HashMap<(usize, ItemId), BTreeSet<LayerPath>>;
 
 /// Returns the hard links of the layers out of sight.
@@ -87,8 +87,8 @@ pub(super) fn links_below(view: &View) -> Result<LinksBelow> {
     Ok(links)
 }
 
-/// Returns whether `path` names a file of a layer out of sight from what is in sight: it leads to
-/// it there, and nothing in sight takes that path.
+/// Returns whether `path` leads to a file of a layer out of sight there, and nothing in sight takes
+/// that path.
 pub(super) fn names_below(view: &View, path: &LayerPath, file: (usize, ItemId)) -> Result<bool> {
     if view.find(path)?.is_some_and(|node| node.exists) {
         return Ok(false);
@@ -101,7 +101,7 @@ pub(super) fn names_below(view: &View, path: &LayerPath, file: (usize, ItemId)) 
     Ok((at, item.id) == file)
 }
 
-/// Adds a path when it still names the file in the view.
+/// Adds a path if it still leads to the file in the view.
 fn add_name(
     view: &View,
     path: &LayerPath,

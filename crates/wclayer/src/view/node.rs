@@ -5,24 +5,23 @@ use ntmeta::{FileAttributes, FileBasicInfo};
 use crate::layer::{Item, Removed};
 use crate::path::LayerPath;
 
-/// What is at a path of a view.
+/// What a view has at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Where it is, in the layers' spelling.
+    /// Its path, in the layers' spelling.
     pub path: LayerPath,
     /// What it is.
     pub kind: NodeKind,
-    /// The file or directory, or, for a hard link, the file that it names; of a link whose target
-    /// is missing, the link itself. `None` for a directory that no layer has an entry for, and for
-    /// a removal.
+    /// The file or directory; for a hard link, the file that it leads to, or the link itself if its
+    /// target is missing. `None` for a removal, and for a directory that no layer has an entry for.
     pub item: Option<Item>,
     /// The number of the layer that has the item, 0 for the nearest.
     pub layer: usize,
     /// The target of a hard link, as its entry names it.
     pub link: Option<LayerPath>,
-    /// What is hidden here of the layers below the view; only where these are left out.
+    /// What is hidden here in layers out of sight; `None` in a view of all layers.
     pub removed: Option<Removed>,
-    /// The layers that say something of what is in the directory, nearest first.
+    /// The layers that have or remove something in the directory, nearest first.
     pub(super) contributors: Vec<usize>,
     /// Whether something is there, rather than only removed.
     pub(super) exists: bool,
@@ -35,7 +34,7 @@ pub enum NodeKind {
     File,
     /// A directory, which may be a reparse point.
     Directory,
-    /// A path of the layers below the view that is gone.
+    /// A path of layers out of sight that is removed.
     Removal,
 }
 
@@ -45,7 +44,7 @@ impl Node {
         self.item.as_ref().map(|item| &item.basic_info)
     }
 
-    /// Returns whether it is a directory that names can lie in.
+    /// Returns whether it is a directory that can have names in it.
     pub fn is_plain_directory(&self) -> bool {
         self.kind == NodeKind::Directory && !self.is_reparse_point()
     }
@@ -55,7 +54,7 @@ impl Node {
         self.item.as_ref().is_some_and(|item| item.is_reparse_point)
     }
 
-    /// Returns its attributes; those of implied directories are just that.
+    /// Returns its attributes; an implied directory has only that of directories.
     pub fn attributes(&self) -> FileAttributes {
         match (&self.item, self.kind) {
             (Some(item), _) => item.attributes(),

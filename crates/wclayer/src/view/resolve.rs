@@ -14,11 +14,11 @@ const MAX_REPARSE_STEPS: usize = 63;
 /// Where a path leads to over symbolic links and junctions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolved {
-    /// To this.
+    /// To this node.
     Found(Box<Node>),
-    /// To nothing: the last path that was looked for.
+    /// Nowhere: the path that does not exist, after the links on the way.
     Missing(LayerPath),
-    /// Out of the layer: the reparse point and its target.
+    /// Out of the layer.
     Outside {
         /// The reparse point.
         link: LayerPath,
@@ -32,11 +32,11 @@ pub enum Resolved {
 impl View {
     /// Follows the symbolic links and junctions on the way to a path, and at its end.
     ///
-    /// Relative targets and those on a drive, which is the layer's `Files`, are followed.
+    /// Relative targets are followed, and absolute ones on `C:`, which is the layer's `Files`.
     ///
     /// # Errors
     ///
-    /// As for [`find`](Self::find).
+    /// Same as [`find`](Self::find).
     pub fn resolve(&self, path: &LayerPath) -> Result<Resolved> {
         let mut path = path.clone();
         for _ in 0..=MAX_REPARSE_STEPS {
@@ -69,7 +69,7 @@ impl View {
         Ok(Resolved::Loop)
     }
 
-    /// Returns the first reparse point on the way to a path, and what of the path is left after it.
+    /// Returns the first reparse point on the way to a path, and the rest of the path after it.
     fn first_link(&self, path: &LayerPath) -> Result<Option<(Node, Vec<u8>)>> {
         let mut contributors: Vec<usize> = (0..self.seen).collect();
         let mut above: Option<LayerPath> = None;
@@ -118,8 +118,8 @@ pub(crate) enum Target {
     None,
 }
 
-/// Finds out where a symbolic link or junction at `path` leads. `C:` is the volume that the link
-/// lies on: `Files`, or `UtilityVM\Files` for the files of the utility VM.
+/// Returns where a symbolic link or junction at `path` leads. `C:` is the volume of the link:
+/// `Files`, or `UtilityVM\Files` for the files of the utility VM.
 pub(crate) fn target(path: &LayerPath, point: &ReparsePoint) -> Target {
     match point.target() {
         Some(text) => target_of_text(path, &text),
@@ -127,7 +127,7 @@ pub(crate) fn target(path: &LayerPath, point: &ReparsePoint) -> Target {
     }
 }
 
-/// Finds out where a link with that text (WTF-8) leads.
+/// Returns where a link with that text (WTF-8) leads.
 pub(crate) fn target_of_text(path: &LayerPath, text: &[u8]) -> Target {
     let outside = || Target::Outside(wide::display(text).into_owned());
     let Some(volume) = volume_of(path) else {
@@ -162,7 +162,7 @@ pub(crate) fn target_of_text(path: &LayerPath, text: &[u8]) -> Target {
     LayerPath::parse(&place.join(&b'/')).map_or_else(|_| outside(), Target::Inside)
 }
 
-/// Takes what names the namespace of devices off a path with a drive (Microsoft, "Naming Files,
+/// Strips the prefix of the device namespace from a path with a drive (Microsoft, "Naming Files,
 /// Paths, and Namespaces"; `\??\` is the kernel's own).
 fn without_device_prefix(text: &[u8]) -> &[u8] {
     [br"\\?\", br"\??\", br"\\.\"]
@@ -172,7 +172,7 @@ fn without_device_prefix(text: &[u8]) -> &[u8] {
         .unwrap_or(text)
 }
 
-/// Returns the directory of the volume that a path lies on.
+/// Returns the directory of a path's volume.
 fn volume_of(path: &LayerPath) -> Option<LayerPath> {
     [layout::FILES, layout::UTILITY_VM_FILES]
         .into_iter()
