@@ -1,12 +1,12 @@
 //! [`CompressedTar`]: content out of a compressed tar that was indexed but not kept.
 //!
-//! Such a tar can only be decompressed from its start. Content is read forward by a decoder, which
-//! the next content takes over if it is farther back in the tar; otherwise decompression starts
-//! again. Bytes that are decompressed once more, only to be skipped, are counted for the whole tar:
-//! when they are twice as many as the part of the tar that was ever needed, the tar is decompressed
-//! into a temporary file, from which everything is read from then on. So however many files are
+//! Such a tar can only be decompressed from its start. Content is read forward by a decoder, and
+//! the next content continues with that decoder if it is further on in the tar; otherwise
+//! decompression starts again. Bytes that are decompressed again, only to be skipped, are counted
+//! for the whole tar: once they are twice the part of the tar that was ever needed, the tar is
+//! decompressed into a temporary file, and everything is read from that. So however many files are
 //! read, and in whatever order, they cost no more than a few passes over the tar. If there is no
-//! room for such a file, decompression continues to start again.
+//! room for the file, decompression keeps starting again.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write as _};
@@ -37,11 +37,11 @@ pub(crate) struct CompressedTar {
 
 #[derive(Default)]
 struct State {
-    /// The decoder that was used last, when nobody is using it.
+    /// The decoder that was used last, while nobody uses it.
     parked: Option<Forward>,
-    /// The start of the content that is farthest back, of all that were read.
+    /// The largest offset that was read from.
     farthest: u64,
-    /// How many bytes before that were skipped once more.
+    /// How many bytes before that were decompressed again only to be skipped.
     skipped: u64,
     /// Whether a temporary file could not be written.
     has_no_room: bool,
@@ -131,7 +131,8 @@ impl CompressedTar {
     }
 }
 
-/// Reads one content of a compressed tar; dropped, it leaves its decoder to the next.
+/// Reads one content of a compressed tar; when dropped, it leaves its decoder to the next. Threads
+/// that share it wait for each other.
 pub(super) struct CompressedReader {
     tar: Arc<CompressedTar>,
     decoder: Mutex<Option<Forward>>,

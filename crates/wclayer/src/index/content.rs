@@ -23,10 +23,10 @@ pub(crate) enum TarContent {
     Compressed(Arc<CompressedTar>),
 }
 
-/// The content of one stream in a tar.
+/// The content of a data stream in a tar.
 pub(super) struct StreamContent {
     tar: OpenTar,
-    /// Where in the tar the first stored byte is.
+    /// The offset of the first stored byte in the tar.
     offset: u64,
     size: u64,
     /// The parts that the tar has, ascending; everything else is holes.
@@ -50,7 +50,7 @@ enum OpenTar {
 }
 
 impl TarContent {
-    /// Opens the content of a stream. `is_verified` says whether its hash in the index vouches for
+    /// Opens the content of a stream. `is_verified` tells whether its hash in the index vouches for
     /// the content.
     pub(super) fn stream(&self, stream: &IndexedStream, is_verified: bool) -> StreamContent {
         let stored = stream.stored.as_ref();

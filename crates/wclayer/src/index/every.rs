@@ -1,4 +1,4 @@
-//! Passes over all entries, or all of a kind.
+//! Passes over all entries, or all of one kind.
 
 use rusqlite::params;
 
@@ -12,7 +12,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`IndexError`] when the index is damaged; what `visit` returns.
+    /// Returns [`IndexError`](super::IndexError) if the index is damaged, and the errors of `visit`.
     pub fn for_each(&self, visit: impl FnMut(IndexedEntry) -> Result<()>) -> Result<()> {
         self.visit(
             &format!("SELECT {ENTRY_COLUMNS} FROM entry ORDER BY id"),
@@ -20,7 +20,7 @@ impl Index {
         )
     }
 
-    /// Calls `visit` for the first entry (removals left out) of each directory.
+    /// Calls `visit` for the first entry in each directory that is not a removal.
     pub(crate) fn for_each_directory(
         &self,
         visit: impl FnMut(IndexedEntry) -> Result<()>,
@@ -43,8 +43,8 @@ impl Index {
         )
     }
 
-    /// Returns the next hard links after that of the number `after`, from the start for `None`; at
-    /// most `limit`, without values that may be long.
+    /// Returns at most `limit` hard links after the entry of the number `after` (from the start for
+    /// `None`), without values that may be long.
     pub(super) fn links_after(&self, after: Option<u64>, limit: u32) -> Result<Vec<IndexedEntry>> {
         let error = index_error(&self.path);
         let query = format!(
@@ -70,7 +70,7 @@ impl Index {
         self.visit(&query, visit)
     }
 
-    /// Calls `visit` for every whiteout, opaque ones among them.
+    /// Calls `visit` for every whiteout, including opaque ones.
     pub(crate) fn for_each_whiteout(
         &self,
         visit: impl FnMut(IndexedEntry) -> Result<()>,
@@ -81,7 +81,8 @@ impl Index {
         )
     }
 
-    /// Calls `visit` for the entries of every key under which more than one thing was added.
+    /// Calls `visit` for the entries of every key that has more than one entry which adds
+    /// something.
     pub(crate) fn for_each_repeated(
         &self,
         visit: impl FnMut(IndexedEntry) -> Result<()>,

@@ -10,12 +10,12 @@ use crate::error::Result;
 use crate::layer::Removed;
 use crate::path::LayerPath;
 
-/// What the layer has at a path, whose entries are put in one after the other, in the order of the
-/// tar.
+/// What the layer has at a path. Entries are put in one by one, in the order of the tar.
 pub(super) struct Named {
-    /// The path, as the entry spells it that decides what is removed, else as the first one does.
+    /// The path, as the entry spells it that decides about removal, otherwise as the first entry
+    /// does.
     pub(super) spelled: LayerPath,
-    /// What the entries remove there.
+    /// What is removed there.
     pub(super) removed: Option<Removed>,
     /// The last entry that adds something, with [`LISTED_COLUMNS`] at least.
     pub(super) added: Option<(IndexedEntry, Sizes)>,
@@ -47,7 +47,7 @@ impl Named {
 }
 
 impl Index {
-    /// Returns whether the layer puts something into a directory.
+    /// Returns whether the layer adds something to a directory.
     pub(crate) fn has_children(&self, directory: &LayerPath) -> Result<bool> {
         let query = "SELECT 1 FROM entry WHERE parent_key = ? AND kind <= 2 LIMIT 1";
         self.connection
@@ -56,11 +56,12 @@ impl Index {
             .map_err(index_error(&self.path))
     }
 
-    /// Lists the entries directly in a directory (at the top for `None`), in the order of the tar.
+    /// Returns the entries directly in a directory (at the top for `None`), in the order of the
+    /// tar.
     ///
     /// # Errors
     ///
-    /// [`IndexError`] when the index is damaged.
+    /// Returns [`IndexError`](super::IndexError) if the index is damaged.
     pub fn children(&self, directory: Option<&LayerPath>) -> Result<Vec<IndexedEntry>> {
         let mut found = Vec::new();
         self.for_each_child(directory, |entry| {
@@ -70,8 +71,8 @@ impl Index {
         Ok(found)
     }
 
-    /// Calls `visit` for every entry directly in a directory (at the top for `None`), in the order of
-    /// the tar.
+    /// Calls `visit` for every entry directly in a directory (at the top for `None`), in the order
+    /// of the tar.
     pub(crate) fn for_each_child(
         &self,
         directory: Option<&LayerPath>,
@@ -91,10 +92,10 @@ impl Index {
         Ok(())
     }
 
-    /// Lists the names directly in a directory (at the top for `None`) by a single query.
+    /// Lists the names directly in a directory (at the top for `None`) with a single query.
     pub(super) fn names_in(&self, directory: Option<&LayerPath>) -> Result<Vec<Named>> {
         let error = index_error(&self.path);
-        // Equal names have equal keys, and different ones hardly ever.
+        // Equal names have equal keys, and different ones hardly ever do.
         let query = format!(
             "SELECT {LISTED_COLUMNS}, path_key, {SIZE_COLUMNS} FROM entry WHERE parent_key = ?
              ORDER BY path_key, id"
@@ -129,7 +130,8 @@ impl Index {
         Ok(names)
     }
 
-    /// The same for what was found under the key of a directory; returns whether it is in there.
+    /// Same as [`check_key`](Self::check_key) for an entry that was found under the key of a
+    /// directory; returns whether it is in there.
     pub(super) fn is_in(
         &self,
         found: &LayerPath,
@@ -145,7 +147,7 @@ impl Index {
         }
     }
 
-    /// Returns whether something may be added directly below what is not a plain directory.
+    /// Returns whether something may be directly below an entry that is not a plain directory.
     pub(crate) fn has_entries_below_others(&self) -> Result<bool> {
         let reparse_point = FileAttributes::REPARSE_POINT.bits();
         let query = format!(
@@ -163,14 +165,14 @@ impl Index {
             .map_err(index_error(&self.path))
     }
 
-    /// Calls `visit` for the first entry in each directory that has no entry itself, and says
-    /// whether something is added in there, rather than only removed.
+    /// Calls `visit` for the first entry in each directory that has no entry itself, once for
+    /// entries that add something and once for removals, and with which of the two it is.
     pub(super) fn for_each_orphan(
         &self,
         mut visit: impl FnMut(IndexedEntry, bool) -> Result<()>,
     ) -> Result<()> {
         let columns = ENTRY_COLUMNS;
-        // The directories first, each once, so that those with an entry cost one search.
+        // The directories first, each once: those with an entry then cost one search.
         let query = format!(
             "SELECT {columns} FROM entry WHERE id IN
              (SELECT MIN(id) FROM entry WHERE parent_key IN
@@ -187,7 +189,7 @@ impl Index {
         })
     }
 
-    /// Returns whether entries lie in a directory that has no entry itself.
+    /// Returns whether there are entries in a directory that has no entry itself.
     pub(crate) fn has_orphans(&self) -> Result<bool> {
         let query = "SELECT EXISTS
              (SELECT 1 FROM

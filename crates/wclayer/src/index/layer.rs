@@ -25,8 +25,8 @@ const LINKS_AT_ONCE: u32 = 256;
 
 /// A layer tar that is read in place, through its index.
 ///
-/// Threads that share it take turns at the index, for one question each; content is read without
-/// it. In memory are only the directories without an entry of their own.
+/// Threads that share it take turns at the index, for one question at a time; content is read
+/// without it. Memory holds only the directories that have no entry of their own.
 pub(crate) struct IndexedLayer {
     // Closed before its folder is removed, as Windows requires.
     index: Mutex<Index>,
@@ -40,34 +40,34 @@ pub(crate) struct IndexedLayer {
     folder: Option<Scratch>,
 }
 
-/// The streams of a file by their folded names, so that reading all of them takes one look at the
-/// index, however many there are.
+/// The streams of a file by their folded names, so that reading all of them takes one query,
+/// however many there are.
 struct OpenStreams {
     entry: u64,
     by_name: HashMap<Option<Vec<u16>>, IndexedStream>,
 }
 
-/// How many bytes the directories without an entry may take in memory, about: some hundred
-/// thousand of them. Layers have a few such directories, when a tool leaves them out.
+/// Roughly how many bytes the directories without an entry may take in memory: enough for some
+/// hundred thousand. Layers have a few of them if a tool leaves them out.
 const MAX_IMPLIED_BYTES: usize = 64 << 20;
-/// About how many bytes one of them takes, beside the text of a path below it.
+/// Roughly how many bytes one of them takes, apart from the text of a path below it.
 const IMPLIED_BYTES: usize = 160;
 
-/// The directories that have no entry, though something is said of paths below them. They are found
-/// by the keys of the index.
+/// The directories that have no entry, though paths below them do. They are found by the keys of
+/// the index.
 #[derive(Default)]
 struct ImpliedDirectories {
-    /// About how many bytes they take.
+    /// Roughly how many bytes they take.
     bytes: usize,
     /// The directories of each key, and whether something is added below.
     by_key: HashMap<i64, Vec<(LayerPath, bool)>>,
-    /// The same directories by the key of the one that they lie in.
+    /// The same directories by the key of the directory that they are in.
     children: HashMap<i64, Vec<LayerPath>>,
 }
 
 impl IndexedLayer {
-    /// Joins an index with its tar. `folder` is removed in the end; `has_implied` says whether there
-    /// may be directories without an entry.
+    /// Joins an index with its tar. `folder` is removed in the end; `has_implied` tells whether
+    /// there may be directories without an entry.
     pub(crate) fn new(
         place: &Path,
         index: Index,
@@ -89,21 +89,22 @@ impl IndexedLayer {
         })
     }
 
-    /// Takes a turn at the index. Nothing else is locked while it lasts, and nobody else is called.
+    /// Takes a turn at the index. Nothing else is locked meanwhile, and no visitor is called except
+    /// by [`for_each_lost`](ChainLayer::for_each_lost).
     fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether content is compared with its hash: not that of a tar whose hashes were taken
-    /// only now.
+    /// Returns whether content is compared with its hash: not if the hashes were only taken when
+    /// the tar was opened.
     fn is_verified(&self) -> bool {
         self.folder.is_none()
     }
 
-    /// Returns what the layer has at a path where these entries are, if any.
+    /// Makes a slot of the entries at a path, if any.
     fn slot_of(&self, index: &Index, path: &LayerPath, named: Option<Named>) -> Slot {
         let implied = self.implied.get(index, path);
-        // In the layer's spelling, whatever that of the question is.
+        // In the layer's spelling, not that of the question.
         let spelled = named.as_ref().map(|named| &named.spelled);
         let spelled = spelled.or(implied.map(|(path, _)| path)).unwrap_or(path);
         let mut slot = Slot {
@@ -120,7 +121,7 @@ impl IndexedLayer {
         slot
     }
 
-    /// Checks, once, that the index does not ask for more content than there is.
+    /// Checks once that the index does not claim more content than there is.
     fn check_amounts(&self) -> Result<()> {
         let TarContent::Checked(tar) = &self.content else {
             return Ok(());
@@ -149,7 +150,7 @@ impl IndexedLayer {
         Ok((entry, streams))
     }
 
-    /// Returns a stream of a file; of several with one name, the first.
+    /// Returns a stream of a file; the first if several have the name.
     fn stream(&self, item: &Item, name: Option<&StreamName>) -> Result<Option<IndexedStream>> {
         let mut open = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         open.take_if(|open| open.entry != entry_id(&item.id));
@@ -221,9 +222,9 @@ impl ChainLayer for IndexedLayer {
 
     fn slots(&self, directory: Option<&LayerPath>) -> Result<Vec<Slot>> {
         let index = self.index();
-        // Nothing else mentions directories without an entry.
+        // Directories without an entry are mentioned nowhere else.
         let implied = self.implied.children(&index, directory);
-        // All are in one directory: the last components are enough.
+        // All are in one directory, so comparing the last components is enough.
         let mut implied: HashMap<Vec<u16>, &LayerPath> =
             implied.map(|path| (path.folded_name(), path)).collect();
         let names = index.names_in(directory)?;
@@ -334,7 +335,7 @@ impl ImpliedDirectories {
             let mut keys = all_keys.keys(&entry.path).rev().skip(1).peekable();
             while let (Some(path), Some(key)) = (directory, keys.next()) {
                 let parent_key = keys.peek().copied().unwrap_or(0);
-                // What is above an entry has been found through that entry.
+                // Directories above an entry are found through that entry.
                 if index.has_added(key, &path)? || !found.put(key, parent_key, &path, adds) {
                     break;
                 }
@@ -348,7 +349,7 @@ impl ImpliedDirectories {
         Ok(found)
     }
 
-    /// Takes note of a directory; returns whether that is news.
+    /// Remembers a directory; returns whether it is new.
     fn put(&mut self, key: i64, parent_key: i64, path: &LayerPath, adds: bool) -> bool {
         let of_key = self.by_key.entry(key).or_default();
         if let Some((_, known)) = of_key.iter_mut().find(|(other, _)| other == path) {
@@ -363,8 +364,7 @@ impl ImpliedDirectories {
         true
     }
 
-    /// Returns a directory as it is spelled, and whether something is added below; `None` when it is
-    /// none of these.
+    /// Returns an implied directory as it is spelled, and whether something is added below it.
     fn get(&self, index: &Index, path: &LayerPath) -> Option<(&LayerPath, bool)> {
         if self.by_key.is_empty() {
             return None;
@@ -374,7 +374,7 @@ impl ImpliedDirectories {
         found.map(|(path, adds)| (path, *adds))
     }
 
-    /// Returns those that lie directly in a directory, at the top for `None`.
+    /// Returns the implied directories directly in a directory, at the top for `None`.
     fn children(
         &self,
         index: &Index,

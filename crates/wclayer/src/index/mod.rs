@@ -1,9 +1,11 @@
-//! The index of a layer tar: what is in it, and where.
+//! The index of a layer tar: its entries and their offsets.
 //!
-//! An SQLite database with one row an entry, one a stream, and each security descriptor once.
-//! `IndexBuilder` writes it while a tar passes by, without keeping anything per entry in
-//! memory; [`Index`] answers questions about one path or one directory by key, without reading the
-//! rest. `IndexedLayer` joins an index with its tar into a layer of a chain. Paths are found by a 64-bit key of their upper-cased form, and compared in full after.
+//! An SQLite database with one row for each entry, one for each stream, and one for each different
+//! security descriptor. `IndexBuilder` writes it while a tar passes, without keeping entries in
+//! memory. [`Index`] answers questions about a path or a directory by key, without reading the
+//! rest: paths are found by a 64-bit key of their upper-cased form, and then compared in full.
+//! `IndexedLayer` joins an index with its tar into a layer of a chain, whose content is read from
+//! the tar (`content`), if need be by decompressing it (`compressed`).
 
 mod at_path;
 mod backup_stream;

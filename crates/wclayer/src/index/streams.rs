@@ -7,8 +7,8 @@ use super::read::Index;
 use super::schema::index_error;
 use crate::error::Result;
 
-/// The lengths of an entry's streams, as [`Index::sizes_of`] reads them: one that is negative makes
-/// the sum negative.
+/// The lengths of an entry's streams, for [`Index::sizes_of`]. The sum is negative if one of them
+/// is.
 pub(super) const SIZE_COLUMNS: &str = "\
      (SELECT MAX(size) FROM stream WHERE stream.entry = entry.id AND name IS NULL), \
      (SELECT CASE WHEN MIN(size) < 0 THEN -1 ELSE SUM(size) END \
@@ -17,18 +17,18 @@ pub(super) const SIZE_COLUMNS: &str = "\
 /// The lengths of an entry's streams in bytes, holes included.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sizes {
-    /// That of the unnamed stream.
+    /// The length of the unnamed stream.
     pub(super) unnamed: u64,
-    /// That of all streams together.
+    /// The length of all streams together.
     pub(super) total: u64,
 }
 
 impl Index {
-    /// Lists the data streams of an entry, the unnamed one first.
+    /// Returns the data streams of an entry, the unnamed one first.
     ///
     /// # Errors
     ///
-    /// [`IndexError`] when the index is damaged.
+    /// Returns [`IndexError`](super::IndexError) if the index is damaged.
     pub fn streams(&self, entry: &IndexedEntry) -> Result<Vec<IndexedStream>> {
         let error = index_error(&self.path);
         let mut statement = self
@@ -42,7 +42,7 @@ impl Index {
         let mut streams = Vec::new();
         while let Some(row) = rows.next().map_err(&error)? {
             let stream = stream_of(row).map_err(&error)?;
-            streams.push(stream.ok_or_else(|| self.damaged("a stream cannot be"))?);
+            streams.push(stream.ok_or_else(|| self.damaged("a stream is not valid"))?);
         }
         #[cfg(test)]
         self.stream_rows.set(self.stream_rows.get() + streams.len());
@@ -61,12 +61,12 @@ impl Index {
         }
     }
 
-    /// Reads [`SIZE_COLUMNS`], of which the first is the column of that number.
+    /// Reads [`SIZE_COLUMNS`], starting at that column.
     pub(super) fn sizes_of(&self, row: &Row<'_>, first: usize) -> Result<Sizes> {
         let size = |column| -> Result<u64> {
             let size = row.get::<_, Option<i64>>(column);
             let size = size.map_err(index_error(&self.path))?.unwrap_or(0);
-            u64::try_from(size).map_err(|_| self.damaged("a stream cannot be"))
+            u64::try_from(size).map_err(|_| self.damaged("a stream is not valid"))
         };
         Ok(Sizes {
             unnamed: size(first)?,
@@ -76,7 +76,7 @@ impl Index {
 
     /// Returns the length of all streams together, in bytes.
     pub(super) fn content_size(&self) -> Result<u64> {
-        // As a float: a sum of integers that overflows is an error.
+        // As a float, because a sum of integers that overflows is an error.
         let query = "SELECT TOTAL(size) FROM stream";
         let total = self
             .connection
@@ -90,7 +90,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`IndexError`] when the index is damaged or has no such descriptor.
+    /// Returns [`IndexError`](super::IndexError) if the index is damaged or has no such descriptor.
     pub fn security(&self, id: u64) -> Result<Vec<u8>> {
         self.connection
             .prepare_cached("SELECT descriptor FROM security WHERE id = ?")

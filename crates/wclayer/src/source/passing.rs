@@ -1,11 +1,11 @@
 //! [`content_in_passing`]: one file out of the compressed tars on top of a chain.
 //!
-//! A view has to index every layer before it can answer, also those below the one that has the file.
-//! For the content of one file there is a shorter way: the nearest layer with an entry of its path
-//! decides, and a single pass over each compressed tar down to that one finds it. As everywhere, the
-//! last entry of a path counts, so a tar is read to its end, and the content found so far is kept in
-//! a temporary file meanwhile. Whatever takes more than entries of that path to answer (hard links,
-//! removals, something in the way) is left to a view.
+//! A view indexes every layer before it can answer, including those below the layer that has the
+//! file. For the content of a single file there is a shorter way: the nearest layer with an entry
+//! of its path decides, and one pass over each compressed tar down to that layer finds it. As
+//! everywhere, the last entry of a path counts, so each tar is read to its end, and the content
+//! found so far is kept in a temporary file meanwhile. Cases that take more than the entries of
+//! that path (hard links, removals, something in the way) are left to a view.
 
 use std::fs::File;
 use std::io::{self, BufRead, Seek, Write};
@@ -35,7 +35,7 @@ pub enum Passed {
         /// The number of the layer that has it, 0 for the nearest.
         layer: usize,
     },
-    /// They do not mention it: the rest of the chain decides, without that many layers on top.
+    /// They do not mention it: the chain without that many layers on top decides.
     Below(usize),
     /// Only a view can answer.
     Unclear,
@@ -116,7 +116,7 @@ fn find<R: BufRead>(
                 kept.keep(&entry, &mut entries)?;
             }
             (TarEntryKind::File(file), Some(_)) if file.path == *path => {
-                // The streams of an earlier entry are gone with it.
+                // The streams of an earlier entry go with it.
                 (has_file, is_after_file, kept.content) = (true, true, None);
             }
             // Of several streams with one name, the first counts.
@@ -133,7 +133,7 @@ fn find<R: BufRead>(
     skip_to_end(&mut entries.into_inner())?;
     Ok(match kept.into_content() {
         Some(content) => Found::Content(content),
-        // The stream that is missing is an error, which a view words.
+        // Only a view words the error for a missing stream.
         None if has_file => Found::Unclear,
         None => Found::Nothing,
     })
@@ -178,7 +178,7 @@ impl Kept {
     }
 }
 
-/// Names the folder of the temporary file, which has no name itself.
+/// Names the temporary folder: the file in it has no name.
 fn full(error: io::Error) -> Error {
     io_error("write a file in", &std::env::temp_dir())(error)
 }
@@ -187,7 +187,7 @@ fn has_content(file: &FileMember) -> bool {
     file.has_data && !file.is_directory()
 }
 
-/// Returns whether an entry says more about a path than that a directory above it exists.
+/// Returns whether an entry matters to a path in any other way than as a directory above it.
 fn is_about(entry: &TarEntry, path: &LayerPath) -> bool {
     let place = match &entry.kind {
         TarEntryKind::File(file) => {

@@ -1,4 +1,15 @@
 //! A layer tar as a layer of a chain: indexed in a temporary folder, read in place.
+//!
+//! A tar is indexed when it is opened, since any question about a path takes all of its headers. That
+//! is also when it can be cancelled and shows its progress. Of an uncompressed tar, only the headers
+//! are read. A compressed one has to be decompressed completely, and what passes is either kept in a
+//! temporary file or lost.
+//!
+//! Whether to keep it must be known before that pass, so [`Access`] has to stay: keeping everything
+//! would let `ls` write gigabytes, and keeping nothing would decompress a tar twice to extract it.
+//! It is only a hint about costs. Whatever it says, every question has the same answer; and the
+//! content of a tar that was not kept is read in a few passes at most, because it is spooled as soon
+//! as much of it is decompressed again (see `CompressedTar`).
 
 use std::fs::File;
 use std::io::Read;
@@ -19,7 +30,7 @@ use crate::place::leftovers;
 use crate::place::scratch::Scratch;
 
 /// Indexes a tar in a temporary folder: an uncompressed one by its headers alone, a compressed one
-/// while all of it passes.
+/// while it passes.
 pub(super) fn open_tar(
     place: &Path,
     access: Access,
@@ -38,7 +49,7 @@ pub(super) fn open_tar(
         true => Some(Spool::create(&scratch.path().join(place::TAR_FILE))?),
         false => None,
     };
-    // All files are open: their names are needed no more.
+    // All files are open, so their names are no longer needed.
     scratch.hide();
     let read = match (&spool, is_compressed) {
         (None, false) => scan_headers(file, index, progress),
@@ -57,7 +68,7 @@ pub(super) fn open_tar(
     IndexedLayer::new(place, index, content, Some(scratch), true)
 }
 
-/// A temporary file for a decompressed tar, read by the handle that it was written with.
+/// A temporary file for a decompressed tar, read through the handle that it was written with.
 struct Spool {
     path: PathBuf,
     file: File,
@@ -78,7 +89,7 @@ impl Spool {
         let sink = TarSink::to_temporary(file.map_err(io_error("open", &self.path))?)?;
         let read = index_tar(tar, index, Some(&sink), progress);
         let written = sink.finish()?.map_err(io_error("write", &self.path));
-        // A full disk shows on the reading side as well; the writing side knows why.
+        // A full disk shows on the reading side as well, but the writing side knows the reason.
         written.and(read)
     }
 }

@@ -1,11 +1,11 @@
 //! [`TransportLayer`]: a transport folder as a layer of a chain.
 //!
-//! Nothing is kept but what the folder removes, the listings of the directories on the way to the
-//! path asked for last, and where in a file the streams are whose content was asked for last. Every
-//! question goes to the disk; of a file only the headers of its backup stream are read, unless its
-//! content is asked for.
+//! The layer keeps only the paths that the folder removes, the listings of directories on the way
+//! to recent questions, and the positions of the streams whose content was asked for last. Every
+//! question goes to the disk. Unless the content of a file is asked for, only the headers of its
+//! backup stream are read.
 //!
-//! A directory that the folder only removes something in is implied.
+//! A directory in which the folder only removes something is implied.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
@@ -28,7 +28,8 @@ use crate::volume::{Listed, Privileges, Root, Scope, Stat, Volume};
 ///
 /// # Errors
 ///
-/// [`TransportError`](super::TransportError) if it is not a transport folder; [`Error::Io`].
+/// Returns [`TransportError`](super::TransportError) if it is not a transport folder, and
+/// [`Error::Io`].
 pub fn chain_layer<V: Volume>(volume: &V, folder: &Path) -> Result<Box<dyn ChainLayer>>
 where
     V::Root: Send + Sync + 'static,
@@ -40,32 +41,33 @@ where
     Ok(Box::new(TransportLayer::new(root, privileges)?))
 }
 
-/// How many ways to directories are remembered: threads that share a layer read several at once.
+/// How many ways to directories are remembered: several threads that share a layer are in several
+/// directories.
 const WAYS: usize = 8;
 
-/// A transport folder as a layer. Threads that share it wait for each other only to look into what
-/// is remembered, never for the disk.
+/// A transport folder as a layer. Threads that share it wait for each other only to look up what is
+/// remembered, never for the disk.
 struct TransportLayer<R: Root> {
     folder: Arc<OpenFolder<R>>,
     removals: Removals,
-    /// Ways to directories that were asked for, the newest last.
+    /// The ways to directories of the last questions, the newest at the end.
     ways: Mutex<VecDeque<Way>>,
     /// The streams of the file whose content was asked for last.
     streams: Mutex<Option<OpenStreams>>,
 }
 
-/// The directories on the way to one, outermost first, and that one.
+/// A directory and those above it, outermost first.
 type Way = Vec<Arc<Listing>>;
 
-/// What is needed to read from the folder, also by content that outlives the layer.
+/// The open folder, shared by content that outlives the layer.
 struct OpenFolder<R: Root> {
     entries: Entries<R>,
     /// Dropped last.
     _privileges: Mutex<Privileges>,
 }
 
-/// Where the streams of a file are, so that reading all of them reads their headers twice, however
-/// many there are.
+/// The positions of a file's streams, so that reading all of them reads their headers twice,
+/// however many there are.
 struct OpenStreams {
     path: LayerPath,
     stat: Stat,
@@ -74,13 +76,13 @@ struct OpenStreams {
 
 /// A directory that was listed.
 struct Listing {
-    /// As the disk spells it; `None` for the folder.
+    /// The directory, as the disk spells it; `None` for the folder.
     directory: Option<LayerPath>,
-    /// What is an entry, sorted by name.
+    /// The names that are entries, sorted.
     names: Vec<(LayerPath, FileAttributes)>,
 }
 
-/// What a folder removes, sorted: what is below a directory comes together.
+/// The paths that a folder removes, sorted: those below a directory come together.
 struct Removals(Vec<LayerPath>);
 
 impl<R: Root> TransportLayer<R> {
@@ -102,7 +104,7 @@ impl<R: Root> TransportLayer<R> {
         &self.folder.entries
     }
 
-    /// Lists a directory that is there, and is spelled so.
+    /// Lists an existing directory, spelled as on the disk.
     fn list(&self, directory: Option<&LayerPath>) -> Result<Listing> {
         let mut names = Vec::new();
         for listed in self.entries().list(directory)? {
@@ -111,7 +113,7 @@ impl<R: Root> TransportLayer<R> {
             }
         }
         names.sort_by(|(one, _), (other, _)| one.cmp(other));
-        // Only one of the two could be seen.
+        // Only one of them could be seen.
         let is_twin = |pair: &&[(LayerPath, FileAttributes)]| {
             let is_directory = |at: usize| pair[at].1.contains(FileAttributes::DIRECTORY);
             pair[0].0 == pair[1].0 && is_directory(0) != is_directory(1)
@@ -125,7 +127,7 @@ impl<R: Root> TransportLayer<R> {
         })
     }
 
-    /// Returns the listing of a directory; `None` when no directory is there.
+    /// Returns the listing of a directory; `None` if there is no such directory.
     fn listing(&self, directory: Option<&LayerPath>) -> Result<Option<Arc<Listing>>> {
         let mut steps = vec![None];
         if let Some(directory) = directory {
@@ -171,7 +173,7 @@ impl<R: Root> TransportLayer<R> {
         longest.map_or_else(Way::new, |(shared, way)| way[..shared].to_vec())
     }
 
-    /// Remembers a way, in place of those that are parts of it.
+    /// Remembers a way, in place of those that are part of it.
     fn remember(&self, way: Way) {
         let mut ways = self.ways();
         ways.retain(|known| {
@@ -184,13 +186,14 @@ impl<R: Root> TransportLayer<R> {
         ways.push_back(way);
     }
 
-    /// Finds a path: as the disk spells it, and the attributes of the disk.
+    /// Finds a path; returns it as the disk spells it, with the attributes on the disk.
     fn look(&self, path: &LayerPath) -> Result<Option<(LayerPath, FileAttributes)>> {
         let above = self.listing(path.parent().as_ref())?;
         Ok(above.and_then(|above| above.find(path)))
     }
 
-    /// Finds an item again: as the disk spells it, and the attributes of the disk.
+    /// Finds an item again; returns its path as the disk spells it, with the attributes on the
+    /// disk.
     fn find(&self, item: &Item) -> Result<(LayerPath, FileAttributes)> {
         self.look(&item.path)?.ok_or_else(|| Error::NotInLayer {
             path: item.path.to_string(),
@@ -203,7 +206,7 @@ impl<R: Root> TransportLayer<R> {
         self.entries().entry(&path, listed)
     }
 
-    /// Returns where a stream of a file is; `entry` is the file as it was opened.
+    /// Returns the position of a stream; `entry` is the file as it was opened.
     fn stream(
         &self,
         item: &Item,
@@ -216,7 +219,7 @@ impl<R: Root> TransportLayer<R> {
         if let Some(open) = self.open_streams().as_ref().filter(is_known) {
             return Ok(open.by_name.get(&folded).copied());
         }
-        // What is read once cannot be wound back.
+        // A stream that was read cannot be wound back.
         let (known, places) = details(&mut self.open(item)?, &item.path)?;
         let names = known.streams.into_iter().map(|stream| stream.name);
         let mut by_name = HashMap::new();
@@ -265,7 +268,7 @@ impl<R: Root> TransportLayer<R> {
             basic_info: entry.info,
             is_reparse_point,
             size: if is_directory { 0 } else { summary.size },
-            // Of a directory on the disk of the host the size is none of content.
+            // The size of a directory on the host's disk is not that of any content.
             total_size: match (is_directory, &entry.stream) {
                 (true, EntryStream::Backup(..)) => 0,
                 _ => summary.total_size,
@@ -292,13 +295,13 @@ impl<R: Root> TransportLayer<R> {
     }
 }
 
-/// Returns whether a file is the one that was opened before, and has not been written to since.
+/// Returns whether a file is the one that was opened before and has not been written to since.
 fn is_unchanged(stat: &Stat, before: &Stat) -> bool {
     let written = |stat: &Stat| stat.basic_info.last_write_time;
     (stat.id, stat.size, written(stat)) == (before.id, before.size, written(before))
 }
 
-/// Returns whether names can lie in what was listed so.
+/// Returns whether a listed name can have others in it.
 fn is_open(listed: FileAttributes) -> bool {
     let listed = Listed {
         name: Vec::new(),
@@ -309,7 +312,7 @@ fn is_open(listed: FileAttributes) -> bool {
 
 impl Listing {
     fn find(&self, path: &LayerPath) -> Option<(LayerPath, FileAttributes)> {
-        // In another spelling of the directory, the order is the same.
+        // The order does not depend on how the directory is spelled.
         let at = self.names.binary_search_by(|(known, _)| known.cmp(path));
         at.ok().map(|at| self.names[at].clone())
     }
@@ -326,7 +329,7 @@ impl Removals {
         self.0.binary_search(path).is_ok()
     }
 
-    /// Returns how a path is spelled that is removed, or that something is removed below.
+    /// Returns the spelling of a path that is removed or has removals below it.
     fn spelling(&self, path: &LayerPath) -> Option<LayerPath> {
         if let Ok(at) = self.0.binary_search(path) {
             return Some(self.0[at].clone());
@@ -335,7 +338,7 @@ impl Removals {
         std::iter::successors(first.parent(), LayerPath::parent).find(|above| above == path)
     }
 
-    /// Returns what is removed below a directory, at any depth.
+    /// Returns the removed paths below a directory, at any depth.
     fn below(&self, directory: Option<&LayerPath>) -> &[LayerPath] {
         let Some(directory) = directory else {
             return &self.0;
@@ -350,7 +353,7 @@ impl Removals {
         !self.below(Some(directory)).is_empty()
     }
 
-    /// Returns the names directly in a directory that are removed, or that something is removed in.
+    /// Returns the names directly in a directory that are removed or have removals below them.
     fn children(&self, directory: Option<&LayerPath>) -> Result<Vec<LayerPath>> {
         let depth = directory.map_or(0, |directory| directory.components().count());
         let mut children: Vec<LayerPath> = Vec::new();
@@ -437,7 +440,7 @@ where
             EntryStream::Data(_) => summarize(&mut entry, &item.path)?.metadata_first,
             EntryStream::Backup(..) => false,
         };
-        // From the start once more: a file cannot be wound back.
+        // From the start again: a file cannot be wound back.
         Ok(BackupStream {
             reader: Box::new(self.open(item)?.stream),
             metadata_first,

@@ -1,8 +1,8 @@
-//! What the backup stream of an entry says of it, read from its headers: sizes, metadata, and the
-//! content of one of its data streams.
+//! Reads the backup stream of an entry by its headers: sizes, metadata, and the content of a data
+//! stream.
 //!
-//! Bodies are left out by moving forward in the file, so that a listing costs a few small reads an
-//! entry. Sparse streams come as blocks, as `BackupRead` gives them.
+//! Bodies are skipped by moving forward in the file, so an entry in a listing costs a few small
+//! reads. Sparse streams come as blocks, as `BackupRead` gives them.
 //!
 //! Source: Microsoft, `WIN32_STREAM_ID`; go-winio `backuptar/tar.go` for the shapes of sparse
 //! streams.
@@ -21,19 +21,19 @@ use crate::layer::{Content, Details, StreamDetails};
 use crate::path::{LayerPath, StreamName};
 use crate::volume::File;
 
-/// How much is read at once where only headers are wanted.
+/// How much is read at once if only headers are wanted.
 const HEADERS: usize = 4096;
-/// The most metadata of one entry that is kept, and the most that is kept of its streams' names.
+/// How much metadata of an entry is kept at most, and how much of the names of its streams.
 const MAX_METADATA: u64 = 1 << 20;
 const MAX_STREAMS: usize = 16 << 20;
-/// About what a stream takes beside its name.
+/// Roughly how many bytes a stream takes apart from its name.
 const STREAM: usize = 128;
 /// How many bytes of an entry's data may be holes, as in a layer tar.
 const MAX_HOLES: u64 = 64 << 30;
 
 type Input<F> = BackupStreamReader<BufReader<EntryStream<F>>>;
 
-/// What a listing needs of a backup stream.
+/// The part of a backup stream that a listing needs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Summary {
     /// Length of the unnamed data in bytes, holes included.
@@ -68,14 +68,14 @@ pub(super) fn summarize<F: File>(entry: &mut OpenEntry<F>, path: &LayerPath) -> 
     Ok(found)
 }
 
-/// The lengths of data streams, as their headers come.
+/// The lengths of data streams, as their headers come in.
 #[derive(Default)]
 struct Lengths {
     unnamed: u64,
     named_before: u64,
     named: u64,
     in_named: bool,
-    /// Bytes of all of them that are there.
+    /// The bytes of all streams that are stored.
     stored: u64,
 }
 
@@ -111,11 +111,11 @@ fn block_end(block: &StreamHeader) -> u64 {
 
 #[cfg(test)]
 thread_local! {
-    /// How many headers have been looked for.
+    /// How many times a header was looked for.
     pub(super) static HEADERS_READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Goes to the next header; bodies that are in the file whole are not read.
+/// Goes to the next header; bodies that are stored in the file completely are not read.
 fn next_header<F: File>(
     streams: &mut BackupStreamReader<BufReader<&mut EntryStream<F>>>,
     length: u64,
@@ -134,7 +134,7 @@ fn next_header<F: File>(
         .map_err(|error| malformed(path, error))
 }
 
-/// Moves forward by `count` bytes: in the buffer, and by `skip` in what is behind it.
+/// Moves forward by `count` bytes: first in the buffer, then by `skip` in the input.
 fn skip_buffered<R: Read>(
     input: &mut BufReader<R>,
     count: u64,
@@ -149,23 +149,23 @@ fn skip_buffered<R: Read>(
     }
 }
 
-/// Where a data stream is in the backup stream of an entry.
+/// The position of a data stream in the backup stream of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StreamPlace {
-    /// Where its header starts.
+    /// The offset of its header.
     start: u64,
     /// Its length in bytes, holes included.
     size: u64,
 }
 
-/// Reads the metadata of an entry, and what its data streams are and where.
+/// Reads the metadata of an entry, and finds its data streams.
 pub(super) fn details<F: File>(
     entry: &mut OpenEntry<F>,
     path: &LayerPath,
 ) -> Result<(Details, Vec<StreamPlace>)> {
     let length = match entry.stream {
         EntryStream::Data(_) => entry.stat.size.saturating_sub(4),
-        // What the disk makes of it is not known before.
+        // The length that the disk makes of it is not known in advance.
         EntryStream::Backup(..) => 0,
     };
     let mut streams = BackupStreamReader::new(BufReader::with_capacity(HEADERS, &mut entry.stream));
@@ -216,11 +216,11 @@ fn check_holes(holes: u64, path: &LayerPath) -> Result<()> {
     }
 }
 
-/// The data streams of an entry, as their headers come, and where these start.
+/// The data streams of an entry and the offsets of their headers, as these come in.
 #[derive(Default)]
 struct DataStreams {
     found: Vec<(u64, StreamDetails)>,
-    /// About how many bytes they take.
+    /// Roughly how many bytes they take.
     bytes: usize,
 }
 
@@ -278,8 +278,8 @@ fn malformed(path: &LayerPath, error: BackupStreamError) -> Error {
 
 /// The content of one data stream.
 ///
-/// A backup stream can only be read forward, though what is left out of a file on the disk is not
-/// read. To go back, the entry is opened again.
+/// A backup stream can only be read forward, but data that is skipped in a file is not read. To go
+/// back, the entry is opened again.
 pub(super) struct StreamContent<F: File> {
     size: u64,
     /// Opens the stream again, at its start.
@@ -292,13 +292,13 @@ pub(super) struct StreamContent<F: File> {
 pub(super) struct Cursor<F: File> {
     streams: Input<F>,
     position: u64,
-    /// Where the data that comes next begins.
+    /// The offset of the next data.
     data_start: u64,
     size: u64,
 }
 
 impl<F: File> StreamContent<F> {
-    /// Takes a stream that has been opened; `open` opens it again.
+    /// Takes a stream that was opened; `open` opens it again.
     pub(super) fn new(
         cursor: Cursor<F>,
         open: impl Fn() -> Result<Cursor<F>> + Send + Sync + 'static,
@@ -310,7 +310,7 @@ impl<F: File> StreamContent<F> {
         }
     }
 
-    /// Asks the stream at an offset.
+    /// Asks a question of the stream at an offset.
     fn at<T>(
         &self,
         offset: u64,
@@ -389,7 +389,7 @@ impl<F: File> Cursor<F> {
         Ok(())
     }
 
-    /// Leaves out data, at most to its end; returns how many bytes.
+    /// Skips data, at most to its end; returns how many bytes.
     fn skip_data(&mut self, count: u64) -> io::Result<u64> {
         let count = count.min(self.streams.remaining());
         let skipped = self.streams.skip_with(count, |input, count| {
@@ -410,7 +410,7 @@ impl<F: File> Cursor<F> {
         Ok(self.data_start.saturating_sub(self.position))
     }
 
-    /// Goes to the data that comes next, or to the end of the stream.
+    /// Goes to the next data, or to the end of the stream.
     fn next_block(&mut self) -> io::Result<()> {
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
         let next = self.streams.next_header().map_err(io::Error::other)?;
