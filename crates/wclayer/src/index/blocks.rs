@@ -19,7 +19,7 @@ use crate::pipeline::BLOCK;
 /// How many sums a row of the index has: several rows fit on a page.
 const SUMS_IN_ROW: usize = 256;
 /// How many blocks are kept: neighbouring files are in the same ones.
-const KEPT: usize = 4;
+const KEPT: usize = 8;
 
 /// Adds the sums to an index that nobody has open.
 pub(crate) fn store(index: &Path, sums: &[u64]) -> Result<()> {

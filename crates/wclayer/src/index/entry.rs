@@ -35,7 +35,7 @@ pub struct IndexedEntry {
     pub offset: u64,
     /// Times and attributes; removals have none.
     pub basic_info: Option<FileBasicInfo>,
-    /// The id of its security descriptor, for [`Index::security`].
+    /// The id of its security descriptor, for [`Index::security`](super::Index::security).
     pub security: Option<u64>,
     /// The buffer of its reparse point.
     pub reparse: Option<Vec<u8>>,

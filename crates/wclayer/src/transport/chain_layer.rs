@@ -479,6 +479,37 @@ mod tests {
     use super::*;
     use crate::transport::streams::HEADERS_READ;
 
+    /// Going back in a stream opens its file again, which must still be the same.
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("Files/a");
+        let write = |data: &[u8]| {
+            let mut file = 0x20_u32.to_le_bytes().to_vec();
+            StreamHeader::new(StreamId::DATA, data.len() as u64).encode(&mut file);
+            file.extend(data);
+            std::fs::write(&place, file).expect("a file");
+        };
+        std::fs::create_dir(folder.path().join("Files")).expect("a folder");
+        std::fs::write(folder.path().join("tombstones.txt"), "Version 1.0\n").expect("a file");
+        write(b"0123456789");
+        let layer =
+            chain_layer(&crate::volume::host::HostVolume::new(), folder.path()).expect("a layer");
+        let path = "Files/a".parse().expect("a path");
+        let item = layer.slot(&path).expect("readable").added.expect("a file");
+        let content = layer.content(&item, None).expect("there");
+        let mut piece = [0; 3];
+        for (offset, expected) in [(5, b"567"), (0, b"012"), (7, b"789")] {
+            assert_eq!(content.read_at(offset, &mut piece).expect("readable"), 3);
+            assert_eq!(&piece, expected);
+        }
+        write(b"another, and longer");
+        let error = content.read_at(0, &mut piece).expect_err("changed");
+        assert!(error.to_string().contains("`Files/a`"), "{error}");
+        // It stays an error, and no other content.
+        content.read_at(0, &mut piece).expect_err("changed");
+    }
+
     #[test]
     fn all_streams_of_a_file_are_found_by_reading_its_headers_once() {
         const COUNT: usize = 6000;
