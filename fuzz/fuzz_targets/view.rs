@@ -79,7 +79,7 @@ fn what(view: &View, node: &Node) -> String {
     for stream in &details.streams {
         let mut bytes = Vec::new();
         let content = view.content(node, stream.name.as_ref());
-        let read = content.expect("the stream exists").read_to_end(&mut bytes);
+        let read = content.expect("there").reader().read_to_end(&mut bytes);
         assert_eq!(read.expect("readable") as u64, stream.size);
         // Whether a file has empty data or no data is not kept (`docs/vendor-records.md`).
         if stream.name.is_none() && stream.size == 0 {

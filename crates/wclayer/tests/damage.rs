@@ -133,7 +133,7 @@ fn only_intact_blocks_are_returned() {
             .expect(path)
             .expect(path);
         let mut bytes = Vec::new();
-        let mut content = view.content(&node, None).expect(path);
+        let mut content = view.content(&node, None).expect(path).reader();
         let read = std::io::Read::read_to_end(&mut content, &mut bytes);
         (bytes, read)
     };

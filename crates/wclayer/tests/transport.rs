@@ -640,7 +640,7 @@ fn links_between_files_and_the_utility_vm_become_copies_with_a_warning() {
                 .expect("readable")
                 .expect(path);
             let mut text = String::new();
-            let mut content = view.content(&node, None).expect("a file");
+            let mut content = view.content(&node, None).expect("a file").reader();
             std::io::Read::read_to_string(&mut content, &mut text).expect("readable");
             let names = view.names(&node).expect("readable");
             (

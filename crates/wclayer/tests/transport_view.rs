@@ -72,6 +72,7 @@ fn content(view: &View, node: &Node, stream: Option<&StreamName>) -> Vec<u8> {
     let read = view
         .content(node, stream)
         .expect("content")
+        .reader()
         .read_to_end(&mut bytes);
     read.expect("content");
     bytes
