@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use wclayer::ErrorKind;
 
 use crate::escape::escaped;
-use crate::input_hints;
+use crate::hints;
 use crate::output::{self, ErrorJson, Output};
 use crate::signals;
 
@@ -162,43 +162,6 @@ impl CliError {
         }
     }
 
-    /// Returns what can be done about it.
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Layer(error) => match input_hints::hint(error) {
-                Some(hint) => hint,
-                None => return error.hint(),
-            },
-            Self::InJson(error) => return error.hint(),
-            Self::Hinted(_, hint) => hint,
-            #[cfg(not(windows))]
-            Self::NeedsHostCompute { .. } => {
-                "`import`, `export`, `info` and `remove` work on every system, with portable layers."
-            }
-            Self::CannotReplace => "Delete the layer that is there with `wclayer remove`.",
-            Self::HivesElsewhere => "Leave it out: other formats need no empty hives.",
-            Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
-            Self::OutputExists { .. } => {
-                "Choose another name, or leave out --no-clobber to replace it."
-            }
-            Self::OutputIsLayer { .. } => "Name another file with -o FILE.",
-            Self::InputIsDash => {
-                "It is read more than once: write it to a file first. `validate -`, `info -` and \
-                 `import -i -` read standard input; a file of that name is `./-`."
-            }
-            Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
-            Self::NoLayerNumber { .. } | Self::NotInChain { .. } => {
-                "`--verbose` lists the layers with their numbers."
-            }
-            Self::NoEntry { why, .. } => why,
-            Self::NoContent { hint, .. } => hint,
-            Self::NotMade { .. } => "Everything else is there; `--json` lists what is missing.",
-            Self::LinkOutside { .. } | Self::LinkLoop { .. } => return None,
-            Self::Told | Self::Found | Self::Stdout(_) | Self::Signals(_) => return None,
-        };
-        Some(hint.to_owned())
-    }
-
     /// Returns whether nobody reads what is written: no reason to complain.
     fn is_closed_pipe(&self) -> bool {
         causes(self).any(|cause| {
@@ -254,7 +217,7 @@ pub(crate) fn json(error: &CliError) -> ErrorJson<ErrorKind> {
         kind: error.kind(),
         message: error.to_string(),
         causes: causes(error).map(ToString::to_string).collect(),
-        hint: error.hint(),
+        hint: hints::hint(error),
     }
 }
 

@@ -10,7 +10,7 @@ mod commands;
 mod errors;
 mod escape;
 mod file_argument;
-mod input_hints;
+mod hints;
 mod layer_view;
 mod list_json;
 mod memory;

@@ -133,7 +133,7 @@ fn an_existing_layer_is_replaced_by_force_only() {
         .run(&["import", "--json", "-i", "small.tar", "base"])
         .fails("exists already");
     assert_eq!(run.json()["error"]["kind"], "exists");
-    assert!(run.stderr.contains("Hint: Pass --force"), "{}", run.stderr);
+    assert!(run.stderr.contains("Hint: Use --force"), "{}", run.stderr);
     assert_eq!(
         work.run(&["info", "--json", "base"]).json()["diffId"],
         BASE_DIFF_ID

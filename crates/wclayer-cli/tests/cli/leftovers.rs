@@ -135,8 +135,8 @@ fn a_layer_with_a_damaged_descriptor_can_be_replaced_and_removed() {
     for damaged in [&b""[..], b"{", b"{\"format\": 1}", b"\xff\xff", b"[]"] {
         work.write("base/layer.json", damaged);
         work.run(&["info", "base"])
-            .fails("`wclayer repair` makes this file anew");
-        work.run(&import).fails("Pass --force to replace it");
+            .fails("`wclayer repair` rebuilds this file");
+        work.run(&import).fails("Use --force to replace it");
         work.run(&[&["import", "--force"][..], &import[1..]].concat())
             .succeeds();
         work.run(&["info", "base"]).succeeds();

@@ -297,7 +297,7 @@ fn what_can_be_read_once_only_is_refused() {
     ] {
         let code = if arguments[0] == "diff" { 2 } else { 1 };
         work.run(arguments)
-            .fails_with(code, "read more than once: write it to a file first.");
+            .fails_with(code, "read more than once: save the tar to a file first.");
     }
 }
 

@@ -181,7 +181,7 @@ fn the_digest_of_the_blob_is_told_from_its_diff_id() {
             "x",
         ]);
         let run = run.fails("is the digest of the compressed blob");
-        let hint = format!("give its DiffID, `--diff-id {BASE_DIFF_ID}`");
+        let hint = format!("pass its DiffID, `--diff-id {BASE_DIFF_ID}`");
         assert!(run.stderr.contains(&hint), "{}", run.stderr);
         assert_eq!(run.json()["error"]["kind"], "invalid_input");
     }

@@ -25,7 +25,7 @@ mod whole;
 pub(crate) use blocks::{BlockSums, CheckedTar, Summing, store as store_block_sums};
 pub(crate) use build::IndexBuilder;
 pub(crate) use content::TarContent;
-pub use error::IndexError;
+pub use error::{IndexError, SystemFailure};
 pub(crate) use layer::IndexedLayer;
 pub use read::{Index, IndexedEntry, IndexedKind, IndexedStream, Lookup};
 pub(crate) use scan::{Scanned, scan, scan_headers};

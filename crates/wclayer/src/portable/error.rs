@@ -161,43 +161,6 @@ impl PortableError {
             Self::Busy { .. } => ErrorKind::Exists,
         }
     }
-
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NotALayer { .. } => {
-                "A portable layer is a folder made by `wclayer import`; `wclayer info` shows one."
-            }
-            Self::Stranger { .. } => {
-                "Delete the folder yourself if nothing in it is of use to another program."
-            }
-            Self::ParentMismatch { .. } => {
-                "Give the parents nearest first, base layer last; or only the nearest, whose \
-                 parents are then found by themselves."
-            }
-            Self::Version { .. } => "Use the program version that wrote it, or import it again.",
-            Self::Json { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => {
-                "The folder was changed or damaged: `wclayer repair` makes this file anew."
-            }
-            Self::TarSize { .. } => "The folder was changed or damaged: import the layer again.",
-            Self::Parent { .. } => {
-                "Was it moved or removed? Name each parent with -l, nearest first, where it is now."
-            }
-            Self::OtherParent { .. } => {
-                "Put the right layer there, or name each parent with -l, nearest first, where it \
-                 is now."
-            }
-            Self::ForeignFile { .. } => "Move it away first.",
-            Self::Link { .. } => "Name the folder itself.",
-            Self::Chain { .. } => {
-                "Each parent has an absolute path, comes once, and is not the layer itself; there are \
-                 255 at most."
-            }
-            Self::Busy { .. } => "Wait for it to end, or choose another path.",
-            Self::Destination { .. } => "Name a folder that is to be made, such as `layers/base`.",
-        };
-        Some(hint.to_owned())
-    }
 }
 
 /// An entry that breaks a rule of layers.
@@ -266,26 +229,4 @@ pub enum Rule {
         /// What this one is.
         second: &'static str,
     },
-}
-
-impl Rule {
-    /// Returns what can be done about a layer that breaks the rule.
-    pub(crate) fn hint(&self) -> String {
-        match self {
-            Self::LinkTargetMissing { .. } => {
-                "Is a parent missing? Name each one with -l, nearest first."
-            }
-            Self::RemovalInBaseLayer => "Name the parent layers with -l, nearest first.",
-            Self::LinkToDirectory { .. }
-            | Self::LinkLoop { .. }
-            | Self::LinkChainTooLong { .. } => {
-                "The tool that wrote this layer is at fault: Windows has no such link."
-            }
-            Self::BelowFile { .. } | Self::BelowReparsePoint { .. } => {
-                "Such an entry would be written through a link, or cannot be written at all."
-            }
-            Self::DuplicateOfOtherKind { .. } => "Remove one of the two entries from the layer.",
-        }
-        .to_owned()
-    }
 }
