@@ -12,15 +12,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{
-    ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
-};
+use clap::{ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-use crate::commands::{
-    cat, completions, create, diff, du, export, extract, find, gc, import, info, ls, makebaselayer,
-    man, mount, remove, repair, squash, stat, tree, unmount, validate, verify,
-};
-use crate::errors::{FAILED, FAILED_TO_ANSWER, WRONG_USAGE};
+use crate::commands::{self, NOT_LONG};
+use crate::errors::{FAILED, WRONG_USAGE};
 use crate::output;
 
 const EXAMPLES: &str = "\
@@ -33,22 +28,19 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C. Of diff and validate: 0 equal,
 no errors; 1 different, errors found; 2 failed, wrong usage.";
 
-const STDOUT_TWICE: &str =
-    "the argument '--json' needs standard output for itself: name a file with '--output <FILE>'";
-
 /// Windows Container layer utility
 ///
 /// wclayer manipulates the storage layers of Windows containers, on any system. It imports layers
 /// from OCI layer tar files and exports them again. A portable layer is a folder with the tar, an
 /// index of it and the list of its parents, given back bit for bit; on Windows with the Host Compute
 /// Service, layers that containers run from are made, mounted and removed as well.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "wclayer", version, after_long_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: GlobalOptions,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: commands::Chosen,
 }
 
 // Not a doc comment: clap would take it for the program's description.
@@ -67,82 +59,6 @@ pub(crate) struct GlobalOptions {
     pub(crate) color: ColorChoice,
 }
 
-/// A command with its arguments.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Cat(cat::Arguments),
-    Create(create::Arguments),
-    Diff(diff::Arguments),
-    Du(du::Arguments),
-    Export(export::Arguments),
-    Extract(extract::Arguments),
-    Find(find::Arguments),
-    Gc(gc::Arguments),
-    Import(import::Arguments),
-    Info(info::Arguments),
-    Ls(ls::Arguments),
-    Makebaselayer(makebaselayer::Arguments),
-    Mount(mount::Arguments),
-    Remove(remove::Arguments),
-    Repair(repair::Arguments),
-    Squash(squash::Arguments),
-    Stat(stat::Arguments),
-    Tree(tree::Arguments),
-    Unmount(unmount::Arguments),
-    Validate(validate::Arguments),
-    Verify(verify::Arguments),
-    Completions(completions::Arguments),
-    Man(man::Arguments),
-}
-
-impl Command {
-    /// Returns whether the result is to be printed as JSON.
-    pub(crate) fn wants_json(&self) -> bool {
-        match self {
-            Self::Create(arguments) => arguments.json,
-            Self::Diff(arguments) => arguments.json,
-            Self::Du(arguments) => arguments.json,
-            Self::Export(arguments) => arguments.json,
-            Self::Extract(arguments) => arguments.json,
-            Self::Find(arguments) => arguments.json,
-            Self::Gc(arguments) => arguments.json,
-            Self::Import(arguments) => arguments.json,
-            Self::Info(arguments) => arguments.json,
-            Self::Ls(arguments) => arguments.json,
-            Self::Stat(arguments) => arguments.json,
-            Self::Tree(arguments) => arguments.json,
-            Self::Makebaselayer(arguments) => arguments.json,
-            Self::Mount(arguments) => arguments.json,
-            Self::Remove(arguments) => arguments.json,
-            Self::Repair(arguments) => arguments.json,
-            Self::Squash(arguments) => arguments.json,
-            Self::Unmount(arguments) => arguments.json,
-            Self::Validate(arguments) => arguments.json,
-            Self::Verify(arguments) => arguments.json,
-            _ => false,
-        }
-    }
-}
-
-impl Command {
-    /// Returns whether a tar and JSON would both go to standard output.
-    fn shares_stdout(&self) -> bool {
-        match self {
-            Self::Export(arguments) => arguments.json && arguments.output.is_stdout_by_name(),
-            Self::Squash(arguments) => arguments.json && arguments.output.is_stdout_by_name(),
-            _ => false,
-        }
-    }
-
-    /// Returns the exit code of a failure.
-    pub(crate) fn exit_code_of_failure(&self) -> u8 {
-        match self {
-            Self::Diff(_) | Self::Validate(_) => FAILED_TO_ANSWER,
-            _ => FAILED,
-        }
-    }
-}
-
 /// Returns the whole command line as clap describes it.
 pub(crate) fn command() -> clap::Command {
     let mut command = Arguments::command();
@@ -157,9 +73,9 @@ pub(crate) fn parse() -> Result<Arguments, clap::Error> {
     output::set_color(color);
     let matches = command().color(color).try_get_matches()?;
     let arguments = Arguments::from_arg_matches(&matches)?;
-    match arguments.command.shares_stdout() {
-        true => Err(command().error(ErrorKind::ArgumentConflict, STDOUT_TWICE)),
-        false => Ok(arguments),
+    match arguments.command.0.conflict() {
+        Some(conflict) => Err(command().error(ErrorKind::ArgumentConflict, conflict)),
+        None => Ok(arguments),
     }
 }
 
@@ -220,7 +136,7 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
         let letters = argument.to_str().and_then(|text| text.strip_prefix('-'));
         letters.is_some_and(|letters| !letters.starts_with('-') && letters.contains('l'))
     };
-    (is_ls && names_none && arguments.iter().any(is_long)).then_some(ls::NOT_LONG)
+    (is_ls && names_none && arguments.iter().any(is_long)).then_some(NOT_LONG)
 }
 
 fn is_empty(value: &ContextValue) -> bool {

@@ -22,7 +22,7 @@ mod signals;
 mod sparse_sink;
 mod units;
 
-use std::panic::{self, PanicHookInfo};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
 
 use crate::output::Output;
@@ -36,13 +36,14 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return cli::report(error),
     };
-    let failed = arguments.command.exit_code_of_failure();
-    panic::catch_unwind(|| run(arguments, failed)).unwrap_or(ExitCode::from(failed))
+    let failed = arguments.command.0.exit_code_of_failure();
+    panic::catch_unwind(AssertUnwindSafe(|| run(arguments, failed)))
+        .unwrap_or(ExitCode::from(failed))
 }
 
 fn run(arguments: cli::Arguments, failed: u8) -> ExitCode {
-    let output = Output::new(&arguments.global, arguments.command.wants_json());
-    match signals::start().and_then(|()| commands::run(arguments.command, &output)) {
+    let output = Output::new(&arguments.global, arguments.command.0.wants_json());
+    match signals::start().and_then(|()| arguments.command.0.run(&output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => errors::report(&error, failed, &output),
     }

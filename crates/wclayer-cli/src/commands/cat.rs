@@ -9,6 +9,7 @@ use clap::Args;
 use wclayer::Error;
 use wclayer::chain::{self, Access, Content, Node, Passed, View};
 
+use super::Command;
 use super::view_options::{Opened, ViewOptions, tars_size};
 use crate::errors::CliError;
 use crate::node_view;
@@ -45,31 +46,32 @@ pub(crate) struct Arguments {
     follow: bool,
 }
 
-/// Copies the content to standard output.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let StreamPath(path, stream) = &arguments.path;
-    let opened = if arguments.follow {
-        arguments.view.open(Access::Listing, output)?
-    } else {
-        match in_passing(arguments, output)? {
-            Some(opened) => opened,
-            None => return Ok(()),
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let StreamPath(path, stream) = &self.path;
+        let opened = if self.follow {
+            self.view.open(Access::Listing, output)?
+        } else {
+            match in_passing(self, output)? {
+                Some(opened) => opened,
+                None => return Ok(()),
+            }
+        };
+        let node = opened.find(path, self.follow)?;
+        if let Some(target) = node_view::missing_target(&node) {
+            return Err(no_content(
+                &node,
+                format!("a hard link to `{target}`, which is in none of the layers"),
+                "Name the parent layers with -l, nearest first.",
+            ));
         }
-    };
-    let node = opened.find(path, arguments.follow)?;
-    if let Some(target) = node_view::missing_target(&node) {
-        return Err(no_content(
-            &node,
-            format!("a hard link to `{target}`, which is in none of the layers"),
-            "Name the parent layers with -l, nearest first.",
-        ));
-    }
-    match opened.view.content(&node, stream.as_ref()) {
-        Err(Error::NoStream { stream: None, .. }) => Err(without_data(&opened.view, &node)?),
-        content => {
-            let mut places = opened.view.places();
-            let place = places.nth(node.layer).unwrap_or(&arguments.view.layer);
-            copy(content?, place, &opened.cancelled)
+        match opened.view.content(&node, stream.as_ref()) {
+            Err(Error::NoStream { stream: None, .. }) => Err(without_data(&opened.view, &node)?),
+            content => {
+                let mut places = opened.view.places();
+                let place = places.nth(node.layer).unwrap_or(&self.view.layer);
+                copy(content?, place, &opened.cancelled)
+            }
         }
     }
 }

@@ -5,8 +5,10 @@ use std::io::{self, Write};
 use clap::Args;
 use clap_complete::Shell;
 
+use super::Command;
 use crate::cli;
 use crate::errors::CliError;
+use crate::output::Output;
 
 const EXAMPLE: &str = "\
 Example:
@@ -21,10 +23,11 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-/// Prints the script on stdout.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), CliError> {
-    let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut cli::command(), "wclayer", &mut script);
-    let mut stdout = io::stdout();
-    (stdout.write_all(&script).and_then(|()| stdout.flush())).map_err(CliError::Stdout)
+impl Command for Arguments {
+    fn run(&self, _output: &Output) -> Result<(), CliError> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut cli::command(), "wclayer", &mut script);
+        let mut stdout = io::stdout();
+        (stdout.write_all(&script).and_then(|()| stdout.flush())).map_err(CliError::Stdout)
+    }
 }

@@ -13,10 +13,12 @@ use wclayer::output::{NewFile, close};
 use wclayer::portable::{self, PortableLayer};
 use wclayer::tar::LayerBlob;
 use wclayer::transport;
-use wclayer::{DiffId, Digest, ParentChain, Progress};
+use wclayer::{DiffId, Digest, Progress};
 
+use super::Command;
 use super::host_compute::{Disks, HostComputeOptions};
 use super::output_file::{OutputOptions, OutputPlace};
+use super::parent_options::ParentOptions;
 use super::{export_transport, export_windows};
 use crate::errors::{CliError, on_path};
 use crate::layer_view;
@@ -40,18 +42,15 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Folder of a parent layer; repeat it for each, nearest parent first
-    ///
-    /// Not needed, since the layer knows its parents; when given, they must be the same layers.
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    pub(super) layers: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) parents: ParentOptions,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
     #[command(flatten)]
     pub(super) compress: CompressOptions,
     /// Print one JSON object; needs --output
     #[arg(long, requires = "output")]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the layer
     #[arg(value_name = "PATH")]
     pub(super) path: PathBuf,
@@ -107,25 +106,34 @@ pub(super) struct LostHiveJson {
     pub(super) from_layers: Vec<usize>,
 }
 
-/// Exports a layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let path = &arguments.path;
-    (arguments.output).check_is_outside(std::iter::once(path.as_path()))?;
-    if portable::is_layer(path) {
-        run_portable(arguments, output)
-    } else if hcs::is_layer(&Disks::new(), path)? {
-        export_windows::run(arguments, output)
-    } else if transport::is_layer(path) {
-        export_transport::run(arguments, output)
-    } else {
-        // Which says what is missing.
-        run_portable(arguments, output)
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let path = &self.path;
+        (self.output).check_is_outside(std::iter::once(path.as_path()))?;
+        if portable::is_layer(path) {
+            run_portable(self, output)
+        } else if hcs::is_layer(&Disks::new(), path)? {
+            export_windows::run(self, output)
+        } else if transport::is_layer(path) {
+            export_transport::run(self, output)
+        } else {
+            // Which says what is missing.
+            run_portable(self, output)
+        }
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    fn conflict(&self) -> Option<&'static str> {
+        self.output.conflict_with_json(self.json)
     }
 }
 
 fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let layer = PortableLayer::open(&arguments.path)?;
-    layer.check_parents(&ParentChain::from_nearest_first(&arguments.layers))?;
+    layer.check_parents(&arguments.parents.chain())?;
     let cancelled = signals::watch()?;
     let target = Target::open(&arguments.output)?;
     let compression = arguments.compress.compression();

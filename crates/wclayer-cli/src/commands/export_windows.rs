@@ -18,7 +18,7 @@ use crate::signals;
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let host = arguments.host.open("export of a Windows layer", output)?;
     let layer = hcs::full_path(&arguments.path)?;
-    let parents = host_compute::parents(&host, &layer, &arguments.layers, output)?;
+    let parents = host_compute::parents(&host, &layer, &arguments.parents, output)?;
     let cancelled = signals::watch()?;
     let target = Target::open(&arguments.output)?;
     output.step(format_args!("reading {}", layer_view::absolute(&layer)));

@@ -10,6 +10,7 @@ use wclayer::chain::Access;
 use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, NotMade, Reason};
 use wclayer::hub;
 
+use super::Command;
 use super::view_options::ViewOptions;
 use crate::errors::CliError;
 use crate::escape::escaped;
@@ -64,7 +65,7 @@ pub(crate) struct Arguments {
     xattrs: bool,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 /// What was extracted, as JSON.
@@ -78,58 +79,63 @@ struct ExtractJson<'a> {
     elapsed_seconds: f64,
 }
 
-/// Extracts a layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Content, output)?;
-    let paths = Place::paths(&arguments.paths);
-    for path in &paths {
-        opened.find(path, false)?;
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Content, output)?;
+        let paths = Place::paths(&self.paths);
+        for path in &paths {
+            opened.find(path, false)?;
+        }
+        let started = Instant::now();
+        let options = ExtractOptions {
+            xattrs: self.xattrs,
+        };
+        let mut writer = ExtractWriter::new(&self.directory, options)?;
+        opened.view.for_each_lost(&mut |_, lost| {
+            let is_in = |path: &wclayer::LayerPath| lost.path == *path || lost.path.is_below(path);
+            if paths.is_empty() || paths.iter().any(is_in) {
+                writer.leave_out(&lost);
+            }
+            Ok(())
+        })?;
+        let total = match paths.is_empty() {
+            true => opened.view.content_size()?,
+            false => None,
+        };
+        let progress = Bar::start(output, total, Arc::clone(&opened.cancelled));
+        let mut reader = opened.view.reader(&paths);
+        let so_far = writer.so_far();
+        let copied = hub::copy(&mut reader, writer, &progress);
+        drop(progress);
+        let extracted = match copied {
+            Ok(extracted) => extracted,
+            Err(error) => {
+                tell_so_far(self, &so_far.extracted(), output);
+                return Err(error.into());
+            }
+        };
+        let taken = started.elapsed();
+        let json = ExtractJson {
+            path: layer_view::absolute(&self.view.layer),
+            directory: layer_view::absolute(&self.directory),
+            extracted: &extracted,
+            elapsed_seconds: units::seconds(taken),
+        };
+        let title = format!("Extracted to `{}`", self.directory.display());
+        let mut summary = Summary::new(title);
+        rows(&mut summary, &extracted, output.is_verbose());
+        summary.row("time", units::time_and_rate(extracted.bytes, taken));
+        output.result(&summary, &json)?;
+        match extracted.failed {
+            0 => Ok(()),
+            // The object says it.
+            _ if output.is_json() => Err(CliError::Told),
+            count => Err(CliError::NotMade { count }),
+        }
     }
-    let started = Instant::now();
-    let options = ExtractOptions {
-        xattrs: arguments.xattrs,
-    };
-    let mut writer = ExtractWriter::new(&arguments.directory, options)?;
-    opened.view.for_each_lost(&mut |_, lost| {
-        let is_in = |path: &wclayer::LayerPath| lost.path == *path || lost.path.is_below(path);
-        if paths.is_empty() || paths.iter().any(is_in) {
-            writer.leave_out(&lost);
-        }
-        Ok(())
-    })?;
-    let total = match paths.is_empty() {
-        true => opened.view.content_size()?,
-        false => None,
-    };
-    let progress = Bar::start(output, total, Arc::clone(&opened.cancelled));
-    let mut reader = opened.view.reader(&paths);
-    let so_far = writer.so_far();
-    let copied = hub::copy(&mut reader, writer, &progress);
-    drop(progress);
-    let extracted = match copied {
-        Ok(extracted) => extracted,
-        Err(error) => {
-            tell_so_far(arguments, &so_far.extracted(), output);
-            return Err(error.into());
-        }
-    };
-    let taken = started.elapsed();
-    let json = ExtractJson {
-        path: layer_view::absolute(&arguments.view.layer),
-        directory: layer_view::absolute(&arguments.directory),
-        extracted: &extracted,
-        elapsed_seconds: units::seconds(taken),
-    };
-    let title = format!("Extracted to `{}`", arguments.directory.display());
-    let mut summary = Summary::new(title);
-    rows(&mut summary, &extracted, output.is_verbose());
-    summary.row("time", units::time_and_rate(extracted.bytes, taken));
-    output.result(&summary, &json)?;
-    match extracted.failed {
-        0 => Ok(()),
-        // The object says it.
-        _ if output.is_json() => Err(CliError::Told),
-        count => Err(CliError::NotMade { count }),
+
+    fn wants_json(&self) -> bool {
+        self.json
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Write};
 use clap::Args;
 use wclayer::chain::{Access, Node};
 
+use super::Command;
 use super::find_tests::{TestOptions, Tests};
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
@@ -41,26 +42,31 @@ pub(crate) struct Arguments {
     null: bool,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
-/// Prints what passes the tests.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let start = match Place::path(&arguments.path) {
-        Some(path) => Some(opened.find(path, false)?),
-        None => None,
-    };
-    let tests = Tests::new(&arguments.tests, &opened)?;
-    let sink = BufWriter::new(io::stdout().lock());
-    if arguments.json {
-        let mut entries = EntriesJson::start(sink)?;
-        let found = for_each(&opened, &tests, start.as_ref(), |node| {
-            entries.add(&opened.view, node)
-        });
-        return entries.end(found);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Listing, output)?;
+        let start = match Place::path(&self.path) {
+            Some(path) => Some(opened.find(path, false)?),
+            None => None,
+        };
+        let tests = Tests::new(&self.tests, &opened)?;
+        let sink = BufWriter::new(io::stdout().lock());
+        if self.json {
+            let mut entries = EntriesJson::start(sink)?;
+            let found = for_each(&opened, &tests, start.as_ref(), |node| {
+                entries.add(&opened.view, node)
+            });
+            return entries.end(found);
+        }
+        print(self, &opened, &tests, start.as_ref(), sink)
     }
-    print(arguments, &opened, &tests, start.as_ref(), sink)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 /// Prints the paths.

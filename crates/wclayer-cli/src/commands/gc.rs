@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use wclayer::leftovers::{self, Fate, Leftover, LeftoverKind};
 
+use super::Command;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -34,7 +35,7 @@ pub(crate) struct Arguments {
     dry_run: bool,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder that holds layers or output, or the temporary folder
     #[arg(value_name = "DIR")]
     directory: PathBuf,
@@ -64,27 +65,32 @@ struct LeftoverJson {
     cause: Option<String>,
 }
 
-/// Cleans a folder up.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let mut found = leftovers::collect(&arguments.directory, arguments.dry_run)?;
-    let first_error = found
-        .iter()
-        .position(|it| matches!(it.fate, Fate::Failed(_)));
-    let gone = |it: &&Leftover| matches!(it.fate, Fate::Removed | Fate::Restored(_));
-    let size = found.iter().filter(gone).map(|it| it.size).sum();
-    let summary = summary(arguments, &found, size);
-    let json = GcJson {
-        path: layer_view::absolute(&arguments.directory),
-        dry_run: arguments.dry_run,
-        size,
-        leftovers: found.iter().map(LeftoverJson::new).collect(),
-    };
-    output.result(&summary, &json)?;
-    match first_error.map(|at| found.swap_remove(at).fate) {
-        // The object says it.
-        Some(_) if output.is_json() => Err(CliError::Told),
-        Some(Fate::Failed(error)) => Err(error.into()),
-        _ => Ok(()),
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let mut found = leftovers::collect(&self.directory, self.dry_run)?;
+        let first_error = found
+            .iter()
+            .position(|it| matches!(it.fate, Fate::Failed(_)));
+        let gone = |it: &&Leftover| matches!(it.fate, Fate::Removed | Fate::Restored(_));
+        let size = found.iter().filter(gone).map(|it| it.size).sum();
+        let summary = summary(self, &found, size);
+        let json = GcJson {
+            path: layer_view::absolute(&self.directory),
+            dry_run: self.dry_run,
+            size,
+            leftovers: found.iter().map(LeftoverJson::new).collect(),
+        };
+        output.result(&summary, &json)?;
+        match first_error.map(|at| found.swap_remove(at).fate) {
+            // The object says it.
+            Some(_) if output.is_json() => Err(CliError::Told),
+            Some(Fate::Failed(error)) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
     }
 }
 

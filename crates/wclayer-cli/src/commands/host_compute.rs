@@ -4,12 +4,13 @@
 //! The code of the commands is the same on every system; only `connect` knows
 //! that there is a Host Compute Service on Windows and nowhere else.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use wclayer::ParentChain;
 use wclayer::hcs::{HostCompute, resolve_parents};
 
+use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::output::Output;
 
@@ -79,11 +80,10 @@ fn connect(_api: Api, command: &'static str) -> Result<HostCompute<Disks>, CliEr
 pub(crate) fn parents(
     host: &HostCompute<Disks>,
     layer: &Path,
-    given: &[PathBuf],
+    given: &ParentOptions,
     output: &Output,
 ) -> Result<ParentChain, CliError> {
-    let given = ParentChain::from_nearest_first(given);
-    let parents = resolve_parents(&host.volume, layer, &given)?;
+    let parents = resolve_parents(&host.volume, layer, &given.chain())?;
     for parent in parents.iter_nearest_first() {
         output.step(format_args!("on top of {}", parent.display()));
     }

@@ -10,9 +10,11 @@ use serde::Serialize;
 use wclayer::hcs::{HcsError, ServiceError};
 use wclayer::portable::{self, Children, ImportOptions, PortableLayer};
 use wclayer::transport;
-use wclayer::{DiffId, Error, ErrorKind, ParentChain};
+use wclayer::{DiffId, Error, ErrorKind};
 
+use super::Command;
 use super::host_compute::HostComputeOptions;
+use super::parent_options::ParentOptions;
 use super::{import_transport, import_windows, remove, validate, view_options};
 use crate::errors::{self, CliError, FAILED, on_path};
 use crate::file_argument::{STDIN, is_dash, new_folder};
@@ -44,11 +46,8 @@ const MEANT: &str =
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Folder of a read-only parent layer; repeat it for each, nearest parent first
-    ///
-    /// When only the nearest is given, its own parents are found by themselves.
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    pub(super) layers: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) parents: ParentOptions,
     /// Input layer tar, `-` for stdin [default: stdin]
     #[arg(short, long, value_name = "FILE")]
     pub(super) input: Option<PathBuf>,
@@ -69,7 +68,7 @@ pub(crate) struct Arguments {
     pub(super) force: bool,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the layer to make
     #[arg(value_name = "PATH", value_parser = new_folder(MEANT))]
     pub(super) path: PathBuf,
@@ -95,28 +94,31 @@ struct ImportJson<'a> {
     elapsed_seconds: f64,
 }
 
-/// Imports a layer and shows what it is.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let format = arguments
-        .format
-        .unwrap_or_else(|| default_format(arguments));
-    view_options::check_places(&arguments.layers)?;
-    if arguments.hives && format != Format::Transport {
-        return Err(CliError::HivesElsewhere);
-    }
-    let imported = match format {
-        Format::Portable => run_portable(arguments, output),
-        Format::Transport => import_transport::run(arguments, output),
-        Format::Windows => import_windows::run(arguments, output),
-    };
-    imported.map_err(|error| match &arguments.input {
-        Some(input) if is_fault_of(&error, input) => {
-            errors::report(&error, FAILED, output);
-            validate::tell_errors(input, &arguments.layers, output);
-            CliError::Told
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let format = self.format.unwrap_or_else(|| default_format(self));
+        view_options::check_places(&self.parents.layers)?;
+        if self.hives && format != Format::Transport {
+            return Err(CliError::HivesElsewhere);
         }
-        _ => error,
-    })
+        let imported = match format {
+            Format::Portable => run_portable(self, output),
+            Format::Transport => import_transport::run(self, output),
+            Format::Windows => import_windows::run(self, output),
+        };
+        imported.map_err(|error| match &self.input {
+            Some(input) if is_fault_of(&error, input) => {
+                errors::report(&error, FAILED, output);
+                validate::tell_errors(input, &self.parents.layers, output);
+                CliError::Told
+            }
+            _ => error,
+        })
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 /// Whether it may be the layer in a file, which can be read again, that made an import fail.
@@ -139,11 +141,12 @@ fn is_of_layer(error: &Error) -> bool {
 
 /// Chooses the format of the nearest parent, else what the machine is made for.
 fn default_format(arguments: &Arguments) -> Format {
-    let nearest = arguments.layers.first();
+    let nearest = arguments.parents.layers.first();
     if nearest.is_some_and(|parent| transport::is_layer(parent)) {
         return Format::Transport;
     }
     let on_portable = arguments
+        .parents
         .layers
         .first()
         .is_some_and(|parent| portable::is_layer(parent));
@@ -156,12 +159,12 @@ fn default_format(arguments: &Arguments) -> Format {
 fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let source = Source::open(arguments.input.as_deref())?;
     let options = ImportOptions {
-        parents: ParentChain::from_nearest_first(&arguments.layers),
+        parents: arguments.parents.chain(),
         expected_diff_id: arguments.diff_id,
         replace: arguments.force,
     };
     tell_plan(arguments, &source, output);
-    for parent in &arguments.layers {
+    for parent in &arguments.parents.layers {
         output.step(format_args!("on top of {}", layer_view::absolute(parent)));
     }
     let replaced = Replaced::look(arguments);

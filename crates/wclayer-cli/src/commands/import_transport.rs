@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use wclayer::ParentChain;
 use wclayer::hub::EntriesOnly;
 use wclayer::tar::BlobReader;
 use wclayer::transport::{self, TransportOptions};
@@ -21,11 +20,11 @@ use crate::signals;
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let source = Source::open(arguments.input.as_deref())?;
     import::tell_plan(arguments, &source, output);
-    for parent in &arguments.layers {
+    for parent in &arguments.parents.layers {
         output.step(format_args!("on top of {}", layer_view::absolute(parent)));
     }
     let options = TransportOptions {
-        parents: ParentChain::from_nearest_first(&arguments.layers),
+        parents: arguments.parents.chain(),
         hives: arguments.hives,
         replace: arguments.force,
     };

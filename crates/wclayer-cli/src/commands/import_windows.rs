@@ -27,10 +27,10 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let source = Source::open(arguments.input.as_deref())?;
     import::tell_plan(arguments, &source, output);
     let path = hcs::full_path(&arguments.path)?;
-    let parents = match arguments.layers.is_empty() {
+    let parents = match arguments.parents.layers.is_empty() {
         // What an old layer at the path says does not count.
         true => ParentChain::none(),
-        false => host_compute::parents(&host, &path, &arguments.layers, output)?,
+        false => host_compute::parents(&host, &path, &arguments.parents, output)?,
     };
     let options = ImportOptions {
         contents: contents(&host, arguments.input.as_deref(), &parents, output)?,

@@ -9,6 +9,7 @@ use wclayer::hcs::{self, WindowsLayer, WindowsLayerKind};
 use wclayer::portable::{self, PortableLayer};
 use wclayer::transport;
 
+use super::Command;
 use super::host_compute::Disks;
 use super::{info_tar, info_transport};
 use crate::errors::{CliError, on_path};
@@ -32,7 +33,7 @@ Examples:
 pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the layer, or a layer tar; `-` for a tar on stdin
     #[arg(value_name = "PATH")]
     path: PathBuf,
@@ -50,20 +51,25 @@ struct WindowsLayerJson {
     parents: Option<Vec<String>>,
 }
 
-/// Prints the layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    if is_tar(&arguments.path)? {
-        return info_tar::run(&arguments.path, output);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        if is_tar(&self.path)? {
+            return info_tar::run(&self.path, output);
+        }
+        if !portable::is_layer(&self.path)
+            && let Some(layer) = hcs::recognise(&Disks::new(), &self.path)?
+        {
+            return show_windows_layer(self, &layer, output);
+        }
+        if !portable::is_layer(&self.path) && transport::is_layer(&self.path) {
+            return info_transport::run(&self.path, output);
+        }
+        show_portable_layer(self, output)
     }
-    if !portable::is_layer(&arguments.path)
-        && let Some(layer) = hcs::recognise(&Disks::new(), &arguments.path)?
-    {
-        return show_windows_layer(arguments, &layer, output);
+
+    fn wants_json(&self) -> bool {
+        self.json
     }
-    if !portable::is_layer(&arguments.path) && transport::is_layer(&arguments.path) {
-        return info_transport::run(&arguments.path, output);
-    }
-    show_portable_layer(arguments, output)
 }
 
 /// Returns whether there is something to read that is not a folder.

@@ -7,6 +7,7 @@ use clap::Args;
 use wclayer::chain::{Access, Node, NodeKind};
 use wclayer::{ErrorKind, LayerPath};
 
+use super::Command;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
@@ -21,13 +22,6 @@ Examples:
   wclayer ls layers/app Files/Windows --long
   wclayer ls app.tar.gz --this-layer -R";
 
-const PARENTS: &str =
-    "Layer below it: a folder or a tar; repeat it for each, nearest parent first (not `--long`)";
-const PARENTS_AT_LENGTH: &str = "\
-Layer below it: a folder or a tar; repeat it for each, nearest parent first
-
-Not needed for a layer that knows its parents. The long listing is `--long`.";
-
 /// For those who know `-l` of other programs.
 pub(crate) const NOT_LONG: &str = "`-l` names a parent layer; the long listing is `--long`.";
 
@@ -39,7 +33,6 @@ pub(crate) const NOT_LONG: &str = "`-l` names a parent layer; the long listing i
 /// it was last written, its name.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
-#[command(mut_arg("layers", |layers| layers.help(PARENTS).long_help(PARENTS_AT_LENGTH)))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
@@ -48,7 +41,7 @@ pub(crate) struct Arguments {
     /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
     #[arg(value_name = "PATH", value_parser = place())]
     path: Option<Place>,
-    /// Show attributes, layer, size and time of each
+    /// Show attributes, layer, size and time of each entry (`-l` names a parent layer)
     #[arg(long)]
     long: bool,
     /// List the directories below as well
@@ -59,41 +52,46 @@ pub(crate) struct Arguments {
     follow: bool,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
-/// Prints the listing.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = open(arguments, output)?;
-    let start = match Place::path(&arguments.path) {
-        Some(path) => Some(opened.find(path, arguments.follow)?),
-        None => None,
-    };
-    if arguments.json {
-        let sink = BufWriter::new(io::stdout().lock());
-        return print_json(arguments, &opened, start.as_ref(), sink);
-    }
-    let (sink, has_color) = output::text_sink();
-    let mut listing = Listing {
-        arguments,
-        opened: &opened,
-        has_color,
-        sink,
-    };
-    match &start {
-        Some(node) if !node.is_plain_directory() => {
-            listing.print(std::slice::from_ref(node))?;
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = open(self, output)?;
+        let start = match Place::path(&self.path) {
+            Some(path) => Some(opened.find(path, self.follow)?),
+            None => None,
+        };
+        if self.json {
+            let sink = BufWriter::new(io::stdout().lock());
+            return print_json(self, &opened, start.as_ref(), sink);
         }
-        start => listing.print_directory(start.as_ref())?,
+        let (sink, has_color) = output::text_sink();
+        let mut listing = Listing {
+            arguments: self,
+            opened: &opened,
+            has_color,
+            sink,
+        };
+        match &start {
+            Some(node) if !node.is_plain_directory() => {
+                listing.print(std::slice::from_ref(node))?;
+            }
+            start => listing.print_directory(start.as_ref())?,
+        }
+        listing.sink.flush().map_err(CliError::Stdout)
     }
-    listing.sink.flush().map_err(CliError::Stdout)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 fn open(arguments: &Arguments, output: &Output) -> Result<Opened, CliError> {
     let opened = arguments.view.open(Access::Listing, output);
     opened.map_err(|error| {
         // `ls -lR LAYER` and `ls -l LAYER PATH` name layers that are none.
-        let parents = &arguments.view.layers;
+        let parents = &arguments.view.parents.layers;
         let is_missing = error.kind() == ErrorKind::NotFound && !parents.is_empty();
         let is_no_layer = |parent: &PathBuf| !is_dash(parent) && !parent.exists();
         match is_missing || parents.iter().any(is_no_layer) {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use wclayer::LayerPath;
 use wclayer::hcs;
 
+use super::Command;
 use super::host_compute::HostComputeOptions;
 use crate::errors::CliError;
 use crate::layer_view;
@@ -30,7 +31,7 @@ pub(crate) struct Arguments {
     host: HostComputeOptions,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder to convert
     #[arg(value_name = "PATH")]
     path: PathBuf,
@@ -47,35 +48,40 @@ struct MakeBaseLayerJson {
     utility_vm: bool,
 }
 
-/// Makes a base layer of a folder.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let host = arguments.host.open("makebaselayer", output)?;
-    let folder = hcs::full_path(&arguments.path)?;
-    let made = hcs::make_base_layer(&host, &folder)?;
-    for hive in &made.replaced_hives {
-        output.warn(&format!(
-            "`{hive}` had no byte, which Windows Server 2025 refuses: it is an empty hive now"
-        ));
-    }
-    let json = MakeBaseLayerJson {
-        path: layer_view::absolute(&folder),
-        created_hives: names(&made.created_hives),
-        replaced_hives: names(&made.replaced_hives),
-        kept_hives: names(&made.kept_hives),
-        utility_vm: made.has_utility_vm,
-    };
-    let mut summary = Summary::new(format!("Made `{}` a base layer", arguments.path.display()));
-    for (label, hives) in [
-        ("hives kept", &json.kept_hives),
-        ("hives created", &json.created_hives),
-        ("hives replaced", &json.replaced_hives),
-    ] {
-        if !hives.is_empty() {
-            summary.row(label, hives.join(", "));
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let host = self.host.open("makebaselayer", output)?;
+        let folder = hcs::full_path(&self.path)?;
+        let made = hcs::make_base_layer(&host, &folder)?;
+        for hive in &made.replaced_hives {
+            output.warn(&format!(
+                "`{hive}` had no byte, which Windows Server 2025 refuses: it is an empty hive now"
+            ));
         }
+        let json = MakeBaseLayerJson {
+            path: layer_view::absolute(&folder),
+            created_hives: names(&made.created_hives),
+            replaced_hives: names(&made.replaced_hives),
+            kept_hives: names(&made.kept_hives),
+            utility_vm: made.has_utility_vm,
+        };
+        let mut summary = Summary::new(format!("Made `{}` a base layer", self.path.display()));
+        for (label, hives) in [
+            ("hives kept", &json.kept_hives),
+            ("hives created", &json.created_hives),
+            ("hives replaced", &json.replaced_hives),
+        ] {
+            if !hives.is_empty() {
+                summary.row(label, hives.join(", "));
+            }
+        }
+        summary.row("utility VM", if json.utility_vm { "yes" } else { "no" });
+        output.result(&summary, &json)
     }
-    summary.row("utility VM", if json.utility_vm { "yes" } else { "no" });
-    output.result(&summary, &json)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 fn names(hives: &[LayerPath]) -> Vec<String> {

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory};
 use clap_mangen::Man;
 
+use super::Command;
 use crate::cli;
 use crate::errors::{CliError, on_path};
 use crate::file_argument::new_folder;
+use crate::output::Output;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -25,19 +27,20 @@ pub(crate) struct Arguments {
     directory: Option<PathBuf>,
 }
 
-/// Prints one page on stdout or writes all of them.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), CliError> {
-    if let Some(directory) = &arguments.directory {
-        fs::create_dir_all(directory).map_err(on_path("create", directory))?;
-        // `help` would add a page for every command once more.
-        let command = cli::Arguments::command().disable_help_subcommand(true);
-        return clap_mangen::generate_to(command, directory)
-            .map_err(on_path("write the manual pages into", directory));
+impl Command for Arguments {
+    fn run(&self, _output: &Output) -> Result<(), CliError> {
+        if let Some(directory) = &self.directory {
+            fs::create_dir_all(directory).map_err(on_path("create", directory))?;
+            // `help` would add a page for every command once more.
+            let command = cli::Arguments::command().disable_help_subcommand(true);
+            return clap_mangen::generate_to(command, directory)
+                .map_err(on_path("write the manual pages into", directory));
+        }
+        let mut page = Vec::new();
+        Man::new(cli::command())
+            .render(&mut page)
+            .and_then(|()| io::stdout().write_all(&page))
+            .and_then(|()| io::stdout().flush())
+            .map_err(CliError::Stdout)
     }
-    let mut page = Vec::new();
-    Man::new(cli::command())
-        .render(&mut page)
-        .and_then(|()| io::stdout().write_all(&page))
-        .and_then(|()| io::stdout().flush())
-        .map_err(CliError::Stdout)
 }

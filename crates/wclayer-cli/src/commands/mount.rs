@@ -6,7 +6,9 @@ use clap::Args;
 use serde::Serialize;
 use wclayer::hcs;
 
+use super::Command;
 use super::host_compute::{self, HostComputeOptions};
+use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::Output;
@@ -26,17 +28,13 @@ SeManageVolumePrivilege: run it from an elevated prompt.";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Folder of a parent layer of the scratch layer; repeat it for each, nearest parent first
-    ///
-    /// Not needed for a layer that `wclayer create` made, which knows its parents. When only the
-    /// nearest is given, its own parents are found by themselves, if it knows them.
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    layers: Vec<PathBuf>,
+    #[command(flatten)]
+    parents: ParentOptions,
     #[command(flatten)]
     host: HostComputeOptions,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the scratch layer
     #[arg(value_name = "SCRATCH")]
     scratch: PathBuf,
@@ -54,25 +52,26 @@ struct MountJson<'a> {
     target: Option<String>,
 }
 
-/// Mounts a scratch layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let host = arguments.host.open("mount", output)?;
-    let scratch = hcs::full_path(&arguments.scratch)?;
-    let target = arguments
-        .target
-        .as_deref()
-        .map(hcs::full_path)
-        .transpose()?;
-    let parents = host_compute::parents(&host, &scratch, &arguments.layers, output)?;
-    let volume = hcs::mount(&host, &scratch, &parents, target.as_deref())?;
-    output.step(format_args!("mounted {volume}"));
-    let target = target.as_deref().map(layer_view::absolute);
-    let json = MountJson {
-        path: layer_view::absolute(&scratch),
-        volume: &volume,
-        target: target.clone(),
-    };
-    // This one line, as the reference prints it.
-    let place = target.as_deref().unwrap_or(&volume);
-    output.answer(&format_args!("{place}\n"), &json)
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let host = self.host.open("mount", output)?;
+        let scratch = hcs::full_path(&self.scratch)?;
+        let target = self.target.as_deref().map(hcs::full_path).transpose()?;
+        let parents = host_compute::parents(&host, &scratch, &self.parents, output)?;
+        let volume = hcs::mount(&host, &scratch, &parents, target.as_deref())?;
+        output.step(format_args!("mounted {volume}"));
+        let target = target.as_deref().map(layer_view::absolute);
+        let json = MountJson {
+            path: layer_view::absolute(&scratch),
+            volume: &volume,
+            target: target.clone(),
+        };
+        // This one line, as the reference prints it.
+        let place = target.as_deref().unwrap_or(&volume);
+        output.answer(&format_args!("{place}\n"), &json)
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }

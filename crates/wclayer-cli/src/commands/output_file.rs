@@ -12,6 +12,8 @@ use crate::file_argument::is_dash;
 const MAX_LINKS: usize = 40;
 /// The number of the descriptor of standard output.
 const STDOUT: u32 = 1;
+const STDOUT_TWICE: &str =
+    "the argument '--json' needs standard output for itself: name a file with '--output <FILE>'";
 
 /// Where a tar is to be written.
 #[derive(Debug, Args)]
@@ -35,9 +37,10 @@ impl OutputOptions {
         }
     }
 
-    /// Returns whether the tar goes to standard output by name, which JSON cannot share.
-    pub(crate) fn is_stdout_by_name(&self) -> bool {
-        self.output.is_some() && self.place() == OutputPlace::Stdout
+    /// Returns a conflict if the tar and JSON would both go to standard output.
+    pub(super) fn conflict_with_json(&self, json: bool) -> Option<&'static str> {
+        let is_stdout = self.output.is_some() && self.place() == OutputPlace::Stdout;
+        (json && is_stdout).then_some(STDOUT_TWICE)
     }
 
     /// Refuses to write over what is read: one of these tars, or a file in one of these folders.

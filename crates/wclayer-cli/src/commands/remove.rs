@@ -9,6 +9,7 @@ use serde::Serialize;
 use wclayer::portable::{self, Children};
 use wclayer::{ErrorKind, hcs};
 
+use super::Command;
 use super::host_compute::{Disks, HostComputeOptions};
 use crate::errors::CliError;
 use crate::layer_view;
@@ -42,7 +43,7 @@ pub(crate) struct Arguments {
     host: HostComputeOptions,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the layer
     #[arg(value_name = "PATH")]
     path: PathBuf,
@@ -59,29 +60,34 @@ struct RemoveJson {
     was_rest: bool,
 }
 
-/// Removes a layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let path = layer_view::absolute(&arguments.path);
-    let (size, was_rest) = match remove(arguments, output) {
-        Err(error) if arguments.force && is_missing(&arguments.path, &error) => {
-            return tell_nothing(arguments, path, output);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let path = layer_view::absolute(&self.path);
+        let (size, was_rest) = match remove(self, output) {
+            Err(error) if self.force && is_missing(&self.path, &error) => {
+                return tell_nothing(self, path, output);
+            }
+            removed => removed?,
+        };
+        let shown = self.path.display();
+        let mut summary = Summary::new(match was_rest {
+            true => format!("Removed what an interrupted command had left of `{shown}`"),
+            false => format!("Removed `{shown}`"),
+        });
+        if let Some(size) = size {
+            summary.row("freed", units::size(size));
         }
-        removed => removed?,
-    };
-    let shown = arguments.path.display();
-    let mut summary = Summary::new(match was_rest {
-        true => format!("Removed what an interrupted command had left of `{shown}`"),
-        false => format!("Removed `{shown}`"),
-    });
-    if let Some(size) = size {
-        summary.row("freed", units::size(size));
+        let json = RemoveJson {
+            path,
+            size,
+            was_rest,
+        };
+        output.result(&summary, &json)
     }
-    let json = RemoveJson {
-        path,
-        size,
-        was_rest,
-    };
-    output.result(&summary, &json)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 /// Removes the layer; returns how many bytes that freed, and whether only the rest of an interrupted

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use wclayer::DiffId;
 use wclayer::portable::{self, RepairOptions};
-use wclayer::{DiffId, ParentChain};
 
+use super::Command;
+use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
@@ -28,16 +30,14 @@ A layer whose tar is damaged cannot be made anew: import it again.";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Folder of a parent layer, where it is not where the layer has it; repeat it for each,
-    /// nearest parent first
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    layers: Vec<PathBuf>,
+    #[command(flatten)]
+    parents: ParentOptions,
     /// What the tar must hash to, as `sha256:` and 64 digits
     #[arg(long, value_name = "DIGEST")]
     diff_id: Option<DiffId>,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the layer
     #[arg(value_name = "LAYER")]
     layer: PathBuf,
@@ -52,28 +52,33 @@ struct RepairJson<'a> {
     verified: bool,
 }
 
-/// Makes a layer anew.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let tar = arguments.layer.join("layer.tar");
-    let size = tar.metadata().ok().map(|tar| tar.len());
-    let progress = Bar::start(output, size, signals::watch()?);
-    let options = RepairOptions {
-        parents: ParentChain::from_nearest_first(&arguments.layers),
-        expected_diff_id: arguments.diff_id,
-    };
-    let repaired = portable::repair(&arguments.layer, &options, &progress)?;
-    drop(progress);
-    if !repaired.is_verified {
-        let diff_id = repaired.layer.descriptor().diff_id;
-        output.warn(&format!(
-            "the old descriptor could not be read: compare the DiffID {diff_id} with that of the image"
-        ));
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let tar = self.layer.join("layer.tar");
+        let size = tar.metadata().ok().map(|tar| tar.len());
+        let progress = Bar::start(output, size, signals::watch()?);
+        let options = RepairOptions {
+            parents: self.parents.chain(),
+            expected_diff_id: self.diff_id,
+        };
+        let repaired = portable::repair(&self.layer, &options, &progress)?;
+        drop(progress);
+        if !repaired.is_verified {
+            let diff_id = repaired.layer.descriptor().diff_id;
+            output.warn(&format!(
+                "the old descriptor could not be read: compare the DiffID {diff_id} with that of the image"
+            ));
+        }
+        let mut summary = Summary::new(format!("Repaired `{}`", self.layer.display()));
+        layer_view::rows(&mut summary, &repaired.layer);
+        let json = RepairJson {
+            layer: LayerJson::new(&repaired.layer),
+            verified: repaired.is_verified,
+        };
+        output.result(&summary, &json)
     }
-    let mut summary = Summary::new(format!("Repaired `{}`", arguments.layer.display()));
-    layer_view::rows(&mut summary, &repaired.layer);
-    let json = RepairJson {
-        layer: LayerJson::new(&repaired.layer),
-        verified: repaired.is_verified,
-    };
-    output.result(&summary, &json)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }

@@ -10,6 +10,7 @@ use wclayer::chain::Access;
 use wclayer::squash::{LostHive, SquashOptions, squash};
 use wclayer::tar::BlobWriter;
 
+use super::Command;
 use super::export::{CompressOptions, LostHiveJson, Target, show_with_lost};
 use super::output_file::OutputOptions;
 use super::view_options::ViewOptions;
@@ -48,50 +49,59 @@ pub(crate) struct Arguments {
     compress: CompressOptions,
     /// Print one JSON object; needs --output
     #[arg(long, requires = "output")]
-    pub(crate) json: bool,
+    json: bool,
 }
 
-/// Squashes a chain.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let target = Target::open(&arguments.output)?;
-    let access = match arguments.keep_base {
-        true => Access::UpperContent,
-        false => Access::Content,
-    };
-    let opened = arguments.view.open(access, output)?;
-    arguments.output.check_is_outside(opened.view.places())?;
-    let compression = arguments.compress.compression();
-    output.step(format_args!(
-        "writing {}, compression {}",
-        target.name(),
-        compression.method
-    ));
-    let total = match arguments.keep_base {
-        true => None,
-        false => opened.view.content_size()?,
-    };
-    let progress = Bar::start(output, total, Arc::clone(&opened.cancelled));
-    let started = Instant::now();
-    let writer = BlobWriter::new(target.file(), compression)?;
-    let options = SquashOptions {
-        keep_base: arguments.keep_base,
-        lose_registry: arguments.lose_registry,
-    };
-    let squashed = squash(opened.view, options, writer, &progress)?;
-    if progress.is_cancelled() {
-        return Err(wclayer::Error::Cancelled.into());
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let target = Target::open(&self.output)?;
+        let access = match self.keep_base {
+            true => Access::UpperContent,
+            false => Access::Content,
+        };
+        let opened = self.view.open(access, output)?;
+        self.output.check_is_outside(opened.view.places())?;
+        let compression = self.compress.compression();
+        output.step(format_args!(
+            "writing {}, compression {}",
+            target.name(),
+            compression.method
+        ));
+        let total = match self.keep_base {
+            true => None,
+            false => opened.view.content_size()?,
+        };
+        let progress = Bar::start(output, total, Arc::clone(&opened.cancelled));
+        let started = Instant::now();
+        let writer = BlobWriter::new(target.file(), compression)?;
+        let options = SquashOptions {
+            keep_base: self.keep_base,
+            lose_registry: self.lose_registry,
+        };
+        let squashed = squash(opened.view, options, writer, &progress)?;
+        if progress.is_cancelled() {
+            return Err(wclayer::Error::Cancelled.into());
+        }
+        drop(progress);
+        target.commit()?;
+        let (path, file) = (&self.view.layer, self.output.file());
+        tell_lost(&squashed.lost_hives, output);
+        let lost = squashed.lost_hives.into_iter().map(|lost| LostHiveJson {
+            path: lost.path.to_string(),
+            from_layers: lost.layers,
+        });
+        let (blob, taken) = (&squashed.output, started.elapsed());
+        let lost = Some(lost.collect());
+        show_with_lost("Squashed", path, file, blob, taken, lost, output)
     }
-    drop(progress);
-    target.commit()?;
-    let (path, file) = (&arguments.view.layer, arguments.output.file());
-    tell_lost(&squashed.lost_hives, output);
-    let lost = squashed.lost_hives.into_iter().map(|lost| LostHiveJson {
-        path: lost.path.to_string(),
-        from_layers: lost.layers,
-    });
-    let (blob, taken) = (&squashed.output, started.elapsed());
-    let lost = Some(lost.collect());
-    show_with_lost("Squashed", path, file, blob, taken, lost, output)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    fn conflict(&self) -> Option<&'static str> {
+        self.output.conflict_with_json(self.json)
+    }
 }
 
 /// Warns of what is lost: a line for all hives that the same layers change.

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use clap::Args;
 use wclayer::chain::{Access, Node};
 
+use super::Command;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
@@ -36,7 +37,7 @@ pub(crate) struct Arguments {
     follow: bool,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 /// Where the entries go.
@@ -44,28 +45,33 @@ trait Sink {
     fn entry(&mut self, opened: &Opened, before: &str, node: &Node) -> Result<(), CliError>;
 }
 
-/// Prints the tree.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let start = match Place::path(&arguments.path) {
-        Some(path) => Some(opened.find(path, arguments.follow)?),
-        None => None,
-    };
-    if arguments.json {
-        let sink = BufWriter::new(io::stdout().lock());
-        let mut entries = EntriesJson::start(sink)?;
-        let drawn = draw(arguments, &opened, start.as_ref(), &mut entries);
-        return entries.end(drawn);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Listing, output)?;
+        let start = match Place::path(&self.path) {
+            Some(path) => Some(opened.find(path, self.follow)?),
+            None => None,
+        };
+        if self.json {
+            let sink = BufWriter::new(io::stdout().lock());
+            let mut entries = EntriesJson::start(sink)?;
+            let drawn = draw(self, &opened, start.as_ref(), &mut entries);
+            return entries.end(drawn);
+        }
+        let (sink, has_color) = output::text_sink();
+        let mut text = Text { sink, has_color };
+        let title = match &start {
+            Some(node) => node.path.to_string(),
+            None => ".".to_owned(),
+        };
+        writeln!(text.sink, "{}", escaped(&title)).map_err(CliError::Stdout)?;
+        draw(self, &opened, start.as_ref(), &mut text)?;
+        text.sink.flush().map_err(CliError::Stdout)
     }
-    let (sink, has_color) = output::text_sink();
-    let mut text = Text { sink, has_color };
-    let title = match &start {
-        Some(node) => node.path.to_string(),
-        None => ".".to_owned(),
-    };
-    writeln!(text.sink, "{}", escaped(&title)).map_err(CliError::Stdout)?;
-    draw(arguments, &opened, start.as_ref(), &mut text)?;
-    text.sink.flush().map_err(CliError::Stdout)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 struct Text<W> {

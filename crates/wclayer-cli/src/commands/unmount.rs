@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use wclayer::hcs;
 
+use super::Command;
 use super::host_compute::HostComputeOptions;
 use crate::errors::CliError;
 use crate::layer_view;
@@ -29,7 +30,7 @@ pub(crate) struct Arguments {
     host: HostComputeOptions,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the scratch layer
     #[arg(value_name = "SCRATCH")]
     scratch: PathBuf,
@@ -46,20 +47,21 @@ struct UnmountJson {
     target: Option<String>,
 }
 
-/// Unmounts a scratch layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let host = arguments.host.open("unmount", output)?;
-    let scratch = hcs::full_path(&arguments.scratch)?;
-    let target = arguments
-        .target
-        .as_deref()
-        .map(hcs::full_path)
-        .transpose()?;
-    hcs::unmount(&host, &scratch, target.as_deref())?;
-    let summary = Summary::new(format!("Unmounted `{}`", arguments.scratch.display()));
-    let json = UnmountJson {
-        path: layer_view::absolute(&scratch),
-        target: target.as_deref().map(layer_view::absolute),
-    };
-    output.result(&summary, &json)
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let host = self.host.open("unmount", output)?;
+        let scratch = hcs::full_path(&self.scratch)?;
+        let target = self.target.as_deref().map(hcs::full_path).transpose()?;
+        hcs::unmount(&host, &scratch, target.as_deref())?;
+        let summary = Summary::new(format!("Unmounted `{}`", self.scratch.display()));
+        let json = UnmountJson {
+            path: layer_view::absolute(&scratch),
+            target: target.as_deref().map(layer_view::absolute),
+        };
+        output.result(&summary, &json)
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }

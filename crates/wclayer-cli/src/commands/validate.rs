@@ -13,9 +13,11 @@ use wclayer::portable::PortableLayer;
 use wclayer::validate::{self, Finding, Findings, Report, Rule, Severity, ValidateOptions};
 use wclayer::{ErrorKind, ParentChain};
 
+use super::Command;
 use super::import::Source;
+use super::parent_options::ParentOptions;
 use super::view_options;
-use crate::errors::CliError;
+use crate::errors::{CliError, FAILED_TO_ANSWER};
 use crate::escape::escaped;
 use crate::file_argument::{STDIN, is_dash};
 use crate::layer_view;
@@ -55,11 +57,8 @@ const BOLD: Style = Style::new().bold();
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Parent layer: a folder or a tar; repeat it for each, nearest parent first
-    ///
-    /// When only the nearest is given, its own parents are found by themselves.
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    layers: Vec<PathBuf>,
+    #[command(flatten)]
+    parents: ParentOptions,
     /// Show every finding (100,000 of a rule and 64 MiB in all at most), not the first 10 of a rule
     #[arg(long)]
     all: bool,
@@ -71,7 +70,7 @@ pub(crate) struct Arguments {
     explain: Option<String>,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Layer to check; `-` for a tar on stdin
     #[arg(value_name = "LAYER", required_unless_present = "explain")]
     layer: Option<PathBuf>,
@@ -89,34 +88,43 @@ fn rule_ids() -> PossibleValuesParser {
     PossibleValuesParser::new(ids.chain(["all"]))
 }
 
-/// Checks a layer, or explains rules.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    if let Some(id) = &arguments.explain {
-        return explain(id, output);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        if let Some(id) = &self.explain {
+            return explain(id, output);
+        }
+        let Some(layer) = &self.layer else {
+            return Ok(());
+        };
+        let limit = if self.all { SHOWN_AT_MOST } else { SHOWN };
+        let options = ValidateOptions {
+            parents: self.parents.chain(),
+            limit,
+            ..ValidateOptions::default()
+        };
+        view_options::check_places(&self.parents.layers)?;
+        let report = check(layer, &options, output)?;
+        let shown = Shown {
+            layer,
+            report: &report,
+        };
+        output.result(&shown, &ReportJson::new(layer, &report))?;
+        let denied = match self.deny {
+            Some(Deny::Warnings) => report.count(Severity::Warning),
+            None => 0,
+        };
+        match report.count(Severity::Error) + denied {
+            0 => Ok(()),
+            _ => Err(CliError::Found),
+        }
     }
-    let Some(layer) = &arguments.layer else {
-        return Ok(());
-    };
-    let limit = if arguments.all { SHOWN_AT_MOST } else { SHOWN };
-    let options = ValidateOptions {
-        parents: ParentChain::from_nearest_first(&arguments.layers),
-        limit,
-        ..ValidateOptions::default()
-    };
-    view_options::check_places(&arguments.layers)?;
-    let report = check(layer, &options, output)?;
-    let shown = Shown {
-        layer,
-        report: &report,
-    };
-    output.result(&shown, &ReportJson::new(layer, &report))?;
-    let denied = match arguments.deny {
-        Some(Deny::Warnings) => report.count(Severity::Warning),
-        None => 0,
-    };
-    match report.count(Severity::Error) + denied {
-        0 => Ok(()),
-        _ => Err(CliError::Found),
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    fn exit_code_of_failure(&self) -> u8 {
+        FAILED_TO_ANSWER
     }
 }
 

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use wclayer::portable::{self, Check, Verified};
-use wclayer::{DiffId, Error, ParentChain};
+use wclayer::{DiffId, Error};
 
+use super::Command;
+use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -30,13 +32,11 @@ Exit codes: 0 all is right, 1 something is not, or could not be checked, 2 wrong
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Folder of a parent layer, where it is not where the layer has it; repeat it for each,
-    /// nearest parent first
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    layers: Vec<PathBuf>,
+    #[command(flatten)]
+    parents: ParentOptions,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the layer
     #[arg(value_name = "LAYER")]
     layer: PathBuf,
@@ -61,18 +61,23 @@ struct CheckJson {
     problems: Vec<String>,
 }
 
-/// Verifies a layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let tar = arguments.layer.join("layer.tar");
-    let size = tar.metadata().ok().map(|tar| tar.len());
-    let progress = Bar::start(output, size, signals::watch()?);
-    let parents = ParentChain::from_nearest_first(&arguments.layers);
-    let found = portable::verify(&arguments.layer, &parents, &progress)?;
-    drop(progress);
-    show(arguments, &found, output)?;
-    match found.is_sound() {
-        true => Ok(()),
-        false => Err(CliError::Told),
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let tar = self.layer.join("layer.tar");
+        let size = tar.metadata().ok().map(|tar| tar.len());
+        let progress = Bar::start(output, size, signals::watch()?);
+        let parents = self.parents.chain();
+        let found = portable::verify(&self.layer, &parents, &progress)?;
+        drop(progress);
+        show(self, &found, output)?;
+        match found.is_sound() {
+            true => Ok(()),
+            false => Err(CliError::Told),
+        }
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
     }
 }
 

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use wclayer::chain::{self, Access, LostEntry, Node, OpenOptions, Resolved, View};
-use wclayer::{Error, LayerPath, ParentChain, Progress};
+use wclayer::{Error, LayerPath, Progress};
 
 use super::missing::Missing;
+use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::file_argument::is_dash;
 use crate::output::Output;
@@ -26,12 +27,8 @@ const SHOWN_LOST: usize = 3;
 /// The layer to look into.
 #[derive(Debug, Args)]
 pub(crate) struct ViewOptions {
-    /// Layer below it: a folder or a tar; repeat it for each, nearest parent first
-    ///
-    /// Not needed for a layer that knows its parents. When given, they count instead; those of a
-    /// portable layer must be the layers that it was made on, wherever they are now.
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    pub(crate) layers: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) parents: ParentOptions,
     /// Show the layer alone, with what it removes of its parents
     #[arg(long)]
     pub(crate) this_layer: bool,
@@ -48,7 +45,7 @@ impl ViewOptions {
 
     /// Returns where the layers are that are seen, nearest first.
     pub(crate) fn seen_chain(&self) -> Result<Vec<PathBuf>, CliError> {
-        check_places(std::iter::once(&self.layer).chain(&self.layers))?;
+        check_places(std::iter::once(&self.layer).chain(&self.parents.layers))?;
         let mut chain = chain::whole_chain(&self.layer, &self.options(Access::Listing))?;
         if self.this_layer {
             chain.truncate(1);
@@ -58,7 +55,7 @@ impl ViewOptions {
 
     fn options(&self, access: Access) -> OpenOptions {
         OpenOptions {
-            parents: ParentChain::from_nearest_first(&self.layers),
+            parents: self.parents.chain(),
             this_layer: self.this_layer,
             access,
         }

@@ -15,8 +15,10 @@ use wclayer::diff::{Aspect, Change, DiffOptions, diff};
 use wclayer::portable::PortableError;
 use wclayer::{Error, ParentChain};
 
+use super::Command;
+use super::parent_options::ParentOptions;
 use super::view_options::Opened;
-use crate::errors::CliError;
+use crate::errors::{CliError, FAILED_TO_ANSWER};
 use crate::output::Output;
 use crate::progress::Bar;
 
@@ -37,9 +39,8 @@ Exit codes: 0 equal, 1 different, 2 failed, wrong usage.";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Layer below both A and B: a folder or a tar; repeat it for each, nearest parent first
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    layers: Vec<PathBuf>,
+    #[command(flatten)]
+    parents: ParentOptions,
     /// Layer below A only
     #[arg(long, value_name = "PARENT", conflicts_with = "layers")]
     left_layer: Vec<PathBuf>,
@@ -57,7 +58,7 @@ pub(crate) struct Arguments {
     stat: bool,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// One layer: its folder, or a layer tar (plain, gzip or zstd)
     #[arg(value_name = "A")]
     left: PathBuf,
@@ -135,33 +136,42 @@ impl Stat {
     }
 }
 
-/// Compares two views.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let left = open(arguments, &arguments.left, &arguments.left_layer, output)?;
-    let right = open(arguments, &arguments.right, &arguments.right_layer, output)?;
-    // On one terminal the bar would be drawn through the result.
-    let progress = match io::stdout().is_terminal() {
-        true => Bar::hidden(right.cancelled.clone()),
-        false => Bar::start(output, None, right.cancelled.clone()),
-    };
-    let options = options(arguments);
-    let changes = diff(&left.view, &right.view, &options, &progress);
-    let mut stat = Stat::default();
-    let sink = BufWriter::new(io::stdout().lock());
-    let printed = match (output.is_json(), output.is_quiet()) {
-        (true, _) => json::print(arguments, changes, &mut stat, sink),
-        (false, true) => for_each(changes, &mut stat, |_| Ok(())),
-        (false, false) => text::print(arguments, changes, &mut stat, sink),
-    };
-    drop(progress);
-    match printed {
-        // A reader that has seen enough does not make the layers equal.
-        Err(CliError::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        printed => printed?,
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let left = open(self, &self.left, &self.left_layer, output)?;
+        let right = open(self, &self.right, &self.right_layer, output)?;
+        // On one terminal the bar would be drawn through the result.
+        let progress = match io::stdout().is_terminal() {
+            true => Bar::hidden(right.cancelled.clone()),
+            false => Bar::start(output, None, right.cancelled.clone()),
+        };
+        let options = options(self);
+        let changes = diff(&left.view, &right.view, &options, &progress);
+        let mut stat = Stat::default();
+        let sink = BufWriter::new(io::stdout().lock());
+        let printed = match (output.is_json(), output.is_quiet()) {
+            (true, _) => json::print(self, changes, &mut stat, sink),
+            (false, true) => for_each(changes, &mut stat, |_| Ok(())),
+            (false, false) => text::print(self, changes, &mut stat, sink),
+        };
+        drop(progress);
+        match printed {
+            // A reader that has seen enough does not make the layers equal.
+            Err(CliError::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            printed => printed?,
+        }
+        match stat.is_equal() {
+            true => Ok(()),
+            false => Err(CliError::Found),
+        }
     }
-    match stat.is_equal() {
-        true => Ok(()),
-        false => Err(CliError::Found),
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    fn exit_code_of_failure(&self) -> u8 {
+        FAILED_TO_ANSWER
     }
 }
 
@@ -171,7 +181,7 @@ fn open(
     own_parents: &[PathBuf],
     output: &Output,
 ) -> Result<Opened, CliError> {
-    let parents = [&arguments.layers, own_parents].concat();
+    let parents = [&arguments.parents.layers, own_parents].concat();
     let options = OpenOptions {
         parents: ParentChain::from_nearest_first(&parents),
         this_layer: arguments.this_layer,
@@ -181,7 +191,7 @@ fn open(
     opened.map_err(|error| match &error {
         // Often only one side has these parents.
         CliError::Layer(Error::Portable(PortableError::ParentMismatch { .. }))
-            if !arguments.layers.is_empty() =>
+            if !arguments.parents.layers.is_empty() =>
         {
             CliError::Hinted(Box::new(error), ONE_SIDE)
         }

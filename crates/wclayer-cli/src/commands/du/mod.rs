@@ -14,6 +14,7 @@ use serde::{Serialize, Serializer};
 use wclayer::LayerPath;
 use wclayer::chain::{Access, ItemId, ItemKind, Node, NodeKind};
 
+use super::Command;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
@@ -56,7 +57,7 @@ pub(crate) struct Arguments {
     sort: Sort,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -114,25 +115,30 @@ struct HiddenFile {
     layer: usize,
 }
 
-/// Counts content.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let (mut usage, counted) = walk(arguments, &opened)?;
-    if arguments.by_layer {
-        // A file may be seen under a name elsewhere.
-        let path = Place::path(&arguments.path);
-        let seen = match path {
-            Some(_) => layers::seen(&opened)?,
-            None => counted,
-        };
-        layers::count(path, &opened, &seen, &mut usage)?;
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Listing, output)?;
+        let (mut usage, counted) = walk(self, &opened)?;
+        if self.by_layer {
+            // A file may be seen under a name elsewhere.
+            let path = Place::path(&self.path);
+            let seen = match path {
+                Some(_) => layers::seen(&opened)?,
+                None => counted,
+            };
+            layers::count(path, &opened, &seen, &mut usage)?;
+        }
+        if self.sort == Sort::Size {
+            usage
+                .by_directory
+                .sort_by_key(|at| std::cmp::Reverse(at.size));
+        }
+        output.answer(&usage, &usage)
     }
-    if arguments.sort == Sort::Size {
-        usage
-            .by_directory
-            .sort_by_key(|at| std::cmp::Reverse(at.size));
+
+    fn wants_json(&self) -> bool {
+        self.json
     }
-    output.answer(&usage, &usage)
 }
 
 /// What a file or directory adds.

@@ -17,6 +17,7 @@ use wclayer::{Digest, LayerPath, StreamName};
 use self::layers::LayerSaysJson;
 use self::metadata::{EaJson, ReparseJson};
 use self::security::SecurityJson;
+use super::Command;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::layer_view;
@@ -50,7 +51,7 @@ pub(crate) struct Arguments {
     follow: bool,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 /// Everything about a path, as JSON.
@@ -87,14 +88,19 @@ struct StreamJson {
     sha256: Option<Digest>,
 }
 
-/// Prints what is known of the path.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let node = opened.find(&arguments.path, arguments.follow)?;
-    let details = opened.view.details(&node)?;
-    let json = StatJson::new(&opened, &node, &details)?;
-    let place = opened.view.places().nth(node.layer);
-    output.answer(&json.summary(&node, place), &json)
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Listing, output)?;
+        let node = opened.find(&self.path, self.follow)?;
+        let details = opened.view.details(&node)?;
+        let json = StatJson::new(&opened, &node, &details)?;
+        let place = opened.view.places().nth(node.layer);
+        output.answer(&json.summary(&node, place), &json)
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 impl StatJson {
