@@ -1,9 +1,9 @@
 //! `wclayer`: Windows container image layers on the command line.
 //!
-//! [`cli`] describes the arguments, [`commands`] has a file for each command, which calls the
-//! library and hands its result to [`output`], or an error to [`errors`]. Exit codes: 0 done, 1
-//! failed, 2 wrong usage, 130 stopped by Ctrl-C; `diff` and `validate` fail with 2, since their 1
-//! is an answer.
+//! [`cli`] describes the arguments. [`commands`] has a file for each command, which calls the
+//! library and passes its result to [`output`] or an error to [`errors`]; [`hints`] adds advice. Exit
+//! codes: 0 success, 1 failure, 2 wrong usage, 130 stopped by Ctrl-C; `diff` and `validate` fail
+//! with 2, since 1 is one of their answers.
 
 mod cli;
 mod commands;
@@ -49,7 +49,7 @@ fn run(arguments: cli::Arguments, failed: u8) -> ExitCode {
     }
 }
 
-/// Says that the program itself is at fault, in place of a backtrace.
+/// Reports a bug in the program, instead of a backtrace.
 fn report_fault(panic: &PanicHookInfo<'_>) {
     let place = panic
         .location()
@@ -58,13 +58,10 @@ fn report_fault(panic: &PanicHookInfo<'_>) {
     let message = payload.downcast_ref::<&str>().copied();
     let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let message = message.unwrap_or("no message");
-    let message = format!(
-        "wclayer has a fault: {message}{}",
-        place.unwrap_or_default()
-    );
+    let message = format!("wclayer has a bug: {message}{}", place.unwrap_or_default());
     output::print_error(
         &message,
         &[],
-        Some("Please report it, with the command that you gave."),
+        Some("Please report it, together with the command that you ran."),
     );
 }

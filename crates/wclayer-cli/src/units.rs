@@ -1,4 +1,4 @@
-//! Sizes, times and rates as people read and write them.
+//! Sizes, times and rates in human-readable form.
 
 use std::fmt;
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     };
     let number = number.trim_end();
     let (whole, fraction) = match number.split_once('.') {
-        // More digits than bytes in a TiB need.
+        // A TiB has fewer digits.
         Some((_, fraction)) if fraction.is_empty() || fraction.len() > 12 || shift == 0 => {
             return Err(wrong());
         }

@@ -1,4 +1,4 @@
-//! `completions`: what a shell needs to complete command lines of `wclayer`.
+//! `completions`: prints completion scripts for shells.
 
 use std::io::{self, Write};
 
@@ -14,11 +14,11 @@ const EXAMPLE: &str = "\
 Example:
   wclayer completions bash > ~/.local/share/bash-completion/completions/wclayer";
 
-/// Print a shell's completion script
+/// Print the completion script for a shell
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct Arguments {
-    /// The shell
+    /// Shell to print the script for
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }

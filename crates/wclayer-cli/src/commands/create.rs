@@ -1,4 +1,4 @@
-//! `create`: a writable layer on top of others.
+//! `create`: makes a scratch layer.
 
 use std::path::PathBuf;
 
@@ -20,13 +20,13 @@ Examples:
   wclayer create -l C:\\layers\\app -l C:\\layers\\base C:\\layers\\scratch
   wclayer create -l C:\\layers\\app --size 50G C:\\layers\\scratch
 
-Needs Windows with the Host Compute Service (vmcompute.dll) and the privilege
-SeManageVolumePrivilege: run it from an elevated prompt.";
+Requires Windows with the Host Compute Service (vmcompute.dll) and the SeManageVolumePrivilege
+privilege: run it from an elevated prompt.";
 
-/// Create a new writable container layer
+/// Create a scratch layer, the writable layer of a container
 ///
-/// When it fails, nothing is left of the layer. Its parents are noted in its folder, so that mount
-/// finds them.
+/// Records the parents in the folder of the layer, so that `mount` finds them. A failed command
+/// leaves nothing behind.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 #[command(mut_arg("layers", |layers| layers.required(true)))]
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     size: Option<u64>,
     #[command(flatten)]
     host: HostComputeOptions,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
     /// Folder of the layer to create

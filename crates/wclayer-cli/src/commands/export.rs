@@ -1,4 +1,4 @@
-//! `export`: a layer as a layer tar.
+//! `export`: writes a layer as a layer tar.
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
@@ -35,10 +35,12 @@ Examples:
 
 /// Export a layer to a tar file
 ///
-/// A portable layer gives back the very tar that was imported; its DiffID is verified on the way. A
-/// transport folder becomes a tar of the same entries, on any system. A layer of Windows is read
-/// from its files, which needs an elevated prompt (SeBackupPrivilege). FILE appears whole or not at
-/// all: a failed or stopped export leaves the file that was there, or none.
+/// Restores the tar that a portable layer was imported from, bit for bit, and verifies its DiffID.
+/// Writes the entries of a transport folder to a new tar, on any system. Reads a Windows layer from
+/// its files, which requires an elevated prompt (SeBackupPrivilege).
+///
+/// Replaces FILE only once the tar is complete: a failed or stopped export leaves an existing file
+/// unchanged.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -48,7 +50,7 @@ pub(crate) struct Arguments {
     pub(crate) output: OutputOptions,
     #[command(flatten)]
     pub(super) compress: CompressOptions,
-    /// Print one JSON object; needs --output
+    /// Print a JSON object; requires --output
     #[arg(long, requires = "output")]
     json: bool,
     /// Folder of the layer
@@ -58,19 +60,19 @@ pub(crate) struct Arguments {
     pub(super) host: HostComputeOptions,
 }
 
-/// How a tar is to be compressed.
+/// How to compress a tar.
 #[derive(Debug, Args)]
 pub(super) struct CompressOptions {
     /// Compress the output with gzip
     #[arg(short = 'z', long, conflicts_with = "compress")]
     gzip: bool,
-    /// Compress the output: gzip, zstd or none, with a level after a colon, such as `zstd:19`
+    /// Compress the output with gzip, zstd or none, and an optional level such as `zstd:19`
     #[arg(long, value_name = "METHOD[:LEVEL]")]
     compress: Option<CompressionSpec>,
 }
 
 impl CompressOptions {
-    /// Returns how the tar is to be compressed.
+    /// Returns how to compress the tar.
     pub(super) fn compression(&self) -> CompressionSpec {
         match (self.compress, self.gzip) {
             (Some(compression), _) => compression,
@@ -93,12 +95,12 @@ struct ExportJson {
     compression: Compression,
     media_type: &'static str,
     elapsed_seconds: f64,
-    /// Of `squash`.
+    /// Only for `squash`.
     #[serde(skip_serializing_if = "Option::is_none")]
     lost_hives: Option<Vec<LostHiveJson>>,
 }
 
-/// Registry changes that are lost, as JSON.
+/// Registry changes lost in a squash, as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LostHiveJson {
@@ -117,7 +119,7 @@ impl Command for Arguments {
         } else if transport::is_layer(path) {
             export_transport::run(self, output)
         } else {
-            // Which says what is missing.
+            // Fails, and names the missing file.
             run_portable(self, output)
         }
     }
@@ -139,7 +141,7 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
     let compression = arguments.compress.compression();
     let tar_size = layer.descriptor().tar_size;
     output.step(format_args!(
-        "reading {}, {} of tar",
+        "reading {}, a tar of {}",
         layer_view::absolute(layer.path()),
         units::size(tar_size)
     ));
@@ -160,14 +162,13 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
     show("Exported", path, file, &exported, started.elapsed(), output)
 }
 
-/// Where the tar goes.
+/// The destination of a tar.
 pub(super) enum Target {
-    /// Straight into standard output.
+    /// Standard output.
     Stdout(File),
-    /// Straight into something that is no file: a device, a named pipe.
+    /// Something that cannot be replaced: a device, a named pipe.
     Special(File, PathBuf),
-    /// Into a new file, which takes the place of another one in the end; without `clobber` only if
-    /// nothing is there.
+    /// A new file, which replaces an existing one on completion, or fails to without `clobber`.
     Replace { new: NewFile, clobber: bool },
 }
 
@@ -189,7 +190,7 @@ impl Target {
         Ok(Self::Replace { new, clobber })
     }
 
-    /// Opens what cannot be replaced; a file that the caller has open is emptied.
+    /// Opens a destination that cannot be replaced; truncates a file that the caller holds open.
     fn open_special(path: PathBuf) -> Result<Self, CliError> {
         let is_file = fs::metadata(&path).is_ok_and(|metadata| metadata.is_file());
         let file = File::options().write(true).truncate(is_file).open(&path);
@@ -212,7 +213,7 @@ impl Target {
         }
     }
 
-    /// Puts a complete file in its place. Dropped without this, it disappears.
+    /// Moves the complete file to its path. Without this, dropping the value deletes it.
     pub(super) fn commit(self) -> Result<(), CliError> {
         match self {
             Self::Stdout(file) => close(file).map_err(CliError::Stdout),
@@ -229,7 +230,7 @@ impl Target {
     }
 }
 
-/// A tar says nothing to people, and may command their terminal.
+/// Refuses a terminal: a tar is not readable text, and may contain control sequences.
 fn refuse_terminal(file: File) -> Result<File, CliError> {
     match file.is_terminal() {
         true => Err(CliError::OutputIsTerminal),
@@ -237,7 +238,7 @@ fn refuse_terminal(file: File) -> Result<File, CliError> {
     }
 }
 
-/// Returns standard output without the line buffer, which looks for line ends in a tar.
+/// Returns standard output without its line buffer, which would search the tar for line ends.
 fn unbuffered_stdout() -> io::Result<File> {
     #[cfg(unix)]
     let own = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned();
@@ -246,7 +247,7 @@ fn unbuffered_stdout() -> io::Result<File> {
     own.map(File::from)
 }
 
-/// Prints what was written: with the JSON of `export`.
+/// Prints the result of `export`.
 pub(super) fn show(
     title: &str,
     path: &Path,
@@ -258,7 +259,7 @@ pub(super) fn show(
     show_with_lost(title, path, file, exported, taken, None, output)
 }
 
-/// Prints what was written and what was lost: with the JSON of `squash`.
+/// Prints the result of `squash`, which may have lost registry changes.
 pub(super) fn show_with_lost(
     title: &str,
     path: &Path,

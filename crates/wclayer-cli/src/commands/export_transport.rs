@@ -1,4 +1,4 @@
-//! `export` of a transport folder as a layer tar.
+//! `export` of a transport folder.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::output::Output;
 use crate::progress::Bar;
 use crate::signals;
 
-/// Exports a transport folder; its parents are not needed.
+/// Exports a transport folder, which does not need its parents.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let cancelled = signals::watch()?;
     let target = Target::open(&arguments.output)?;

@@ -1,4 +1,4 @@
-//! `export` of a layer of Windows: its files as a layer tar.
+//! `export` of a Windows layer.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! `import`: a layer tar into a new layer.
+//! `import`: makes a layer from a layer tar.
 
 use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read};
@@ -30,58 +30,60 @@ Examples:
   wclayer import -l layers/base -i app.tar.gz layers/app
   curl -sL URL | wclayer import layers/base";
 
-/// What is meant by a destination `-`.
+/// The answer to a destination `-`.
 const MEANT: &str =
-    "PATH is the folder of the new layer; the tar comes from stdin without `-i`, or with `-i -`";
+    "PATH is the folder of the new layer; to read the tar from stdin, omit `-i` or use `-i -`";
 
 /// Import a layer from a tar file
 ///
-/// The tar may be plain or compressed with gzip or zstd, which is found out by itself. A portable
-/// layer keeps it verbatim, so that `export` gives the same DiffID. The layer appears at PATH whole
-/// or not at all: a failed or stopped import leaves nothing behind. When it is the layer in a file
-/// that is wrong, all that `validate` finds wrong with it is shown as well. A portable layer that
-/// breaks rules which only Windows or hcsshim check is imported, with a warning.
+/// Detects automatically whether the tar is plain or compressed with gzip or zstd. A portable layer
+/// keeps the tar unchanged, so that `export` restores the same DiffID. The layer appears at PATH only
+/// once it is complete: a failed or stopped import leaves nothing behind.
 ///
-/// A layer of Windows needs an elevated prompt (SeBackupPrivilege, SeRestorePrivilege).
+/// If a file fails to import because of its contents, also shows the errors that `validate` finds.
+/// A portable import that breaks rules of Windows or hcsshim succeeds with a warning.
+///
+/// A Windows layer requires an elevated prompt (SeBackupPrivilege, SeRestorePrivilege).
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(super) parents: ParentOptions,
-    /// Input layer tar, `-` for stdin [default: stdin]
+    /// Layer tar to import, `-` for stdin [default: stdin]
     #[arg(short, long, value_name = "FILE")]
     pub(super) input: Option<PathBuf>,
-    /// How the layer is stored [default: windows where the Host Compute Service is, else portable]
+    /// Format of the layer [default: that of the nearest parent; without parents, windows if the
+    /// Host Compute Service is available, otherwise portable]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// With --format transport, add empty delta hives where the layer has none: HcsImportLayer
-    /// wants all five
+    /// Add missing delta hives as empty ones (with --format transport): HcsImportLayer requires all
+    /// five
     #[arg(long)]
     pub(super) hives: bool,
     #[command(flatten)]
     pub(super) host: HostComputeOptions,
-    /// What the uncompressed tar must hash to, as `sha256:` and 64 digits
+    /// Expected DiffID, the digest of the uncompressed tar: `sha256:` and 64 hexadecimal digits
     #[arg(long, value_name = "DIGEST")]
     pub(super) diff_id: Option<DiffId>,
-    /// Replace the layer that is at PATH; anything but a layer is never replaced
+    /// Replace an existing layer at PATH, but nothing else
     #[arg(long)]
     pub(super) force: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
-    /// Folder of the layer to make
+    /// Folder of the new layer
     #[arg(value_name = "PATH", value_parser = new_folder(MEANT))]
     pub(super) path: PathBuf,
 }
 
-/// The ways to store a layer.
+/// The formats of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A folder with the tar, an index and a descriptor, for any system
+    /// A folder with the tar, an index and a descriptor, on any system
     Portable,
-    /// A folder that ImportLayer and HcsImportLayer take in, made on any system
+    /// A folder for ImportLayer and HcsImportLayer to import, on any system
     Transport,
-    /// A folder that Windows runs containers from; needs the Host Compute Service
+    /// A folder that Windows runs containers from; requires the Host Compute Service
     Windows,
 }
 
@@ -121,14 +123,16 @@ impl Command for Arguments {
     }
 }
 
-/// Whether it may be the layer in a file, which can be read again, that made an import fail.
+/// Returns whether an import may have failed because of the contents of a file, which can be read
+/// again.
 fn is_fault_of(error: &CliError, input: &Path) -> bool {
     matches!(error, CliError::Layer(error) if is_of_layer(error))
         && !is_dash(input)
         && input.is_file()
 }
 
-/// Whether an import failed for what is in a layer: the service hardly ever says more than a code.
+/// Returns whether an import may have failed because of the contents of a layer: the service rarely
+/// reports more than a code.
 fn is_of_layer(error: &Error) -> bool {
     match error {
         Error::Layer { source, .. } | Error::Hcs(HcsError::LeftBehind { source, .. }) => {
@@ -139,7 +143,7 @@ fn is_of_layer(error: &Error) -> bool {
     }
 }
 
-/// Chooses the format of the nearest parent, else what the machine is made for.
+/// Returns the format of the nearest parent, or the default of the machine.
 fn default_format(arguments: &Arguments) -> Format {
     let nearest = arguments.parents.layers.first();
     if nearest.is_some_and(|parent| transport::is_layer(parent)) {
@@ -179,7 +183,7 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
     Ok(())
 }
 
-/// The layer that is replaced, and those that were made on top of it.
+/// The layer that an import replaces, and its child layers.
 #[derive(Default)]
 struct Replaced {
     diff_id: Option<DiffId>,
@@ -200,15 +204,15 @@ impl Replaced {
 
     fn warn(&self, layer: &PortableLayer, output: &Output) {
         if self.diff_id != Some(layer.descriptor().diff_id) {
-            remove::warn_of(&self.children, "made on top of another layer here", output);
+            remove::warn_of(&self.children, "made on top of the replaced layer", output);
         }
     }
 }
 
-/// Where the tar comes from.
+/// The source of a tar.
 pub(super) struct Source {
     pub(super) bytes: Box<dyn Read + Send>,
-    /// In bytes, where it is known.
+    /// In bytes, if known.
     pub(super) size: Option<u64>,
 }
 
@@ -225,7 +229,7 @@ impl Source {
             });
         };
         let file = File::open(path).map_err(on_path("open", path))?;
-        // Windows knows nothing of a pipe or a device.
+        // Windows has no metadata of pipes and devices.
         let metadata = file.metadata().ok().filter(Metadata::is_file);
         Ok(Self {
             bytes: Box::new(file),
@@ -252,7 +256,7 @@ fn show(
     let descriptor = layer.descriptor();
     output.step(format_args!("recognised {}", descriptor.source.media_type));
     output.step(format_args!(
-        "stored at {}",
+        "stored as {}",
         layer_view::absolute(layer.path())
     ));
     output.step(format_args!(
@@ -283,9 +287,9 @@ mod tests {
 
     use super::*;
 
-    /// 0x3 is what a missing directory entry becomes.
+    /// A missing directory entry in a layer leads to the code 0x3.
     #[test]
-    fn a_failure_of_the_service_may_be_the_layers() {
+    fn a_failure_of_the_service_may_be_due_to_the_layer() {
         let failed = ServiceError::Failed {
             function: "ImportLayer",
             dll: "vmcompute.dll",

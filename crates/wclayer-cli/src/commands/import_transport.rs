@@ -1,4 +1,4 @@
-//! `import --format transport`: a layer tar into a transport folder, on any system.
+//! `import --format transport`.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::output::Output;
 use crate::progress::Bar;
 use crate::signals;
 
-/// Imports a layer and shows what it is.
+/// Imports a layer into a transport folder and prints the result.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let source = Source::open(arguments.input.as_deref())?;
     import::tell_plan(arguments, &source, output);
@@ -46,9 +46,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let taken = started.elapsed();
     drop(progress);
     let found = counted.inspect_err(|error| {
-        // The layer is in place: nothing that is only shown makes the import fail.
+        // The import is complete: a failure to count must not fail it.
         output.warn(&format!(
-            "the layer is there, but cannot be counted: {error}"
+            "imported the layer, but cannot count its entries: {error}"
         ));
     });
     let found = found.ok();

@@ -1,4 +1,4 @@
-//! `info`: what a layer is.
+//! `info`: describes a layer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,23 +23,23 @@ Examples:
   wclayer info base.tar.gz
   curl -sL URL | wclayer info -";
 
-/// Show what a layer is: DiffID, source, sizes, parents, entries
+/// Describe a layer: DiffID, source, sizes, parents, entries
 ///
-/// Reads the descriptor of a portable layer; `verify` reads the content. Looks at a layer of
-/// Windows from outside: what it is, whether it is complete, its parents. Counts the entries of a
-/// transport folder. Reads a layer tar (plain, gzip or zstd) to its end, for its DiffID.
+/// Reads only the descriptor of a portable layer; `verify` reads its contents. Shows the kind of a
+/// Windows layer, its parents, and whether it is complete. Counts the entries of a transport folder.
+/// Reads a whole layer tar (plain, gzip or zstd) for its DiffID.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
-    /// Folder of the layer, or a layer tar; `-` for a tar on stdin
+    /// Folder of the layer, or layer tar; `-` for a tar on stdin
     #[arg(value_name = "PATH")]
     path: PathBuf,
 }
 
-/// A layer of Windows as JSON.
+/// A Windows layer as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WindowsLayerJson {
@@ -72,7 +72,7 @@ impl Command for Arguments {
     }
 }
 
-/// Returns whether there is something to read that is not a folder.
+/// Returns whether a path is standard input or something other than a folder.
 fn is_tar(path: &Path) -> Result<bool, CliError> {
     if is_dash(path) {
         return Ok(true);
@@ -118,20 +118,20 @@ fn show_windows_layer(
         parents: layer.parents.as_ref().map(layer_view::paths),
     };
     output.step(format_args!(
-        "recognised a layer of Windows at `{}`",
+        "recognised a Windows layer at `{}`",
         json.path
     ));
     let mut summary = Summary::new(format!("Layer `{}`", arguments.path.display()));
     let kind = match layer.kind {
-        WindowsLayerKind::Base => "base layer of Windows",
-        WindowsLayerKind::Layer => "layer of Windows",
-        WindowsLayerKind::Scratch => "scratch layer of Windows",
-        WindowsLayerKind::Unknown => "layer of Windows, with or without parents",
+        WindowsLayerKind::Base => "Windows base layer",
+        WindowsLayerKind::Layer => "Windows layer",
+        WindowsLayerKind::Scratch => "Windows scratch layer",
+        WindowsLayerKind::Unknown => "Windows layer, with or without parents",
     };
     summary.row("kind", kind);
     let complete = match layer.is_complete {
         true => "yes",
-        false => "no, its import or removal was interrupted",
+        false => "no: its import or removal was interrupted",
     };
     summary.row("complete", complete);
     summary.row(
@@ -139,7 +139,7 @@ fn show_windows_layer(
         if layer.has_utility_vm { "yes" } else { "no" },
     );
     match &layer.parents {
-        None => summary.row("parents", "not known: it has no layerchain.json"),
+        None => summary.row("parents", "unknown: it has no layerchain.json"),
         Some(parents) => layer_view::parent_rows(&mut summary, parents),
     }
     output.answer(&summary, &json)

@@ -1,4 +1,4 @@
-//! `makebaselayer`: a folder of files as a base layer.
+//! `makebaselayer`: turns a folder into a base layer.
 
 use std::path::PathBuf;
 
@@ -17,19 +17,19 @@ const EXAMPLE: &str = "\
 Example:
   wclayer makebaselayer C:\\layers\\base
 
-Needs Windows with the Host Compute Service (vmcompute.dll) and the privileges SeBackupPrivilege
+Requires Windows with the Host Compute Service (vmcompute.dll) and the privileges SeBackupPrivilege
 and SeRestorePrivilege: run it from an elevated prompt.";
 
-/// Convert a directory containing `Files` into a base layer
+/// Convert a folder containing `Files` into a base layer
 ///
-/// Registry hives in `Files\Windows\System32\config` that are valid are kept, those that are
-/// missing or have no byte become empty hives. A folder that is not suitable is left as it is.
+/// Keeps valid registry hives in `Files\Windows\System32\config`, and replaces missing and
+/// zero-length ones with empty hives. Leaves an unsuitable folder unchanged.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     host: HostComputeOptions,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
     /// Folder to convert
@@ -55,7 +55,7 @@ impl Command for Arguments {
         let made = hcs::make_base_layer(&host, &folder)?;
         for hive in &made.replaced_hives {
             output.warn(&format!(
-                "`{hive}` had no byte, which Windows Server 2025 refuses: it is an empty hive now"
+                "`{hive}` was empty, which Windows Server 2025 rejects; replaced it with a valid empty hive"
             ));
         }
         let json = MakeBaseLayerJson {
@@ -65,7 +65,10 @@ impl Command for Arguments {
             kept_hives: names(&made.kept_hives),
             utility_vm: made.has_utility_vm,
         };
-        let mut summary = Summary::new(format!("Made `{}` a base layer", self.path.display()));
+        let mut summary = Summary::new(format!(
+            "Converted `{}` into a base layer",
+            self.path.display()
+        ));
         for (label, hives) in [
             ("hives kept", &json.kept_hives),
             ("hives created", &json.created_hives),

@@ -1,18 +1,18 @@
-//! Why nothing is at a path: said as the hint of the error.
+//! Explains why nothing is at a path, for the hint of the error.
 
 use wclayer::chain::{Node, Removed, Slot, View};
 use wclayer::{LayerPath, Result};
 
 use crate::node_view;
 
-const TOP: &str = "Paths begin with `Files`, `Hives` or `UtilityVM`.";
+const TOP: &str = "Paths start with `Files`, `Hives` or `UtilityVM`.";
 const TOP_NAMES: [&str; 3] = ["Files", "Hives", "UtilityVM"];
 
-/// A path where nothing is.
+/// A path that a view does not have.
 pub(super) struct Missing<'a> {
-    /// Where nothing is at it.
+    /// The view.
     pub(super) view: &'a View,
-    /// How many layers of the chain are above those of the view; they say nothing of the path.
+    /// How many layers of the chain are above those of the view; they do not mention the path.
     pub(super) above: usize,
     /// The path.
     pub(super) path: &'a LayerPath,
@@ -21,9 +21,9 @@ pub(super) struct Missing<'a> {
 }
 
 impl Missing<'_> {
-    /// Says why nothing is there.
+    /// Explains why nothing is there.
     pub(super) fn why(&self) -> String {
-        // That a layer cannot be read now is not what was asked about.
+        // The user asked about the path, not about a layer that cannot be read.
         self.find_out().unwrap_or_else(|_| TOP.to_owned())
     }
 
@@ -41,7 +41,7 @@ impl Missing<'_> {
         Ok(TOP.to_owned())
     }
 
-    /// Says of what is no directory that nothing is below it.
+    /// Explains that nothing can be below an entry other than a directory.
     fn through(&self, node: &Node) -> Result<String> {
         let path = &node.path;
         if !node.is_reparse_point() {
@@ -49,21 +49,21 @@ impl Missing<'_> {
         }
         Ok(match node_view::link_target(self.view, node)? {
             Some(target) if !self.follows => format!(
-                "`{path}` is a link to `{target}`; `ls`, `tree`, `stat` and `cat` go through it \
-                 with --follow."
+                "`{path}` is a link to `{target}`; `ls`, `tree`, `stat` and `cat` follow it with \
+                 --follow."
             ),
-            _ => format!("`{path}` is a reparse point that leads to no path."),
+            _ => format!("`{path}` is a reparse point without a target path."),
         })
     }
 
-    /// Says why a directory (the top for `None`) does not have `step`, on the way to the path.
+    /// Explains why a directory (the root for `None`) does not have the component `step`.
     fn below(&self, directory: Option<&Node>, step: &LayerPath) -> Result<String> {
         if let Some(removal) = self.removal(step)? {
             return Ok(removal);
         }
         if let Some(directory) = directory {
             let directory = &directory.path;
-            return Ok(format!("`{directory}` is there, and has no such name."));
+            return Ok(format!("`{directory}` exists, but has no such entry."));
         }
         let is_top_name = |name: &&str| name.parse().is_ok_and(|name: LayerPath| name == *step);
         if let Some(name) = TOP_NAMES.into_iter().find(is_top_name) {
@@ -75,12 +75,12 @@ impl Missing<'_> {
             Err(_) => None,
         };
         Ok(match in_files {
-            Some(node) => format!("{TOP} There is `{}`.", node.path),
+            Some(node) => format!("{TOP} The layer has `{}`.", node.path),
             None => TOP.to_owned(),
         })
     }
 
-    /// Says which layer removes a path.
+    /// Names the layer that removes a path.
     fn removal(&self, path: &LayerPath) -> Result<Option<String>> {
         let slots = self.view.slots(path)?;
         let is_removed = |(_, slot): &&(usize, Slot)| slot.removed == Some(Removed::Path);

@@ -1,6 +1,7 @@
 //! The commands: a file for each, with its `Arguments` and their [`Command`].
 //!
-//! A new command is a new file and a line in [`COMMANDS`]; nothing else lists commands.
+//! To add a command, add its file and a line to [`COMMANDS`]: help, completions, manual pages and
+//! the dispatch follow from it.
 
 mod cat;
 mod completions;

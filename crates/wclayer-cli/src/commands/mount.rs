@@ -1,4 +1,4 @@
-//! `mount`: a writable layer as a volume.
+//! `mount`: makes a scratch layer available as a volume.
 
 use std::path::PathBuf;
 
@@ -18,13 +18,13 @@ Examples:
   wclayer mount -l C:\\layers\\app -l C:\\layers\\base C:\\layers\\scratch C:\\mnt
   wclayer mount C:\\layers\\scratch
 
-Needs Windows with the Host Compute Service (vmcompute.dll), an administrator, and the privilege
-SeManageVolumePrivilege: run it from an elevated prompt.";
+Requires Windows with the Host Compute Service (vmcompute.dll), an administrator account and the
+SeManageVolumePrivilege privilege: run it from an elevated prompt.";
 
-/// Activate a scratch layer, optionally mounted to a target
+/// Activate a scratch layer and optionally mount it at a folder
 ///
-/// Prints where its files are: TARGET when that is given, else the path of the volume. When a step
-/// fails, those before it are undone.
+/// Prints the path of its files: TARGET, or the volume path without TARGET. If a step fails, undoes
+/// the previous ones.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -32,13 +32,13 @@ pub(crate) struct Arguments {
     parents: ParentOptions,
     #[command(flatten)]
     host: HostComputeOptions,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
     /// Folder of the scratch layer
     #[arg(value_name = "SCRATCH")]
     scratch: PathBuf,
-    /// Empty folder to mount it on
+    /// Empty folder to mount the layer at
     #[arg(value_name = "TARGET")]
     target: Option<PathBuf>,
 }
@@ -66,7 +66,7 @@ impl Command for Arguments {
             volume: &volume,
             target: target.clone(),
         };
-        // This one line, as the reference prints it.
+        // hcsshim's `wclayer` prints the same line.
         let place = target.as_deref().unwrap_or(&volume);
         output.answer(&format_args!("{place}\n"), &json)
     }

@@ -1,4 +1,4 @@
-//! `repair`: the index and the descriptor of a portable layer, made anew from its tar.
+//! `repair`: rebuilds the index and the descriptor of a portable layer from its tar.
 
 use std::path::PathBuf;
 
@@ -20,22 +20,22 @@ Examples:
   wclayer repair layers/app
   wclayer repair --diff-id sha256:5384… -l layers/base layers/app
 
-A layer whose tar is damaged cannot be made anew: import it again.";
+A layer whose tar is damaged cannot be repaired: import it again.";
 
-/// Make the index and the descriptor of a portable layer anew from its tar
+/// Rebuild the index and the descriptor of a portable layer from its tar
 ///
-/// The tar is compared with the DiffID that the descriptor has; where that cannot be read any more,
-/// with --diff-id, or its DiffID is told. The new files take the place of the old ones in one step.
-/// A layer of an older version becomes one of this version.
+/// Compares the tar with the DiffID in the descriptor or, if the descriptor is unreadable, with
+/// --diff-id. Without either, prints the DiffID for you to compare. Replaces the old files in a single
+/// step, and upgrades a layer of an older version.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     parents: ParentOptions,
-    /// What the tar must hash to, as `sha256:` and 64 digits
+    /// Expected DiffID of the tar: `sha256:` and 64 hexadecimal digits
     #[arg(long, value_name = "DIGEST")]
     diff_id: Option<DiffId>,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
     /// Folder of the layer
@@ -66,7 +66,7 @@ impl Command for Arguments {
         if !repaired.is_verified {
             let diff_id = repaired.layer.descriptor().diff_id;
             output.warn(&format!(
-                "the old descriptor could not be read: compare the DiffID {diff_id} with that of the image"
+                "cannot read the old descriptor: compare the DiffID {diff_id} with the one in the image"
             ));
         }
         let mut summary = Summary::new(format!("Repaired `{}`", self.layer.display()));

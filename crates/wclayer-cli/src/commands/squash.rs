@@ -1,4 +1,4 @@
-//! `squash`: a chain as one layer tar.
+//! `squash`: merges a chain into one layer tar.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,31 +23,32 @@ Examples:
   wclayer squash layers/app -o image.tar
   wclayer squash -l base.tar.gz app.tar.gz --keep-base -z -o upper.tar.gz";
 
-/// Make one layer tar of a layer and its parents
+/// Merge a layer and its parents into one layer tar
 ///
-/// The tar has what a container would see: what upper layers replace or remove is left out, hard
-/// links stay. The same chain gives the same bytes. Entries are sorted by name, each directory has
-/// one; what is gone of a base that is kept is removed name by name.
+/// Writes the entries that a container would see, without those that upper layers replace or remove,
+/// and keeps hard links. Sorts the entries by name and adds missing directories; the same chain always
+/// produces the same bytes. With --keep-base, removals of entries of the base layer are written as
+/// one whiteout for each name.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// Leave the base layer out; the tar goes on top of it
+    /// Leave out the base layer; the result is a layer on top of it
     #[arg(long, conflicts_with = "this_layer")]
     keep_base: bool,
-    /// Squash although changes of the registry get lost, and say which
+    /// Squash even if registry changes are lost, and list them
     ///
-    /// The registry deltas of several layers cannot be merged: that of the nearest layer is kept. Nor
-    /// can they be merged with the whole hives of a base layer: all are left out then, unless
-    /// --keep-base leaves the base out. Deltas that change nothing do not matter.
+    /// wclayer cannot merge the registry changes of several layers: it keeps only those of the nearest
+    /// layer. It cannot merge them into the full hives of a base layer either: without --keep-base,
+    /// all of them are lost. Empty deltas do not count.
     #[arg(long)]
     lose_registry: bool,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
     #[command(flatten)]
     compress: CompressOptions,
-    /// Print one JSON object; needs --output
+    /// Print a JSON object; requires --output
     #[arg(long, requires = "output")]
     json: bool,
 }
@@ -104,7 +105,7 @@ impl Command for Arguments {
     }
 }
 
-/// Warns of what is lost: a line for all hives that the same layers change.
+/// Warns about lost registry changes, with one line for all hives that the same layers change.
 fn tell_lost(lost: &[LostHive], output: &Output) {
     let mut by_layers: BTreeMap<&[usize], Vec<String>> = BTreeMap::new();
     for lost in lost {

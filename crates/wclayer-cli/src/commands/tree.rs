@@ -1,4 +1,4 @@
-//! `tree`: the directories of a layer as a drawing.
+//! `tree`: draws the directories of a layer.
 
 use std::io::{self, BufWriter, Write};
 
@@ -18,29 +18,29 @@ Examples:
   wclayer tree layers/app --depth 2
   wclayer tree app.tar.gz Files/app";
 
-/// Draw the directories of a layer, as a container on top of it would see them
+/// Draw the directory tree of a layer, as a container on top of it would see it
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// The directory to begin with [default: the top of the layer]
+    /// Directory to start from [default: the root of the layer]
     ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
     #[arg(value_name = "PATH", value_parser = place())]
     path: Option<Place>,
-    /// How many levels to show [default: all]
+    /// Maximum depth to show [default: unlimited]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     depth: Option<u32>,
-    /// Follow symbolic links and junctions on the way to PATH
+    /// Follow symbolic links and junctions in PATH
     #[arg(long)]
     follow: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// Where the entries go.
+/// A destination of entries.
 trait Sink {
     fn entry(&mut self, opened: &Opened, before: &str, node: &Node) -> Result<(), CliError>;
 }
@@ -92,7 +92,7 @@ impl<W: Write> Sink for EntriesJson<W> {
     }
 }
 
-/// Gives all below a directory to the sink, each directory before what is in it.
+/// Passes everything below a directory to the sink, each directory before its entries.
 fn draw(
     arguments: &Arguments,
     opened: &Opened,
@@ -104,12 +104,11 @@ fn draw(
     }
     let levels = arguments.depth.map_or(usize::MAX, |depth| depth as usize);
     let mut open = vec![opened.view.children(start)?.into_iter()];
-    // What stands before the names of each level.
+    // The lines to the left of the names, four characters for each level.
     let mut bars = String::new();
     while let Some(last) = open.last_mut() {
         let Some(node) = last.next() else {
             open.pop();
-            // A level's part is four characters wide.
             let cut = bars.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
             bars.truncate(cut);
             continue;

@@ -1,4 +1,4 @@
-//! `unmount`: the end of a mounted writable layer.
+//! `unmount`: deactivates a scratch layer.
 
 use std::path::PathBuf;
 
@@ -17,24 +17,24 @@ Examples:
   wclayer unmount C:\\layers\\scratch C:\\mnt
   wclayer unmount C:\\layers\\scratch
 
-Needs Windows with the Host Compute Service (vmcompute.dll), an administrator, and the privilege
-SeManageVolumePrivilege: run it from an elevated prompt.";
+Requires Windows with the Host Compute Service (vmcompute.dll), an administrator account and the
+SeManageVolumePrivilege privilege: run it from an elevated prompt.";
 
-/// Deactivate a scratch layer, optionally unmounting it
+/// Deactivate a scratch layer and optionally unmount it from a folder
 ///
-/// A step that fails does not keep the later ones from being done; the first failure is reported.
+/// Continues after a step fails, and reports the first failure.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     host: HostComputeOptions,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
     /// Folder of the scratch layer
     #[arg(value_name = "SCRATCH")]
     scratch: PathBuf,
-    /// Folder that it is mounted on
+    /// Folder that the layer is mounted at
     #[arg(value_name = "TARGET")]
     target: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `validate`: why a layer will not import, or misbehave.
+//! `validate`: checks a layer against all rules.
 
 use std::fmt::{self, Write as _};
 use std::fs;
@@ -32,54 +32,53 @@ Examples:
   wclayer validate -l layers/base --deny warnings app.tar.gz
   wclayer validate --explain parent-missing
 
-Exit codes: 0 no errors, 1 errors (or warnings, with --deny warnings), 2 failed, wrong usage.";
+Exit codes: 0 no errors, 1 errors (or warnings with --deny warnings), 2 failure or wrong usage.";
 /// How many findings of each rule are shown without --all.
 const SHOWN: usize = 10;
-/// How many findings of each rule are shown with --all, so that memory is bounded.
+/// How many findings of each rule are shown with --all, to bound memory.
 const SHOWN_AT_MOST: usize = 100_000;
 /// How many findings are shown below a failed import.
 const SHOWN_OF_IMPORT: usize = 10;
-/// How many rules are named when a layer was imported that breaks them.
+/// How many rules the warning after an import names.
 const RULES_OF_WARNING: usize = 3;
-/// Entries with longer names are not aligned, in characters.
+/// The longest name that is aligned, in characters.
 const WIDEST: usize = 60;
-/// Of longer names and details only the start and the end are shown, in characters.
+/// The longest name or detail that is shown in full, in characters.
 const LONGEST: usize = 400;
 const BOLD: Style = Style::new().bold();
 
-/// Check a layer by every rule: why it will not import, or misbehave
+/// Check a layer for problems that make it fail to import or misbehave at run time
 ///
-/// Takes a layer tar (plain, gzip or zstd), a portable layer or a transport folder. An import stops
-/// at the first thing that is wrong; this goes on, and tells of each what will happen and what to do
-/// about it. The rules on parents need these: named with -l, or stored with the layer. A layer
-/// without parents is checked as a base layer. With --quiet only the exit code tells: 1 for errors,
-/// 2 when the check failed.
+/// Checks a layer tar (plain, gzip or zstd), a portable layer or a transport folder. Unlike an
+/// import, which stops at the first problem, reports every problem with its effect and its fix. To
+/// check references to parents, name them with -l unless the layer records them; a layer without
+/// parents is checked as a base layer. With --quiet, prints nothing: the exit code is the answer.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     parents: ParentOptions,
-    /// Show every finding (100,000 of a rule and 64 MiB in all at most), not the first 10 of a rule
+    /// Show all findings, not just the first 10 of each rule (limits: 100,000 of a rule, 64 MiB in all)
     #[arg(long)]
     all: bool,
-    /// Exit with 1 for these as well
+    /// Also exit with 1 for these
     #[arg(long, value_name = "WHAT")]
     deny: Option<Deny>,
-    /// Print what a rule means, or all of them, instead of checking
+    /// Explain a rule, or all rules, instead of checking a layer
     #[arg(long, value_name = "ID|all", value_parser = rule_ids(), hide_possible_values = true)]
     explain: Option<String>,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
-    /// Layer to check; `-` for a tar on stdin
+    /// Layer to check, `-` for a tar on stdin
     #[arg(value_name = "LAYER", required_unless_present = "explain")]
     layer: Option<PathBuf>,
 }
 
-/// What is no better than an error.
+/// Findings to treat as errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Deny {
-    /// What misbehaves after the import
+    /// Problems after the import
     Warnings,
 }
 
@@ -160,8 +159,8 @@ fn check_stdin(options: &ValidateOptions, output: &Output) -> Result<Report, Cli
     )?)
 }
 
-/// Prints, below the error of a failed import, all that is wrong with the tar. Says nothing where
-/// that cannot be found out.
+/// Prints all errors in the tar below the error of a failed import. Prints nothing if the check
+/// fails.
 pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
     let mut options = ValidateOptions {
         parents: ParentChain::from_nearest_first(parents),
@@ -173,7 +172,7 @@ pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
         && error.kind() != ErrorKind::Cancelled
         && !parents.is_empty()
     {
-        // Layers that Windows runs containers from cannot be looked into.
+        // Windows layers cannot be read as parents.
         options.has_unknown_parents = true;
         checked = check(tar, &options, output);
     }
@@ -181,7 +180,7 @@ pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
         return;
     };
     let errors = report.count(Severity::Error);
-    // The error itself names what is not a layer.
+    // The error of the import already reports this.
     if errors == 0 || report.rules.contains_key(&Rule::NotALayer) {
         return;
     }
@@ -206,8 +205,8 @@ pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
     output.below_error(&text);
 }
 
-/// Warns when a layer that was imported breaks rules that imports to Windows check. Its tar is not
-/// read again; what goes wrong is not worth an error.
+/// Warns if an imported layer breaks rules that Windows checks. Does not read the tar again, and
+/// ignores a failure to check.
 pub(super) fn warn_of(layer: &PortableLayer, output: &Output) {
     if output.is_quiet() {
         return;
@@ -231,15 +230,15 @@ pub(super) fn warn_of(layer: &PortableLayer, output: &Output) {
         ids.push("…");
     }
     output.warn(&format!(
-        "the layer will not import to Windows, or not run: at least {} ({}); `wclayer validate {}` \
-         shows all",
+        "Windows will fail to import this layer, or containers will fail to start: at least {} ({}); \
+         run `wclayer validate {}` for details",
         counted(errors, "error"),
         ids.join(", "),
         escaped(&layer.path().to_string_lossy()),
     ));
 }
 
-/// A report for people.
+/// A report as text.
 struct Shown<'a> {
     layer: &'a Path,
     report: &'a Report,
@@ -272,7 +271,7 @@ impl fmt::Display for Shown<'_> {
         }
         match report.is_complete {
             true => writeln!(f),
-            false => writeln!(f, ", up to the damage"),
+            false => writeln!(f, ", up to the damaged part"),
         }
     }
 }
@@ -317,12 +316,12 @@ fn write_findings(f: &mut fmt::Formatter<'_>, findings: &Findings) -> fmt::Resul
     }
     match findings.count - shown.len() as u64 {
         0 => Ok(()),
-        more if shown.len() <= SHOWN => writeln!(f, "    and {more} more: --all shows them"),
+        more if shown.len() <= SHOWN => writeln!(f, "    and {more} more: use --all to show them"),
         more => writeln!(f, "    and {more} more"),
     }
 }
 
-/// An entry with its place.
+/// An entry with its offset.
 struct Entry<'a>(&'a Finding);
 
 impl fmt::Display for Entry<'_> {
@@ -342,7 +341,7 @@ fn width(text: &str) -> usize {
     escaped(text).chars().count()
 }
 
-/// A name or a text as a terminal may show it: of a very long one the start and the end.
+/// Escapes a text for the terminal, and omits the middle of a very long one.
 fn shortened(text: &str) -> String {
     let text = escaped(text).to_string();
     let count = text.chars().count();
@@ -394,7 +393,7 @@ struct ReportJson<'a> {
     rules: Vec<BrokenJson<'a>>,
 }
 
-/// Rules, explained.
+/// Explanations of rules as JSON.
 #[derive(Debug, Serialize)]
 struct RulesJson {
     rules: Vec<RuleJson>,

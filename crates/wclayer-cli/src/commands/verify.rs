@@ -1,4 +1,4 @@
-//! `verify`: whether all of a portable layer is what was imported.
+//! `verify`: compares a portable layer with what was imported.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -21,20 +21,19 @@ Examples:
   wclayer verify layers/app
   wclayer verify -l moved/base layers/app
 
-Exit codes: 0 all is right, 1 something is not, or could not be checked, 2 wrong usage.
-`wclayer repair` makes all but the tar anew.";
+Exit codes: 0 intact, 1 damaged or not checked, 2 wrong usage. `wclayer repair` rebuilds everything
+except the tar.";
 
-/// Read all of a portable layer, and tell what is damaged
+/// Read a whole portable layer and report damage
 ///
-/// The tar is compared with its DiffID, the index with a new one that is made of the tar, the small
-/// files with their digests, the parents with theirs. Other commands check what they read: this one
-/// reads everything.
+/// Compares the tar with its DiffID, the index with a new one built from the tar, and the small files
+/// and the parents with their digests. Other commands check only the parts that they read.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     parents: ParentOptions,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
     /// Folder of the layer
@@ -52,7 +51,7 @@ struct VerifyJson {
     checks: Vec<CheckJson>,
 }
 
-/// A part of the layer as JSON.
+/// The check of one part of the layer as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CheckJson {
@@ -84,7 +83,7 @@ impl Command for Arguments {
 fn show(arguments: &Arguments, found: &Verified, output: &Output) -> Result<(), CliError> {
     let name = arguments.layer.display();
     let mut summary = Summary::new(match found.is_sound() {
-        true => format!("Layer `{name}` is sound"),
+        true => format!("Layer `{name}` is intact"),
         false => format!("Layer `{name}` is damaged"),
     });
     if let Some(diff_id) = found.diff_id {
@@ -92,7 +91,10 @@ fn show(arguments: &Arguments, found: &Verified, output: &Output) -> Result<(), 
     }
     for check in &found.checks {
         if check.problems.is_empty() {
-            summary.row(check.part, format_args!("right, by {}", check.against));
+            summary.row(
+                check.part,
+                format_args!("intact, compared with {}", check.against),
+            );
         }
         for problem in texts(check) {
             summary.row(check.part, problem);
@@ -106,7 +108,7 @@ fn show(arguments: &Arguments, found: &Verified, output: &Output) -> Result<(), 
     };
     match found.is_sound() {
         true => output.result(&summary, &json),
-        // What is wrong is what was asked for.
+        // Damage is the answer, so it is printed even with --quiet.
         false => output.answer(&summary, &json),
     }
 }
@@ -119,7 +121,7 @@ fn as_json(check: &Check) -> CheckJson {
     }
 }
 
-/// Says each problem with its causes.
+/// Returns each problem with its causes as text.
 fn texts(check: &Check) -> Vec<String> {
     let text = |error: &Error| {
         let mut text = error.to_string();

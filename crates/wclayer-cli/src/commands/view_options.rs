@@ -1,8 +1,8 @@
-//! The options of all commands that look into a layer, and how these open it.
+//! The options of all commands that read a view of a layer, and the view itself.
 //!
-//! [`ViewOptions`] names the layer and its parents; [`open`](ViewOptions::open) makes the view,
-//! with a progress bar while tars are read through. [`Opened::find`] finds what a path of the
-//! command line names, or says why it cannot.
+//! [`ViewOptions`] names the layer and its parents; [`open`](ViewOptions::open) opens the view, with a
+//! progress bar while it reads tars. [`Opened::find`] finds the entry at a path of the command line,
+//! or explains why there is none.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,18 +21,18 @@ use crate::progress::Bar;
 use crate::signals;
 use crate::units;
 
-/// How many entries that are left out a warning names.
+/// How many omitted entries a warning names.
 const SHOWN_LOST: usize = 3;
 
-/// The layer to look into.
+/// The layer to read.
 #[derive(Debug, Args)]
 pub(crate) struct ViewOptions {
     #[command(flatten)]
     pub(crate) parents: ParentOptions,
-    /// Show the layer alone, with what it removes of its parents
+    /// Use the layer alone, including its removals
     #[arg(long)]
     pub(crate) this_layer: bool,
-    /// The layer: its folder, or a layer tar (plain, gzip or zstd)
+    /// Folder of the layer, or layer tar (plain, gzip or zstd)
     #[arg(value_name = "LAYER")]
     pub(crate) layer: PathBuf,
 }
@@ -43,7 +43,7 @@ impl ViewOptions {
         Opened::open(&self.layer, &self.options(access), output)
     }
 
-    /// Returns where the layers are that are seen, nearest first.
+    /// Returns the paths of the visible layers, nearest first.
     pub(crate) fn seen_chain(&self) -> Result<Vec<PathBuf>, CliError> {
         check_places(std::iter::once(&self.layer).chain(&self.parents.layers))?;
         let mut chain = chain::whole_chain(&self.layer, &self.options(Access::Listing))?;
@@ -62,11 +62,11 @@ impl ViewOptions {
     }
 }
 
-/// An open view, and whether Ctrl-C was pressed since.
+/// An open view, and whether to stop.
 pub(crate) struct Opened {
-    /// What the command works on.
+    /// The view.
     pub(crate) view: View,
-    /// Set once the command is to stop.
+    /// Set once the command must stop.
     pub(crate) cancelled: Arc<AtomicBool>,
     layer: PathBuf,
     /// How many layers of the chain are above those of the view.
@@ -74,7 +74,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens a layer with its parents; Ctrl-C is watched for from then on.
+    /// Opens a layer with its parents; from then on, Ctrl-C sets the flag.
     pub(crate) fn open(
         layer: &Path,
         options: &OpenOptions,
@@ -86,14 +86,14 @@ impl Opened {
         let opened = Self::with_bar(layer, &places, output, |progress| {
             chain::open(layer, options, progress)
         })?;
-        // `extract` lists what is lost, and `squash` refuses.
+        // `extract` lists lost entries, and `squash` refuses them.
         if options.access == Access::Listing {
             opened.warn_of_lost(output)?;
         }
         Ok(opened)
     }
 
-    /// Warns of what the view leaves out although a layer has it.
+    /// Warns about entries of a layer that the view omits.
     fn warn_of_lost(&self, output: &Output) -> Result<(), CliError> {
         let (mut count, mut first) = (0_u64, Vec::new());
         self.view.for_each_lost(&mut |layer, lost| {
@@ -117,7 +117,7 @@ impl Opened {
             _ => &format!("{count} entries are"),
         };
         output.warn(&format!(
-            "{entries} left out, because the same layer has something else in the way: {}{more}",
+            "{entries} omitted because the same layer has something else in the way: {}{more}",
             first.join("; ")
         ));
         Ok(())
@@ -148,10 +148,7 @@ impl Opened {
         let cancelled = signals::watch()?;
         let total = tars_size(places);
         let view = if total > 0 {
-            output.step(format_args!(
-                "reading through tars of {}",
-                units::size(total)
-            ));
+            output.step(format_args!("reading tars of {}", units::size(total)));
             open(&Bar::start(output, Some(total), Arc::clone(&cancelled)))?
         } else {
             open(&())?
@@ -167,7 +164,7 @@ impl Opened {
         })
     }
 
-    /// Fails once the command is to stop; to be called in every loop over entries.
+    /// Returns an error once the command must stop; call it in every loop over entries.
     pub(crate) fn check_cancelled(&self) -> Result<(), CliError> {
         match self.cancelled.load(Ordering::Relaxed) {
             true => Err(Error::Cancelled.into()),
@@ -175,7 +172,7 @@ impl Opened {
         }
     }
 
-    /// Finds what is at a path; with `follow` over symbolic links and junctions.
+    /// Finds the entry at a path, following symbolic links and junctions if `follow`.
     pub(crate) fn find(&self, path: &LayerPath, follow: bool) -> Result<Node, CliError> {
         let missing = |at: &LayerPath| {
             let led = follow && at != path;
@@ -190,7 +187,7 @@ impl Opened {
                 path: at.to_string(),
                 layer: self.layer.clone(),
                 why: match led {
-                    true => format!("A symbolic link or junction led there. {why}"),
+                    true => format!("A symbolic link or junction leads there. {why}"),
                     false => why,
                 },
             }
@@ -212,7 +209,7 @@ impl Opened {
     }
 }
 
-/// Refuses standard input, which cannot be read twice.
+/// Returns an error for standard input, which cannot be read twice.
 pub(super) fn check_places(
     places: impl IntoIterator<Item = impl AsRef<Path>>,
 ) -> Result<(), CliError> {
@@ -223,7 +220,7 @@ pub(super) fn check_places(
     }
 }
 
-/// Returns the size of those layers that are tars, in bytes.
+/// Returns the total size of the layers that are tars, in bytes.
 pub(crate) fn tars_size(places: &[impl AsRef<Path>]) -> u64 {
     let found = places
         .iter()

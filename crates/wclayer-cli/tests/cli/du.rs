@@ -35,7 +35,7 @@ fn du_counts_what_is_seen_and_what_is_hidden() {
     assert_eq!(sum, seen + 2647);
     let shown = run(&work, "du", &["files/programdata/state"]).succeeds();
     assert!(
-        shown.text().ends_with("in all, 1 file\n"),
+        shown.text().ends_with("total, 1 file\n"),
         "{}",
         shown.text()
     );

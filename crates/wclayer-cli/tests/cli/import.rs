@@ -277,8 +277,9 @@ fn warnings_go_to_stderr() {
     let (first, second) = run.stderr.split_once('\n').expect("two lines");
     assert_eq!(first, "Warning: the tar has no end blocks");
     assert!(
-        second.starts_with("Warning: the layer will not import to Windows, or not run: ")
-            && second.contains("at least 5 errors (base-hive-missing); `wclayer validate "),
+        second.starts_with(
+            "Warning: Windows will fail to import this layer, or containers will fail to start: "
+        ) && second.contains("at least 5 errors (base-hive-missing); run `wclayer validate "),
         "{second}"
     );
     let run = work.run(&["info", "--json", "layer"]).succeeds();
@@ -308,7 +309,7 @@ fn verbose_tells_the_steps_on_stderr() {
         "reading ",
         "on top of ",
         "recognised application/vnd.oci",
-        "stored at ",
+        "stored as ",
         "took ",
     ] {
         assert!(

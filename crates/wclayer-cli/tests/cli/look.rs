@@ -185,7 +185,7 @@ fn what_is_not_there_is_said_and_links_out_are_not_followed() {
     for (path, why) in [
         (r"D:\x", "a layer has no drive `D:`, only `C:`"),
         (NOTES_STREAM, "`cat FILE:STREAM` prints one"),
-        (".", "the top of a layer is no entry"),
+        (".", "the root of a layer is not an entry"),
     ] {
         let run = work.run(&["stat", &base, path]).was_wrong_usage();
         assert!(run.stderr.contains(why), "{path}: {}", run.stderr);
@@ -203,7 +203,7 @@ fn a_hard_link_into_a_parent_that_is_not_given_is_told() {
     let target = "Files/Windows/System32/sample.dll";
     work.run(&["cat", &app, LINKED])
         .fails(&format!(
-            "is a hard link to `{target}`, which is in none of the layers"
+            "is a hard link to `{target}`, which no layer of the chain contains"
         ))
         .fails("Name the parent layers with -l");
     let listing = work.run(&["ls", "--long", &app, "Files/Program Files/App"]);
@@ -218,7 +218,7 @@ fn a_hard_link_into_a_parent_that_is_not_given_is_told() {
         "{line}"
     );
     let stat = work.run(&["stat", &app, LINKED]).succeeds();
-    let row = format!("  hard link to  {target} (in none of the layers: ");
+    let row = format!("  hard link to  {target} (no layer contains it: ");
     assert!(stat.text().contains(&row), "{}", stat.text());
     let json = work
         .run(&["stat", "--json", &app, LINKED])
@@ -251,7 +251,7 @@ fn why_nothing_is_at_a_path_is_said() {
         ),
         (
             "files/windows/nothing/x",
-            "Hint: `Files/Windows` is there, and has no such name.",
+            "Hint: `Files/Windows` exists, but has no such entry.",
         ),
         (
             "Files/Windows/System32/sample.dll/x",
@@ -259,11 +259,11 @@ fn why_nothing_is_at_a_path_is_said() {
         ),
         (
             "Windows/System32",
-            "Paths begin with `Files`, `Hives` or `UtilityVM`. There is `Files/Windows/System32`.",
+            "Paths start with `Files`, `Hives` or `UtilityVM`. The layer has `Files/Windows/System32`.",
         ),
         (
             "Nothing",
-            "Hint: Paths begin with `Files`, `Hives` or `UtilityVM`.\n",
+            "Hint: Paths start with `Files`, `Hives` or `UtilityVM`.\n",
         ),
         ("utilityvm/x", "Hint: The layer has no `UtilityVM`."),
     ] {
@@ -274,7 +274,7 @@ fn why_nothing_is_at_a_path_is_said() {
     }
     let run = work.run(&["ls", "app", "Files/Users/All Users/none", "--follow"]);
     run.fails("there is no `Files/ProgramData/none`")
-        .fails("Hint: A symbolic link or junction led there. `Files/ProgramData` is there");
+        .fails("Hint: A symbolic link or junction leads there. `Files/ProgramData` exists");
 }
 
 #[cfg(unix)]

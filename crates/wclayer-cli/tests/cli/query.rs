@@ -77,7 +77,7 @@ fn find_refuses_tests_that_nothing_can_pass() {
     }
     run(&work, "find", &["--from-layer", "7"]).fails("the chain has layers 0 to 1");
     run(&work, "find", &["--from-layer", "elsewhere"])
-        .fails("`elsewhere` is no layer of the chain");
+        .fails("`elsewhere` is not a layer of the chain");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn diff_tells_what_differs_and_exits_with_1() {
     let work = Workplace::new();
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
     let same = work.run(&["diff", &base, &base]).succeeds();
-    assert_eq!(same.text(), "no difference\n");
+    assert_eq!(same.text(), "no differences\n");
     let different = work.run(&["diff", "--right-layer", &base, &base, &app]);
     assert_eq!((different.code, different.stderr.as_str()), (Some(1), ""));
     let text = different.text();
@@ -163,10 +163,8 @@ fn diff_points_to_the_parents_of_one_side() {
     let work = Workplace::new();
     work.import_base("base");
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
-    work.run(&["diff", "-l", &base, &app, "base"]).fails_with(
-        2,
-        "`--left-layer` and `--right-layer` name parents of one of them",
-    );
+    work.run(&["diff", "-l", &base, &app, "base"])
+        .fails_with(2, "use --left-layer or --right-layer for parents of one");
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn what_is_there_is_kept_on_request() {
     work.write("out.tar", b"old");
     for command in ["export", "squash"] {
         let json = work.run(&[command, "--json", "--no-clobber", "-o", "out.tar", "base"]);
-        let json = json.fails("`out.tar` exists").json();
+        let json = json.fails("`out.tar` already exists").json();
         assert_eq!(json["error"]["kind"], "exists");
         assert_eq!(work.read("out.tar"), b"old");
         let new = format!("{command}.tar");

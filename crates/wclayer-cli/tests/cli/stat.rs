@@ -47,16 +47,8 @@ fn stat(meta: &Meta) -> (String, serde_json::Value) {
 #[test]
 fn descriptors_without_parts_are_told_in_words() {
     for (control, dacl, state) in [
-        (
-            0x8000,
-            "there is no list: everything is allowed to everyone",
-            "absent",
-        ),
-        (
-            0x8004,
-            "a NULL list: everything is allowed to everyone",
-            "null",
-        ),
+        (0x8000, "no list: everyone has full access", "absent"),
+        (0x8004, "a NULL list: everyone has full access", "null"),
     ] {
         let (text, json) = stat(&with_descriptor(&descriptor(control)));
         assert!(
@@ -71,7 +63,7 @@ fn descriptors_without_parts_are_told_in_words() {
     let empty = layergen::security_descriptor(&owner, &owner, &[], 0x1000);
     let (text, json) = stat(&with_descriptor(&empty));
     assert!(
-        text.contains("an empty list: nothing is allowed to anyone"),
+        text.contains("an empty list: nobody has access"),
         "{text}"
     );
     assert!(
@@ -181,7 +173,7 @@ fn each_layer_that_has_the_path_is_told() {
     has(&text, "  in layer    1 adds a file of 1 B, written ");
     has(
         &run("Files/d"),
-        "  in layer    0 removes what is in it, adds a directory",
+        "  in layer    0 removes its contents, adds a directory",
     );
     let json = work.run(&["stat", "--json", "-l", "1.tar", "0.tar", "files/D/X"]);
     let json = json.succeeds().json();

@@ -89,7 +89,7 @@ fn wrong_usage_with_json_is_an_object_too() {
 fn ls_says_that_its_short_l_is_no_long_listing() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
-    let hint = "`-l` names a parent layer; the long listing is `--long`.";
+    let hint = "`-l` names a parent layer; for the long listing, use `--long`.";
     for line in [
         "ls -l BASE",
         "ls BASE -l",

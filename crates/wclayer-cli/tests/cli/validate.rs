@@ -141,7 +141,8 @@ fn all_shows_what_is_otherwise_counted() {
     work.write("odd.tar", &tar.finish().expect("memory"));
     let run = work.run(&["validate", "odd.tar"]);
     assert!(
-        run.text().contains("    and 4 more: --all shows them\n"),
+        run.text()
+            .contains("    and 4 more: use --all to show them\n"),
         "{}",
         run.text()
     );

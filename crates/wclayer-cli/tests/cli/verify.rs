@@ -17,7 +17,7 @@ fn a_sound_layer_is_said_to_be_sound() {
     work.import_base("base");
     let run = work.run(&["verify", "base"]).succeeds();
     assert!(
-        run.text().starts_with("Layer `base` is sound\n"),
+        run.text().starts_with("Layer `base` is intact\n"),
         "{}",
         run.text()
     );

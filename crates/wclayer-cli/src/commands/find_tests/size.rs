@@ -2,7 +2,7 @@
 
 use crate::units;
 
-/// What size a file is to have.
+/// A test of the size of a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum SizeTest {
     Above(u64),
@@ -11,7 +11,7 @@ pub(super) enum SizeTest {
 }
 
 impl SizeTest {
-    /// Reads a sign and a size.
+    /// Parses a sign and a size.
     pub(super) fn new(text: &str) -> Result<Self, String> {
         let (make, size): (fn(u64) -> Self, &str) = match text.as_bytes().first() {
             Some(b'+') => (Self::Above, &text[1..]),
@@ -22,7 +22,7 @@ impl SizeTest {
         units::parse_size(size).map(make)
     }
 
-    /// Returns whether a file of `size` bytes has it.
+    /// Returns whether a file of `size` bytes passes.
     pub(super) fn passes(self, size: u64) -> bool {
         match self {
             Self::Above(limit) => size > limit,

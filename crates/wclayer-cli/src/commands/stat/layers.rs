@@ -1,4 +1,4 @@
-//! What each layer says of a path, seen or hidden, for people and as JSON.
+//! Shows the changes that each layer makes to a path, visible or hidden.
 
 use serde::Serialize;
 use wclayer::chain::{ItemKind, Node, Slot};
@@ -10,7 +10,7 @@ use crate::node_view::removed_name;
 use crate::output::Summary;
 use crate::units;
 
-/// What one layer says of the path, as JSON.
+/// The changes of one layer as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LayerSaysJson {
@@ -24,7 +24,7 @@ pub(super) struct LayerSaysJson {
     removed: Option<&'static str>,
 }
 
-/// Asks all layers in sight that say something of the node's path, nearest first.
+/// Returns the changes of all layers that mention the path of the node, nearest first.
 pub(super) fn say(opened: &Opened, node: &Node) -> Result<Vec<LayerSaysJson>, CliError> {
     let places: Vec<_> = opened.view.places().collect();
     let slots = opened.view.slots(&node.path)?;
@@ -61,7 +61,7 @@ impl LayerSaysJson {
         }
     }
 
-    /// Returns whether the node is just what this layer says.
+    /// Returns whether the node already shows everything about this layer.
     pub(super) fn is(&self, node: &Node) -> bool {
         let is_of_node = node.item.is_none() || self.layer == node.layer;
         is_of_node && (self.removed.is_none() || node.removed.is_some())
@@ -70,7 +70,7 @@ impl LayerSaysJson {
     pub(super) fn row(&self, summary: &mut Summary) {
         let removed = match self.removed {
             Some("path") => Some("removes it".to_owned()),
-            Some(_) => Some("removes what is in it".to_owned()),
+            Some(_) => Some("removes its contents".to_owned()),
             None => None,
         };
         let time = self.last_write_time.as_deref().unwrap_or_default();

@@ -1,6 +1,6 @@
-//! `stat`: all that a layer knows of one path.
+//! `stat`: shows everything about one path of a layer.
 //!
-//! [`security`], [`metadata`] and [`layers`] each show one part.
+//! [`security`], [`metadata`] and [`layers`] each show a part.
 
 mod layers;
 mod metadata;
@@ -33,23 +33,23 @@ Examples:
 
 /// Show everything about one path of a layer
 ///
-/// The four times to 100 ns, attributes, the security descriptor as SDDL and in words, a reparse
-/// point and where it leads, extended attributes, streams with sizes and SHA-256, all names of the
-/// file, the layer that it comes from, and what the other layers say of its path.
+/// Shows the four times to 100 ns, the attributes, the security descriptor as SDDL and in words, the
+/// reparse point and its target, extended attributes, streams with sizes and SHA-256, all names of
+/// the file, its layer, and the changes that other layers make to the path.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// The file or directory
+    /// File or directory to show
     ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
     #[arg(value_name = "PATH", value_parser = layer_path())]
     path: LayerPath,
     /// Follow symbolic links and junctions
     #[arg(long)]
     follow: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
@@ -73,8 +73,8 @@ struct StatJson {
     layers: Vec<LayerSaysJson>,
 }
 
-/// How many bytes of holes are hashed as zeros where the layer does not know the hash: a second or
-/// so of work.
+/// How many bytes of holes are hashed as zeros if the layer does not record the hash: about a second
+/// of work.
 const MAX_HOLES: u64 = 1 << 30;
 
 /// A data stream as JSON.
@@ -153,7 +153,7 @@ impl StatJson {
         }
         if let Some(link) = &node.link {
             let missing = match node_view::missing_target(node) {
-                Some(_) => " (in none of the layers: name the parents with -l)",
+                Some(_) => " (no layer contains it: name the parents with -l)",
                 None => "",
             };
             summary.row("hard link to", format!("{link}{missing}"));
@@ -180,7 +180,7 @@ impl StatJson {
                 summary.row("name", name);
             }
         }
-        // Of one layer alone, all has been said.
+        // A single layer has nothing to add.
         if self.layers.iter().any(|says| !says.is(node)) {
             self.layers.iter().for_each(|says| says.row(&mut summary));
         }
@@ -212,7 +212,7 @@ impl StreamJson {
         let (size, bytes) = (units::size(self.size), self.size);
         let sha256 = match self.sha256 {
             Some(sha256) => sha256.to_string(),
-            None => "not hashed: its holes are too long".to_owned(),
+            None => "not hashed: its holes are too large".to_owned(),
         };
         format!("{name}: {size} ({bytes} bytes{sparse}), {sha256}")
     }
@@ -236,7 +236,7 @@ fn streams(opened: &Opened, node: &Node, details: &Details) -> Result<Vec<Stream
     details.streams.iter().map(of_stream).collect()
 }
 
-/// Reads a stream for its hash, where the layer does not know that.
+/// Hashes a stream whose hash the layer does not record.
 fn hash(opened: &Opened, node: &Node, stream: Option<&StreamName>) -> Result<Digest, CliError> {
     let mut content = opened.view.content(node, stream)?;
     let mut hasher = Hasher::new();
