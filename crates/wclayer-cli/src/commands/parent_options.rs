@@ -11,9 +11,9 @@ use wclayer::ParentChain;
 pub(crate) struct ParentOptions {
     /// Parent layer, nearest first (repeatable)
     ///
-    /// Naming the nearest parent is enough if that layer records its own parents. A layer that
-    /// records its parents needs none named, unless they have moved; parents named for it must be
-    /// the layers that it was made on.
+    /// If the nearest parent records its own parents, naming it alone is enough. If the layer itself
+    /// records its parents (`wclayer info` shows them), -l is needed only when they have moved, and
+    /// must name the same layers.
     #[arg(short, long = "layer", value_name = "PARENT")]
     pub(crate) layers: Vec<PathBuf>,
 }

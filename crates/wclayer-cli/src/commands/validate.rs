@@ -61,7 +61,7 @@ pub(crate) struct Arguments {
     /// Show all findings, not just the first 10 of each rule (limits: 100,000 of a rule, 64 MiB in all)
     #[arg(long)]
     all: bool,
-    /// Also exit with 1 for these
+    /// Treat findings of this severity as errors: exit with 1
     #[arg(long, value_name = "WHAT")]
     deny: Option<Deny>,
     /// Explain a rule, or all rules, instead of checking a layer
@@ -78,7 +78,7 @@ pub(crate) struct Arguments {
 /// Findings to treat as errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Deny {
-    /// Problems after the import
+    /// Problems that do not prevent an import
     Warnings,
 }
 

@@ -1,4 +1,4 @@
-//! `du` on the sample, and on small layers that hide one another.
+//! `du` on the sample, and on small layers that hide entries of one another.
 
 use layergen::{Meta, TarBuilder};
 use serde_json::Value;
@@ -58,7 +58,7 @@ fn plain() -> Meta {
     Meta::with_attributes(0x20)
 }
 
-/// A base with a directory that has a stream, and a layer that removes it.
+/// Writes a base layer with a directory that has a stream, and a layer that removes it.
 fn with_removed_directory() -> Workplace {
     let work = Workplace::new();
     let base = tar(|tar| {

@@ -1,4 +1,4 @@
-//! `export`: the same tar again, to a file or a pipe, whole or not at all.
+//! `export`: restores the same tar, to a file or a pipe, completely or not at all.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use crate::support::{
     APP_DIFF_ID, BASE_DIFF_ID, Run, Workplace, members, sample, small_tar, started,
 };
 
-/// Changes a byte of the stored tar, so that an export fails.
+/// Changes a byte of the stored tar to make an export fail.
 fn damage(work: &Workplace, layer: &str) {
     let name = format!("{layer}/layer.tar");
     let mut tar = work.read(&name);
@@ -227,7 +227,7 @@ fn given_parents_must_be_the_layers_own() {
         work.run(&arguments)
     };
     export(&["app", "base"]).succeeds();
-    // As in an import, the nearest stands for the chain.
+    // As for an import, the nearest parent stands for the chain.
     export(&["app"]).succeeds();
     std::fs::remove_file(work.path("out.tar")).expect("it was exported");
     export(&["base", "app"]).fails("the parents of");

@@ -64,7 +64,7 @@ fn only_what_is_named_comes_and_what_is_missing_is_an_error() {
     run(&work, &[]).was_wrong_usage();
 }
 
-/// Writes `layer.tar` with a file that is renamed, one after it, and links to a file of the layer,
+/// Writes `layer.tar` with a file that is renamed, a file after it, and links to a file of the layer,
 /// to another volume and to nothing.
 fn with_links() -> Workplace {
     let work = Workplace::new();
@@ -89,7 +89,11 @@ fn a_link_that_cannot_be_made_ends_with_exit_code_1_after_all_else() {
     let failed = work
         .run(&["extract", "layer.tar", "-C", "out"])
         .fails(missing);
-    assert!(failed.text().contains("its target Files/nothing does not exist"));
+    assert!(
+        failed
+            .text()
+            .contains("its target Files/nothing does not exist")
+    );
     let quiet = work.run(&["-q", "extract", "layer.tar", "-C", "quiet"]);
     assert_eq!(quiet.fails(missing).text(), "");
     let json = work.run(&["extract", "layer.tar", "-C", "json", "--json"]);
@@ -100,7 +104,7 @@ fn a_link_that_cannot_be_made_ends_with_exit_code_1_after_all_else() {
         (&1.into(), &1.into())
     );
     assert_eq!(work.read("json/Files/b"), b"x");
-    // What leads outside is no failure.
+    // A link to a target outside the layer is not a failure.
     for path in ["Files/in", "Files/out"] {
         work.run(&["extract", "layer.tar", path, "-C", "some"])
             .succeeds();

@@ -1,4 +1,4 @@
-//! Inputs that are something else than a layer tar: named, with what to do about them.
+//! Inputs other than layer tars: the error names them, and the hint says what to do.
 
 use std::io::Write;
 
@@ -15,7 +15,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-/// A tar of files that are not in a layer's directories.
+/// Builds a tar of files outside the directories of a layer.
 fn archive(files: &[(&str, &str)]) -> Vec<u8> {
     let mut tar = TarBuilder::new(Vec::new());
     for (name, content) in files {

@@ -1,4 +1,4 @@
-//! `import`: what it makes, what it says, and what it never replaces.
+//! `import`: its result, its messages, and the paths that it never replaces.
 
 use std::io::Write;
 

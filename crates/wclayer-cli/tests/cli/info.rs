@@ -1,4 +1,4 @@
-//! `info`: what a layer is, without reading its content.
+//! `info`: describes a layer without reading its contents.
 
 use crate::support::{BASE_DIFF_ID, Workplace, members};
 

@@ -1,4 +1,4 @@
-//! What killed commands leave, `gc`, and layers whose descriptor is damaged.
+//! Leftovers of killed commands, `gc`, and layers with a damaged descriptor.
 
 use std::fs;
 
@@ -80,7 +80,7 @@ fn a_second_removal_finishes_the_first() {
     let json = work.run(&["remove", "--json", "base"]).succeeds().json();
     assert_eq!((&json["size"], &json["wasRest"]), (&5.into(), &true.into()));
     assert_eq!(work.list("."), [""; 0]);
-    // Nothing is left to finish, and a lock file alone is nothing.
+    // Nothing is left to restore, and a lock file alone holds nothing.
     work.write(".base.lock", b"");
     work.run(&["remove", "base"]).fails("cannot remove layer");
     assert_eq!(work.list("."), [""; 0]);
@@ -99,7 +99,7 @@ fn a_killed_export_leaves_nothing_behind_the_next() {
         work.create_folder("out");
         work.write("out/.wclayer-export-a1b2c3", b"half");
         work.run(command).succeeds();
-        // Also over a file that is there, whose old content has the hidden name for a moment.
+        // Also when replacing a file, whose old content briefly has the hidden name.
         work.run(command).succeeds();
         assert_eq!(work.list("out"), ["x.tar"]);
     }

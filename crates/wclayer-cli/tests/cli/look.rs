@@ -1,4 +1,4 @@
-//! `ls`, `tree`, `stat` and `cat` on the sample: the same text whatever form the layers have.
+//! `ls`, `tree`, `stat` and `cat` on the sample: the same text for every format of the layers.
 
 use crate::support::{Workplace, members, sample};
 
@@ -6,7 +6,7 @@ const NOTES: &str = "Files/Program Files/Sample/notes-2.txt";
 const NOTES_STREAM: &str = "Files/Program Files/Sample/notes-2.txt:x";
 const LINKED: &str = "Files/Program Files/App/runtime.dll";
 
-/// The sample's two layers, in all forms that can be looked into: the arguments that name each.
+/// The two layers of the sample in every readable format: the arguments that name each.
 fn forms(work: &Workplace) -> Vec<Vec<String>> {
     work.import_base("base");
     work.import_app("base", "app");
@@ -37,7 +37,7 @@ fn forms(work: &Workplace) -> Vec<Vec<String>> {
     ]
 }
 
-/// Runs a command on every form, and checks that all give the same; returns that.
+/// Runs a command on every format, checks that the output is the same, and returns it.
 fn same_of_all(work: &Workplace, forms: &[Vec<String>], before: &[&str], after: &[&str]) -> String {
     let mut all = forms.iter().map(|form| {
         let form = form.iter().map(String::as_str);
@@ -319,7 +319,7 @@ fn a_failure_on_the_way_is_said_in_the_object_that_was_begun() {
     let base = sample("base.tar.gz");
     work.run(&["import", "--format", "transport", "-i", &base, "base"])
         .succeeds();
-    // Too short for the attributes, so that the listing of its directory fails.
+    // Too short for the attributes, so that listing its directory fails.
     work.write("base/Files/Windows/System32/sample.dll", b"short");
     for command in ["ls -R --json base", "tree --json base", "find --json base"] {
         let arguments: Vec<&str> = command.split(' ').collect();
@@ -334,7 +334,7 @@ fn a_failure_on_the_way_is_said_in_the_object_that_was_begun() {
         );
         assert_eq!(json["error"]["kind"], "invalid_layer", "{command}");
     }
-    // Before anything is found there is nothing but the error.
+    // If nothing was found yet, the output is only the error.
     let json = work.run(&["ls", "--json", "base", "Files/none"]).fails("");
     assert_eq!(members(&json.json()), ["error"]);
 }
@@ -365,7 +365,7 @@ fn a_file_that_is_cut_off_names_its_layer() {
     let work = Workplace::new();
     let app = std::fs::read(sample("app.tar.gz")).expect("the sample");
     work.write("cut.tar.gz", &app[..app.len() / 2]);
-    // Of the few bytes that are left, the first entries can be told; the largest file cannot.
+    // The remaining bytes contain the first entries, but not the largest file.
     let run = work.run(&["cat", "cut.tar.gz", "Files/Program Files/App/app.exe"]);
     let run = run.fails("incomplete deflate stream");
     assert!(

@@ -1,4 +1,5 @@
-//! Names that could command a terminal, and names that are no text, in all commands that look.
+//! Names that could control a terminal, and names that are not valid text, in all commands that print
+//! names.
 
 use layergen::{Meta, TarBuilder};
 
@@ -6,10 +7,10 @@ use crate::support::{Workplace, sample};
 
 const CONTROL: &str = "Files/a\x1b[2Jb";
 const SURROGATE: &[u8] = b"Files/s\xed\xa0\x80z";
-/// As they are shown, and can be given.
+/// The same names as they are printed, and accepted.
 const SHOWN: [&str; 2] = [r"Files/a\u{1b}[2Jb", r"Files/s\u{d800}z"];
 
-/// Writes `layer.tar` with a file of each name; `0` and `1` are their contents.
+/// Writes `layer.tar` with a file of each name, with the contents `0` and `1`.
 fn layer() -> Workplace {
     let work = Workplace::new();
     let mut tar = TarBuilder::new(Vec::new());
@@ -72,7 +73,7 @@ fn messages_do_not_command_the_terminal() {
         &["import", "-i", "bad.tar", "layer"],
         &["ls", "-vv", "folder", "-l", "\x1b[2J"],
     ] {
-        // In colour, nothing is stripped on the way to the test.
+        // With colour, no escape sequence is stripped before the test sees it.
         let run = work.run(&[&["--color", "always"], command].concat());
         assert_eq!(run.code, Some(1), "{}", run.stderr);
         if command.contains(&"bad.tar") {

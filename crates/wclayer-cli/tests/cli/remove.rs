@@ -1,4 +1,4 @@
-//! `remove`: portable layers and nothing else.
+//! `remove`: deletes portable layers and nothing else.
 
 use crate::support::{Workplace, members};
 
@@ -125,7 +125,7 @@ fn nothing_can_be_removed_by_force() {
     }
     work.write("file", b"");
     work.run(&["remove", "--force", "file"]).fails("file");
-    // Windows does not tell a file on the way from nothing.
+    // Windows reports a file within a path as a missing path.
     if cfg!(unix) {
         work.run(&["remove", "--force", "file/x"]).fails("file");
     }

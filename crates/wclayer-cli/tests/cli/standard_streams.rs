@@ -1,4 +1,4 @@
-//! `-`, pipes, devices and descriptors where a file is expected.
+//! `-`, pipes, devices and file descriptors in place of files.
 
 use crate::support::{APP_DIFF_ID, BASE_DIFF_ID, Workplace, sample};
 
@@ -21,7 +21,7 @@ fn a_dash_is_standard_input() {
         import(&["-l", "base", "app"], "app.tar.gz").json()["diffId"],
         APP_DIFF_ID
     );
-    // A folder of that name can still be meant.
+    // A folder named `-` can still be used.
     import(&["-q", "./-"], "base.tar.gz");
     work.run(&["remove", "./-"]).succeeds();
     assert_eq!(work.list("."), ["app", "base"]);
@@ -34,7 +34,7 @@ fn a_dash_is_standard_input() {
     let text = work.run_with_input(&["validate", "-"], &bytes("base.tar.gz"));
     let text = text.succeeds().text().to_owned();
     assert!(text.starts_with("`standard input`: 0 errors"), "{text}");
-    // It is a removal of something that a base layer does not have.
+    // The layer removes an entry, which a base layer cannot.
     let run = work.run_with_input(&["validate", "-"], &bytes("app.tar.gz"));
     assert_eq!((run.code, run.stderr.as_str()), (Some(1), ""));
 }
@@ -138,7 +138,7 @@ fn what_cannot_be_replaced_is_written_to() {
             "{name}"
         );
     }
-    // A descriptor of the caller, of a file without a name.
+    // A file descriptor of the caller, for a file without a name.
     let mut file = tempfile::tempfile().expect("a file");
     let mut command = work.command(&["export", "base", "-o", "/dev/fd/0"]);
     command.stdin(Stdio::from(file.try_clone().expect("a handle")));

@@ -1,4 +1,4 @@
-//! `stat`: metadata that is rare, missing or malformed.
+//! `stat`: rare, missing or malformed metadata.
 
 use layergen::{Meta, TarBuilder};
 
@@ -23,7 +23,7 @@ fn with_reparse(buffer: &str) -> Meta {
     }
 }
 
-/// Makes the bytes of a descriptor without parts.
+/// Builds a security descriptor without parts.
 fn descriptor(control: u16) -> Vec<u8> {
     let mut bytes = vec![0; 20];
     bytes[0] = 1;
@@ -31,7 +31,7 @@ fn descriptor(control: u16) -> Vec<u8> {
     bytes
 }
 
-/// Writes `layer.tar` with one file and returns what `stat` shows of it, and its JSON.
+/// Writes `layer.tar` with one file, and returns the text and the JSON of `stat`.
 fn stat(meta: &Meta) -> (String, serde_json::Value) {
     let work = Workplace::new();
     let mut tar = TarBuilder::new(Vec::new());
@@ -62,10 +62,7 @@ fn descriptors_without_parts_are_told_in_words() {
     let owner = layergen::sid(5, &[18]);
     let empty = layergen::security_descriptor(&owner, &owner, &[], 0x1000);
     let (text, json) = stat(&with_descriptor(&empty));
-    assert!(
-        text.contains("an empty list: nobody has access"),
-        "{text}"
-    );
+    assert!(text.contains("an empty list: nobody has access"), "{text}");
     assert!(
         text.contains("  control     DACL_PRESENT, DACL_PROTECTED, SELF_RELATIVE\n"),
         "{text}"

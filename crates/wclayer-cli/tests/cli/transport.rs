@@ -1,4 +1,4 @@
-//! Transport folders: made, shown, given out as tars, removed, on this system.
+//! Transport folders: imported, described, exported and removed, on this system.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn a_layer_goes_through_a_transport_folder() {
     let work = Workplace::new();
     let base = import(&work, &["-i", &sample("base.tar.gz"), "base"]);
     assert_eq!(base["format"], "transport");
-    // The format is that of the parent.
+    // The format defaults to that of the parent.
     let app = work
         .run(&[
             "import",
@@ -55,7 +55,7 @@ fn a_layer_goes_through_a_transport_folder() {
         .succeeds()
         .json();
     assert_eq!(out["compression"], "gzip");
-    // What comes out is a layer, and comes out the same again.
+    // The export is a layer, and exporting it again gives the same tar.
     let diff_id = out["diffId"].as_str().expect("a digest");
     import(
         &work,

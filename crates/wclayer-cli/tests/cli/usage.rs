@@ -1,4 +1,4 @@
-//! Wrong usage, help, completions, manual pages, and the commands that need Windows.
+//! Wrong usage, help, completions, manual pages, and the commands that require Windows.
 
 use crate::support::{Workplace, members, sample};
 

@@ -1,11 +1,11 @@
-//! `validate`: what people and programs are told of a layer, and of a failed import.
+//! `validate`: its text and JSON, and the errors below a failed import.
 
 use layergen::{Meta, TarBuilder};
 use serde_json::json;
 
 use crate::support::{Workplace, members, sample};
 
-/// A layer with an error, a warning and a name that would clear the screen.
+/// Builds a layer with an error, a warning and a name that would clear the screen.
 fn bad() -> Vec<u8> {
     let mut tar = TarBuilder::new(Vec::new());
     let plain = Meta {
@@ -186,7 +186,7 @@ fn a_failed_import_of_a_file_shows_all_that_is_wrong() {
         .run(&["import", "-i", "bad.tar", "layer"])
         .fails("`wclayer validate` finds 7 errors:\n  path-parent: `Files/../");
     assert!(!run.stderr.contains('\u{1b}'), "{}", run.stderr);
-    // From a pipe there is nothing to read again.
+    // A pipe cannot be read again.
     let run = work
         .run_with_input(&["import", "layer"], &bad())
         .fails("..");
@@ -203,7 +203,7 @@ fn a_check_that_failed_is_told_from_one_that_found_errors() {
             work.run(&arguments).code
         };
         assert_eq!(code(&[&base]), Some(0), "{more:?}");
-        // Without its parents there is nothing to remove.
+        // Without its parents, the layer has nothing to remove.
         assert_eq!(code(&[&app]), Some(1), "{more:?}");
         assert_eq!(code(&["nowhere"]), Some(2), "{more:?}");
         assert_eq!(code(&["-l", "nowhere", &app]), Some(2), "{more:?}");

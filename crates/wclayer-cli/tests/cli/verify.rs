@@ -1,4 +1,4 @@
-//! `verify` and `repair`, and what is said of parents that are gone.
+//! `verify` and `repair`, and the messages about missing parents.
 
 use std::fs;
 use std::time::Instant;
@@ -103,7 +103,7 @@ fn parents_that_are_gone_or_another_are_named_with_their_child() {
         .succeeds();
     work.run(&["ls", "-l", "moved/other", "moved/app"])
         .fails("the parents of `moved/app`");
-    // Replacing and removing say who needs it.
+    // Replacing and removing the layer names the layers that need it.
     fs::rename(work.path("base"), work.path("moved/base")).expect("movable");
     let force = |input: &str| {
         work.run(&["import", "--force", "-i", input, "moved/base"])
