@@ -26,9 +26,9 @@ pub(crate) enum CliError {
     /// The library failed.
     #[error(transparent)]
     Layer(#[from] wclayer::Error),
-    /// The command works on Windows only.
+    /// The command requires Windows.
     #[cfg(not(windows))]
-    #[error("`{command}` needs Windows with the Host Compute Service (vmcompute.dll)")]
+    #[error("`{command}` requires Windows with the Host Compute Service (vmcompute.dll)")]
     NeedsHostCompute {
         /// The command's name.
         command: &'static str,
@@ -73,16 +73,20 @@ pub(crate) enum CliError {
         /// The path.
         place: PathBuf,
     },
-    /// A link leads out of the layer.
-    #[error("`{}` leads out of the layer, to `{}`", escaped(link), escaped(target))]
+    /// The target of a link is outside the layer.
+    #[error(
+        "the target `{}` of `{}` is outside the layer",
+        escaped(target),
+        escaped(link)
+    )]
     LinkOutside {
         /// The link.
         link: String,
         /// Its target.
         target: String,
     },
-    /// Links lead in a circle.
-    #[error("the links at `{}` lead in a circle", escaped(path))]
+    /// Links form a loop.
+    #[error("the links at `{}` form a loop", escaped(path))]
     LinkLoop {
         /// The path inside the layer.
         path: String,
@@ -127,7 +131,7 @@ pub(crate) enum CliError {
     },
     /// The failure has already been printed; only the exit code is left.
     #[error("failed")]
-    Told,
+    Reported,
     /// Differences, or errors in a layer, were found and printed.
     #[error("found")]
     Found,
@@ -157,7 +161,7 @@ impl CliError {
                 ErrorKind::InvalidInput
             }
             Self::OutputExists { .. } => ErrorKind::Exists,
-            Self::Told | Self::Found | Self::NotMade { .. } => ErrorKind::InvalidLayer,
+            Self::Reported | Self::Found | Self::NotMade { .. } => ErrorKind::InvalidLayer,
             Self::Stdout(_) | Self::Signals(_) => ErrorKind::Io,
         }
     }
@@ -196,13 +200,13 @@ pub(crate) fn report(error: &CliError, failed: u8, output: &Output) -> ExitCode 
     if matches!(error, CliError::Found) {
         return ExitCode::from(FAILED);
     }
-    if !matches!(error, CliError::Told) && !error.is_closed_pipe() {
-        let told = json(error);
-        output::print_error(&told.message, &told.causes, told.hint.as_deref());
+    if !matches!(error, CliError::Reported) && !error.is_closed_pipe() {
+        let printed = json(error);
+        output::print_error(&printed.message, &printed.causes, printed.hint.as_deref());
         // An error of standard output cannot be printed there.
         let is_json_open = !matches!(error, CliError::InJson(_) | CliError::Stdout(_));
         if output.is_json() && is_json_open {
-            output::print_error_json(told);
+            output::print_error_json(printed);
         }
     }
     ExitCode::from(match error.kind() {

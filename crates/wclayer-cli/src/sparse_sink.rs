@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek, SeekFrom, StdoutLock, Write};
 
-/// Standard output, without a buffer where it is a file.
+/// Standard output, unbuffered if it is a file.
 pub(crate) enum SparseSink<'a> {
     /// A file, which can have holes.
     File(File),

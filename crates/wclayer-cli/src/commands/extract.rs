@@ -112,7 +112,7 @@ impl Command for Arguments {
         let extracted = match copied {
             Ok(extracted) => extracted,
             Err(error) => {
-                tell_so_far(self, &so_far.extracted(), output);
+                print_partial_result(self, &so_far.extracted(), output);
                 return Err(error.into());
             }
         };
@@ -131,7 +131,7 @@ impl Command for Arguments {
         match extracted.failed {
             0 => Ok(()),
             // The JSON object reports the failure.
-            _ if output.is_json() => Err(CliError::Told),
+            _ if output.is_json() => Err(CliError::Reported),
             count => Err(CliError::NotMade { count }),
         }
     }
@@ -143,7 +143,7 @@ impl Command for Arguments {
 
 /// Prints what was extracted and lost before a failure, such as the original names of renamed files,
 /// which are recorded nowhere else.
-fn tell_so_far(arguments: &Arguments, extracted: &Extracted, output: &Output) {
+fn print_partial_result(arguments: &Arguments, extracted: &Extracted, output: &Output) {
     if output.is_json() {
         return;
     }

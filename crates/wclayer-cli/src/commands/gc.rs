@@ -83,7 +83,7 @@ impl Command for Arguments {
         output.result(&summary, &json)?;
         match first_error.map(|at| found.swap_remove(at).fate) {
             // The JSON object reports the failure.
-            Some(_) if output.is_json() => Err(CliError::Told),
+            Some(_) if output.is_json() => Err(CliError::Reported),
             Some(Fate::Failed(error)) => Err(error.into()),
             _ => Ok(()),
         }

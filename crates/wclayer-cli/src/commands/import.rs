@@ -111,8 +111,8 @@ impl Command for Arguments {
         imported.map_err(|error| match &self.input {
             Some(input) if is_fault_of(&error, input) => {
                 errors::report(&error, FAILED, output);
-                validate::tell_errors(input, &self.parents.layers, output);
-                CliError::Told
+                validate::print_errors(input, &self.parents.layers, output);
+                CliError::Reported
             }
             _ => error,
         })
@@ -167,7 +167,7 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
         expected_diff_id: arguments.diff_id,
         replace: arguments.force,
     };
-    tell_plan(arguments, &source, output);
+    print_plan(arguments, &source, output);
     for parent in &arguments.parents.layers {
         output.step(format_args!("on top of {}", layer_view::absolute(parent)));
     }
@@ -179,7 +179,7 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
     drop(progress);
     show(arguments, &layer, taken, output)?;
     replaced.warn(&layer, output);
-    validate::warn_of(&layer, output);
+    validate::warn_about(&layer, output);
     Ok(())
 }
 
@@ -204,7 +204,7 @@ impl Replaced {
 
     fn warn(&self, layer: &PortableLayer, output: &Output) {
         if self.diff_id != Some(layer.descriptor().diff_id) {
-            remove::warn_of(&self.children, "made on top of the replaced layer", output);
+            remove::warn_about(&self.children, "made on top of the replaced layer", output);
         }
     }
 }
@@ -238,7 +238,7 @@ impl Source {
     }
 }
 
-pub(super) fn tell_plan(arguments: &Arguments, source: &Source, output: &Output) {
+pub(super) fn print_plan(arguments: &Arguments, source: &Source, output: &Output) {
     let file = arguments.input.as_deref().filter(|path| !is_dash(path));
     let name = file.map_or(STDIN.into(), Path::to_string_lossy);
     match source.size {

@@ -19,7 +19,7 @@ use crate::signals;
 /// Imports a layer into a transport folder and prints the result.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let source = Source::open(arguments.input.as_deref())?;
-    import::tell_plan(arguments, &source, output);
+    import::print_plan(arguments, &source, output);
     for parent in &arguments.parents.layers {
         output.step(format_args!("on top of {}", layer_view::absolute(parent)));
     }

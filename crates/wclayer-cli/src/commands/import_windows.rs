@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
     let host = arguments.host.open("import --format windows", output)?;
     let source = Source::open(arguments.input.as_deref())?;
-    import::tell_plan(arguments, &source, output);
+    import::print_plan(arguments, &source, output);
     let path = hcs::full_path(&arguments.path)?;
     let parents = match arguments.parents.layers.is_empty() {
         // An old layer at the path may record parents, which do not matter here.

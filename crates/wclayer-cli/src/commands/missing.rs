@@ -24,10 +24,10 @@ impl Missing<'_> {
     /// Explains why nothing is there.
     pub(super) fn why(&self) -> String {
         // The user asked about the path, not about a layer that cannot be read.
-        self.find_out().unwrap_or_else(|_| TOP.to_owned())
+        self.explain().unwrap_or_else(|_| TOP.to_owned())
     }
 
-    fn find_out(&self) -> Result<String> {
+    fn explain(&self) -> Result<String> {
         let mut way: Vec<LayerPath> =
             std::iter::successors(Some(self.path.clone()), LayerPath::parent).collect();
         let mut last: Option<Node> = None;
@@ -85,7 +85,7 @@ impl Missing<'_> {
         let slots = self.view.slots(path)?;
         let is_removed = |(_, slot): &&(usize, Slot)| slot.removed == Some(Removed::Path);
         if let Some((layer, slot)) = slots.iter().find(is_removed) {
-            return Ok(Some(self.say(&slot.path, "removed", *layer)));
+            return Ok(Some(self.describe(&slot.path, "removed", *layer)));
         }
         let has = |(_, slot): &&(usize, Slot)| slot.added.is_some() || slot.has_added_below;
         let Some((lowest, _)) = slots.iter().rfind(has) else {
@@ -95,13 +95,13 @@ impl Missing<'_> {
             let slots = self.view.slots(&directory)?;
             let mut above = slots.iter().filter(|(layer, _)| layer < lowest);
             if let Some((layer, slot)) = above.find(|(_, slot)| slot.removed.is_some()) {
-                return Ok(Some(self.say(&slot.path, "emptied", *layer)));
+                return Ok(Some(self.describe(&slot.path, "emptied", *layer)));
             }
         }
         Ok(None)
     }
 
-    fn say(&self, path: &LayerPath, what: &str, layer: usize) -> String {
+    fn describe(&self, path: &LayerPath, what: &str, layer: usize) -> String {
         let number = layer + self.above;
         match self.view.places().nth(layer) {
             Some(place) => {

@@ -62,7 +62,7 @@ impl Command for Arguments {
         let path = layer_view::absolute(&self.path);
         let (size, was_rest) = match remove(self, output) {
             Err(error) if self.force && is_missing(&self.path, &error) => {
-                return tell_nothing(self, path, output);
+                return print_nothing_removed(self, path, output);
             }
             removed => removed?,
         };
@@ -93,7 +93,7 @@ fn remove(arguments: &Arguments, output: &Output) -> Result<(Option<u64>, bool),
     if !is_of_windows(arguments)? {
         let children = portable::children_of(&arguments.path);
         let removed = portable::remove(&arguments.path)?;
-        warn_of(&children, GONE, output);
+        warn_about(&children, GONE, output);
         return Ok((Some(removed.size), removed.was_rest));
     }
     let host = arguments.host.open("remove", output)?;
@@ -103,7 +103,11 @@ fn remove(arguments: &Arguments, output: &Output) -> Result<(Option<u64>, bool),
 }
 
 /// Reports that nothing is there, which is a success with `--force`.
-fn tell_nothing(arguments: &Arguments, path: String, output: &Output) -> Result<(), CliError> {
+fn print_nothing_removed(
+    arguments: &Arguments,
+    path: String,
+    output: &Output,
+) -> Result<(), CliError> {
     let title = format!("Nothing to remove at `{}`", arguments.path.display());
     let json = RemoveJson {
         path,
@@ -116,7 +120,7 @@ fn tell_nothing(arguments: &Arguments, path: String, output: &Output) -> Result<
 const GONE: &str = "made on top of it, and now unusable";
 
 /// Warns about layers that can no longer be used.
-pub(super) fn warn_of(children: &Children, why: &str, output: &Output) {
+pub(super) fn warn_about(children: &Children, why: &str, output: &Output) {
     let names: Vec<_> = children
         .first
         .iter()

@@ -86,7 +86,7 @@ impl Command for Arguments {
         drop(progress);
         target.commit()?;
         let (path, file) = (&self.view.layer, self.output.file());
-        tell_lost(&squashed.lost_hives, output);
+        warn_about_lost_hives(&squashed.lost_hives, output);
         let lost = squashed.lost_hives.into_iter().map(|lost| LostHiveJson {
             path: lost.path.to_string(),
             from_layers: lost.layers,
@@ -106,7 +106,7 @@ impl Command for Arguments {
 }
 
 /// Warns about lost registry changes, with one line for all hives that the same layers change.
-fn tell_lost(lost: &[LostHive], output: &Output) {
+fn warn_about_lost_hives(lost: &[LostHive], output: &Output) {
     let mut by_layers: BTreeMap<&[usize], Vec<String>> = BTreeMap::new();
     for lost in lost {
         let hives = by_layers.entry(&lost.layers).or_default();

@@ -161,7 +161,7 @@ fn check_stdin(options: &ValidateOptions, output: &Output) -> Result<Report, Cli
 
 /// Prints all errors in the tar below the error of a failed import. Prints nothing if the check
 /// fails.
-pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
+pub(super) fn print_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
     let mut options = ValidateOptions {
         parents: ParentChain::from_nearest_first(parents),
         limit: SHOWN_OF_IMPORT,
@@ -207,7 +207,7 @@ pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
 
 /// Warns if an imported layer breaks rules that Windows checks. Does not read the tar again, and
 /// ignores a failure to check.
-pub(super) fn warn_of(layer: &PortableLayer, output: &Output) {
+pub(super) fn warn_about(layer: &PortableLayer, output: &Output) {
     if output.is_quiet() {
         return;
     }

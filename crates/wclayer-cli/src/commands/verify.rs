@@ -71,7 +71,7 @@ impl Command for Arguments {
         show(self, &found, output)?;
         match found.is_sound() {
             true => Ok(()),
-            false => Err(CliError::Told),
+            false => Err(CliError::Reported),
         }
     }
 

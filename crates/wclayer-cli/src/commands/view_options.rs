@@ -88,13 +88,13 @@ impl Opened {
         })?;
         // `extract` lists lost entries, and `squash` refuses them.
         if options.access == Access::Listing {
-            opened.warn_of_lost(output)?;
+            opened.warn_about_lost(output)?;
         }
         Ok(opened)
     }
 
     /// Warns about entries of a layer that the view omits.
-    fn warn_of_lost(&self, output: &Output) -> Result<(), CliError> {
+    fn warn_about_lost(&self, output: &Output) -> Result<(), CliError> {
         let (mut count, mut first) = (0_u64, Vec::new());
         self.view.for_each_lost(&mut |layer, lost| {
             count += 1;
@@ -135,7 +135,7 @@ impl Opened {
             chain::open_chain(chain, Access::Listing, progress)
         })?;
         let opened = Self { above, ..opened };
-        opened.warn_of_lost(output)?;
+        opened.warn_about_lost(output)?;
         Ok(opened)
     }
 

@@ -33,7 +33,7 @@ pub(crate) fn hint(error: &CliError) -> Option<String> {
             "Everything else was extracted; --json lists the missing entries."
         }
         CliError::LinkOutside { .. } | CliError::LinkLoop { .. } => return None,
-        CliError::Told | CliError::Found | CliError::Stdout(_) | CliError::Signals(_) => {
+        CliError::Reported | CliError::Found | CliError::Stdout(_) | CliError::Signals(_) => {
             return None;
         }
     };

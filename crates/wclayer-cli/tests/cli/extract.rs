@@ -10,7 +10,7 @@ fn run(work: &Workplace, more: &[&str]) -> Run {
 }
 
 #[test]
-fn files_of_the_chain_come_out_and_losses_are_told() {
+fn files_of_the_chain_are_extracted_and_losses_are_listed() {
     let work = Workplace::new();
     let extracted = run(&work, &["-C", "out", "--json"]).succeeds().json();
     assert_eq!(
@@ -53,7 +53,7 @@ fn files_of_the_chain_come_out_and_losses_are_told() {
 }
 
 #[test]
-fn only_what_is_named_comes_and_what_is_missing_is_an_error() {
+fn only_named_entries_are_extracted_and_a_missing_one_is_an_error() {
     let work = Workplace::new();
     let text = run(&work, &[r"files\program files\app", "-C", "out"]).succeeds();
     assert!(text.text().contains("lost: "), "{}", text.text());
@@ -112,7 +112,7 @@ fn a_link_that_cannot_be_made_ends_with_exit_code_1_after_all_else() {
 }
 
 #[test]
-fn what_was_done_before_a_failure_is_told() {
+fn a_failure_lists_the_entries_extracted_so_far() {
     let work = with_links();
     work.create_folder("out/Files/b");
     let failed = work.run(&["extract", "layer.tar", "-C", "out"]);

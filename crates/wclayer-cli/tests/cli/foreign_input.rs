@@ -94,7 +94,7 @@ fn inputs() -> Vec<(Vec<u8>, &'static str, &'static str)> {
 }
 
 #[test]
-fn an_input_that_is_something_else_is_named() {
+fn an_input_of_another_kind_is_named() {
     let work = Workplace::new();
     for (bytes, name, advice) in inputs() {
         work.write("input", &bytes);
@@ -162,7 +162,7 @@ fn a_folder_of_an_image_is_named() {
 }
 
 #[test]
-fn zeros_behind_compressed_data_are_padding() {
+fn zeros_after_compressed_data_are_padding() {
     let work = Workplace::new();
     work.write("plain", &small_tar(b"content"));
     work.run(&["import", "-i", "plain", "base"]).succeeds();
@@ -185,7 +185,7 @@ fn a_layer_for_linux_is_imported_with_a_warning() {
 }
 
 #[test]
-fn a_time_that_windows_cannot_store_is_told() {
+fn a_time_that_windows_cannot_store_is_reported() {
     let mut tar = TarBuilder::new(Vec::new());
     let meta = |time: &str| {
         let mut meta = Meta::with_attributes(0x20);

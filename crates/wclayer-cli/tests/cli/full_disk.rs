@@ -49,7 +49,7 @@ fn tar_of(size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn an_import_to_a_full_disk_says_so_and_leaves_nothing() {
+fn an_import_to_a_full_disk_fails_and_leaves_nothing() {
     let tar = tar_of(3 << 20);
     // From a disk that holds nothing to one that lacks a few pages: the tar has 3 MiB, the
     // index and the rest a little more than 1 MiB.

@@ -151,7 +151,7 @@ fn the_sample() {
 }
 
 #[test]
-fn telling_vectors() {
+fn selected_vectors() {
     for case in VECTORS {
         check(case);
     }

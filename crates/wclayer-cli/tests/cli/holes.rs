@@ -61,7 +61,7 @@ fn cat_to_a_file_leaves_holes_and_to_a_pipe_writes_zeros() {
 }
 
 #[test]
-fn stat_hashes_no_endless_holes() {
+fn stat_does_not_hash_huge_holes() {
     let work = Workplace::new();
     layer(&work, "long.tar", 60 << 30);
     layer(&work, "short.tar", 300_000);
@@ -86,7 +86,7 @@ fn stat_hashes_no_endless_holes() {
 }
 
 #[test]
-fn headings_of_a_listing_are_whole_paths() {
+fn headings_of_a_listing_are_full_paths() {
     let work = Workplace::new();
     let mut tar = TarBuilder::new(Vec::new());
     for name in [

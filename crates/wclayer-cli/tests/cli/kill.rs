@@ -99,7 +99,7 @@ fn assert_only(work: &Workplace, layer: &str) {
 }
 
 #[test]
-fn a_killed_import_leaves_a_whole_layer_or_none() {
+fn a_killed_import_leaves_a_complete_layer_or_none() {
     let work = Workplace::new();
     work.create_folder("layers");
     let tar = medium_tar(1);
@@ -149,7 +149,7 @@ fn a_killed_replacement_leaves_the_old_layer_or_the_new_one() {
 
 /// An import that is killed releases the path to another one that waits for it.
 #[test]
-fn a_killed_import_gives_its_place_free() {
+fn a_killed_import_releases_its_path() {
     let work = Workplace::new();
     work.write("in.tar", &medium_tar(4));
     let mut child = work.start(&["import", "layer"]);

@@ -18,7 +18,7 @@ fn fates(json: &Value) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn gc_removes_what_killed_commands_left_and_says_so() {
+fn gc_removes_and_lists_leftovers() {
     let work = Workplace::new();
     work.import_base("layers/base");
     work.create_folder("layers/.app.wclayer-a1b2c3");
@@ -39,7 +39,7 @@ fn gc_removes_what_killed_commands_left_and_says_so() {
 }
 
 #[test]
-fn gc_leaves_alone_what_a_running_command_uses() {
+fn gc_keeps_the_files_of_a_running_command() {
     let work = Workplace::new();
     let mut child = work.start(&["import", "--format", "portable", "layer"]);
     wait_until("the import is under way", || {
@@ -57,7 +57,7 @@ fn gc_leaves_alone_what_a_running_command_uses() {
 }
 
 #[test]
-fn gc_puts_a_layer_back_that_was_being_replaced() {
+fn gc_restores_a_layer_that_was_being_replaced() {
     let work = Workplace::new();
     work.import_base("base");
     work.create_folder(".base.wclayer-a1b2c3");
@@ -87,7 +87,7 @@ fn a_second_removal_finishes_the_first() {
 }
 
 #[test]
-fn a_killed_export_leaves_nothing_behind_the_next() {
+fn an_export_removes_the_leftovers_of_a_killed_one() {
     let work = Workplace::new();
     work.write("in.tar", &small_tar(&[7; 100_000]));
     work.run(&["import", "--format", "portable", "-i", "in.tar", "layer"])
@@ -107,7 +107,7 @@ fn a_killed_export_leaves_nothing_behind_the_next() {
 
 #[cfg(unix)]
 #[test]
-fn a_view_of_a_tar_has_no_names_in_the_temporary_folder() {
+fn a_view_of_a_tar_leaves_no_names_in_the_temporary_folder() {
     let work = Workplace::new();
     work.create_folder("tmp");
     work.create_folder("tmp/wclayer-view-a1b2c3");

@@ -57,7 +57,7 @@ fn same_of_all(work: &Workplace, forms: &[Vec<String>], before: &[&str], after: 
 }
 
 #[test]
-fn a_listing_is_the_same_in_all_forms() {
+fn a_listing_is_the_same_for_all_formats() {
     let work = Workplace::new();
     let forms = forms(&work);
     let listing = same_of_all(
@@ -121,7 +121,7 @@ fn a_layer_alone_shows_what_it_removes() {
 }
 
 #[test]
-fn stat_tells_times_rights_streams_and_all_names() {
+fn stat_shows_times_rights_streams_and_all_names() {
     let work = Workplace::new();
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
     let run = work.run(&["stat", &app, "-l", &base, LINKED]).succeeds();
@@ -170,7 +170,7 @@ fn streams_are_printed_by_name() {
 }
 
 #[test]
-fn what_is_not_there_is_said_and_links_out_are_not_followed() {
+fn missing_paths_are_reported_and_links_outside_are_not_followed() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     work.run(&["ls", &base, "Files/none"])
@@ -197,7 +197,7 @@ fn what_is_not_there_is_said_and_links_out_are_not_followed() {
 }
 
 #[test]
-fn a_hard_link_into_a_parent_that_is_not_given_is_told() {
+fn a_hard_link_into_an_unnamed_parent_is_reported() {
     let work = Workplace::new();
     let app = sample("app.tar.gz");
     let target = "Files/Windows/System32/sample.dll";
@@ -228,7 +228,7 @@ fn a_hard_link_into_a_parent_that_is_not_given_is_told() {
 }
 
 #[test]
-fn why_nothing_is_at_a_path_is_said() {
+fn a_missing_path_is_explained() {
     let work = Workplace::new();
     work.import_base("base");
     work.import_app("base", "app");
@@ -279,7 +279,7 @@ fn why_nothing_is_at_a_path_is_said() {
 
 #[cfg(unix)]
 #[test]
-fn what_can_be_read_once_only_is_refused() {
+fn input_that_can_be_read_only_once_is_refused() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     let fifo = std::process::Command::new("mkfifo")
@@ -303,7 +303,7 @@ fn what_can_be_read_once_only_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_reader_that_stops_early_is_not_a_failure() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     let mut listing = work.command(&["ls", "-R", &base]);
@@ -314,7 +314,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[test]
-fn a_failure_on_the_way_is_said_in_the_object_that_was_begun() {
+fn a_failure_during_a_listing_is_in_its_object() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     work.run(&["import", "--format", "transport", "-i", &base, "base"])
@@ -340,7 +340,7 @@ fn a_failure_on_the_way_is_said_in_the_object_that_was_begun() {
 }
 
 #[test]
-fn paths_are_taken_as_the_container_has_them() {
+fn paths_of_the_container_are_accepted() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     let run = |arguments: &[&str]| work.run(arguments).succeeds().text().to_owned();
@@ -361,7 +361,7 @@ fn paths_are_taken_as_the_container_has_them() {
 }
 
 #[test]
-fn a_file_that_is_cut_off_names_its_layer() {
+fn the_error_of_a_truncated_file_names_its_layer() {
     let work = Workplace::new();
     let app = std::fs::read(sample("app.tar.gz")).expect("the sample");
     work.write("cut.tar.gz", &app[..app.len() / 2]);

@@ -30,7 +30,7 @@ fn layer() -> Workplace {
 }
 
 #[test]
-fn nothing_commands_the_terminal() {
+fn output_does_not_control_the_terminal() {
     let work = layer();
     work.write("empty.tar", &[0; 1024]);
     for command in [
@@ -55,7 +55,7 @@ fn nothing_commands_the_terminal() {
 }
 
 #[test]
-fn messages_do_not_command_the_terminal() {
+fn messages_do_not_control_the_terminal() {
     let work = Workplace::new();
     let mut tar = TarBuilder::new(Vec::new());
     let name = "Files/\x1b]0;title\x07\x1b[2J\nx\u{202e}";
@@ -88,7 +88,7 @@ fn messages_do_not_command_the_terminal() {
 }
 
 #[test]
-fn a_name_is_taken_as_it_is_shown() {
+fn printed_names_are_accepted() {
     let work = layer();
     for (number, path) in SHOWN.into_iter().enumerate() {
         let found = work.run(&["find", "layer.tar", path]).succeeds();
@@ -106,7 +106,7 @@ fn a_name_is_taken_as_it_is_shown() {
 }
 
 #[test]
-fn json_has_text_as_it_is_and_escapes_what_is_none() {
+fn json_keeps_valid_text_and_escapes_the_rest() {
     let work = layer();
     let json = work.run(&["ls", "--json", "layer.tar", "Files"]).succeeds();
     let json = json.json();
@@ -116,7 +116,7 @@ fn json_has_text_as_it_is_and_escapes_what_is_none() {
 
 #[cfg(unix)]
 #[test]
-fn what_find_prints_with_null_is_taken() {
+fn the_output_of_find_null_is_accepted() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let work = layer();

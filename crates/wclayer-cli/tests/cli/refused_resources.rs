@@ -48,7 +48,7 @@ fn a_flush_that_fails_in_the_background_fails_the_import() {
 }
 
 #[test]
-fn a_flush_of_any_file_or_folder_that_fails_is_told_and_undone() {
+fn a_failed_flush_of_any_file_or_folder_is_reported_and_undone() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     let import = ["import", "--format", "portable", "-i", &base, "a/b/layer"];
@@ -83,7 +83,7 @@ fn a_flush_of_any_file_or_folder_that_fails_is_told_and_undone() {
 }
 
 #[test]
-fn threads_that_cannot_be_started_are_an_error_in_words() {
+fn a_lack_of_threads_is_an_error_message() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     work.import_base("base");
@@ -116,7 +116,7 @@ fn threads_that_cannot_be_started_are_an_error_in_words() {
 }
 
 #[test]
-fn too_little_memory_is_an_error_in_words() {
+fn a_lack_of_memory_is_an_error_message() {
     let work = Workplace::new();
     work.write("in.tar", &large_tar());
     let program = env!("CARGO_BIN_EXE_wclayer");
@@ -148,7 +148,7 @@ fn too_little_memory_is_an_error_in_words() {
 }
 
 #[test]
-fn what_standard_output_does_not_take_is_a_failure() {
+fn failed_writes_to_standard_output_are_failures() {
     let work = Workplace::new();
     work.import_base("base");
     for command in [

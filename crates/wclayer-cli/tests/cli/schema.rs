@@ -34,7 +34,7 @@ fn work() -> Workplace {
 }
 
 #[test]
-fn layers_are_shown_as_documented() {
+fn layers_match_the_schema() {
     let work = work();
     work.create_folder("folder");
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
@@ -82,7 +82,7 @@ fn layers_are_shown_as_documented() {
 }
 
 #[test]
-fn entries_are_shown_as_documented() {
+fn entries_match_the_schema() {
     let work = work();
     let app = sample("app.tar.gz");
     for (command, chain, more) in [
@@ -125,7 +125,7 @@ fn entries_are_shown_as_documented() {
 }
 
 #[test]
-fn what_is_not_there_is_told_from_what_is_empty() {
+fn missing_values_differ_from_empty_ones() {
     let work = work();
     let app = sample("app.tar.gz");
     let entry = |layer: &str, path: &str| {

@@ -68,7 +68,7 @@ fn an_idle_import_stops_at_sigterm() {
 }
 
 #[test]
-fn what_reads_standard_input_stops_at_ctrl_c() {
+fn commands_that_read_standard_input_stop_at_ctrl_c() {
     let work = Workplace::new();
     for command in ["validate", "info"] {
         let mut child = work.start(&[command, "-"]);
@@ -87,7 +87,7 @@ fn what_reads_standard_input_stops_at_ctrl_c() {
 }
 
 #[test]
-fn the_second_signal_ends_what_cannot_stop() {
+fn the_second_signal_ends_the_program() {
     let work = Workplace::new();
     work.import_base("base");
     // Nobody reads further, so the export blocks in the middle of a write.

@@ -40,7 +40,7 @@ fn a_dash_is_standard_input() {
 }
 
 #[test]
-fn a_tar_is_shown_as_the_layer_that_it_becomes() {
+fn info_describes_a_tar_like_the_layer_it_becomes() {
     let work = Workplace::new();
     work.import_base("base");
     let layer = work.run(&["info", "--json", "base"]).succeeds().json();
@@ -102,7 +102,7 @@ fn a_dash_is_standard_output() {
 }
 
 #[test]
-fn what_is_there_is_kept_on_request() {
+fn an_existing_file_is_kept_on_request() {
     let work = Workplace::new();
     work.import_base("base");
     work.write("out.tar", b"old");
@@ -124,7 +124,7 @@ fn what_is_there_is_kept_on_request() {
 
 #[cfg(unix)]
 #[test]
-fn what_cannot_be_replaced_is_written_to() {
+fn destinations_that_cannot_be_replaced_are_written_to() {
     use std::fs::File;
     use std::io::Read;
     use std::process::Stdio;
@@ -163,7 +163,7 @@ fn what_cannot_be_replaced_is_written_to() {
 }
 
 #[test]
-fn the_digest_of_the_blob_is_told_from_its_diff_id() {
+fn the_digest_of_the_blob_is_distinguished_from_its_diff_id() {
     let work = Workplace::new();
     let file = sample("base.tar.gz");
     let info = work.run(&["info", "--json", &file]).succeeds().json();

@@ -45,7 +45,7 @@ fn stat(meta: &Meta) -> (String, serde_json::Value) {
 }
 
 #[test]
-fn descriptors_without_parts_are_told_in_words() {
+fn descriptors_without_parts_are_described() {
     for (control, dacl, state) in [
         (0x8000, "no list: everyone has full access", "absent"),
         (0x8004, "a NULL list: everyone has full access", "null"),
@@ -74,7 +74,7 @@ fn descriptors_without_parts_are_told_in_words() {
 }
 
 #[test]
-fn a_malformed_descriptor_is_a_row_and_no_failure() {
+fn a_malformed_descriptor_is_a_row_not_a_failure() {
     let (text, json) = stat(&with_descriptor(b"\x01\0\x04\x80"));
     assert!(
         text.contains("  descriptor  malformed, 4 bytes: "),
@@ -99,7 +99,7 @@ fn a_malformed_descriptor_is_a_row_and_no_failure() {
 }
 
 #[test]
-fn attributes_that_can_be_printed_are_text_as_well() {
+fn printable_attributes_are_also_text() {
     let (text, json) = stat(&Meta {
         extended_attributes: vec![
             ("BINARY".to_owned(), vec![1, 0, 0, 0]),
@@ -121,7 +121,7 @@ fn attributes_that_can_be_printed_are_text_as_well() {
 }
 
 #[test]
-fn reparse_points_are_told_by_tag_and_where_they_lead() {
+fn reparse_points_are_described_by_tag_and_target() {
     let (text, json) = stat(&with_reparse(LX_SYMLINK));
     assert!(
         text.contains("  reparse     symbolic link of Linux to `/usr/bin/sh`\n"),
@@ -144,7 +144,7 @@ fn reparse_points_are_told_by_tag_and_where_they_lead() {
 }
 
 #[test]
-fn each_layer_that_has_the_path_is_told() {
+fn each_layer_with_the_path_is_listed() {
     let work = Workplace::new();
     let layer = |content: &[u8], is_opaque| {
         let mut tar = TarBuilder::new(Vec::new());

@@ -114,7 +114,7 @@ fn hives_are_added_on_request_and_nowhere_else() {
 }
 
 #[test]
-fn what_is_refused_leaves_nothing() {
+fn a_refused_import_leaves_nothing() {
     let work = Workplace::new();
     let app = sample("app.tar.gz");
     work.run(&["import", "--format", "transport", "-i", &app, "app"])
@@ -158,7 +158,7 @@ fn what_is_refused_leaves_nothing() {
 
 #[cfg(unix)]
 #[test]
-fn a_killed_import_leaves_a_whole_folder_or_none() {
+fn a_killed_import_leaves_a_complete_folder_or_none() {
     let work = Workplace::new();
     let mut tar = TarBuilder::new(Vec::new());
     tar.directory("Files", &Meta::with_attributes(0x10))

@@ -86,7 +86,7 @@ fn wrong_usage_with_json_is_an_object_too() {
 }
 
 #[test]
-fn ls_says_that_its_short_l_is_no_long_listing() {
+fn ls_explains_that_l_is_not_the_long_listing() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     let hint = "`-l` names a parent layer; for the long listing, use `--long`.";
@@ -180,7 +180,7 @@ fn the_size_of_a_scratch_layer_has_a_unit() {
 }
 
 #[test]
-fn quiet_keeps_what_was_asked_for() {
+fn quiet_keeps_results() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     let run = work.run(&["import", "-q", "--format", "portable", "-i", &base, "base"]);
@@ -202,7 +202,7 @@ fn quiet_keeps_what_was_asked_for() {
 }
 
 #[test]
-fn without_arguments_the_help_is_the_answer() {
+fn without_arguments_the_help_is_printed() {
     let work = Workplace::new();
     let run = work.run(&[]).succeeds();
     assert_eq!(run.stdout, work.run(&["-h"]).succeeds().stdout);
@@ -222,11 +222,11 @@ fn the_version_is_printed() {
 }
 
 #[test]
-fn commands_of_windows_say_what_they_need() {
+fn commands_for_windows_say_what_they_require() {
     let work = Workplace::new();
     let needed = match cfg!(windows) {
         true => "the Host Compute Service is not on this machine",
-        false => "needs Windows with the Host Compute Service (vmcompute.dll)",
+        false => "requires Windows with the Host Compute Service (vmcompute.dll)",
     };
     for line in [
         "create -l app -l base scratch",

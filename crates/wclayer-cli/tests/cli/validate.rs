@@ -45,7 +45,7 @@ warning path-reserved-name (2 times)
 "#;
 
 #[test]
-fn people_get_findings_by_rule_and_a_summary() {
+fn text_has_findings_by_rule_and_a_summary() {
     let work = Workplace::new();
     work.write("bad.tar", &bad());
     let run = work.run(&["validate", "-l", &sample("base.tar.gz"), "bad.tar"]);
@@ -54,7 +54,7 @@ fn people_get_findings_by_rule_and_a_summary() {
 }
 
 #[test]
-fn programs_get_one_object_of_the_documented_shape() {
+fn json_is_one_object_of_the_documented_shape() {
     let work = Workplace::new();
     work.write("bad.tar", &bad());
     let run = work.run(&[
@@ -131,7 +131,7 @@ fn warnings_count_when_they_are_denied() {
 }
 
 #[test]
-fn all_shows_what_is_otherwise_counted() {
+fn all_shows_findings_that_are_otherwise_counted() {
     let work = Workplace::new();
     let mut tar = TarBuilder::new(Vec::new());
     for number in 0..14 {
@@ -179,7 +179,7 @@ fn rules_are_explained() {
 }
 
 #[test]
-fn a_failed_import_of_a_file_shows_all_that_is_wrong() {
+fn a_failed_import_of_a_file_shows_all_errors() {
     let work = Workplace::new();
     work.write("bad.tar", &bad());
     let run = work
@@ -194,7 +194,7 @@ fn a_failed_import_of_a_file_shows_all_that_is_wrong() {
 }
 
 #[test]
-fn a_check_that_failed_is_told_from_one_that_found_errors() {
+fn a_failed_check_differs_from_one_that_found_errors() {
     let work = Workplace::new();
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
     for more in [&[][..], &["--json"], &["-q"]] {

@@ -12,7 +12,7 @@ fn failed(run: Run) -> Run {
 }
 
 #[test]
-fn a_sound_layer_is_said_to_be_sound() {
+fn an_intact_layer_is_reported_as_intact() {
     let work = Workplace::new();
     work.import_base("base");
     let run = work.run(&["verify", "base"]).succeeds();
@@ -56,7 +56,7 @@ fn damage_is_listed_and_repaired() {
 }
 
 #[test]
-fn without_a_descriptor_the_digest_is_told_or_compared() {
+fn without_a_descriptor_the_digest_is_printed_or_compared() {
     let work = Workplace::new();
     work.import_base("base");
     work.write("base/layer.json", b"{");
@@ -73,7 +73,7 @@ fn without_a_descriptor_the_digest_is_told_or_compared() {
 }
 
 #[test]
-fn parents_that_are_gone_or_another_are_named_with_their_child() {
+fn missing_and_wrong_parents_are_named_with_their_child() {
     let work = Workplace::new();
     work.import_base("store/base");
     let app = sample("app.tar.gz");

@@ -108,12 +108,12 @@ fn entries(difference: &Difference, is_directory: bool) -> Option<Vec<String>> {
         words.collect()
     };
     let (removed, added) = (words(removed), words(added));
-    let is_told = is_same_control
+    let is_complete = is_same_control
         && left_rest == right_rest
         && !removed.iter().any(|ace| added.contains(ace));
     let removed = removed.iter().map(|ace| format!("- {ace}"));
     let added = added.iter().map(|ace| format!("+ {ace}"));
-    is_told.then(|| removed.chain(added).collect())
+    is_complete.then(|| removed.chain(added).collect())
 }
 
 /// Splits a list into the entries that `other` lacks, or has less often, and the rest.

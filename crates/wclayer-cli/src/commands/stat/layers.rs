@@ -13,7 +13,7 @@ use crate::units;
 /// The changes of one layer as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct LayerSaysJson {
+pub(super) struct LayerChangesJson {
     layer: usize,
     place: String,
     added: Option<&'static str>,
@@ -25,17 +25,17 @@ pub(super) struct LayerSaysJson {
 }
 
 /// Returns the changes of all layers that mention the path of the node, nearest first.
-pub(super) fn say(opened: &Opened, node: &Node) -> Result<Vec<LayerSaysJson>, CliError> {
+pub(super) fn changes(opened: &Opened, node: &Node) -> Result<Vec<LayerChangesJson>, CliError> {
     let places: Vec<_> = opened.view.places().collect();
     let slots = opened.view.slots(&node.path)?;
-    let says = slots.iter().map(|(layer, slot)| {
+    let changes = slots.iter().map(|(layer, slot)| {
         let place = layer_view::absolute(places[*layer]);
-        LayerSaysJson::new(*layer, place, slot)
+        LayerChangesJson::new(*layer, place, slot)
     });
-    Ok(says.collect())
+    Ok(changes.collect())
 }
 
-impl LayerSaysJson {
+impl LayerChangesJson {
     fn new(layer: usize, place: String, slot: &Slot) -> Self {
         let item = slot.added.as_ref();
         let link = item.and_then(|item| match &item.kind {
@@ -84,11 +84,11 @@ impl LayerSaysJson {
             (Some(_), _) => Some("adds something below it".to_owned()),
             (None, _) => None,
         };
-        let said: Vec<String> = removed.into_iter().chain(added).collect();
-        let said = match said.is_empty() {
+        let changes: Vec<String> = removed.into_iter().chain(added).collect();
+        let changes = match changes.is_empty() {
             true => "removes something below it".to_owned(),
-            false => said.join(", "),
+            false => changes.join(", "),
         };
-        summary.row("in layer", format!("{} {said}", self.layer));
+        summary.row("in layer", format!("{} {changes}", self.layer));
     }
 }

@@ -14,7 +14,7 @@ use wclayer::chain::{Access, Details, Node, NodeKind};
 use wclayer::digest::Hasher;
 use wclayer::{Digest, LayerPath, StreamName};
 
-use self::layers::LayerSaysJson;
+use self::layers::LayerChangesJson;
 use self::metadata::{EaJson, ReparseJson};
 use self::security::SecurityJson;
 use super::Command;
@@ -70,7 +70,7 @@ struct StatJson {
     extended_attributes_problem: Option<String>,
     streams: Vec<StreamJson>,
     names: Vec<String>,
-    layers: Vec<LayerSaysJson>,
+    layers: Vec<LayerChangesJson>,
 }
 
 /// How many bytes of holes are hashed as zeros if the layer does not record the hash: about a second
@@ -127,7 +127,7 @@ impl StatJson {
             extended_attributes_problem,
             streams: streams(opened, node, details)?,
             names: names.iter().map(ToString::to_string).collect(),
-            layers: layers::say(opened, node)?,
+            layers: layers::changes(opened, node)?,
         })
     }
 
@@ -181,8 +181,10 @@ impl StatJson {
             }
         }
         // A single layer has nothing to add.
-        if self.layers.iter().any(|says| !says.is(node)) {
-            self.layers.iter().for_each(|says| says.row(&mut summary));
+        if self.layers.iter().any(|changes| !changes.is(node)) {
+            self.layers
+                .iter()
+                .for_each(|changes| changes.row(&mut summary));
         }
         summary
     }
