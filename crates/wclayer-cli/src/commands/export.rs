@@ -136,30 +136,39 @@ impl Command for Arguments {
 fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let layer = PortableLayer::open(&arguments.path)?;
     layer.check_parents(&arguments.parents.chain())?;
-    let cancelled = signals::watch()?;
-    let target = Target::open(&arguments.output)?;
-    let compression = arguments.compress.compression();
-    let tar_size = layer.descriptor().tar_size;
+    let size = layer.descriptor().tar_size;
     output.step(format_args!(
         "reading {}, a tar of {}",
         layer_view::absolute(layer.path()),
-        units::size(tar_size)
+        units::size(size)
     ));
-    output.step(format_args!(
-        "writing {}, compression {}",
-        target.name(),
-        compression.method
-    ));
-    let progress = Bar::start(output, Some(tar_size), cancelled);
+    write(arguments, Some(size), output, |file, compression, bar| {
+        layer.export(file, compression, bar)
+    })
+}
+
+/// Lets `export` write the tar of a layer, of `size` bytes if known, and prints the result.
+pub(super) fn write(
+    arguments: &Arguments,
+    size: Option<u64>,
+    output: &Output,
+    export: impl FnOnce(&File, CompressionSpec, &Bar) -> wclayer::Result<LayerBlob>,
+) -> Result<(), CliError> {
+    let cancelled = signals::watch()?;
+    let target = Target::open(&arguments.output)?;
+    let compression = arguments.compress.compression();
+    target.print_plan(compression, output);
+    let progress = Bar::start(output, size, cancelled);
     let started = Instant::now();
-    let exported = layer.export(target.file(), compression, &progress)?;
+    let exported = export(target.file(), compression, &progress)?;
     if progress.is_cancelled() {
         return Err(wclayer::Error::Cancelled.into());
     }
     drop(progress);
     target.commit()?;
     let (path, file) = (&arguments.path, arguments.output.file());
-    show("Exported", path, file, &exported, started.elapsed(), output)
+    let taken = started.elapsed();
+    show("Exported", path, file, &exported, taken, None, output)
 }
 
 /// The destination of a tar.
@@ -198,12 +207,15 @@ impl Target {
         Ok(Self::Special(refuse_terminal(file)?, path))
     }
 
-    pub(super) fn name(&self) -> String {
-        match self {
+    /// Prints the destination as a step.
+    pub(super) fn print_plan(&self, compression: CompressionSpec, output: &Output) {
+        let name = match self {
             Self::Stdout(_) => "standard output".to_owned(),
             Self::Special(_, path) => layer_view::absolute(path),
             Self::Replace { new, .. } => layer_view::absolute(new.path()),
-        }
+        };
+        let method = compression.method;
+        output.step(format_args!("writing {name}, compression {method}"));
     }
 
     pub(super) fn file(&self) -> &File {
@@ -247,20 +259,8 @@ fn unbuffered_stdout() -> io::Result<File> {
     own.map(File::from)
 }
 
-/// Prints the result of `export`.
+/// Prints the result of `export`, or of `squash` with the registry changes that it lost.
 pub(super) fn show(
-    title: &str,
-    path: &Path,
-    file: Option<&Path>,
-    exported: &LayerBlob,
-    taken: Duration,
-    output: &Output,
-) -> Result<(), CliError> {
-    show_with_lost(title, path, file, exported, taken, None, output)
-}
-
-/// Prints the result of `squash`, which may have lost registry changes.
-pub(super) fn show_with_lost(
     title: &str,
     path: &Path,
     file: Option<&Path>,

@@ -168,9 +168,7 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
         replace: arguments.force,
     };
     print_plan(arguments, &source, output);
-    for parent in &arguments.parents.layers {
-        output.step(format_args!("on top of {}", layer_view::absolute(parent)));
-    }
+    arguments.parents.print(output);
     let replaced = Replaced::look(arguments);
     let progress = Bar::start(output, source.size, signals::watch()?);
     let started = Instant::now();

@@ -11,7 +11,6 @@ use super::import::{self, Arguments, Source};
 use super::import_result::Imported;
 use super::info_transport;
 use crate::errors::CliError;
-use crate::layer_view;
 use crate::output::Output;
 use crate::progress::Bar;
 use crate::signals;
@@ -20,9 +19,7 @@ use crate::signals;
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let source = Source::open(arguments.input.as_deref())?;
     import::print_plan(arguments, &source, output);
-    for parent in &arguments.parents.layers {
-        output.step(format_args!("on top of {}", layer_view::absolute(parent)));
-    }
+    arguments.parents.print(output);
     let options = TransportOptions {
         parents: arguments.parents.chain(),
         hives: arguments.hives,

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use wclayer::ParentChain;
 
+use crate::layer_view;
+use crate::output::Output;
+
 // Not a doc comment: clap would use it as the description of the command.
 // The parents of a layer, nearest first.
 #[derive(Debug, Args)]
@@ -19,6 +22,13 @@ pub(crate) struct ParentOptions {
 }
 
 impl ParentOptions {
+    /// Prints the parents as steps.
+    pub(crate) fn print(&self, output: &Output) {
+        for parent in &self.layers {
+            output.step(format_args!("on top of {}", layer_view::absolute(parent)));
+        }
+    }
+
     /// Returns the parents as a chain.
     pub(crate) fn chain(&self) -> ParentChain {
         ParentChain::from_nearest_first(&self.layers)

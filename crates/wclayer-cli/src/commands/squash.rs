@@ -11,7 +11,7 @@ use wclayer::squash::{LostHive, SquashOptions, squash};
 use wclayer::tar::BlobWriter;
 
 use super::Command;
-use super::export::{CompressOptions, LostHiveJson, Target, show_with_lost};
+use super::export::{CompressOptions, LostHiveJson, Target, show};
 use super::output_file::OutputOptions;
 use super::view_options::ViewOptions;
 use crate::errors::CliError;
@@ -63,11 +63,7 @@ impl Command for Arguments {
         let opened = self.view.open(access, output)?;
         self.output.check_is_outside(opened.view.places())?;
         let compression = self.compress.compression();
-        output.step(format_args!(
-            "writing {}, compression {}",
-            target.name(),
-            compression.method
-        ));
+        target.print_plan(compression, output);
         let total = match self.keep_base {
             true => None,
             false => opened.view.content_size()?,
@@ -93,7 +89,7 @@ impl Command for Arguments {
         });
         let (blob, taken) = (&squashed.output, started.elapsed());
         let lost = Some(lost.collect());
-        show_with_lost("Squashed", path, file, blob, taken, lost, output)
+        show("Squashed", path, file, blob, taken, lost, output)
     }
 
     fn wants_json(&self) -> bool {

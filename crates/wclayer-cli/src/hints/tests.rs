@@ -1,4 +1,4 @@
-//! Every kind of error that has a hint, with words that its hint must have.
+//! Every kind of error, with words that its hint must contain.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use super::*;
 use crate::cli;
 use crate::errors::CliError;
 
-/// Errors, each with words of its hint; without words it has none.
+/// Errors, each with words of its hint; an empty text stands for no hint.
 type Cases = Vec<(Error, &'static str)>;
 
 fn place() -> PathBuf {
@@ -485,7 +485,7 @@ fn causes() -> Cases {
     causes.into_iter().map(failed).collect()
 }
 
-fn all() -> Cases {
+fn library() -> Cases {
     let areas = [
         general,
         rules,
@@ -499,11 +499,73 @@ fn all() -> Cases {
     areas.into_iter().flat_map(|area| area()).collect()
 }
 
+fn own() -> Vec<(CliError, &'static str)> {
+    vec![
+        #[cfg(not(windows))]
+        (CliError::NeedsHostCompute { command: "mount" }, "`import`"),
+        (CliError::CannotReplace, "`wclayer remove`"),
+        (CliError::HivesElsewhere, "Omit --hives"),
+        (
+            CliError::NoEntry {
+                path: text(),
+                layer: place(),
+                why: "Because.".to_owned(),
+            },
+            "Because.",
+        ),
+        (
+            CliError::NoContent {
+                path: text(),
+                what: "a directory".to_owned(),
+                hint: "List it.",
+            },
+            "List it.",
+        ),
+        (CliError::NoLayerNumber { number: 2, last: 1 }, "--verbose"),
+        (CliError::NotInChain { place: place() }, "--verbose"),
+        (
+            CliError::LinkOutside {
+                link: text(),
+                target: text(),
+            },
+            "",
+        ),
+        (CliError::LinkLoop { path: text() }, ""),
+        (CliError::OutputIsTerminal, "-o FILE"),
+        (CliError::OutputExists { output: place() }, "--no-clobber"),
+        (
+            CliError::OutputIsLayer {
+                output: place(),
+                layer: place(),
+            },
+            "-o FILE",
+        ),
+        (CliError::InputIsDash, "`./-`"),
+        (CliError::InputIsTerminal, "-i FILE"),
+        (
+            CliError::Hinted(Box::new(CliError::CannotReplace), "Instead."),
+            "Instead.",
+        ),
+        (
+            CliError::InJson(Box::new(CliError::CannotReplace)),
+            "`wclayer remove`",
+        ),
+        (CliError::NotMade { count: 1 }, "--json"),
+        (CliError::Stdout(io(io::ErrorKind::StorageFull)), ""),
+    ]
+}
+
+fn all() -> Vec<(CliError, &'static str)> {
+    let library = library().into_iter();
+    let library = library.map(|(error, words)| (CliError::Layer(error), words));
+    library.chain(own()).collect()
+}
+
 #[test]
 fn every_error_has_its_hint() {
     for (error, words) in all() {
         let shown = error.to_string();
-        let hint = hint(&CliError::Layer(error));
+        let hint = hint(&error);
         match words {
             "" => assert_eq!(hint, None, "{shown}"),
             words => {
@@ -525,8 +587,8 @@ fn an_error_of_a_layer_has_the_hint_of_its_cause() {
     assert_eq!(hint.as_deref(), Some(NAME_PARENTS));
 }
 
-/// Hints that name what is not there would be worse than none. Those of other programs are quoted
-/// whole.
+/// A hint that names a missing command or option would be worse than none. The commands of other
+/// programs are quoted as a whole.
 #[test]
 fn hints_name_commands_and_options_that_exist() {
     let command = cli::command();
@@ -542,10 +604,10 @@ fn hints_name_commands_and_options_that_exist() {
         .collect();
     let mut seen = 0;
     for (error, _) in all() {
-        let Some(hint) = hint(&CliError::Layer(error)) else {
+        let Some(hint) = hint(&error) else {
             continue;
         };
-        // Odd parts are quoted: commands of this program and of others.
+        // Every other part is quoted: a command of this program or of another.
         for (number, part) in hint.split('`').enumerate() {
             let own = part.strip_prefix("wclayer ");
             if number % 2 == 1 && own.is_none() && !part.starts_with("--diff-id") {
