@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
+use wclayer::LayerPath;
 use wclayer::chain::Access;
 use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, NotMade, Reason};
 use wclayer::hub;
 
 use super::Command;
-use super::view_options::ViewOptions;
+use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::file_argument::new_folder;
@@ -93,13 +94,7 @@ impl Command for Arguments {
             xattrs: self.xattrs,
         };
         let mut writer = ExtractWriter::new(&self.directory, options)?;
-        opened.view.for_each_lost(&mut |_, lost| {
-            let is_in = |path: &wclayer::LayerPath| lost.path == *path || lost.path.is_below(path);
-            if paths.is_empty() || paths.iter().any(is_in) {
-                writer.leave_out(&lost);
-            }
-            Ok(())
-        })?;
+        leave_out_lost(&opened, &paths, &mut writer)?;
         let total = match paths.is_empty() {
             true => opened.view.content_size()?,
             false => None,
@@ -116,28 +111,52 @@ impl Command for Arguments {
                 return Err(error.into());
             }
         };
-        let taken = started.elapsed();
-        let json = ExtractJson {
-            path: layer_view::absolute(&self.view.layer),
-            directory: layer_view::absolute(&self.directory),
-            extracted: &extracted,
-            elapsed_seconds: units::seconds(taken),
-        };
-        let title = format!("Extracted to `{}`", self.directory.display());
-        let mut summary = Summary::new(title);
-        rows(&mut summary, &extracted, output.is_verbose());
-        summary.row("time", units::time_and_rate(extracted.bytes, taken));
-        output.result(&summary, &json)?;
-        match extracted.failed {
-            0 => Ok(()),
-            // The JSON object reports the failure.
-            _ if output.is_json() => Err(CliError::Reported),
-            count => Err(CliError::NotMade { count }),
-        }
+        show(self, &extracted, started.elapsed(), output)
     }
 
     fn wants_json(&self) -> bool {
         self.json
+    }
+}
+
+/// Reports the entries at and below `paths` (everything if empty) that the view omits.
+fn leave_out_lost(
+    opened: &Opened,
+    paths: &[LayerPath],
+    writer: &mut ExtractWriter,
+) -> Result<(), CliError> {
+    opened.view.for_each_lost(&mut |_, lost| {
+        let is_in = |path: &LayerPath| lost.path == *path || lost.path.is_below(path);
+        if paths.is_empty() || paths.iter().any(is_in) {
+            writer.leave_out(&lost);
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn show(
+    arguments: &Arguments,
+    extracted: &Extracted,
+    taken: Duration,
+    output: &Output,
+) -> Result<(), CliError> {
+    let json = ExtractJson {
+        path: layer_view::absolute(&arguments.view.layer),
+        directory: layer_view::absolute(&arguments.directory),
+        extracted,
+        elapsed_seconds: units::seconds(taken),
+    };
+    let title = format!("Extracted to `{}`", arguments.directory.display());
+    let mut summary = Summary::new(title);
+    rows(&mut summary, extracted, output.is_verbose());
+    summary.row("time", units::time_and_rate(extracted.bytes, taken));
+    output.result(&summary, &json)?;
+    match extracted.failed {
+        0 => Ok(()),
+        // The JSON object reports the failure.
+        _ if output.is_json() => Err(CliError::Reported),
+        count => Err(CliError::NotMade { count }),
     }
 }
 

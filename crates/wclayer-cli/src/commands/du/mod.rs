@@ -178,24 +178,10 @@ impl Counted {
 /// Counts the content that the view has at PATH; also returns the counted files.
 fn walk(arguments: &Arguments, opened: &Opened) -> Result<(Usage, Counted), CliError> {
     let asked = Place::path(&arguments.path);
-    let start = match asked {
-        // A hidden path can still be counted by layer.
-        Some(path) if arguments.by_layer && is_in_a_layer(opened, path)? => {
-            opened.view.find(path)?
-        }
-        Some(path) => Some(opened.find(path, false)?),
-        None => None,
-    };
+    let start = start(arguments, opened)?;
     let depth_of_start = asked.map_or(0, |path| path.components().count());
     let path = start.as_ref().map(|node| &node.path).or(asked);
-    let mut usage = Usage {
-        path: path.map(ToString::to_string),
-        size: 0,
-        files: 0,
-        by_directory: Vec::new(),
-        layers: None,
-        hidden: None,
-    };
+    let mut usage = Usage::new(path);
     let mut counted = Counted::default();
     // The shown directories that contain the current entry, outermost first.
     let mut open: Vec<(LayerPath, usize)> = Vec::new();
@@ -216,24 +202,59 @@ fn walk(arguments: &Arguments, opened: &Opened) -> Result<(Usage, Counted), CliE
         let depth = node.path.components().count() - depth_of_start;
         if node.is_plain_directory() && (1..=arguments.depth).contains(&depth) {
             open.push((node.path.clone(), usage.by_directory.len()));
-            usage.by_directory.push(DirectoryUsage {
-                path: node.path.to_string(),
-                size: 0,
-                files: 0,
-            });
+            usage.by_directory.push(DirectoryUsage::new(&node.path));
         }
-        let Some(content) = counted.content(&node) else {
-            continue;
-        };
-        usage.size = usage.size.saturating_add(content.size);
-        usage.files += content.files;
-        for (_, at) in &open {
-            let directory = &mut usage.by_directory[*at];
+        if let Some(content) = counted.content(&node) {
+            usage.add(content, &open);
+        }
+    }
+    Ok((usage, counted))
+}
+
+/// Finds the entry at PATH; `None` for the whole layer, and for a path that only `--by-layer` counts.
+fn start(arguments: &Arguments, opened: &Opened) -> Result<Option<Node>, CliError> {
+    match Place::path(&arguments.path) {
+        // A hidden path can still be counted by layer.
+        Some(path) if arguments.by_layer && is_in_a_layer(opened, path)? => {
+            Ok(opened.view.find(path)?)
+        }
+        Some(path) => opened.find(path, false).map(Some),
+        None => Ok(None),
+    }
+}
+
+impl Usage {
+    fn new(path: Option<&LayerPath>) -> Self {
+        Self {
+            path: path.map(ToString::to_string),
+            size: 0,
+            files: 0,
+            by_directory: Vec::new(),
+            layers: None,
+            hidden: None,
+        }
+    }
+
+    /// Adds content to the total, and to the directories in `open` by their numbers.
+    fn add(&mut self, content: Content, open: &[(LayerPath, usize)]) {
+        self.size = self.size.saturating_add(content.size);
+        self.files += content.files;
+        for (_, at) in open {
+            let directory = &mut self.by_directory[*at];
             directory.size = directory.size.saturating_add(content.size);
             directory.files += content.files;
         }
     }
-    Ok((usage, counted))
+}
+
+impl DirectoryUsage {
+    fn new(path: &LayerPath) -> Self {
+        Self {
+            path: path.to_string(),
+            size: 0,
+            files: 0,
+        }
+    }
 }
 
 fn is_in_a_layer(opened: &Opened, path: &LayerPath) -> Result<bool, CliError> {

@@ -158,23 +158,7 @@ impl StatJson {
             };
             summary.row("hard link to", format!("{link}{missing}"));
         }
-        if let Some(reparse) = &self.reparse {
-            reparse.rows(&mut summary);
-        }
-        match &self.security {
-            Some(security) => security.rows(&mut summary),
-            None if node.item.is_some() => summary.row("descriptor", "none"),
-            None => {}
-        }
-        for attribute in &self.extended_attributes {
-            attribute.row(&mut summary);
-        }
-        if let Some(problem) = &self.extended_attributes_problem {
-            summary.row("EA", format!("malformed: {problem}"));
-        }
-        for stream in &self.streams {
-            summary.row("stream", stream.text());
-        }
+        self.metadata_rows(node, &mut summary);
         if self.names.len() > 1 {
             for name in &self.names {
                 summary.row("name", name);
@@ -187,6 +171,27 @@ impl StatJson {
                 .for_each(|changes| changes.row(&mut summary));
         }
         summary
+    }
+
+    /// Adds rows about the reparse point, the security descriptor, extended attributes and streams.
+    fn metadata_rows(&self, node: &Node, summary: &mut Summary) {
+        if let Some(reparse) = &self.reparse {
+            reparse.rows(summary);
+        }
+        match &self.security {
+            Some(security) => security.rows(summary),
+            None if node.item.is_some() => summary.row("descriptor", "none"),
+            None => {}
+        }
+        for attribute in &self.extended_attributes {
+            attribute.row(summary);
+        }
+        if let Some(problem) = &self.extended_attributes_problem {
+            summary.row("EA", format!("malformed: {problem}"));
+        }
+        for stream in &self.streams {
+            summary.row("stream", stream.text());
+        }
     }
 }
 
