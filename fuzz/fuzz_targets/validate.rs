@@ -7,7 +7,8 @@ use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
 use wclayer::portable::{self, ImportOptions};
-use wclayer::validate::{Rule, validate_tar};
+use wclayer::rules::Rule;
+use wclayer::validate::validate_tar;
 use wclayer_fuzz::repair_checksums;
 
 /// The rules that an import keeps as well.

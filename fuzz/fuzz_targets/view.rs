@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use libfuzzer_sys::fuzz_target;
 use wclayer::ParentChain;
-use wclayer::chain::{self, Node, OpenOptions, View};
+use wclayer::source::{self, OpenOptions};
+use wclayer::view::{Node, View};
 use wclayer::diff::{DiffOptions, diff};
 use wclayer::extract::{ExtractOptions, ExtractWriter};
 use wclayer::hub::copy;
@@ -49,7 +50,7 @@ fn open(layers: &[PathBuf]) -> Option<View> {
         parents: ParentChain::from_nearest_first(&layers[1..]),
         ..OpenOptions::default()
     };
-    chain::open(&layers[0], &options, &()).ok()
+    source::open(&layers[0], &options, &()).ok()
 }
 
 /// Asks everything of every entry; returns what each is. `None` when that is too much.

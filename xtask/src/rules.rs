@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wclayer::validate::rules_document;
+use wclayer::rules::rules_document;
 
 pub(crate) fn run() -> crate::Result {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules.md");

@@ -6,8 +6,9 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use wclayer::LayerPath;
-use wclayer::chain::{ItemKind, Node, NodeKind, Removed, View};
+use wclayer::layer::{ItemKind, Removed};
 use wclayer::ntmeta::{FileAttributes, ReparsePoint, wide};
+use wclayer::view::{Node, NodeKind, View};
 
 use crate::errors::CliError;
 use crate::escape::escaped;

@@ -32,39 +32,40 @@
 // For Windows the lint does not see the `const` that it asks for.
 #![cfg_attr(windows, allow(clippy::missing_const_for_thread_local))]
 
-pub mod chain;
+mod check;
 pub mod compression;
 pub mod diff;
 pub mod digest;
-mod disk;
 pub mod error;
 pub mod extract;
+pub mod foreign;
 pub mod hcs;
 pub mod hub;
 pub mod index;
+pub mod layer;
 pub mod layout;
-pub mod leftovers;
-mod lock;
-pub mod output;
+mod parent_chain;
 pub mod path;
 mod pipeline;
+pub mod place;
 pub mod portable;
 #[doc(hidden)]
 pub mod resources;
-mod scratch;
+pub mod rules;
+pub mod source;
 pub mod squash;
 mod steps;
 pub mod tar;
 pub mod transport;
 pub mod validate;
+pub mod view;
 pub mod volume;
-mod way;
 #[cfg(windows)]
 pub mod windows;
 
-pub use chain::ParentChain;
 pub use digest::{DiffId, Digest};
 pub use error::{Error, ErrorKind, Result};
 pub use hub::{Entry, FileEntry, LayerReader, LayerWriter, LinkEntry, Progress};
 pub use ntmeta;
+pub use parent_chain::ParentChain;
 pub use path::{LayerPath, PathError, StreamName};

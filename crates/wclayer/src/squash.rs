@@ -20,12 +20,13 @@ use std::path::Path;
 
 use ntmeta::hive;
 
-use crate::chain::{ItemKind, View};
 use crate::error::{Error, Result};
 use crate::hub::{self, LayerWriter, Progress};
+use crate::layer::ItemKind;
 use crate::layout;
 use crate::path::LayerPath;
-use crate::portable::RuleError;
+use crate::rules::RuleError;
+use crate::view::View;
 
 /// How much of a hive is read to see whether it says something, in bytes: the root key is in front.
 const HIVE_START: u64 = 64 * 1024;
@@ -62,12 +63,12 @@ pub struct LostHive {
 /// Writes all that is seen of a view into `writer`, and completes that.
 ///
 /// ```
-/// use wclayer::chain::{self, OpenOptions};
+/// use wclayer::source::{self, OpenOptions};
 /// use wclayer::squash::{SquashOptions, squash};
 /// use wclayer::tar::TarLayerWriter;
 ///
 /// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
-/// let view = chain::open(layer, &OpenOptions::default(), &())?;
+/// let view = source::open(layer, &OpenOptions::default(), &())?;
 /// let writer = TarLayerWriter::new(Vec::new());
 /// let squashed = squash(view, SquashOptions::default(), writer, &())?;
 /// assert_eq!(squashed.output.len() % 512, 0);

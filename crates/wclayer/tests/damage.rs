@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use serde_json::Value;
-use wclayer::chain::{self, OpenOptions};
 use wclayer::hub::copy;
 use wclayer::portable::{self, PortableError, PortableLayer, RepairOptions};
+use wclayer::source::{self, OpenOptions};
 use wclayer::tar::TarLayerWriter;
 use wclayer::{Error, ParentChain};
 
@@ -38,7 +38,7 @@ fn import(layers: &Layers, name: &str, content: &[u8], parents: &[&str]) -> Path
 fn answer(layer: &Path) -> Result<Vec<u8>, Error> {
     let opened = PortableLayer::open(layer)?;
     let mut answer = format!("{:?}", opened.descriptor()).into_bytes();
-    let view = chain::open(layer, &OpenOptions::default(), &())?;
+    let view = source::open(layer, &OpenOptions::default(), &())?;
     let writer = TarLayerWriter::new(Vec::new());
     answer.extend(copy(&mut view.reader(&[]), writer, &())?);
     Ok(answer)
@@ -123,7 +123,7 @@ fn a_damaged_block_does_not_leave_and_others_do() {
     let at = tar.len() - 20_000;
     tar[at] ^= 1;
     fs::write(layer.join("layer.tar"), tar).expect("writable");
-    let view = chain::open(&layer, &OpenOptions::default(), &()).expect("opens");
+    let view = source::open(&layer, &OpenOptions::default(), &()).expect("opens");
     let content = |path: &str| {
         let node = view
             .find(&path.parse().expect(path))
@@ -206,7 +206,7 @@ fn layers_of_version_1_are_read_and_become_version_2() {
         parents: ParentChain::from_nearest_first([layers.path("moved")]),
         ..OpenOptions::default()
     };
-    chain::open(&app, &options, &()).expect("given");
+    source::open(&app, &options, &()).expect("given");
     let options = RepairOptions {
         parents: options.parents,
         ..RepairOptions::default()
@@ -266,8 +266,8 @@ fn a_folder_of_layers_can_be_moved_and_another_layer_is_noticed() {
         parents: ParentChain::from_nearest_first(names.map(|name| layers.path(name))),
         ..OpenOptions::default()
     };
-    chain::open(&app, &given(["store/mid", "kept"]), &()).expect("the same layers");
-    chain::open(&app, &given(["store/mid", "store/base"]), &())
+    source::open(&app, &given(["store/mid", "kept"]), &()).expect("the same layers");
+    source::open(&app, &given(["store/mid", "store/base"]), &())
         .err()
         .expect("another layer");
     // Who is on top of whom.

@@ -8,8 +8,9 @@ use std::io::Cursor;
 
 use common::{Layers, REPARSE, directory, plain, tar};
 use layergen::Meta;
-use wclayer::chain::{self, OpenOptions, View};
 use wclayer::diff::{Aspect, Change, DiffOptions, diff};
+use wclayer::source::{self, OpenOptions};
+use wclayer::view::View;
 #[cfg(unix)]
 use wclayer::{
     tar::TarLayerReader,
@@ -19,7 +20,7 @@ use wclayer::{
 
 fn view(layers: &Layers, name: &str, tar: &Cursor<Vec<u8>>) -> View {
     fs::write(layers.path(name), tar.get_ref()).expect("a file");
-    chain::open(layers.path(name), &OpenOptions::default(), &()).expect("a view")
+    source::open(layers.path(name), &OpenOptions::default(), &()).expect("a view")
 }
 
 fn reparse() -> Meta {
@@ -346,9 +347,9 @@ fn a_compressed_tar_is_not_read_again_for_a_folder_without_hashes() {
     let options = TransportOptions::default();
     let mut source = TarLayerReader::new(&made.get_ref()[..]);
     let folder = layers.path("folder");
-    transport::import(&HostVolume::new(), &mut source, &folder, &options, &()).expect("a folder");
+    transport::import(&HostVolume::new(), &mut source, &folder, options, &()).expect("a folder");
     let open =
-        |name: &str| chain::open(layers.path(name), &OpenOptions::default(), &()).expect("a view");
+        |name: &str| source::open(layers.path(name), &OpenOptions::default(), &()).expect("a view");
     let path = layers.path("layer.tar.gz");
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut gzip, made.get_ref()).expect("memory");

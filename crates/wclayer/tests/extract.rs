@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use common::{directory, plain, tar};
 use layergen::{Meta, TarBuilder};
 use tempfile::TempDir;
-use wclayer::chain::{self, OpenOptions};
 use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, Reason};
+use wclayer::source::{self, OpenOptions};
 use wclayer::{ParentChain, hub, tar::TarLayerReader};
 
 /// A folder with layers, and one that is extracted to.
@@ -44,7 +44,7 @@ impl Place {
             parents: ParentChain::from_nearest_first(&places[1..]),
             ..OpenOptions::default()
         };
-        let view = chain::open(&places[0], &options, &()).expect("a view");
+        let view = source::open(&places[0], &options, &()).expect("a view");
         let paths: Vec<_> = paths
             .iter()
             .map(|path| path.parse().expect("a path"))
@@ -422,7 +422,7 @@ fn a_failure_names_the_file_and_leaves_no_half_of_it() {
         tar.file("Files/x", &plain(), b"content")
     });
     fs::write(&path, tar.get_ref()).expect("free");
-    let view = chain::open(&path, &OpenOptions::default(), &()).expect("a view");
+    let view = source::open(&path, &OpenOptions::default(), &()).expect("a view");
     let writer = ExtractWriter::new(place.out(""), ExtractOptions::default()).expect("a folder");
     let so_far = writer.so_far();
     let error = hub::copy(&mut view.reader(&[]), writer, &()).expect_err("a directory there");
@@ -481,7 +481,7 @@ fn of_a_file_that_cannot_be_read_to_its_end_nothing_is_left() {
         bytes[at.expect("there") + damaged.len() - 1] ^= 1;
         fs::remove_file(&stored).expect("ours");
         fs::write(&stored, bytes).expect("ours");
-        let view = chain::open(layers.path("layer"), &OpenOptions::default(), &());
+        let view = source::open(layers.path("layer"), &OpenOptions::default(), &());
         let view = view.expect("a view");
         let out = layers.path("out");
         let writer = ExtractWriter::new(&out, ExtractOptions::default()).expect("a folder");

@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::{Layers, header_block, padded, tar};
 use layergen::pax_record;
-use wclayer::chain::{self, Node, OpenOptions, View};
 use wclayer::diff::{Aspect, Change, DiffOptions, diff};
 use wclayer::extract::{ExtractOptions, ExtractWriter};
 use wclayer::hub::{self, Progress};
+use wclayer::source::{self, OpenOptions};
 use wclayer::squash::{SquashOptions, squash};
 use wclayer::tar::{TarEntries, TarEntryKind, TarLayerReader, TarLayerWriter};
 use wclayer::transport::{self, TransportOptions};
+use wclayer::view::{Node, View};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Digest, LayerPath};
 
@@ -74,7 +75,7 @@ fn path(text: &str) -> LayerPath {
 }
 
 fn view(place: &Path) -> View {
-    chain::open(place, &OpenOptions::default(), &()).expect("a view")
+    source::open(place, &OpenOptions::default(), &()).expect("a view")
 }
 
 fn node(view: &View, name: &str) -> Node {
@@ -96,7 +97,7 @@ fn all_kinds(tar: &[u8]) -> (Layers, [View; 3]) {
 fn import_folder(tar: &[u8], folder: &Path) {
     let options = TransportOptions::default();
     let mut source = TarLayerReader::new(tar);
-    transport::import(&HostVolume::new(), &mut source, folder, &options, &()).expect("a folder");
+    transport::import(&HostVolume::new(), &mut source, folder, options, &()).expect("a folder");
 }
 
 /// Bytes on the disk, of everything in a folder.

@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use wclayer::chain::{self, OpenOptions, Passed};
 use wclayer::compression::Encoder;
+use wclayer::source::{self, OpenOptions, Passed};
 use wclayer::{LayerPath, StreamName};
 
 mod common;
@@ -48,7 +48,7 @@ fn upper_layer() -> Vec<u8> {
 fn passed(chain: &[PathBuf], path: &str, stream: Option<&str>) -> String {
     let path: LayerPath = path.parse().expect("a path");
     let stream = stream.map(|name| StreamName::parse(name.as_bytes()).expect("a name"));
-    match chain::content_in_passing(chain, &path, stream.as_ref(), &()).expect("readable") {
+    match source::content_in_passing(chain, &path, stream.as_ref(), &()).expect("readable") {
         Passed::Content { mut reader, .. } => {
             let mut text = String::new();
             reader.read_to_string(&mut text).expect("text");
@@ -99,13 +99,13 @@ fn nothing_is_read_behind_the_file_or_below_its_layer() {
     let chain = [cut.clone(), damaged];
     assert_eq!(passed(&chain, "Files/d/first.txt", None), "first");
     let path: LayerPath = "Files/none".parse().expect("a path");
-    assert!(chain::content_in_passing(&[cut], &path, None, &()).is_err());
+    assert!(source::content_in_passing(&[cut], &path, None, &()).is_err());
     let missing = [folder.path().join("missing")];
-    assert!(chain::content_in_passing(&missing, &path, None, &()).is_err());
+    assert!(source::content_in_passing(&missing, &path, None, &()).is_err());
 }
 
-fn open(tar: &Path) -> wclayer::Result<chain::View> {
-    chain::open(tar, &OpenOptions::default(), &())
+fn open(tar: &Path) -> wclayer::Result<wclayer::view::View> {
+    source::open(tar, &OpenOptions::default(), &())
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use layergen::{Meta, TarBuilder, minimal_hive};
 use tempfile::TempDir;
-use wclayer::chain::{self, OpenOptions, View};
 use wclayer::diff::{DiffOptions, diff};
 use wclayer::hub::{Entry, LayerReader};
+use wclayer::source::{self, OpenOptions};
 use wclayer::squash::{LostHive, SquashOptions, Squashed, squash};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
+use wclayer::view::View;
 use wclayer::{Error, ErrorKind, LayerPath, ParentChain};
 
 mod common;
@@ -55,7 +56,7 @@ impl Chain {
             parents: ParentChain::from_nearest_first(&self.layers[1..]),
             ..OpenOptions::default()
         };
-        chain::open(&self.layers[0], &options, &()).expect("a view")
+        source::open(&self.layers[0], &options, &()).expect("a view")
     }
 
     fn squash(&self, options: SquashOptions) -> Result<Squashed<Vec<u8>>, Error> {
@@ -318,7 +319,7 @@ fn a_file_without_a_data_stream_gets_an_empty_one() {
     let squashed = chain.squash(SquashOptions::default()).expect("legal");
     let path = chain.folder.path().join("squashed.tar");
     fs::write(&path, squashed.output).expect("written");
-    let after = chain::open(&path, &OpenOptions::default(), &()).expect("a view");
+    let after = source::open(&path, &OpenOptions::default(), &()).expect("a view");
     let before = chain.view();
     let options = DiffOptions::default();
     assert!(diff(&before, &after, &options, &()).next().is_none());
@@ -416,7 +417,7 @@ fn every_directory_gets_an_entry() {
     // What the base has stays as it is there.
     let path = chain.folder.path().join("squashed.tar");
     fs::write(&path, &squashed).expect("written");
-    let view = chain::open(&path, &OpenOptions::default(), &()).expect("a view");
+    let view = source::open(&path, &OpenOptions::default(), &()).expect("a view");
     let kept = view.find(&"Files/kept".parse().expect("a path"));
     let info = kept
         .expect("readable")

@@ -14,6 +14,7 @@ use common::{DIRECTORY, Layers, REPARSE, chain, directory, names_in, plain, snap
 use layergen::{Meta, TarBuilder};
 use wclayer::hub::{self, Entry, LayerReader};
 use wclayer::ntmeta::{BackupStreamReader, StreamHeader, StreamId};
+use wclayer::source;
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
 use wclayer::transport::{self, TransportOptions, TransportSummary};
 use wclayer::volume::host::HostVolume;
@@ -106,20 +107,21 @@ fn import(
     tar: &[u8],
     parents: &[&str],
 ) -> Result<TransportSummary, Error> {
+    let parents = ParentChain::from_nearest_first(parents.iter().map(|name| layers.path(name)));
     let options = TransportOptions {
-        parents: ParentChain::from_nearest_first(parents.iter().map(|name| layers.path(name))),
+        parents: source::open_parents(&parents, &())?,
         ..TransportOptions::default()
     };
-    import_with(&layers.path(name), tar, &options)
+    import_with(&layers.path(name), tar, options)
 }
 
 fn import_with(
     folder: &Path,
     tar: &[u8],
-    options: &TransportOptions,
+    options: TransportOptions,
 ) -> Result<TransportSummary, Error> {
-    let mut source = TarLayerReader::new(tar);
-    transport::import(&HostVolume::new(), &mut source, folder, options, &())
+    let mut reader = TarLayerReader::new(tar);
+    transport::import(&HostVolume::new(), &mut reader, folder, options, &())
 }
 
 fn export(folder: &Path) -> Result<Vec<u8>, Error> {
@@ -317,7 +319,7 @@ fn hives_are_added_where_the_layer_has_none() {
         hives: true,
         ..TransportOptions::default()
     };
-    import_with(&layers.path("layer"), &tar, &options).expect("a layer");
+    import_with(&layers.path("layer"), &tar, options).expect("a layer");
     let hives = layers.path("layer/Hives");
     let expected = [
         "DefaultUser_Delta",
@@ -446,16 +448,16 @@ fn a_folder_that_is_there_is_replaced_only_on_request_and_only_when_it_is_a_laye
     import(&layers, "layer", &old, &[]).expect("a layer");
     let error = import(&layers, "layer", &new, &[]).expect_err("it is there");
     assert_eq!(error.kind(), ErrorKind::Exists);
-    let replace = TransportOptions {
+    let replace = || TransportOptions {
         replace: true,
         ..TransportOptions::default()
     };
-    import_with(&layers.path("layer"), &new, &replace).expect("replaced");
+    import_with(&layers.path("layer"), &new, replace()).expect("replaced");
     assert!(layers.path("layer/Files/new").exists());
     assert!(!layers.path("layer/Files/old").exists());
     fs::create_dir(layers.path("other")).expect("a folder");
     fs::write(layers.path("other/precious"), "x").expect("a file");
-    import_with(&layers.path("other"), &new, &replace).expect_err("no layer");
+    import_with(&layers.path("other"), &new, replace()).expect_err("no layer");
     assert_eq!(names_in(&layers.path("other")), ["precious"]);
 }
 
@@ -641,7 +643,7 @@ fn links_between_files_and_the_utility_vm_become_copies_with_a_warning() {
     );
     let content = |name: &str| {
         let view =
-            wclayer::chain::open(layers.path(name), &Default::default(), &()).expect("a view");
+            wclayer::source::open(layers.path(name), &Default::default(), &()).expect("a view");
         move |path: &str| {
             let node = view
                 .find(&path.parse().expect(path))
@@ -702,10 +704,12 @@ fn what_a_folder_holds_is_counted() {
     let mut expected = portable.descriptor().entries;
     expected.streams = 0;
     assert_eq!(found.entries, expected);
-    assert!(transport::is_layer(&layers.path("layer")));
-    assert!(!transport::is_layer(&layers.path("portable")));
+    assert!(wclayer::place::is_transport_folder(&layers.path("layer")));
+    assert!(!wclayer::place::is_transport_folder(
+        &layers.path("portable")
+    ));
     symlink(layers.path("layer"), layers.path("link")).expect("a link");
-    assert!(!transport::is_layer(&layers.path("link")));
+    assert!(!wclayer::place::is_transport_folder(&layers.path("link")));
     // The hub joins the folder to any sink.
     let mut reader =
         transport::open(&volume, &layers.path("layer"), &privileges).expect("it is one");

@@ -10,12 +10,13 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use common::{DIRECTORY, Layers, chain, directory, plain, snapshot, tar};
-use wclayer::chain::{self as layers_of, Node, OpenOptions, View};
 use wclayer::hub;
 use wclayer::ntmeta::{StreamAttributes, StreamHeader, StreamId};
 use wclayer::path::StreamName;
+use wclayer::source::{self as layers_of, OpenOptions};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
 use wclayer::transport::{self, TransportOptions};
+use wclayer::view::{Node, View};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Error, LayerPath, ParentChain};
 
@@ -46,17 +47,18 @@ fn make(layers: &Layers, name: &str, tar: &[u8], parent: Option<&str>) {
     layers
         .import(&of("portable"), Cursor::new(tar.to_vec()), &parents)
         .expect("a portable layer");
+    let parents = ParentChain::from_nearest_first(
+        parent
+            .iter()
+            .map(|parent| layers.path(&format!("{parent}-folder"))),
+    );
     let options = TransportOptions {
-        parents: ParentChain::from_nearest_first(
-            parent
-                .iter()
-                .map(|parent| layers.path(&format!("{parent}-folder"))),
-        ),
+        parents: layers_of::open_parents(&parents, &()).expect("parents"),
         ..TransportOptions::default()
     };
     let folder = layers.path(&of("folder"));
-    let mut source = TarLayerReader::new(tar);
-    transport::import(&HostVolume::new(), &mut source, &folder, &options, &()).expect("a folder");
+    let mut reader = TarLayerReader::new(tar);
+    transport::import(&HostVolume::new(), &mut reader, &folder, options, &()).expect("a folder");
 }
 
 fn view(layers: &Layers, nearest: &str, parents: &[&str]) -> Result<View, Error> {

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use layergen::TarBuilder;
 use tempfile::TempDir;
-use wclayer::chain::{self, ItemKind, OpenOptions, Removed, Resolved, View};
+use wclayer::layer::{ItemKind, Removed};
+use wclayer::source::{self, OpenOptions};
+use wclayer::view::{Resolved, View};
 use wclayer::{ErrorKind, LayerPath, ParentChain};
 
 mod common;
@@ -31,7 +33,7 @@ fn open(layers: &[PathBuf]) -> View {
         parents: ParentChain::from_nearest_first(&layers[1..]),
         ..OpenOptions::default()
     };
-    chain::open(&layers[0], &options, &()).expect("a view")
+    source::open(&layers[0], &options, &()).expect("a view")
 }
 
 fn path(text: &str) -> LayerPath {
@@ -155,7 +157,7 @@ fn hard_links_are_followed_as_far_as_a_file_has_names() {
     }
     let view = open(&[layer]);
     let nodes = view.walk(None).map(|node| node.expect("readable"));
-    let is_broken = |item: &wclayer::chain::Item| item.kind != ItemKind::File;
+    let is_broken = |item: &wclayer::layer::Item| item.kind != ItemKind::File;
     let all = nodes
         .filter(|node| node.link.is_some() && node.item.as_ref().is_some_and(is_broken))
         .count();
@@ -208,7 +210,7 @@ fn directories_without_an_entry_are_seen_and_bounded() {
         let rest = vec!["d"; 1000].join("/");
         (0..500).try_for_each(|number| tar.file(&format!("Files/{number}/{rest}"), &plain(), b""))
     });
-    let error = chain::open(&many, &OpenOptions::default(), &()).err();
+    let error = source::open(&many, &OpenOptions::default(), &()).err();
     assert_eq!(error.expect("refused").kind(), ErrorKind::InvalidLayer);
 }
 

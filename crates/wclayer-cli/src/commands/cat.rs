@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use wclayer::Error;
-use wclayer::chain::{self, Access, Content, Node, Passed, View};
+use wclayer::layer::Content;
+use wclayer::source::{self, Access, Passed};
+use wclayer::view::{Node, View};
 
 use super::Command;
 use super::view_options::{Opened, ViewOptions, tars_size};
@@ -107,7 +109,7 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
     let cancelled = signals::watch()?;
     let total = tars_size(&chain);
     let bar = Bar::start(output, Some(total), Arc::clone(&cancelled));
-    match chain::content_in_passing(&chain, path, stream.as_ref(), &bar)? {
+    match source::content_in_passing(&chain, path, stream.as_ref(), &bar)? {
         Passed::Content { reader, layer } => {
             bar.clear();
             copy(reader, &chain[layer], &cancelled).map(|()| None)

@@ -9,10 +9,9 @@ use clap::Args;
 use serde::Serialize;
 use wclayer::compression::{Compression, CompressionSpec};
 use wclayer::hcs;
-use wclayer::output::{NewFile, close};
-use wclayer::portable::{self, PortableLayer};
+use wclayer::place::output::{NewFile, close};
+use wclayer::portable::PortableLayer;
 use wclayer::tar::LayerBlob;
-use wclayer::transport;
 use wclayer::{DiffId, Digest, Progress};
 
 use super::Command;
@@ -112,11 +111,11 @@ impl Command for Arguments {
     fn run(&self, output: &Output) -> Result<(), CliError> {
         let path = &self.path;
         (self.output).check_is_outside(std::iter::once(path.as_path()))?;
-        if portable::is_layer(path) {
+        if wclayer::place::is_portable_layer(path) {
             run_portable(self, output)
         } else if hcs::is_layer(&Disks::new(), path)? {
             export_windows::run(self, output)
-        } else if transport::is_layer(path) {
+        } else if wclayer::place::is_transport_folder(path) {
             export_transport::run(self, output)
         } else {
             // Fails, and names the missing file.

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use wclayer::LayerPath;
-use wclayer::chain::Access;
 use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, NotMade, Reason};
 use wclayer::hub;
+use wclayer::source::Access;
 
 use super::Command;
 use super::view_options::{Opened, ViewOptions};

@@ -3,7 +3,8 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use wclayer::chain::{Access, Node};
+use wclayer::source::Access;
+use wclayer::view::Node;
 
 use super::Command;
 use super::find_tests::{TestOptions, Tests};

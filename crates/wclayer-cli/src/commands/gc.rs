@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use wclayer::leftovers::{self, Fate, Leftover, LeftoverKind};
+use wclayer::place::leftovers::{self, Fate, Leftover, LeftoverKind};
 
 use super::Command;
 use crate::errors::CliError;

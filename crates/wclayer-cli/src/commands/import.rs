@@ -9,7 +9,6 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use wclayer::hcs::{HcsError, ServiceError};
 use wclayer::portable::{self, Children, ImportOptions, PortableLayer};
-use wclayer::transport;
 use wclayer::{DiffId, Error, ErrorKind};
 
 use super::Command;
@@ -146,14 +145,14 @@ fn is_of_layer(error: &Error) -> bool {
 /// Returns the format of the nearest parent, or the default of the machine.
 fn default_format(arguments: &Arguments) -> Format {
     let nearest = arguments.parents.layers.first();
-    if nearest.is_some_and(|parent| transport::is_layer(parent)) {
+    if nearest.is_some_and(|parent| wclayer::place::is_transport_folder(parent)) {
         return Format::Transport;
     }
     let on_portable = arguments
         .parents
         .layers
         .first()
-        .is_some_and(|parent| portable::is_layer(parent));
+        .is_some_and(|parent| wclayer::place::is_portable_layer(parent));
     match !on_portable && arguments.host.is_available() {
         true => Format::Windows,
         false => Format::Portable,

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use wclayer::hub::EntriesOnly;
+use wclayer::source;
 use wclayer::tar::BlobReader;
 use wclayer::transport::{self, TransportOptions};
 
@@ -17,26 +18,21 @@ use crate::signals;
 
 /// Imports a layer into a transport folder and prints the result.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let source = Source::open(arguments.input.as_deref())?;
-    import::print_plan(arguments, &source, output);
+    let input = Source::open(arguments.input.as_deref())?;
+    import::print_plan(arguments, &input, output);
     arguments.parents.print(output);
+    let parents = arguments.parents.chain();
     let options = TransportOptions {
-        parents: arguments.parents.chain(),
+        parents: source::open_parents(&parents, &())?,
         hives: arguments.hives,
         replace: arguments.force,
     };
     let disks = Disks::new();
-    let progress = Bar::start(output, source.size, signals::watch()?);
+    let progress = Bar::start(output, input.size, signals::watch()?);
     let started = Instant::now();
-    let mut reader = BlobReader::new(source.bytes, arguments.diff_id, &progress)?;
+    let mut reader = BlobReader::new(input.bytes, arguments.diff_id, &progress)?;
     let entries_only = EntriesOnly(&progress);
-    let made = transport::import(
-        &disks,
-        &mut reader,
-        &arguments.path,
-        &options,
-        &entries_only,
-    )?;
+    let made = transport::import(&disks, &mut reader, &arguments.path, options, &entries_only)?;
     let blob = reader.blob().cloned().ok_or(wclayer::Error::WorkerLost)?;
     drop(reader);
     let counted = info_transport::count(&disks, &made.path, &progress);
@@ -52,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     Imported {
         format: "transport",
         blob: &blob,
-        parents: &options.parents,
+        parents: &parents,
         entries: found.map(|found| found.entries),
         content_size: found.map(|found| found.content_size),
         warnings: &made.warnings,

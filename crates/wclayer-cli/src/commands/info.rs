@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use wclayer::hcs::{self, WindowsLayer, WindowsLayerKind};
-use wclayer::portable::{self, PortableLayer};
-use wclayer::transport;
+use wclayer::portable::PortableLayer;
 
 use super::Command;
 use super::host_compute::Disks;
@@ -56,12 +55,14 @@ impl Command for Arguments {
         if is_tar(&self.path)? {
             return info_tar::run(&self.path, output);
         }
-        if !portable::is_layer(&self.path)
+        if !wclayer::place::is_portable_layer(&self.path)
             && let Some(layer) = hcs::recognise(&Disks::new(), &self.path)?
         {
             return show_windows_layer(self, &layer, output);
         }
-        if !portable::is_layer(&self.path) && transport::is_layer(&self.path) {
+        if !wclayer::place::is_portable_layer(&self.path)
+            && wclayer::place::is_transport_folder(&self.path)
+        {
             return info_transport::run(&self.path, output);
         }
         show_portable_layer(self, output)

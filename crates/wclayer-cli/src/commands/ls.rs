@@ -4,7 +4,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use wclayer::chain::{Access, Node, NodeKind};
+use wclayer::source::Access;
+use wclayer::view::{Node, NodeKind};
 use wclayer::{ErrorKind, LayerPath};
 
 use super::Command;

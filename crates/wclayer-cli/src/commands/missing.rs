@@ -1,6 +1,7 @@
 //! Explains why nothing is at a path, for the hint of the error.
 
-use wclayer::chain::{Node, Removed, Slot, View};
+use wclayer::layer::{Removed, Slot};
+use wclayer::view::{Node, View};
 use wclayer::{LayerPath, Result};
 
 use crate::node_view;

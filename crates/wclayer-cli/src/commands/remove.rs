@@ -138,7 +138,7 @@ pub(super) fn warn_about(children: &Children, why: &str, output: &Output) {
 /// Returns whether to remove a Windows layer; the other formats are removed, or refused, without the
 /// service.
 fn is_of_windows(arguments: &Arguments) -> Result<bool, CliError> {
-    Ok(!portable::may_be_replaced(&arguments.path)
+    Ok(!wclayer::place::may_be_replaced(&arguments.path)
         && hcs::is_layer(&Disks::new(), &arguments.path)?)
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use wclayer::Progress;
-use wclayer::chain::Access;
+use wclayer::source::Access;
 use wclayer::squash::{LostHive, SquashOptions, squash};
 use wclayer::tar::BlobWriter;
 

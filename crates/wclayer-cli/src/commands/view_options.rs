@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use wclayer::chain::{self, Access, LostEntry, Node, OpenOptions, Resolved, View};
+use wclayer::layer::LostEntry;
+use wclayer::source::{self, Access, OpenOptions};
+use wclayer::view::{Node, Resolved, View};
 use wclayer::{Error, LayerPath, Progress};
 
 use super::missing::Missing;
@@ -46,7 +48,7 @@ impl ViewOptions {
     /// Returns the paths of the visible layers, nearest first.
     pub(crate) fn seen_chain(&self) -> Result<Vec<PathBuf>, CliError> {
         check_places(std::iter::once(&self.layer).chain(&self.parents.layers))?;
-        let mut chain = chain::whole_chain(&self.layer, &self.options(Access::Listing))?;
+        let mut chain = source::whole_chain(&self.layer, &self.options(Access::Listing))?;
         if self.this_layer {
             chain.truncate(1);
         }
@@ -84,7 +86,7 @@ impl Opened {
         places.extend(options.parents.iter_nearest_first());
         check_places(&places)?;
         let opened = Self::with_bar(layer, &places, output, |progress| {
-            chain::open(layer, options, progress)
+            source::open(layer, options, progress)
         })?;
         // `extract` lists lost entries, and `squash` refuses them.
         if options.access == Access::Listing {
@@ -132,7 +134,7 @@ impl Opened {
     ) -> Result<Self, CliError> {
         let chain = &chain[above..];
         let opened = Self::with_bar(layer, chain, output, |progress| {
-            chain::open_chain(chain, Access::Listing, progress)
+            source::open_chain(chain, Access::Listing, progress)
         })?;
         let opened = Self { above, ..opened };
         opened.warn_about_lost(output)?;

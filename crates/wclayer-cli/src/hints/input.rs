@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 
 use wclayer::compression::DecodeProblem;
-use wclayer::tar::{Foreign, TarError, TarProblem};
+use wclayer::error::{TarError, TarProblem};
+use wclayer::foreign::Foreign;
 
 /// Returns the hint for a problem of a tar, if there is one.
 pub(super) fn of_tar(error: &TarError) -> Option<&'static str> {

@@ -12,10 +12,9 @@ mod windows;
 use std::io;
 
 use wclayer::Error;
-use wclayer::index::{IndexError, SystemFailure};
-use wclayer::portable::{PortableError, Rule};
+use wclayer::error::{IndexError, PortableError, SystemFailure, TransportError};
 use wclayer::resources::Lack;
-use wclayer::transport::TransportError;
+use wclayer::rules::Breach;
 
 pub(crate) use command::hint;
 
@@ -23,7 +22,6 @@ pub(crate) const NAME_PARENTS: &str = "Name the parent layers with -l, nearest f
 const NO_MEMORY: &str = "Close other programs, or raise the memory limit (`ulimit -v`).";
 const NO_THREADS: &str =
     "Close other programs, or raise the limits on processes and memory (`ulimit -u`, `ulimit -v`).";
-const BUSY: &str = "Wait for it to finish, or choose another path.";
 const IMPORT_AGAIN: &str = "The folder was changed or damaged: import the layer again.";
 
 /// Returns the hint for an error of the library, if there is one.
@@ -53,8 +51,10 @@ fn of_library(error: &Error) -> Option<String> {
             "Squash fewer layers, leave the base layer out (--keep-base), or drop these changes \
              (--lose-registry)."
         }
+        Error::Busy { .. } => "Wait for it to finish, or choose another path.",
+        Error::Destination { .. } => "Name a new folder, such as `layers/base`.",
         Error::NotKept { .. } => "Layers are read more than once: save the tar to a file first.",
-        Error::Rule(error) => of_rule(&error.rule),
+        Error::Rule(error) => of_breach(&error.rule),
         Error::Index(error) => of_index(error),
         Error::Portable(error) => of_portable(error),
         Error::Transport(error) => of_transport(error)?,
@@ -92,20 +92,22 @@ fn of_lack(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-fn of_rule(rule: &Rule) -> &'static str {
-    match rule {
-        Rule::LinkTargetMissing { .. } => {
+fn of_breach(breach: &Breach) -> &'static str {
+    match breach {
+        Breach::LinkTargetMissing { .. } => {
             "A parent may be missing: name every parent with -l, nearest first."
         }
-        Rule::RemovalInBaseLayer => NAME_PARENTS,
-        Rule::LinkToDirectory { .. } | Rule::LinkLoop { .. } | Rule::LinkChainTooLong { .. } => {
+        Breach::RemovalInBaseLayer => NAME_PARENTS,
+        Breach::LinkToDirectory { .. }
+        | Breach::LinkLoop { .. }
+        | Breach::LinkChainTooLong { .. } => {
             "Report this to the author of the tool that wrote the layer: Windows does not support \
              such a link."
         }
-        Rule::BelowFile { .. } | Rule::BelowReparsePoint { .. } => {
+        Breach::BelowFile { .. } | Breach::BelowReparsePoint { .. } => {
             "Such an entry cannot be written, or would be written through a link."
         }
-        Rule::DuplicateOfOtherKind { .. } => "Remove one of the two entries from the layer.",
+        Breach::DuplicateOfOtherKind { .. } => "Remove one of the two entries from the layer.",
         _ => windows::MALFORMED,
     }
 }
@@ -167,8 +169,6 @@ fn of_portable(error: &PortableError) -> &'static str {
             "Use an absolute path for each of at most 255 parents, name none twice, and do not \
              name the layer itself."
         }
-        PortableError::Busy { .. } => BUSY,
-        PortableError::Destination { .. } => "Name a new folder, such as `layers/base`.",
         _ => IMPORT_AGAIN,
     }
 }

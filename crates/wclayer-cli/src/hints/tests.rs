@@ -4,12 +4,13 @@ use std::io;
 use std::path::PathBuf;
 
 use wclayer::compression::{Compression, DecodeProblem};
-use wclayer::hcs::{FailureCause, HResult, HcsError, HcsRule, ServiceError, WindowsError};
-use wclayer::portable::{OtherDiffIds, PortableError, Rule, RuleError};
-use wclayer::tar::{Foreign, ImageArchive, TarError, TarProblem};
-use wclayer::transport::{EntryProblem, TombstoneProblem, TransportError};
-use wclayer::volume::{Privilege, PrivilegeError};
-use wclayer::{Digest, Error, LayerPath, PathError};
+use wclayer::error::{
+    EntryProblem, FailureCause, HResult, HcsError, OtherDiffIds, Privilege, PrivilegeError,
+    ServiceError, TarError, TarProblem, TombstoneProblem, WindowsError,
+};
+use wclayer::foreign::{Foreign, ImageArchive};
+use wclayer::rules::{HcsRule, RuleError};
+use wclayer::{Digest, LayerPath, PathError};
 
 use super::*;
 use crate::cli;
@@ -51,6 +52,8 @@ fn general() -> Cases {
         (Error::Cancelled, ""),
         (Error::OnlyBase, ""),
         (Error::NoLayer { place: place() }, "`wclayer import`"),
+        (Error::Busy { path: place() }, "Wait"),
+        (Error::Destination { path: place() }, "`layers/base`"),
         (Error::NotKept { place: place() }, "save the tar to a file"),
         (
             Error::NotInLayer {
@@ -116,20 +119,20 @@ fn general() -> Cases {
 fn rules() -> Cases {
     let target = text;
     let rules = [
-        (Rule::LinkTargetMissing { target: target() }, "with -l"),
-        (Rule::LinkToDirectory { target: target() }, "the tool"),
-        (Rule::LinkLoop { target: target() }, "the tool"),
-        (Rule::LinkChainTooLong { target: target() }, "the tool"),
-        (Rule::RemovalInBaseLayer, "with -l"),
-        (Rule::BelowFile { file: text() }, "cannot be written"),
+        (Breach::LinkTargetMissing { target: target() }, "with -l"),
+        (Breach::LinkToDirectory { target: target() }, "the tool"),
+        (Breach::LinkLoop { target: target() }, "the tool"),
+        (Breach::LinkChainTooLong { target: target() }, "the tool"),
+        (Breach::RemovalInBaseLayer, "with -l"),
+        (Breach::BelowFile { file: text() }, "cannot be written"),
         (
-            Rule::BelowReparsePoint {
+            Breach::BelowReparsePoint {
                 reparse_point: text(),
             },
             "through a link",
         ),
         (
-            Rule::DuplicateOfOtherKind {
+            Breach::DuplicateOfOtherKind {
                 first: "a file",
                 first_offset: 0,
                 second: "a directory",
@@ -247,8 +250,6 @@ fn portable() -> Cases {
         ),
         (PortableError::ForeignFile { path: path() }, "elsewhere"),
         (PortableError::Chain { layer: path() }, "255"),
-        (PortableError::Busy { path: path() }, "Wait"),
-        (PortableError::Destination { path: path() }, "`layers/base`"),
     ];
     let errors = errors.into_iter();
     errors.map(|(error, words)| (error.into(), words)).collect()
@@ -402,7 +403,6 @@ fn host_compute() -> Cases {
         ),
         (HcsError::StillThere { layer: path() }, "--force"),
         (HcsError::NotEmpty { path: path() }, "`wclayer remove`"),
-        (HcsError::Busy { path: path() }, "Wait"),
         (HcsError::Incomplete { path: path() }, "`wclayer remove`"),
         (entry(HcsRule::LinkWithFilter), "writer"),
         (entry(HcsRule::OpaqueWithFilter), "writer"),

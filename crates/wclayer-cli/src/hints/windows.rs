@@ -1,9 +1,7 @@
 //! Hints about layers of the Host Compute Service.
 
-use wclayer::hcs::{FailureCause, HcsError, HcsRule, ServiceError};
-use wclayer::volume::Privilege;
-
-use super::BUSY;
+use wclayer::error::{FailureCause, HcsError, Privilege, ServiceError};
+use wclayer::rules::HcsRule;
 
 pub(super) const MALFORMED: &str = "The layer is malformed: report it to whoever built the image.";
 const ELEVATE: &str = "Run wclayer as an administrator from an elevated prompt.";
@@ -27,7 +25,6 @@ pub(super) fn hint(error: &HcsError) -> Option<String> {
             "Delete it with `wclayer remove`, or choose another path: a failed import could not \
              restore the contents of the folder."
         }
-        HcsError::Busy { .. } => BUSY,
         HcsError::Incomplete { .. } => "Import it again, or delete it with `wclayer remove`.",
         HcsError::Entry {
             rule: HcsRule::LinkWithFilter | HcsRule::OpaqueWithFilter,

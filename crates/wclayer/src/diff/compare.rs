@@ -6,10 +6,11 @@ use ntmeta::{ReparsePoint, ea, wide};
 
 use super::content::{self, Form};
 use super::{Aspect, DiffOptions, Difference, security};
-use crate::chain::{Details, Node, NodeKind, Removed, StreamDetails, View};
 use crate::error::Result;
 use crate::hub::Progress;
+use crate::layer::{Details, Removed, StreamDetails};
 use crate::path::{LayerPath, StreamName};
+use crate::view::{Node, NodeKind, View};
 
 /// An entry of one of the views.
 pub(super) struct Side<'a> {

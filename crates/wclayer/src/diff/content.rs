@@ -1,9 +1,9 @@
 //! How the content of two streams is compared.
 
-use crate::chain::{Content, StreamDetails};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::hub::Progress;
+use crate::layer::{Content, StreamDetails};
 
 /// Size of the pieces in which content is read, in bytes.
 const PIECE: usize = 256 * 1024;

@@ -20,8 +20,8 @@ pub use walks::Diff;
 
 use std::collections::BTreeSet;
 
-use crate::chain::{Node, View};
 use crate::hub::Progress;
+use crate::view::{Node, View};
 
 /// In what two entries of one path can differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,7 +164,7 @@ pub struct DiffOptions {
 ///
 /// ```
 /// use wclayer::ParentChain;
-/// use wclayer::chain::{self, OpenOptions};
+/// use wclayer::source::{self, OpenOptions};
 /// use wclayer::diff::{Change, DiffOptions, diff};
 ///
 /// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");
@@ -173,8 +173,8 @@ pub struct DiffOptions {
 ///     parents: ParentChain::from_nearest_first([&base]),
 ///     ..OpenOptions::default()
 /// };
-/// let after = chain::open(format!("{sample}/app.tar.gz"), &options, &())?;
-/// let before = chain::open(&base, &OpenOptions::default(), &())?;
+/// let after = source::open(format!("{sample}/app.tar.gz"), &options, &())?;
+/// let before = source::open(&base, &OpenOptions::default(), &())?;
 /// let options = DiffOptions::default();
 /// let changes: Vec<Change> = diff(&before, &after, &options, &()).collect::<Result<_, _>>()?;
 /// assert!(changes.iter().any(|change| matches!(change, Change::Added(node)

@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::compare::{Comparison, Side};
 use super::{Change, DiffOptions};
-use crate::chain::{ItemId, Node, View, Walk};
 use crate::error::{Error, Result};
 use crate::hub::Progress;
+use crate::layer::ItemId;
 use crate::path::LayerPath;
+use crate::view::{Node, View, Walk};
 
 /// The changes between two views, in the order of paths; made by [`diff`](super::diff).
 pub struct Diff<'a> {

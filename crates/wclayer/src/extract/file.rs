@@ -14,9 +14,9 @@ use super::place::{Folder, Ground};
 use super::report::{Extracted, Loss, Tally};
 use super::stream::{Content, Metadata, Taker};
 use super::symlink::PendingSymlink;
-use crate::disk;
 use crate::error::Result;
 use crate::hub::FileEntry;
+use crate::place::disk;
 
 /// A file that is to be made.
 pub(super) struct FileJob {

@@ -19,11 +19,11 @@ use super::report::{Extracted, Loss, Reason, Why};
 use super::stream::Value;
 use super::symlink::PendingSymlink;
 use super::walk::Places;
-use crate::chain::{self, Target};
-use crate::disk;
 use crate::error::{Error, Result};
 use crate::hub::LinkEntry;
 use crate::path::LayerPath;
+use crate::place::disk;
+use crate::view::{self, Target};
 
 /// How many names are looked through for the spelling of what symbolic links name.
 const LISTING_BUDGET: u64 = 4_000_000;
@@ -155,7 +155,7 @@ impl Links<'_> {
         text: &[u8],
         budget: &mut u64,
     ) -> Result<std::result::Result<(), Why>> {
-        let Target::Inside(target) = chain::target_of_text(&link.path, text) else {
+        let Target::Inside(target) = view::target_of_text(&link.path, text) else {
             return Ok(Err(Reason::LeadsOutside.into()));
         };
         let folder = match self.places.parent(&link.path, self.report) {

@@ -26,7 +26,7 @@
 //! Memory: some MiB for content, a record for each directory, hard link and symbolic link, and for
 //! each file 8 to 16 bytes. Open directories: up to some hundred, however deep the layer is.
 //!
-//! Sources are to give each path once; [`View::reader`](crate::chain::View::reader) does. Names
+//! Sources are to give each path once; [`View::reader`](crate::view::View::reader) does. Names
 //! that only the host takes for one do not overwrite each other: the second gets another name.
 
 mod file;
@@ -56,11 +56,11 @@ use self::stream::{NoContent, Taker, Value};
 use self::symlink::PendingSymlink;
 use self::walk::Places;
 use self::workers::Workers;
-use crate::chain::LostEntry;
 use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
+use crate::layer::LostEntry;
 use crate::path::LayerPath;
-use crate::portable::Rule;
+use crate::rules::Breach;
 
 pub use self::first::First;
 pub use self::names::{NameRules, host_name, real_name};
@@ -79,11 +79,11 @@ pub struct ExtractOptions {
 /// Writes a layer as plain files.
 ///
 /// ```
-/// use wclayer::chain::{self, OpenOptions};
+/// use wclayer::source::{self, OpenOptions};
 /// use wclayer::extract::{ExtractOptions, ExtractWriter};
 ///
 /// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
-/// let view = chain::open(layer, &OpenOptions::default(), &())?;
+/// let view = source::open(layer, &OpenOptions::default(), &())?;
 /// let out = tempfile::tempdir()?;
 /// let writer = ExtractWriter::new(out.path(), ExtractOptions::default())?;
 /// let extracted = wclayer::hub::copy(&mut view.reader(&[]), writer, &())?;
@@ -134,11 +134,13 @@ impl ExtractWriter {
     }
 
     /// Takes note of an entry of the layer that its reader leaves out, so that the report lists it
-    /// ([`View::for_each_lost`](crate::chain::View::for_each_lost) finds these).
+    /// ([`View::for_each_lost`](crate::view::View::for_each_lost) finds these).
     pub fn leave_out(&mut self, lost: &LostEntry) {
         let (target, reason) = match &lost.rule {
-            Rule::BelowFile { file } => (&**file, Reason::NotInDirectory),
-            Rule::BelowReparsePoint { reparse_point } => (&**reparse_point, Reason::NotInDirectory),
+            Breach::BelowFile { file } => (&**file, Reason::NotInDirectory),
+            Breach::BelowReparsePoint { reparse_point } => {
+                (&**reparse_point, Reason::NotInDirectory)
+            }
             _ => ("", Reason::PlaceTaken),
         };
         let why = Why {

@@ -4,9 +4,9 @@ use ntmeta::{FileBasicInfo, ReparsePoint, ReparseTag, wide};
 
 use super::report::{Reason, Why};
 use super::stream::Metadata;
-use crate::chain::{self, Target};
 use crate::hub::FileEntry;
 use crate::path::LayerPath;
+use crate::view::{self, Target};
 
 /// The longest text of a link, in bytes: Linux `limits.h` (`PATH_MAX`, with the zero byte behind
 /// it), and elsewhere what a reparse point of Windows holds.
@@ -59,7 +59,7 @@ fn text_of(path: &LayerPath, reparse: &[u8]) -> Result<Box<[u8]>, (String, Why)>
     if text.len() <= MAX_TEXT {
         return Ok(text.into());
     }
-    let why = match chain::target_of_text(path, &text) {
+    let why = match view::target_of_text(path, &text) {
         Target::Inside(_) => Why {
             reason: Reason::Refused,
             cause: Some(format!("the target has more than {MAX_TEXT} bytes")),

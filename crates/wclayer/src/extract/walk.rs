@@ -13,7 +13,7 @@ use super::place::{Folder, Ground, any_case, identity};
 use super::report::Extracted;
 use crate::error::Result;
 use crate::path::LayerPath;
-use crate::way::Way;
+use crate::place::way::Way;
 
 /// How many of the outermost directories of a path are kept open, and how many of the innermost.
 const KEPT_OPEN: usize = 24;

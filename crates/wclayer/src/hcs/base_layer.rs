@@ -21,13 +21,14 @@ use ntmeta::wide;
 
 use super::HostCompute;
 use super::diagnose::explain;
-use super::error::HcsError;
 use super::full_path::full_path;
-use crate::chain::ParentChain;
+use crate::error::HcsError;
+use crate::error::Privilege;
 use crate::error::{Error, Result, entry_error, io_error};
 use crate::layout;
+use crate::parent_chain::ParentChain;
 use crate::path::LayerPath;
-use crate::volume::{Access, File, Kind, Privilege, Root, Stat, Volume};
+use crate::volume::{Access, File, Kind, Root, Stat, Volume};
 
 /// Where the hives of a base layer are.
 const CONFIG: &str = "Files/Windows/System32/config";

@@ -12,11 +12,12 @@
 use std::path::Path;
 use std::vec;
 
-use super::error::HcsRule;
 use crate::error::{Result, entry_error, io_error};
-use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry, LinkTracker};
+use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry};
 use crate::layout;
 use crate::path::LayerPath;
+use crate::rules::HcsRule;
+use crate::volume::LinkTracker;
 use crate::volume::{Access, File, Listed, Privileges, Root, Scope, Volume};
 
 /// Reads the entries of a base layer.

@@ -12,14 +12,15 @@ use std::path::Path;
 use ntmeta::{FileAttributes, FileBasicInfo};
 
 use super::directory_times::DirectoryTimes;
-use super::pending_links::PendingLinks;
 use super::utility_image::process_utility_vm;
 use super::writer::WriterSummary;
-use super::{HcsRule, HostCompute, is_absent};
+use super::{HostCompute, is_absent};
 use crate::error::{Error, Result, entry_error, io_error};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
 use crate::path::LayerPath;
+use crate::rules::HcsRule;
+use crate::transport::PendingLinks;
 use crate::transport::{Added, AddedPaths, EntryFile};
 use crate::volume::{
     Access, BufferedFile, File, Form, Kind, Privileges, Root, Scope, Volume, delete_tree,

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use ntmeta::{FileAttributes, wide};
 
 use super::HostCompute;
-use super::error::HcsError;
 use super::full_path::full_path;
 use super::marker;
+use crate::error::HcsError;
 use crate::error::{Result, io_error};
 use crate::path::LayerPath;
 use crate::volume::{Privileges, Root, Volume, delete_contents};

@@ -11,13 +11,11 @@ use std::path::Path;
 
 use ntmeta::FileAttributes;
 
-use super::cause::FailureCause;
-use super::error::{HResult, HcsError, ServiceError};
 use super::marker;
-use crate::chain::ParentChain;
-use crate::error::Error;
+use crate::error::{Error, FailureCause, HResult, HcsError, Privilege, ServiceError};
 use crate::layout::{self, SCRATCH_DISK};
-use crate::volume::{Privilege, Volume};
+use crate::parent_chain::ParentChain;
+use crate::volume::Volume;
 
 use super::HostCompute;
 

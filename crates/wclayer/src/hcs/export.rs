@@ -17,10 +17,11 @@ use super::marker::check_complete;
 use super::parents::stored_parents;
 use super::reader::new_layer_reader;
 use super::service::parent_layers;
-use crate::chain::ParentChain;
+use crate::error::Privilege;
 use crate::error::{Error, Result, io_error};
 use crate::hub::{LayerWriter, Progress, copy};
-use crate::volume::{Privilege, Volume};
+use crate::parent_chain::ParentChain;
+use crate::volume::Volume;
 
 /// What reading a layer needs. Nothing of it is written, so the right to restore is not asked for.
 const NEEDED: [Privilege; 1] = [Privilege::Backup];

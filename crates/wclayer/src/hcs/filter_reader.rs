@@ -98,7 +98,7 @@ mod tests {
     use ntmeta::FileBasicInfo;
 
     use super::*;
-    use crate::hcs::error::ServiceError;
+    use crate::error::ServiceError;
 
     /// Gives two entries, the second one deleted; counts how often it is ended.
     struct Service<'a> {

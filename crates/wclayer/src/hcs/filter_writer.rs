@@ -8,11 +8,12 @@
 use std::path::Path;
 
 use super::writer::WriterSummary;
-use super::{FilterImport, HcsRule, HostCompute, parent_layers};
-use crate::chain::ParentChain;
+use super::{FilterImport, HostCompute, parent_layers};
 use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
+use crate::parent_chain::ParentChain;
 use crate::path::LayerPath;
+use crate::rules::HcsRule;
 use crate::volume::Volume;
 
 /// Writes a layer through the import filter of Windows.

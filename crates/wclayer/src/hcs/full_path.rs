@@ -12,8 +12,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::chain::ParentChain;
 use crate::error::{Result, io_error};
+use crate::parent_chain::ParentChain;
 
 /// Makes a path absolute and cleans it lexically: no `.` and `..`, single separators, none at the
 /// end but for that of a root. On Windows every separator becomes a backslash.

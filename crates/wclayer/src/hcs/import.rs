@@ -24,11 +24,11 @@ use super::marker;
 use super::parents::store_parents;
 use super::writer::{Contents, WriterSummary, new_layer_writer};
 use super::{HcsError, HostCompute, is_absent, parent_layers};
-use crate::chain::ParentChain;
 use crate::error::{Error, Result, entry_error, io_error};
 use crate::hub::EntryCounts;
 use crate::hub::{LayerReader, Progress, copy};
 use crate::layout;
+use crate::parent_chain::ParentChain;
 use crate::volume::{Privileges, Root, Volume, delete_contents, delete_tree, enable_to_write};
 
 /// How a layer is to be imported.

@@ -10,9 +10,9 @@ use std::path::Path;
 use super::HostCompute;
 use super::service::parent_layers;
 use super::temporary::TemporaryFolder;
-use crate::chain::ParentChain;
 use crate::error::Result;
 use crate::hub::{Entry, LayerReader};
+use crate::parent_chain::ParentChain;
 use crate::transport::TransportReader;
 use crate::volume::{Privileges, Volume};
 

@@ -14,14 +14,15 @@ use ntmeta::security::Guid;
 
 use super::destroy::{destroy, destroy_with_service};
 use super::diagnose::explain;
-use super::error::HcsError;
 use super::full_path::{full_chain, full_path};
 use super::parents::store_parents;
 use super::service::{ParentLayer, parent_layers};
 use super::{HostCompute, ServiceError, marker};
-use crate::chain::ParentChain;
+use crate::error::HcsError;
+use crate::error::Privilege;
 use crate::error::{Error, Result, io_error};
-use crate::volume::{Privilege, Volume};
+use crate::parent_chain::ParentChain;
+use crate::volume::Volume;
 
 /// What deleting half a scratch layer needs; most are made whole.
 const TO_CLEAN_UP: [Privilege; 2] = [Privilege::Backup, Privilege::Restore];

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use super::full_path::full_path;
 use super::{HcsError, HostCompute};
-use crate::chain::ParentChain;
-use crate::error::{Result, io_error};
+use crate::error::{Error, Result, io_error};
+use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
 
 /// What people who find the file read in it.
@@ -44,11 +44,8 @@ pub(super) fn check_chain<V: Volume>(host: &HostCompute<V>, parents: &ParentChai
 /// of a process that was killed.
 pub(super) fn lock<V: Volume>(volume: &V, layer: &Path) -> Result<Box<dyn Send>> {
     let lock = volume.lock(layer).map_err(io_error("lock", layer))?;
-    lock.ok_or_else(|| {
-        HcsError::Busy {
-            path: layer.to_owned(),
-        }
-        .into()
+    lock.ok_or_else(|| Error::Busy {
+        path: layer.to_owned(),
     })
 }
 

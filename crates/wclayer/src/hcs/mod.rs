@@ -16,12 +16,10 @@ mod base_layer;
 mod base_reader;
 mod base_writer;
 mod boot_files;
-mod cause;
 mod counting;
 mod destroy;
 mod diagnose;
 mod directory_times;
-mod error;
 mod export;
 mod filter_reader;
 mod filter_writer;
@@ -33,9 +31,7 @@ mod legacy_reader;
 mod legacy_writer;
 mod lifecycle;
 mod marker;
-mod messages;
 mod parents;
-mod pending_links;
 mod reader;
 mod recognise;
 mod service;
@@ -47,13 +43,12 @@ use std::io;
 
 use crate::volume::Volume;
 
+pub use crate::error::{HResult, HcsError, ServiceError, WindowsError};
 pub use base_layer::{BaseLayerSummary, make_base_layer};
 pub use base_reader::BaseReader;
 pub use boot_files::{KeepBootFiles, RestoreBootFiles};
-pub use cause::FailureCause;
 pub use destroy::destroy;
 pub use diagnose::explain;
-pub use error::{HResult, HcsError, HcsRule, ServiceError, WindowsError};
 pub use export::export;
 pub use filter_reader::FilterReader;
 pub use full_path::full_path;
@@ -67,7 +62,6 @@ pub use lifecycle::{
 };
 pub use marker::check_complete;
 pub use parents::{resolve_parents, stored_parents};
-pub(crate) use pending_links::PendingLinks;
 pub use reader::{HcsLayerReader, ReaderKind, new_layer_reader};
 pub use recognise::{WindowsLayer, WindowsLayerKind, is_layer, recognise};
 pub use service::{

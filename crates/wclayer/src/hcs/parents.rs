@@ -7,10 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::full_path::{cleaned, full_chain};
-use crate::chain::ParentChain;
+use crate::error::PortableError;
 use crate::error::{Result, io_error};
 use crate::layout;
-use crate::portable::PortableError;
+use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
 
 /// The largest chain that is read, in bytes.

@@ -12,9 +12,9 @@ use std::path::Path;
 use super::full_path::full_path;
 use super::service::{Function, parent_layers};
 use super::{BaseReader, FilterReader, HostCompute, LegacyReader};
-use crate::chain::ParentChain;
 use crate::error::Result;
 use crate::hub::{Entry, LayerReader};
+use crate::parent_chain::ParentChain;
 use crate::volume::{Privileges, Volume};
 
 /// A way to read a layer.

@@ -13,9 +13,9 @@ use ntmeta::FileAttributes;
 
 use super::marker;
 use super::parents::stored_parents;
-use crate::chain::ParentChain;
 use crate::error::{Result, io_error};
 use crate::layout::{self, SCRATCH_DISK};
+use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
 
 /// A disk that Windows makes for every base layer, and for no other.

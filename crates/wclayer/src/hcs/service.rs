@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use ntmeta::FileBasicInfo;
 use ntmeta::security::Guid;
 
-use super::error::{HcsError, ServiceError};
 use super::full_path::full_path;
-use crate::chain::ParentChain;
 use crate::error::Result;
+use crate::error::{HcsError, ServiceError};
+use crate::parent_chain::ParentChain;
 
 /// A call of the service, for asking whether it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

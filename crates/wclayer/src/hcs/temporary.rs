@@ -5,8 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::error::Privilege;
 use crate::error::{Result, io_error};
-use crate::volume::{Privilege, Privileges, Volume, delete_contents};
+use crate::volume::{Privileges, Volume, delete_contents};
 
 /// A folder with a name of its own. Dropped, it is deleted with all that is in it; only
 /// [`delete`](Self::delete) tells whether that worked. Files in it must be closed before.

@@ -1,8 +1,9 @@
 //! `ProcessUtilityImage`, called only on what is really the layer's own folder.
 
-use super::{HcsRule, LayerService};
+use super::LayerService;
 use crate::error::{Result, entry_error};
 use crate::layout;
+use crate::rules::HcsRule;
 use crate::volume::Root;
 
 /// Makes the utility VM of a layer ready for use; refuses a `UtilityVM` that is a reparse point.

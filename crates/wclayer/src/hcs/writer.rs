@@ -16,9 +16,9 @@ use super::filter_writer::FilterWriter;
 use super::full_path::full_path;
 use super::legacy_writer::LegacyWriter;
 use super::{Function, HostCompute};
-use crate::chain::ParentChain;
 use crate::error::{Error, Result};
 use crate::hub::{Entry, FileEntry, LayerReader, LayerWriter, LinkEntry};
+use crate::parent_chain::ParentChain;
 use crate::path::LayerPath;
 use crate::volume::{Privileges, Volume};
 

@@ -26,6 +26,14 @@ pub trait Progress: Send + Sync {
 
 impl Progress for () {}
 
+/// Ends what has been cancelled.
+pub(crate) fn poll(progress: &dyn Progress) -> Result<()> {
+    match progress.is_cancelled() {
+        true => Err(Error::Cancelled),
+        false => Ok(()),
+    }
+}
+
 /// Passes on entries and cancellation, but no bytes: for a source that reports these itself.
 pub struct EntriesOnly<'a>(pub &'a dyn Progress);
 

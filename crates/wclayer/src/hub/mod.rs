@@ -13,11 +13,10 @@
 
 mod copy;
 mod counts;
-mod link_tracker;
 
+pub(crate) use copy::poll;
 pub use copy::{EntriesOnly, Progress, copy};
 pub use counts::EntryCounts;
-pub use link_tracker::{FileId, LinkTracker};
 
 use ntmeta::FileBasicInfo;
 

@@ -11,85 +11,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use twox_hash::xxhash3_64;
 
-use super::error::IndexError;
 use super::schema::{self, index_error};
+use crate::error::IndexError;
 use crate::error::{Error, Result, io_error};
+use crate::pipeline::BLOCK;
 
-/// The size of a block in bytes; the last one of a tar may be shorter.
-const BLOCK: usize = 64 * 1024;
 /// How many sums a row of the index has: some rows fit on a page.
 const SUMS_IN_ROW: usize = 256;
 /// How many blocks are kept: those that neighbouring files lie in.
 const KEPT: usize = 4;
-
-/// Takes the sums of bytes given in pieces: eight bytes of memory for a block.
-#[derive(Default)]
-pub(crate) struct BlockSums {
-    hasher: xxhash3_64::Hasher,
-    /// How much of a block has been given.
-    filled: usize,
-    sums: Vec<u64>,
-}
-
-impl BlockSums {
-    /// Adds `bytes`.
-    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let (now, later) = bytes.split_at(bytes.len().min(BLOCK - self.filled));
-            bytes = later;
-            if now.len() == BLOCK {
-                self.sums.push(xxhash3_64::Hasher::oneshot(now));
-                continue;
-            }
-            std::hash::Hasher::write(&mut self.hasher, now);
-            self.filled += now.len();
-            if self.filled == BLOCK {
-                self.end_block();
-            }
-        }
-    }
-
-    /// Returns the sums of all blocks.
-    pub(crate) fn finish(mut self) -> Vec<u64> {
-        if self.filled > 0 {
-            self.end_block();
-        }
-        self.sums
-    }
-
-    fn end_block(&mut self) {
-        let hasher = std::mem::take(&mut self.hasher);
-        self.sums.push(std::hash::Hasher::finish(&hasher));
-        self.filled = 0;
-    }
-}
-
-/// Passes bytes through and takes their sums.
-pub(crate) struct Summing<R> {
-    inner: R,
-    sums: BlockSums,
-}
-
-impl<R> Summing<R> {
-    pub(crate) fn new(inner: R) -> Self {
-        Self {
-            inner,
-            sums: BlockSums::default(),
-        }
-    }
-
-    pub(crate) fn finish(self) -> Vec<u64> {
-        self.sums.finish()
-    }
-}
-
-impl<R: Read> Read for Summing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.sums.update(&buffer[..read]);
-        Ok(read)
-    }
-}
 
 /// Adds the sums to an index that nobody has open.
 pub(crate) fn store(index: &Path, sums: &[u64]) -> Result<()> {
@@ -287,6 +217,7 @@ pub(super) fn read_file_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::BlockSums;
 
     #[test]
     fn sums_do_not_depend_on_the_pieces() {

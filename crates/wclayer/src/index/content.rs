@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::blocks::{CheckedTar, read_file_at};
-use crate::chain::Content;
 use crate::compression::Decoder;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result, io_error};
+use crate::layer::Content;
 use crate::tar::{SparseMap, SparseRange};
 
 /// A layer tar whose bytes can be read from any place.

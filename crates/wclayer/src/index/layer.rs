@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 
 use super::backup_stream::BackupStreamParts;
 use super::content::TarContent;
+use super::lost::for_each_lost_in;
 use super::schema::Keys;
 use super::{Index, IndexedEntry, IndexedKind, IndexedStream};
-use crate::chain::{
-    BackupStream, ChainLayer, Content, Details, Item, ItemId, ItemKind, LostEntry, Removed, Slot,
-    StreamDetails, for_each_lost_in,
-};
 use crate::error::{Error, Result};
+use crate::layer::{
+    BackupStream, ChainLayer, Content, Details, Item, ItemId, ItemKind, LostEntry, Removed, Slot,
+    StreamDetails,
+};
 use crate::path::{LayerPath, StreamName};
-use crate::scratch::Scratch;
+use crate::place::scratch::Scratch;
 use crate::tar::SparseMap;
 
 /// A layer tar that is read in place, through its index.
@@ -374,10 +375,10 @@ mod tests {
     use ntmeta::{FileAttributes, FileBasicInfo, StreamHeader, StreamId};
 
     use super::*;
-    use crate::chain::View;
     use crate::hub::{FileEntry, LayerWriter as _};
     use crate::index::{IndexBuilder, scan_headers};
     use crate::tar::TarLayerWriter;
+    use crate::view::View;
 
     /// Indexes a tar of files with these backup streams.
     fn layer(files: &[(LayerPath, Vec<u8>)]) -> IndexedLayer {
@@ -400,7 +401,7 @@ mod tests {
         let place = folder.path().join("tar");
         fs::write(&place, tar.finish().expect("memory")).expect("a file");
         let open = || fs::File::open(&place).expect("a file");
-        let scratch = Scratch::new(crate::leftovers::VIEW).expect("a folder");
+        let scratch = Scratch::new(crate::place::leftovers::VIEW).expect("a folder");
         let index = IndexBuilder::create(&scratch.path().join("index.sqlite")).expect("an index");
         let index = scan_headers(open(), index, &()).expect("a tar");
         let content = TarContent::Plain(Arc::new(open()));

@@ -8,9 +8,10 @@
 mod backup_stream;
 mod blocks;
 mod build;
+mod clash;
 mod content;
-mod error;
 mod layer;
+mod lost;
 mod often;
 mod open;
 mod pages;
@@ -22,10 +23,11 @@ mod seal;
 mod summary;
 mod whole;
 
-pub(crate) use blocks::{BlockSums, CheckedTar, Summing, store as store_block_sums};
+pub use crate::error::IndexError;
+pub(crate) use blocks::{CheckedTar, store as store_block_sums};
 pub(crate) use build::IndexBuilder;
+pub(crate) use clash::{duplicate, for_each_clash};
 pub(crate) use content::TarContent;
-pub use error::{IndexError, SystemFailure};
 pub(crate) use layer::IndexedLayer;
 pub use read::{Index, IndexedEntry, IndexedKind, IndexedStream, Lookup};
 pub(crate) use scan::{Scanned, scan, scan_headers};

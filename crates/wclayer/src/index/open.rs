@@ -6,11 +6,11 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::Index;
-use super::error::IndexError;
 use super::often::KnownEnds;
 use super::pages::{self, FoundFile};
 use super::schema::{self, APPLICATION_ID, BLOCK_TABLE, INDEXES, TABLES, VERSION, index_error};
 use super::seal::IndexSeal;
+use crate::error::IndexError;
 use crate::error::Result;
 use crate::steps;
 

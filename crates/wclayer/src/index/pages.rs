@@ -14,8 +14,8 @@ use std::path::Path;
 
 use twox_hash::xxhash3_128;
 
-use super::error::IndexError;
 use super::seal::IndexSeal;
+use crate::error::IndexError;
 use crate::error::{Result, io_error};
 
 /// The size of a page in bytes, without anything reserved.

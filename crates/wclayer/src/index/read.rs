@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::error::IndexError;
 use super::often::{Ends, KnownEnds};
 use super::schema::{Keys, index_error, path_key};
 use crate::digest::Digest;
+use crate::error::IndexError;
 use crate::error::Result;
 use crate::path::{LayerPath, StreamName};
 use crate::tar::{SparseMap, ranges_on_windows};

@@ -8,8 +8,8 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest as _, Sha256};
 
-use super::error::IndexError;
 use crate::error::Error;
+use crate::error::IndexError;
 use crate::path::{LayerPath, for_folded_bytes};
 
 /// The tables. Times are FILETIME ticks and attributes `FILE_ATTRIBUTE_*` bits, both with the bits

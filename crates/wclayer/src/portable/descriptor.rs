@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::DESCRIPTOR_FILE;
-use super::error::PortableError;
 use crate::digest::{DiffId, Digest};
+use crate::error::PortableError;
 use crate::error::{Result, io_error};
 use crate::hub::EntryCounts;
 use crate::index::IndexSeal;
+use crate::place::{DESCRIPTOR_FILE, FORMAT};
 
-/// The name of the format in a descriptor.
-pub(crate) const FORMAT: &str = "wclayer.portable";
 /// The version of the format that this crate writes; it reads version 1 as well. Changing what a
 /// field, a file or a table of the index means is a new version.
 pub const FORMAT_VERSION: u32 = 2;
@@ -98,15 +96,6 @@ struct AnyVersion {
     #[serde(default)]
     version: serde_json::Value,
     document_digest: Option<serde_json::Value>,
-}
-
-/// Returns whether a folder is a portable layer of any version, be it damaged: whether it may be
-/// replaced or removed as one.
-pub fn is_layer(folder: &Path) -> bool {
-    read_file(folder, DESCRIPTOR_FILE)
-        .ok()
-        .and_then(|text| serde_json::from_slice::<AnyVersion>(&text).ok())
-        .is_some_and(|found| found.format == FORMAT)
 }
 
 impl LayerDescriptor {

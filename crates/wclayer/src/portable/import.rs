@@ -12,23 +12,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::check::check;
-use super::descriptor::{
-    BoundFiles, FORMAT, FORMAT_VERSION, LayerDescriptor, ParentRecord, SourceBlob,
-};
-use super::error::PortableError;
+use super::chain_layer::chain_layer;
+use super::descriptor::{BoundFiles, FORMAT_VERSION, LayerDescriptor, ParentRecord, SourceBlob};
 use super::layer::{PortableLayer, canonical};
-use super::staging::{Staging, Written};
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE, parents};
-use crate::chain::{ParentChain, View, open_portable};
+use crate::check::check;
 use crate::compression::{Compression, Decoder};
 use crate::digest::{DiffId, Digest, Hashing};
+use crate::error::PortableError;
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
-use crate::index::{Index, IndexBuilder, Scanned, Summing, scan, store_block_sums};
+use crate::index::{Index, IndexBuilder, Scanned, scan, store_block_sums};
 use crate::layout;
+use crate::parent_chain::ParentChain;
+use crate::pipeline::Summing;
 use crate::pipeline::{Counting, ReadAhead, TarSink};
+use crate::place::{FORMAT, Staging, Written};
 use crate::tar::check_diff_id;
+use crate::view::View;
 
 /// How a layer is to be imported.
 #[derive(Debug, Clone, Default)]
@@ -118,7 +119,7 @@ impl Parents {
                 .records
                 .push(parents::record(&destination, path, diff_id));
         }
-        let layers = parents.chain.iter().map(|path| open_portable(path));
+        let layers = parents.chain.iter().map(|path| chain_layer(path));
         parents.view = Some(View::new(layers.collect::<Result<_>>()?));
         Ok(parents)
     }

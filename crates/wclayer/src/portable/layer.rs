@@ -5,13 +5,13 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::descriptor::LayerDescriptor;
-use super::error::PortableError;
 use super::{INDEX_FILE, TAR_FILE, parents};
-use crate::chain::ParentChain;
 use crate::digest::Hashing;
+use crate::error::PortableError;
 use crate::error::{Error, Result, io_error};
 use crate::hub::{Entry, LayerReader};
 use crate::index::{CheckedTar, Index};
+use crate::parent_chain::ParentChain;
 use crate::tar::TarLayerReader;
 
 /// The size of the buffer before `layer.tar`, in bytes.
@@ -94,7 +94,7 @@ impl PortableLayer {
     ///
     /// # Errors
     ///
-    /// [`IndexError`](crate::index::IndexError) when it is damaged, or that of another layer.
+    /// [`IndexError`](crate::error::IndexError) when it is damaged, or that of another layer.
     pub fn index(&self) -> Result<Index> {
         let bound = self.descriptor.bound.as_ref();
         Index::open_of_layer(

@@ -8,13 +8,14 @@
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
-use super::descriptor::{self, BoundFiles, LayerDescriptor, ParentRecord, is_layer};
-use super::error::{OtherDiffIds, PortableError};
+use super::descriptor::{self, BoundFiles, LayerDescriptor, ParentRecord};
 use super::layer::{PortableLayer, canonical, list};
-use crate::chain::ParentChain;
 use crate::digest::{DiffId, Digest};
 use crate::error::{Error, Result, io_error};
+use crate::error::{OtherDiffIds, PortableError};
 use crate::layout;
+use crate::parent_chain::ParentChain;
+use crate::place::is_portable_layer;
 
 /// The most parents of a layer: twice as many as any tool makes.
 const MAX_PARENTS: usize = 255;
@@ -185,13 +186,13 @@ impl PortableLayer {
         let mut chain = given.clone();
         let expected = self.expected();
         let may_stand_for_all = expected.as_ref().is_none_or(|all| all.len() > 1);
-        if given.len() == 1 && may_stand_for_all && is_layer(nearest) {
+        if given.len() == 1 && may_stand_for_all && is_portable_layer(nearest) {
             let further = PortableLayer::open(nearest)?.checked_parents()?;
             let all = [nearest].into_iter().chain(further.iter_nearest_first());
             chain = ParentChain::from_nearest_first(all);
         }
         // What is no portable layer is none of those.
-        let id = |place: &Path| match is_layer(place) || !place.exists() {
+        let id = |place: &Path| match is_portable_layer(place) || !place.exists() {
             true => PortableLayer::open(place).map(|layer| Some(layer.descriptor().diff_id)),
             false => Ok(None),
         };

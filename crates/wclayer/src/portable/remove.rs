@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use super::DESCRIPTOR_FILE;
 use super::descriptor::LayerDescriptor;
-use super::error::PortableError;
 use super::parents;
-use super::recognise::may_be_replaced;
-use super::staging::{Place, parts};
-use crate::disk::{flush_folder, remove_tree, rename};
+use crate::error::PortableError;
 use crate::error::{Error, Result, io_error};
 use crate::layout;
-use crate::leftovers::{self, Fate, Leftover, size_of_files};
+use crate::place::disk::{flush_folder, remove_tree, rename};
+use crate::place::leftovers::{self, Fate, Leftover, size_of_files};
+use crate::place::may_be_replaced;
+use crate::place::{Place, parts};
 
 /// What a removal did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,20 +8,20 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::check::check;
 use super::descriptor::{self, LayerDescriptor, SourceBlob};
-use super::error::{OtherDiffIds, PortableError};
 use super::import::{Indexed, Parents, StoredTar, complete_files};
 use super::layer::{PortableLayer, verify};
-use super::staging::{Staging, Written};
 use super::verify::{ReadTar, read_tar};
 use super::{DESCRIPTOR_FILE, FILES, INDEX_FILE, TAR_FILE, parents};
-use crate::chain::ParentChain;
+use crate::check::check;
 use crate::compression::Compression;
 use crate::digest::DiffId;
 use crate::error::{Error, Result, io_error};
+use crate::error::{OtherDiffIds, PortableError};
 use crate::hub::Progress;
 use crate::layout;
+use crate::parent_chain::ParentChain;
+use crate::place::{Staging, Written};
 
 /// How a layer is to be made anew.
 #[derive(Debug, Clone, Default)]

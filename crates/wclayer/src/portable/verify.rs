@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::descriptor::LayerDescriptor;
-use super::error::PortableError;
 use super::layer::{PortableLayer, verify as compare};
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE, parents};
-use crate::chain::ParentChain;
 use crate::digest::{DiffId, Hashing};
+use crate::error::PortableError;
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
-use crate::index::{Index, IndexBuilder, Scanned, Summing, scan, store_block_sums};
+use crate::index::{Index, IndexBuilder, Scanned, scan, store_block_sums};
 use crate::layout;
+use crate::parent_chain::ParentChain;
+use crate::pipeline::Summing;
 use crate::pipeline::{Counting, ReadAhead};
 
 /// A part of a layer that was checked.

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use super::TAR_FILE;
 use super::import::{Import, ImportOptions, Parents};
 use super::layer::PortableLayer;
-use super::staging::Staging;
 use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry, Progress};
 use crate::path::LayerPath;
+use crate::place::Staging;
 use crate::tar::TarLayerWriter;
 
 /// Writes a portable layer entry by entry.

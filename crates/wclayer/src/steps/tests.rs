@@ -7,11 +7,14 @@ use tempfile::TempDir;
 
 use super::assert_linear;
 use crate::LayerReader;
-use crate::chain::{self, OpenOptions, ParentChain, View};
+use crate::parent_chain::ParentChain;
 use crate::path::LayerPath;
 use crate::portable::{self, ImportOptions};
+use crate::rules::Rule;
+use crate::source::{self, OpenOptions};
 use crate::tar::TarLayerReader;
-use crate::validate::{Rule, validate_tar};
+use crate::validate::validate_tar;
+use crate::view::View;
 
 type Tar = TarBuilder<Vec<u8>>;
 
@@ -74,7 +77,7 @@ impl Layers {
     fn view(&self, tar: &[u8]) -> View {
         let path = self.0.path().join(format!("{}.tar", tar.len()));
         std::fs::write(&path, tar).expect("free");
-        chain::open(path, &OpenOptions::default(), &()).expect("a layer")
+        source::open(path, &OpenOptions::default(), &()).expect("a layer")
     }
 }
 

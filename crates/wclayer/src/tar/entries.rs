@@ -20,14 +20,14 @@ use ntmeta::{
     SecurityDescriptor, StreamId, ea, wide,
 };
 
-use super::error::{TarError, TarProblem};
 use super::header::type_flag;
-use super::image_archive;
 use super::members::{ArchiveEnd, Member, MemberReader};
 use super::pax::key;
 use super::sparse::{SparseMap, ranges_on_windows};
 use super::times::Times;
 use super::unusual::Unusual;
+use crate::error::{TarError, TarProblem};
+use crate::foreign::Watch;
 use crate::hub::LinkEntry;
 use crate::layout;
 use crate::path::{LayerPath, StreamName, split_stream};
@@ -113,7 +113,7 @@ pub struct TarEntries<R> {
     previous: Previous,
     unusual: Unusual,
     /// Looks out for an image archive, as long as nothing of a layer was seen.
-    archive: image_archive::Watch,
+    archive: Watch,
 }
 
 enum Previous {
@@ -145,7 +145,7 @@ impl<R: BufRead> TarEntries<R> {
             member: None,
             previous: Previous::Nothing,
             unusual: Unusual::default(),
-            archive: image_archive::Watch::default(),
+            archive: Watch::default(),
         }
     }
 

@@ -7,7 +7,7 @@
 //! Sources: POSIX.1-2017 `pax`, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format"
 //! (base-256 numbers, `prefix` replaced by times); Go `archive/tar/format.go`.
 
-use super::error::TarProblem;
+use crate::error::TarProblem;
 
 /// Size of a tar block in bytes; headers are one block, contents are padded to whole blocks.
 pub const BLOCK: usize = 512;

@@ -10,11 +10,11 @@
 use std::io::{self, BufRead};
 
 use super::doubt::{self, Doubt};
-use super::error::{TarError, TarProblem};
-use super::foreign::Foreign;
 use super::header::{self, BLOCK, Header, type_flag};
 use super::pax::{MAX_EXTENDED_HEADER, MAX_GLOBAL_HEADERS, PaxRecords, key};
 use super::sparse::{self, GnuSparse, OldGnu, SparseMap};
+use crate::error::{TarError, TarProblem};
+use crate::foreign::Foreign;
 
 /// One member: what its headers say. Its content is read from the [`MemberReader`].
 #[derive(Debug, Clone)]

@@ -8,12 +8,12 @@ use std::io::Write;
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime, ReparsePoint, ea};
 
 use super::entries::{encode_base64, with_backslashes};
-use super::error::{TarError, TarProblem};
 use super::header::{self, MAX_OCTAL, NewHeader, type_flag};
 use super::metadata::Metadata;
 use super::pax::{MAX_EXTENDED_HEADER, NewRecords, key};
 use super::writer::Output;
 use crate::error::Result;
+use crate::error::{TarError, TarProblem};
 use crate::hub::{FileEntry, LinkEntry};
 
 const MODE_DIRECTORY: u32 = 0o040_000;

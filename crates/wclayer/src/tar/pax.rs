@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::error::TarProblem;
+use crate::error::TarProblem;
 use crate::steps;
 
 /// The keys of a layer tar.

@@ -12,10 +12,10 @@ use std::io::BufRead;
 use ntmeta::{StreamAttributes, StreamHeader, StreamId, ea};
 
 use super::entries::{FileMember, TarEntries, TarEntry, TarEntryKind};
-use super::error::{TarError, TarProblem};
 use super::members::ArchiveEnd;
 use super::sparse::SparseMap;
 use crate::error::Result;
+use crate::error::{TarError, TarProblem};
 use crate::hub::{Entry, FileEntry, LayerReader};
 
 /// Reads a layer tar, uncompressed, as entries with backup streams.

@@ -10,9 +10,9 @@
 
 use std::fmt::Write as _;
 
-use super::error::TarProblem;
 use super::header::{BLOCK, unsigned};
 use super::pax::{PaxRecords, key};
+use crate::error::TarProblem;
 
 /// The most ranges that one file may have: some MiB of memory with the copies and texts of them.
 const MAX_RANGES: usize = 1 << 17;

@@ -8,9 +8,9 @@
 
 use ntmeta::FileTime;
 
-use super::error::TarProblem;
 use super::members::Member;
 use super::pax::key;
+use crate::error::TarProblem;
 
 /// The times of a member.
 pub(super) struct Times {

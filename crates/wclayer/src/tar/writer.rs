@@ -17,7 +17,6 @@ use ntmeta::{
 };
 
 use super::entries::is_other_stream;
-use super::error::{TarError, TarProblem};
 use super::header::BLOCK;
 use super::metadata::Metadata;
 use super::new_member::{Holes, NewMember};
@@ -25,6 +24,7 @@ use super::pax::MAX_EXTENDED_HEADER;
 use super::sparse::LeftOut;
 use super::spool::{Spool, SpooledStream};
 use crate::error::{Error, Result};
+use crate::error::{TarError, TarProblem};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
 use crate::path::{LayerPath, PathError, StreamName};

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use crate::error::Result;
-use crate::hcs::HcsRule;
 use crate::path::LayerPath;
+use crate::rules::HcsRule;
 
 /// What an entry was added as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

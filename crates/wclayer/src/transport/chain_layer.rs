@@ -16,39 +16,24 @@ use std::sync::Arc;
 use ntmeta::FileAttributes;
 
 use super::entries::{Entries, EntryStream, OpenEntry};
-use super::error::EntryProblem;
 use super::streams::{StreamContent, StreamPlace, Summary, details, summarize};
-use crate::chain::{
-    BackupStream, ChainLayer, Content, Details, Item, ItemKind, ParentChain, Removed, Slot,
-};
+use crate::error::EntryProblem;
+use crate::error::Privilege;
 use crate::error::{Error, Result, entry_error, io_error};
-use crate::hcs;
-use crate::layout;
+use crate::layer::{BackupStream, ChainLayer, Content, Details, Item, ItemKind, Removed, Slot};
 use crate::path::{LayerPath, StreamName};
-use crate::volume::{Listed, Privilege, Privileges, Root, Scope, Stat, Volume};
+use crate::volume::{Listed, Privileges, Root, Scope, Stat, Volume};
 
-#[cfg(unix)]
-type Disks = crate::volume::host::HostVolume;
-#[cfg(windows)]
-type Disks = crate::windows::NtVolume;
-
-/// Returns the parents that a folder names in a `layerchain.json`; none without one.
-pub(crate) fn stored_parents(folder: &Path) -> Result<ParentChain> {
-    let path = folder.join(layout::LAYER_CHAIN);
-    match std::fs::symlink_metadata(&path) {
-        Ok(found) if found.is_file() => {
-            let parents = hcs::stored_parents(&Disks::new(), folder)?;
-            Ok(parents.unwrap_or_default())
-        }
-        Ok(_) => Err(EntryProblem::ReparsePoint.of(&layout::path(layout::LAYER_CHAIN))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ParentChain::none()),
-        Err(error) => Err(io_error("open", &path)(error)),
-    }
-}
-
-/// Opens a transport folder.
-pub(crate) fn chain_layer(folder: &Path) -> Result<Box<dyn ChainLayer>> {
-    let volume = Disks::new();
+/// Opens a transport folder as a layer of a chain.
+///
+/// # Errors
+///
+/// [`TransportError`](super::TransportError) if it is not a transport folder; [`Error::Io`].
+pub fn chain_layer<V: Volume>(volume: &V, folder: &Path) -> Result<Box<dyn ChainLayer>>
+where
+    V::Root: Send + 'static,
+    <V::Root as Root>::File: Send,
+{
     let privileges = volume.enable(&[Privilege::Backup])?;
     let root = volume.open_root(folder, &privileges);
     let root = root.map_err(io_error("open", folder))?;
@@ -430,7 +415,8 @@ mod tests {
         std::fs::create_dir(folder.path().join("Files")).expect("a folder");
         std::fs::write(folder.path().join("Files/a"), file).expect("a file");
         std::fs::write(folder.path().join("tombstones.txt"), "Version 1.0\n").expect("a file");
-        let layer = chain_layer(folder.path()).expect("a layer");
+        let layer =
+            chain_layer(&crate::volume::host::HostVolume::new(), folder.path()).expect("a layer");
         let path = "Files/a".parse().expect("a path");
         let item = layer.slot(&path).expect("readable").added.expect("a file");
         let before = HEADERS_READ.get();

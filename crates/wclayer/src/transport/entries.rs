@@ -13,8 +13,8 @@ use std::path::Path;
 
 use ntmeta::{FileAttributes, FileBasicInfo};
 
-use super::error::{EntryProblem, TransportError};
 use super::tombstones;
+use crate::error::{EntryProblem, TransportError};
 use crate::error::{Error, Result, entry_error};
 use crate::layout;
 use crate::path::LayerPath;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use ntmeta::FileBasicInfo;
 use ntmeta::backup_stream::{BackupStreamDecoder, BackupStreamError, StreamEvent, StreamId};
 
+use crate::error::HcsError;
 use crate::error::{Error, Result, entry_error};
-use crate::hcs::HcsError;
 use crate::path::LayerPath;
 use crate::volume::{BufferedFile, File};
 

@@ -17,10 +17,10 @@ use std::io;
 use ntmeta::{FileAttributes, FileBasicInfo};
 
 use crate::error::{Error, Result, entry_error};
-use crate::hcs::HcsRule;
 use crate::hub::FileEntry;
 use crate::layout;
 use crate::path::LayerPath;
+use crate::rules::HcsRule;
 use crate::volume::{BufferedFile, File, Form, Kind, Root, Scope};
 
 use super::added::{Added, AddedPaths};
@@ -65,7 +65,7 @@ impl<R: Root> TransportFiles<R> {
     ///
     /// # Errors
     ///
-    /// [`HcsError::Entry`](crate::hcs::HcsError::Entry) for an entry that clashes with an earlier one or takes a name that the
+    /// [`HcsError::Entry`](crate::error::HcsError::Entry) for an entry that clashes with an earlier one or takes a name that the
     /// format needs itself; [`Error::Io`] when it cannot be written. No method but
     /// [`end_entry`](Self::end_entry) can be used after an error; this holds for all of them.
     pub fn add(&mut self, file: &FileEntry) -> Result<()> {
@@ -80,7 +80,7 @@ impl<R: Root> TransportFiles<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoCurrentFile`] without one; [`HcsError::Stream`](crate::hcs::HcsError::Stream) for what is no backup stream.
+    /// [`Error::NoCurrentFile`] without one; [`HcsError::Stream`](crate::error::HcsError::Stream) for what is no backup stream.
     pub fn write(&mut self, backup_stream: &[u8]) -> Result<()> {
         let current = self.current.as_mut().ok_or(Error::NoCurrentFile)?;
         current.file.write(backup_stream)
@@ -90,7 +90,7 @@ impl<R: Root> TransportFiles<R> {
     ///
     /// # Errors
     ///
-    /// [`HcsError::Stream`](crate::hcs::HcsError::Stream) when its backup stream is cut off; [`Error::Io`].
+    /// [`HcsError::Stream`](crate::error::HcsError::Stream) when its backup stream is cut off; [`Error::Io`].
     pub fn end_entry(&mut self) -> Result<()> {
         let Some(current) = self.current.take() else {
             return Ok(());
@@ -144,7 +144,7 @@ impl<R: Root> TransportFiles<R> {
     ///
     /// # Errors
     ///
-    /// [`HcsError::Entry`](crate::hcs::HcsError::Entry) when a file or a reparse point is among those that have come.
+    /// [`HcsError::Entry`](crate::error::HcsError::Entry) when a file or a reparse point is among those that have come.
     pub fn missing(&self, path: &LayerPath) -> Result<Vec<LayerPath>> {
         self.added.missing(path)
     }

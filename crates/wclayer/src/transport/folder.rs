@@ -1,18 +1,16 @@
 //! Transport folders on the disks of a machine: recognised, opened, counted.
 
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::Path;
 
 use ntmeta::FileAttributes;
 
 use super::reader::TransportReader;
 use super::writer::{TransportOptions, TransportSummary, TransportWriter};
+use crate::error::Privilege;
 use crate::error::{Error, Result, io_error};
 use crate::hub::EntryCounts;
 use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress};
-use crate::layout;
-use crate::volume::{Privilege, Privileges, Volume, enable_to_write};
+use crate::volume::{Privileges, Volume, enable_to_write};
 
 /// What is in a transport folder; alternate data streams are not looked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,23 +19,6 @@ pub struct FolderSummary {
     pub entries: EntryCounts,
     /// Sum of the lengths of all unnamed data streams in bytes, holes included.
     pub content_size: u64,
-}
-
-/// Returns whether a folder is a transport folder: it has `Files` and a `tombstones.txt` that
-/// starts as such. A symbolic link to one is none.
-pub fn is_layer(folder: &Path) -> bool {
-    let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
-    let tombstones = folder.join(layout::TOMBSTONES);
-    if !is_folder(folder)
-        || !is_folder(&folder.join(layout::FILES))
-        || !fs::symlink_metadata(&tombstones).is_ok_and(|found| found.is_file())
-    {
-        return false;
-    }
-    // The byte-order mark and the version.
-    let mut start = Vec::new();
-    let read = File::open(tombstones).and_then(|file| file.take(14).read_to_end(&mut start));
-    read.is_ok() && super::tombstones::parse(&start).is_ok()
 }
 
 /// Opens a transport folder as a source, with the security of its utility VM.
@@ -99,7 +80,7 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
     volume: &V,
     source: &mut R,
     destination: &Path,
-    options: &TransportOptions,
+    options: TransportOptions,
     progress: &dyn Progress,
 ) -> Result<TransportSummary>
 where

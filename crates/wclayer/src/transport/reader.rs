@@ -20,11 +20,12 @@ use std::vec;
 use ntmeta::FileAttributes;
 
 use super::entries::{Entries, EntryStream};
-use super::error::EntryProblem;
 use super::streams::summarize;
+use crate::error::EntryProblem;
 use crate::error::{Result, entry_error};
-use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry, LinkTracker};
+use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry};
 use crate::path::LayerPath;
+use crate::volume::LinkTracker;
 use crate::volume::{Listed, Root, Scope};
 
 /// Reads the entries of a transport folder.

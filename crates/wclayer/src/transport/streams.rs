@@ -13,10 +13,10 @@ use ntmeta::backup_stream::BackupStreamReader;
 use ntmeta::{BackupStreamError, StreamAttributes, StreamHeader, StreamId, wide};
 
 use super::entries::{EntryStream, OpenEntry};
-use super::error::EntryProblem;
-use crate::chain::{Content, Details, StreamDetails};
+use crate::error::EntryProblem;
+use crate::error::HcsError;
 use crate::error::{Error, Result};
-use crate::hcs::HcsError;
+use crate::layer::{Content, Details, StreamDetails};
 use crate::path::{LayerPath, StreamName};
 use crate::volume::File;
 

@@ -10,8 +10,8 @@
 //! Source: hcsshim `internal/wclayer/legacy.go`, `readTombstones`; lines end as in the folders of
 //! the golden vectors.
 
-use super::error::{TombstoneProblem, TransportError};
 use crate::error::Result;
+use crate::error::{TombstoneProblem, TransportError};
 use crate::layout;
 use crate::path::{LayerPath, PathError};
 

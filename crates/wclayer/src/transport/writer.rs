@@ -19,23 +19,24 @@ use std::path::{Path, PathBuf};
 use ntmeta::backup_stream::{StreamHeader, StreamId};
 use ntmeta::{FileAttributes, FileBasicInfo, hive};
 
-use super::error::{EntryProblem, TransportError};
 use super::live::LiveFiles;
 use super::{Added, TransportFiles, tombstones};
-use crate::chain::{self, OpenOptions, ParentChain, View};
+use crate::error::{EntryProblem, TransportError};
 use crate::error::{Result, entry_error, io_error};
-use crate::hcs::{HcsRule, PendingLinks};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
 use crate::path::LayerPath;
-use crate::portable::{Staging, Written};
+use crate::place::{Staging, Written};
+use crate::rules::HcsRule;
+use crate::transport::PendingLinks;
+use crate::view::View;
 use crate::volume::{Access, File, Privileges, Root, Volume};
 
 /// How a transport folder is to be made.
-#[derive(Debug, Clone, Default)]
+#[derive(Default)]
 pub struct TransportOptions {
-    /// The parent layers: portable layers, transport folders or layer tars.
-    pub parents: ParentChain,
+    /// The merged view of the parents, for hard links to their files; `None` for a base layer.
+    pub parents: Option<View>,
     /// Whether the empty delta hives are added that the layer does not have.
     pub hives: bool,
     /// Whether a layer that is there is replaced.
@@ -85,14 +86,13 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`](crate::Error::Exists); as for [`chain::open`] of the parents; an error of the system.
+    /// [`Error::Exists`](crate::Error::Exists); as for [`source::open`] of the parents; an error of the system.
     pub fn create(
         volume: &V,
         destination: &Path,
-        options: &TransportOptions,
+        options: TransportOptions,
         privileges: &Privileges,
     ) -> Result<Self> {
-        let parents = open_parents(&options.parents)?;
         let staging = Staging::create(destination, options.replace)?;
         let open = || {
             let root = volume.open_root(staging.path(), privileges);
@@ -102,7 +102,7 @@ where
             files: TransportFiles::new(open()?),
             live: LiveFiles::new(open()?),
             pending: Pending::default(),
-            parents,
+            parents: options.parents,
             hives: options.hives,
             in_utility_vm: false,
             staging,
@@ -341,18 +341,6 @@ impl<V: Volume> TransportWriter<V> {
         }
         Ok(())
     }
-}
-
-/// Opens the view of the parents; none without parents.
-fn open_parents(parents: &ParentChain) -> Result<Option<View>> {
-    let Some(nearest) = parents.nearest() else {
-        return Ok(None);
-    };
-    let options = OpenOptions {
-        parents: ParentChain::from_nearest_first(parents.iter_nearest_first().skip(1)),
-        ..OpenOptions::default()
-    };
-    chain::open(nearest, &options, &()).map(Some)
 }
 
 /// Whether what is at a path lies in the folder as it is to be, rather than written into a file.

@@ -12,14 +12,15 @@ use std::io::Read;
 use ntmeta::FileBasicInfo;
 
 use super::entries::{EntryStream, read_attributes};
-use super::error::TransportError;
 use super::writer::is_live;
 use super::{Added, TransportWriter};
-use crate::chain::{ItemKind, NodeKind, View};
+use crate::error::TransportError;
 use crate::error::{Error, Result, entry_error};
-use crate::hcs::HcsRule;
 use crate::hub::FileEntry;
+use crate::layer::ItemKind;
 use crate::path::LayerPath;
+use crate::rules::HcsRule;
+use crate::view::{NodeKind, View};
 use crate::volume::{Access, File, Root, Scope, Volume};
 
 impl<V: Volume> TransportWriter<V>

@@ -11,12 +11,10 @@
 //! another and with the parents, where `portable/check` has the rules that imports share.
 //! Memory does not grow with the layer; it holds the findings, as many a rule as are asked for.
 
-mod document;
 mod entry;
 mod names;
 mod pass;
 mod problem;
-mod rules;
 mod source;
 mod stored;
 mod streams;
@@ -25,36 +23,13 @@ mod whole;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use document::rules_document;
+pub use crate::rules::{Rule, Severity};
 pub use pass::validate_tar;
-pub use rules::{Rule, RuleInfo};
 pub use stored::validate_stored;
 
-use crate::chain::ParentChain;
 use crate::error::Result;
 use crate::hub::Progress;
-
-/// How bad it is to break a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// The import fails, on Windows or here, or no container can run.
-    Error,
-    /// It is imported, and something is not as it was meant.
-    Warning,
-    /// Odd but legal.
-    Note,
-}
-
-impl Severity {
-    /// Returns its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        }
-    }
-}
+use crate::parent_chain::ParentChain;
 
 /// A place where a layer breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

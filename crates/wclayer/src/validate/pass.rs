@@ -14,19 +14,18 @@ use super::entry::{self, Place};
 use super::problem::{is_of_metadata, is_trailing, rule_of, text_of};
 use super::streams::Streams;
 use super::{Report, Rule, whole};
-use crate::chain::View;
 use crate::compression::Decoder;
 use crate::error::{Error, Result};
+use crate::error::{TarError, TarProblem};
 use crate::hub::Progress;
 use crate::index::IndexBuilder;
-use crate::leftovers;
 use crate::path::{LayerPath, split_stream};
 use crate::pipeline::{Counting, ReadAhead, skip_to_end};
-use crate::portable::INDEX_FILE;
-use crate::scratch::Scratch;
-use crate::tar::{
-    ArchiveEnd, FileMember, Member, TarEntries, TarEntry, TarEntryKind, TarError, TarProblem,
-};
+use crate::place::INDEX_FILE;
+use crate::place::leftovers;
+use crate::place::scratch::Scratch;
+use crate::tar::{ArchiveEnd, FileMember, Member, TarEntries, TarEntry, TarEntryKind};
+use crate::view::View;
 
 /// Checks a layer tar (plain, gzip or zstd) by all rules, on top of its parents; `None` for a base
 /// layer. `limit` findings of each rule are kept.

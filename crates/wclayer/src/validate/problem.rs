@@ -3,12 +3,11 @@
 use std::error::Error as _;
 use std::io;
 
-use super::Rule;
 use crate::compression::DecodeProblem;
+use crate::error::TarProblem;
 use crate::error::{ErrorKind, io_kind};
 use crate::path::PathError;
-use crate::portable;
-use crate::tar::TarProblem;
+use crate::rules::{Breach, Rule};
 
 /// Returns the rule; `None` for what is no fault of the layer.
 pub(super) fn rule_of(problem: &TarProblem) -> Option<Rule> {
@@ -74,16 +73,16 @@ fn rule_of_path(error: &PathError) -> Rule {
 }
 
 /// Returns the rule that an import checks on a whole layer.
-pub(super) fn rule_of_import(rule: &portable::Rule) -> Rule {
+pub(super) fn rule_of_import(rule: &Breach) -> Rule {
     match rule {
-        portable::Rule::LinkTargetMissing { .. } => Rule::LinkTargetMissing,
-        portable::Rule::LinkToDirectory { .. } => Rule::LinkToDirectory,
-        portable::Rule::LinkLoop { .. } => Rule::LinkLoop,
-        portable::Rule::LinkChainTooLong { .. } => Rule::LinkTooMany,
-        portable::Rule::RemovalInBaseLayer => Rule::WhiteoutInBase,
-        portable::Rule::BelowFile { .. } => Rule::BelowFile,
-        portable::Rule::BelowReparsePoint { .. } => Rule::BelowReparsePoint,
-        portable::Rule::DuplicateOfOtherKind { .. } => Rule::DuplicateKind,
+        Breach::LinkTargetMissing { .. } => Rule::LinkTargetMissing,
+        Breach::LinkToDirectory { .. } => Rule::LinkToDirectory,
+        Breach::LinkLoop { .. } => Rule::LinkLoop,
+        Breach::LinkChainTooLong { .. } => Rule::LinkTooMany,
+        Breach::RemovalInBaseLayer => Rule::WhiteoutInBase,
+        Breach::BelowFile { .. } => Rule::BelowFile,
+        Breach::BelowReparsePoint { .. } => Rule::BelowReparsePoint,
+        Breach::DuplicateOfOtherKind { .. } => Rule::DuplicateKind,
     }
 }
 

@@ -8,16 +8,15 @@ use std::io::{self, BufWriter};
 use std::path::Path;
 
 use super::{Report, ValidateOptions, pass};
-use crate::chain::{self, OpenOptions, ParentChain, View};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
-use crate::portable::{self, PortableLayer};
+use crate::parent_chain::ParentChain;
+use crate::place;
+use crate::portable::PortableLayer;
+use crate::source::{self, Disks};
 use crate::tar::TarLayerWriter;
 use crate::transport;
-#[cfg(not(windows))]
-use crate::volume::host::HostVolume as Disks;
-#[cfg(windows)]
-use crate::windows::NtVolume as Disks;
+use crate::view::View;
 
 pub(super) fn validate(
     layer: &Path,
@@ -31,12 +30,12 @@ pub(super) fn validate(
     };
     let parents = parents.as_ref();
     let report = Report::new(options.limit);
-    if portable::is_layer(layer) {
+    if place::is_portable_layer(layer) {
         // Nothing is said of a tar or an index that is damaged.
         let (_, tar) = PortableLayer::open(layer)?.open_checked()?;
         return pass::run(tar.reader(), parents, report, progress);
     }
-    if transport::is_layer(layer) {
+    if place::is_transport_folder(layer) {
         return validate_transport(layer, parents, report, progress);
     }
     match std::fs::metadata(layer) {
@@ -60,19 +59,12 @@ pub(super) fn open_parents(
     let stored;
     let chain = match given.is_empty() {
         true => {
-            stored = chain::stored_parents(layer)?;
+            stored = source::stored_parents(layer)?;
             &stored
         }
         false => given,
     };
-    let Some(nearest) = chain.nearest() else {
-        return Ok(None);
-    };
-    let options = OpenOptions {
-        parents: ParentChain::from_nearest_first(chain.iter_nearest_first().skip(1)),
-        ..OpenOptions::default()
-    };
-    chain::open(nearest, &options, progress).map(Some)
+    source::open_parents(chain, progress)
 }
 
 fn validate_transport(

@@ -8,13 +8,15 @@ use ntmeta::{FileBasicInfo, FileTime, ea};
 
 use super::entry::{self, HIVE_START, Place};
 use super::{Report, pass, source, whole};
-use crate::chain::{ParentChain, View};
 use crate::error::{Result, io_error};
 use crate::hub::LinkEntry;
 use crate::hub::Progress;
+use crate::hub::poll;
 use crate::index::{Index, IndexedEntry, IndexedKind};
-use crate::portable::{PortableLayer, poll};
+use crate::parent_chain::ParentChain;
+use crate::portable::PortableLayer;
 use crate::tar::{FileMember, Member, TarEntry, TarEntryKind};
+use crate::view::View;
 
 /// Checks a portable layer, with its parents, by what its index says. That takes a small part of
 /// the time of [`validate`](super::validate), which reads the tar; what only the tar shows is left

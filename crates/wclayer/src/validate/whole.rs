@@ -6,16 +6,18 @@ use std::collections::HashMap;
 
 use ntmeta::ReparsePoint;
 
+use super::Report;
 use super::entry::BCD;
 use super::problem::rule_of_import;
-use super::{Report, Rule};
-use crate::chain::{NodeKind, Target, View, target_of_text};
+use crate::check::{LinkEnd, Links, check_each};
 use crate::error::Result;
 use crate::hub::Progress;
+use crate::hub::poll;
 use crate::index::{Index, IndexedEntry, IndexedKind, Lookup};
 use crate::layout::{self, FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES};
 use crate::path::LayerPath;
-use crate::portable::{LinkEnd, Links, check_each, poll};
+use crate::rules::Rule;
+use crate::view::{NodeKind, Target, View, target_of_text};
 
 /// Checks a layer on top of its parents; `None` for a base layer.
 pub(super) fn check(

@@ -15,6 +15,7 @@
 mod buffered;
 #[cfg(unix)]
 pub mod host;
+mod link_tracker;
 mod privilege;
 
 use std::io;
@@ -23,11 +24,12 @@ use std::path::{Path, PathBuf};
 use ntmeta::{FileAttributes, FileBasicInfo, ReparseTag, wide};
 
 use crate::error::{Error, Result};
-use crate::hub::FileId;
 use crate::path::LayerPath;
 
+pub use crate::error::{Privilege, PrivilegeError};
 pub(crate) use buffered::{BufferedFile, Form};
-pub use privilege::{Privilege, PrivilegeError, Privileges};
+pub use link_tracker::{FileId, LinkTracker};
+pub use privilege::Privileges;
 
 /// The disks of a machine. Paths given to it are the user's own and trusted.
 pub trait Volume: Send + Sync {

@@ -18,10 +18,8 @@ use super::layer_names::Names;
 use super::library::{Library, LocalText, argument, failed, imports, on_layer};
 use super::virtual_disk::{Disk, Lifetime, VirtualDisks, extend_volume};
 use super::volume::open_folder;
-use crate::hcs::{
-    FilterExport, FilterImport, Function, HcsError, LayerService, ParentLayer, ServiceError,
-    layer_data,
-};
+use crate::error::{HcsError, ServiceError};
+use crate::hcs::{FilterExport, FilterImport, Function, LayerService, ParentLayer, layer_data};
 use crate::path::LayerPath;
 use crate::volume::{Root, delete_tree};
 

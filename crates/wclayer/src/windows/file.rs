@@ -14,7 +14,7 @@ use windows_sys::Win32::Foundation::CloseHandle;
 
 use super::backup::Stream;
 use super::nt::{self, Aligned, u32_at, u64_at};
-use crate::hub::FileId;
+use crate::volume::FileId;
 use crate::volume::{File as LayerFile, Scope, Stat};
 
 /// An opened file, directory or reparse point of a Windows disk.

@@ -10,7 +10,7 @@ use ntmeta::security::Guid;
 
 use super::abi::{Hresult, Pcwstr, RawGuid};
 use super::library::{Library, argument, check, imports};
-use crate::hcs::ServiceError;
+use crate::error::ServiceError;
 
 /// The DLL that has the call.
 pub(super) const DLL: &str = "vmcompute.dll";

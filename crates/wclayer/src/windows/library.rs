@@ -14,7 +14,7 @@ use windows_sys::Win32::System::LibraryLoader::{
 
 use super::abi::Hresult;
 use super::messages::windows_error;
-use crate::hcs::{FailureCause, HResult, HcsError, ServiceError};
+use crate::error::{FailureCause, HResult, HcsError, ServiceError};
 
 /// A loaded DLL. It stays loaded until the process ends: its exports are kept as plain pointers.
 pub(super) struct Library {
@@ -101,7 +101,7 @@ pub(super) fn failed(
             cause: None,
             source: match code {
                 Some(code) => windows_error(HResult::from_win32(code)),
-                None => crate::hcs::WindowsError {
+                None => crate::error::WindowsError {
                     hresult: HResult(0x8000_4005),
                     message: error.to_string(),
                 },

@@ -4,7 +4,7 @@ use windows_sys::Win32::System::Diagnostics::Debug::{
     FORMAT_MESSAGE_FROM_SYSTEM, FORMAT_MESSAGE_IGNORE_INSERTS, FormatMessageW,
 };
 
-use crate::hcs::{HResult, WindowsError};
+use crate::error::{HResult, WindowsError};
 
 /// Explains a code in Windows' words, or in ours where the system has none.
 pub(super) fn windows_error(hresult: HResult) -> WindowsError {

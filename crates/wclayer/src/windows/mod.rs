@@ -36,8 +36,9 @@ mod virtual_disk;
 mod vmcompute;
 mod volume;
 
+use crate::error::HcsError;
 use crate::error::Result;
-use crate::hcs::{HcsError, HostCompute, LayerService};
+use crate::hcs::{HostCompute, LayerService};
 
 pub use file::NtFile;
 pub use root::NtRoot;

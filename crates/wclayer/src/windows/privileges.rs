@@ -16,7 +16,8 @@ use windows_sys::Win32::Security::{
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 use super::library::wide;
-use crate::volume::{Privilege, PrivilegeError, Privileges};
+use crate::error::{Privilege, PrivilegeError};
+use crate::volume::Privileges;
 
 /// How often each privilege is in use, and whether it was on before.
 static USES: Mutex<Vec<Use>> = Mutex::new(Vec::new());

@@ -25,7 +25,7 @@ use windows_sys::Win32::System::Ioctl::{FSCTL_EXTEND_VOLUME, IOCTL_DISK_GET_LENG
 use super::abi::{Hresult, Pcwstr};
 use super::library::{Library, imports, wide};
 use super::nt;
-use crate::hcs::HcsError;
+use crate::error::HcsError;
 
 const DLL: &str = "virtdisk.dll";
 /// The block size of all disks, in bytes.

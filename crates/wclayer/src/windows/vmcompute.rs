@@ -15,9 +15,9 @@ use ntmeta::security::Guid;
 use super::abi::{Context, DriverInfo, Hresult, LayerDescriptor, Pcwstr, RawBasicInfo, RawGuid};
 use super::layer_names::Names;
 use super::library::{Library, TaskText, argument, failed, imports, on_layer};
+use crate::error::{HResult, HcsError, ServiceError};
 use crate::hcs::{
-    Exported, FilterExport, FilterImport, Function, HResult, HcsError, LayerService, ParentLayer,
-    ServiceError, long_path,
+    Exported, FilterExport, FilterImport, Function, LayerService, ParentLayer, long_path,
 };
 
 const DLL: &str = "vmcompute.dll";

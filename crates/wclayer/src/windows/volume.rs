@@ -15,9 +15,10 @@ use super::library::wide;
 use super::nt::SHARE_ALL;
 use super::privileges;
 use super::root::NtRoot;
-use crate::lock::Lock;
+use crate::error::{Privilege, PrivilegeError};
 use crate::path::LayerPath;
-use crate::volume::{Privilege, PrivilegeError, Privileges, Root, Volume};
+use crate::place::lock::Lock;
+use crate::volume::{Privileges, Root, Volume};
 
 /// The disks of this machine.
 #[derive(Debug, Clone, Copy, Default)]

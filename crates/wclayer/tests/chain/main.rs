@@ -13,10 +13,13 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use wclayer::ParentChain;
-use wclayer::chain::{self, ItemKind, OpenOptions, View};
+use wclayer::layer::ItemKind;
+use wclayer::rules::Rule;
+use wclayer::source::{self, OpenOptions};
 use wclayer::squash::{SquashOptions, squash};
 use wclayer::tar::TarLayerWriter;
-use wclayer::validate::{Rule, validate_tar};
+use wclayer::validate::validate_tar;
+use wclayer::view::View;
 
 use model::{Identity, Op, State, Thing, apply, content, importable, layers, time, write};
 
@@ -117,7 +120,7 @@ fn open(layers: &[PathBuf]) -> View {
         parents: ParentChain::from_base_first(below),
         ..OpenOptions::default()
     };
-    chain::open(top, &options, &()).expect("a view")
+    source::open(top, &options, &()).expect("a view")
 }
 
 /// Checks that what is found is spelled as it is listed, whatever the spelling asked for.
@@ -227,7 +230,7 @@ proptest! {
         let folder = tempfile::tempdir().expect("a folder");
         let files = write_all(folder.path(), &layers);
         let view = open(&files);
-        let kinds = |walk: chain::Walk<'_>| -> Vec<_> {
+        let kinds = |walk: wclayer::view::Walk<'_>| -> Vec<_> {
             walk.map(|node| node.map(|node| (node.path, node.kind)).expect("a node")).collect()
         };
         for (number, file) in files.iter().rev().enumerate() {

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use fakewindows::FakeWindows;
-use wclayer::hcs::{self, FailureCause, HResult, HcsError, ServiceError, WindowsError};
+use wclayer::error::{FailureCause, HResult, HcsError, ServiceError, WindowsError};
+use wclayer::hcs;
 use wclayer::volume::Privilege;
 use wclayer::{Error, ParentChain};
 

@@ -353,7 +353,7 @@ fn a_place_at_which_another_process_works_is_left_alone() {
     let imported = machine.import(&layers::base(), BASE, &[]).unwrap_err();
     let removed = hcs::remove(&machine.host, BASE.as_ref(), true).unwrap_err();
     for error in [imported, removed] {
-        assert_eq!(error.kind(), ErrorKind::Exists, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
     }
     assert!(machine.disk() == before, "the disk changed");
     drop(lock);

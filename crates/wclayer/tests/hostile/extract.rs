@@ -7,8 +7,8 @@ use std::path::Path;
 #[cfg(target_os = "linux")]
 use std::process::Command;
 
-use wclayer::chain::{self, OpenOptions};
 use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted};
+use wclayer::source::{self, OpenOptions};
 use wclayer::{Error, LayerReader, hub, tar::TarLayerReader};
 
 use crate::common::{directory, plain};
@@ -39,7 +39,7 @@ pub(crate) fn harmless_in_view(ground: &Ground, what: &str, tar: &[u8]) {
     let out = ground.path("layers/out");
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     fs::write(file.path(), tar).expect("a temporary file");
-    let Ok(view) = chain::open(file.path(), &OpenOptions::default(), &()) else {
+    let Ok(view) = source::open(file.path(), &OpenOptions::default(), &()) else {
         return;
     };
     let _ = extract(&mut view.reader(&[]), &out);

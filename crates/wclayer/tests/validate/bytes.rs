@@ -1,6 +1,6 @@
 //! Rules on the tar as a file: what is done to its bytes.
 
-use wclayer::validate::Rule;
+use wclayer::rules::Rule;
 
 use crate::{Start, broken, check, tar};
 

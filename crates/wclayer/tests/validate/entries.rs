@@ -4,7 +4,8 @@ use std::io::{Cursor, Read};
 
 use layergen::{Meta, minimal_hive};
 use wclayer::ntmeta::{ReparsePoint, SecurityDescriptor};
-use wclayer::validate::{Rule, validate_tar};
+use wclayer::rules::Rule;
+use wclayer::validate::validate_tar;
 
 use crate::Start::{Above, AboveVm, Bare, Base};
 use crate::{Build, Row, Start, Tar, directory, file, link, secured, vm, with};

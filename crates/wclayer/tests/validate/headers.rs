@@ -2,7 +2,7 @@
 //! member.
 
 use layergen::{Header, Meta};
-use wclayer::validate::Rule;
+use wclayer::rules::Rule;
 
 use crate::Start::Above;
 use crate::{Row, Tar, check, file, tar};

@@ -17,8 +17,9 @@ use std::path::PathBuf;
 use layergen::{Meta, TarBuilder, minimal_hive, standard_descriptors};
 use tempfile::TempDir;
 use wclayer::ParentChain;
-use wclayer::chain::{self, OpenOptions};
-use wclayer::validate::{Report, Rule, validate_tar};
+use wclayer::rules::Rule;
+use wclayer::source::{self, OpenOptions};
+use wclayer::validate::{Report, validate_tar};
 
 type Tar = TarBuilder<Vec<u8>>;
 type Build = fn(&mut Tar) -> std::io::Result<()>;
@@ -142,7 +143,7 @@ fn tar(start: Start, build: Build) -> Vec<u8> {
 }
 
 /// The parents of a layer with this start, in a folder that goes away with them.
-fn parents(start: Start) -> Option<(chain::View, TempDir, PathBuf)> {
+fn parents(start: Start) -> Option<(wclayer::view::View, TempDir, PathBuf)> {
     let has_vm = match start {
         Start::Nothing | Start::Base => return None,
         Start::Bare | Start::Above => false,
@@ -160,7 +161,7 @@ fn parents(start: Start) -> Option<(chain::View, TempDir, PathBuf)> {
         std::fs::write(&nearest, tar(Start::Above, |_| Ok(()))).expect("free");
         options.parents = ParentChain::from_nearest_first([&path]);
     }
-    let view = chain::open(&nearest, &options, &()).expect("a layer");
+    let view = source::open(&nearest, &options, &()).expect("a layer");
     Some((view, folder, path))
 }
 

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use wclayer::chain::{self, OpenOptions};
-use wclayer::validate::{Report, Severity, validate_tar};
+use wclayer::rules::Severity;
+use wclayer::source::{self, OpenOptions};
+use wclayer::validate::{Report, validate_tar};
 
 use crate::{Start, broken, parents};
 
@@ -43,7 +44,7 @@ fn two_layers_of_imgutil_have_no_errors_and_deserve_their_warnings() {
         ["hive-empty", "security-missing", "tar-no-end"].into()
     );
     assert_eq!(base.count(Severity::Error), 0);
-    let view = chain::open(path("imgutil_base"), &OpenOptions::default(), &());
+    let view = source::open(path("imgutil_base"), &OpenOptions::default(), &());
     let tar = std::fs::File::open(path("imgutil_files")).expect("a vector");
     let view = view.expect("a view");
     let upper = validate_tar(tar, Some(&view), 10, &()).expect("a report");

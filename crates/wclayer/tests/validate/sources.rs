@@ -61,7 +61,8 @@ fn a_tar_and_a_portable_layer_say_the_same_and_the_latter_knows_its_parents() {
 #[test]
 fn a_portable_layer_is_checked_by_its_index_as_well() {
     use wclayer::portable::PortableLayer;
-    use wclayer::validate::{Severity, validate_stored};
+    use wclayer::rules::Severity;
+    use wclayer::validate::validate_stored;
 
     let (_, folder, base) = parents(Start::AboveVm).expect("it has some");
     let below = folder.path().join("base");
@@ -104,11 +105,12 @@ fn a_transport_folder_has_no_offsets() {
     let portable = folder.path().join("base");
     import(&base, &portable, &[]);
     let options = TransportOptions {
-        parents: ParentChain::from_nearest_first([&portable]),
+        parents: wclayer::source::open_parents(&ParentChain::from_nearest_first([&portable]), &())
+            .expect("a parent"),
         ..TransportOptions::default()
     };
     let mut reader = TarLayerReader::new(Cursor::new(layer()));
-    transport::import(&HostVolume::new(), &mut reader, &place, &options, &()).expect("a layer");
+    transport::import(&HostVolume::new(), &mut reader, &place, options, &()).expect("a layer");
     let report = check(&place, &[&portable]);
     assert_eq!(broken(&report), EXPECTED.into());
     assert!(report.is_complete);
@@ -134,10 +136,7 @@ fn what_only_parents_could_tell_is_not_said_of_unknown_ones() {
     };
     let report = validate(&app, &options, &()).expect("a layer");
     assert_eq!(broken(&report), ["parent-missing"].into());
-    assert_eq!(
-        report.rules[&wclayer::validate::Rule::ParentMissing].count,
-        1
-    );
+    assert_eq!(report.rules[&wclayer::rules::Rule::ParentMissing].count, 1);
 }
 
 #[test]

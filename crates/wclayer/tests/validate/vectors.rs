@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use wclayer::chain::{self, OpenOptions, View};
-use wclayer::validate::{Severity, validate_tar};
+use wclayer::rules::Severity;
+use wclayer::source::{self, OpenOptions};
+use wclayer::validate::validate_tar;
+use wclayer::view::View;
 
 use crate::{base, directory, file};
 
@@ -48,7 +50,7 @@ fn parent(vector: &Value, place: &Path) -> View {
         tar.file(&path, &file(), b"content").expect("memory");
     }
     std::fs::write(place, tar.finish().expect("memory")).expect("free");
-    chain::open(place, &OpenOptions::default(), &()).expect("a layer")
+    source::open(place, &OpenOptions::default(), &()).expect("a layer")
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Rows of rules on a whole layer, with its parents.
 
 use layergen::{Meta, minimal_hive};
-use wclayer::validate::Rule;
+use wclayer::rules::Rule;
 
 use crate::Start::{Above, AboveMiddle, AboveVm, Bare, Base, Nothing};
 use crate::{BCD, Build, HIVES, Row, Start, directory, file, link, vm};

@@ -7,8 +7,8 @@ use ntmeta::{FileAttributes, FileBasicInfo};
 use serde::Deserialize;
 use vectors::blob::{Blob, unhex};
 use vectors::{Check, files, same};
-use wclayer::hub::{FileId, LinkTracker};
 use wclayer::tar::TarLayerWriter;
+use wclayer::volume::{FileId, LinkTracker};
 use wclayer::{Entry, Error, LayerPath, LayerWriter, LinkEntry};
 
 use crate::backup_to_tar::{Reference, refusal};

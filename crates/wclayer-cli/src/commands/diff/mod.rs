@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde::Serialize;
-use wclayer::chain::{Access, Node, OpenOptions};
 use wclayer::diff::{Aspect, Change, DiffOptions, diff};
 use wclayer::portable::PortableError;
+use wclayer::source::{Access, OpenOptions};
+use wclayer::view::Node;
 use wclayer::{Error, ParentChain};
 
 use super::Command;

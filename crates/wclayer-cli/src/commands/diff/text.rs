@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use wclayer::chain::NodeKind;
 use wclayer::diff::{Aspect, Change, Difference};
 use wclayer::ntmeta::SecurityDescriptor;
 use wclayer::ntmeta::security::{Ace, AclSlot};
+use wclayer::view::NodeKind;
 
 use super::{Arguments, Stat, for_each, node_of};
 use crate::errors::CliError;

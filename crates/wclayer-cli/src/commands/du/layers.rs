@@ -3,7 +3,7 @@
 //! Walks each layer alone; entries that the walk through the whole view did not visit are hidden.
 
 use wclayer::LayerPath;
-use wclayer::chain::Node;
+use wclayer::view::Node;
 
 use super::super::view_options::Opened;
 use super::{Counted, Hidden, HiddenFile, LayerUsage, Usage};

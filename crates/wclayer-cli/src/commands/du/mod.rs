@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde::{Serialize, Serializer};
 use wclayer::LayerPath;
-use wclayer::chain::{Access, ItemId, ItemKind, Node, NodeKind};
+use wclayer::layer::{ItemId, ItemKind};
+use wclayer::source::Access;
+use wclayer::view::{Node, NodeKind};
 
 use super::Command;
 use super::view_options::{Opened, ViewOptions};

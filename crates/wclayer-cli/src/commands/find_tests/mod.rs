@@ -10,9 +10,10 @@ mod size;
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use wclayer::chain::{Node, NodeKind, Removed, View};
+use wclayer::layer::Removed;
 use wclayer::ntmeta::security::Sid;
 use wclayer::ntmeta::{FileAttributes, FileTime, SecurityDescriptor, wide};
+use wclayer::view::{Node, NodeKind, View};
 use wclayer::{LayerPath, layout};
 
 use self::glob::Glob;

@@ -1,7 +1,8 @@
 //! Shows the changes that each layer makes to a path, visible or hidden.
 
 use serde::Serialize;
-use wclayer::chain::{ItemKind, Node, Slot};
+use wclayer::layer::{ItemKind, Slot};
+use wclayer::view::Node;
 
 use crate::commands::view_options::Opened;
 use crate::errors::CliError;

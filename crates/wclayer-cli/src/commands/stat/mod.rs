@@ -10,8 +10,10 @@ use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
-use wclayer::chain::{Access, Details, Node, NodeKind};
 use wclayer::digest::Hasher;
+use wclayer::layer::Details;
+use wclayer::source::Access;
+use wclayer::view::{Node, NodeKind};
 use wclayer::{Digest, LayerPath, StreamName};
 
 use self::layers::LayerChangesJson;
@@ -226,7 +228,7 @@ impl StreamJson {
 }
 
 fn streams(opened: &Opened, node: &Node, details: &Details) -> Result<Vec<StreamJson>, CliError> {
-    let of_stream = |stream: &wclayer::chain::StreamDetails| {
+    let of_stream = |stream: &wclayer::layer::StreamDetails| {
         Ok(StreamJson {
             name: stream.name.as_ref().map(ToString::to_string),
             size: stream.size,

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use wclayer::portable::PortableLayer;
-use wclayer::validate::{self, Rule, Severity, ValidateOptions};
+use wclayer::rules::{Rule, Severity};
+use wclayer::validate::{self, ValidateOptions};
 use wclayer::{ErrorKind, ParentChain};
 
 use super::check;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use serde::Serialize;
-use wclayer::validate::{Findings, Report, Rule, Severity};
+use wclayer::rules::{Rule, Severity};
+use wclayer::validate::{Findings, Report};
 
 use crate::file_argument::is_dash;
 use crate::layer_view;

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use wclayer::ParentChain;
-use wclayer::chain::{self, OpenOptions};
-use wclayer::validate::{self, Report, Rule, Severity, ValidateOptions};
+use wclayer::rules::{Rule, Severity};
+use wclayer::source::{self, OpenOptions};
+use wclayer::validate::{self, Report, ValidateOptions};
 
 use self::json::{ReportJson, RuleJson, RulesJson};
 use self::text::{Shown, write_rule};
@@ -140,7 +141,7 @@ fn check_stdin(options: &ValidateOptions, output: &Output) -> Result<Report, Cli
                 parents: ParentChain::from_nearest_first(chain),
                 ..OpenOptions::default()
             };
-            Some(chain::open(nearest, &options, &progress)?)
+            Some(source::open(nearest, &options, &progress)?)
         }
     };
     let limit = options.limit;

@@ -4,7 +4,8 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
-use wclayer::validate::{Finding, Findings, Report, Rule, Severity};
+use wclayer::rules::{Rule, Severity};
+use wclayer::validate::{Finding, Findings, Report};
 
 use super::SHOWN;
 use crate::escape::escaped;

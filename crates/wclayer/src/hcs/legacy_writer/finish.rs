@@ -6,11 +6,12 @@ use super::parents::{Parents, walk};
 use super::{LeftOut, LegacyWriter, Part};
 use crate::error::{Result, entry_error};
 use crate::hcs::base_writer::check_target;
+use crate::hcs::is_absent;
 use crate::hcs::utility_image::process_utility_vm;
 use crate::hcs::writer::WriterSummary;
-use crate::hcs::{HcsRule, is_absent};
 use crate::layout;
 use crate::path::LayerPath;
+use crate::rules::HcsRule;
 use crate::transport::{Added, TransportFiles};
 use crate::volume::{Root, Volume, delete_tree};
 

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use ntmeta::ReparseTag;
 
-use crate::chain::ParentChain;
 use crate::error::{Result, entry_error, io_error};
-use crate::hcs::{HcsRule, is_absent};
+use crate::hcs::is_absent;
+use crate::parent_chain::ParentChain;
 use crate::path::LayerPath;
+use crate::rules::HcsRule;
 use crate::volume::{Listed, Privileges, Root, Stat, Volume};
 
 /// The opened folders of the parents. Reparse points in them are seen, never followed.

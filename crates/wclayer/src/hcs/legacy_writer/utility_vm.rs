@@ -10,10 +10,10 @@ use ntmeta::{FileAttributes, FileBasicInfo};
 use super::copy::clone_tree;
 use super::parents::{list, look, plain_directory, walk};
 use crate::error::{Result, entry_error};
-use crate::hcs::HcsRule;
 use crate::hub::FileEntry;
 use crate::layout;
 use crate::path::LayerPath;
+use crate::rules::HcsRule;
 use crate::transport::{Added, AddedPaths, EntryFile};
 use crate::volume::{Access, BufferedFile, File, Form, Kind, Root, Scope, Stat, delete_tree};
 

@@ -15,7 +15,7 @@ use rustix::fs::{FileType, Mode, OFlags, Timespec, Timestamps};
 
 use super::holes;
 use super::metadata::{self, MAX_METADATA, UnixTime};
-use crate::disk;
+use crate::place::disk;
 use crate::volume::{Access, File, Scope, Stat};
 
 /// What a file is, which no call sets.

@@ -42,9 +42,9 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use self::names::Names;
 use super::{Access, Kind, Listed, Privilege, PrivilegeError, Privileges, Root, Stat, Volume};
-use crate::lock::Lock;
 use crate::path::LayerPath;
-use crate::way::Way;
+use crate::place::lock::Lock;
+use crate::place::way::Way;
 
 pub use self::file::HostFile;
 

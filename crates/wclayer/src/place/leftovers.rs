@@ -1,0 +1,414 @@
+//! What killed processes leave, and how it goes.
+//!
+//! | name | what it is | what its owner holds |
+//! |---|---|---|
+//! | `.NAME.wclayer-XXXXXX/` | a layer being made, replaced or removed at `NAME` | the lock of the place, `.NAME.lock` |
+//! | `.wclayer-export-XXXXXX` | the output of `export` and `squash` before it is complete | a lock on the file |
+//! | `wclayer-view-XXXXXX/`, `wclayer-validate-XXXXXX/` | the index of a layer tar, in the temporary folder | a lock on the folder |
+//!
+//! `XXXXXX` are six ASCII letters or digits. Nothing else is touched: no longer name, no link, no
+//! file where a folder should be, no folder of an index with anything else in it. What a living
+//! process owns is locked, and left alone; locks end with their process. The next command at the
+//! same place clears the place, and [`collect`] a whole folder.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::disk::{self, rename};
+use super::lock::{self, Lock};
+use super::{INDEX_FILE, TAR_FILE, may_be_replaced};
+use crate::error::{Error, Result, io_error};
+
+/// Between the name of a place and the random letters.
+pub(crate) const OF_PLACE: &str = ".wclayer-";
+/// Before the random letters of an output.
+pub(crate) const OUTPUT: &str = ".wclayer-export-";
+/// Before the random letters of the folder of a view.
+pub(crate) const VIEW: &str = "wclayer-view-";
+/// Before the random letters of the folder of a check.
+pub(crate) const CHECK: &str = "wclayer-validate-";
+/// How many random letters there are.
+pub(crate) const RANDOM: usize = 6;
+/// The name of a layer that stepped aside for the one that replaces it.
+pub(crate) const REPLACED: &str = "replaced";
+/// How many names of the temporary folder are looked at: it may have any number of others.
+const MOST_TEMPORARY: usize = 10_000;
+
+/// Something that was left.
+#[derive(Debug)]
+pub struct Leftover {
+    /// Where it is, or was.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: LeftoverKind,
+    /// The size of its files in bytes.
+    pub size: u64,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LeftoverKind {
+    /// A layer that was being made, replaced or removed.
+    Layer,
+    /// The output of an export or a squash.
+    Output,
+    /// The index, and perhaps the content, of a layer tar.
+    View,
+    /// The lock file of a place.
+    Lock,
+}
+
+/// What became of something that was left, or what would.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Fate {
+    /// It is gone.
+    Removed,
+    /// A layer that was being replaced is back at its place, the rest is gone.
+    Restored(PathBuf),
+    /// A living process owns it.
+    InUse,
+    /// It could not be removed.
+    Failed(Error),
+}
+
+/// Removes from a folder what no living process owns; with `dry_run`, only finds it. Layers and
+/// folders below are not looked into.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the folder cannot be read. What cannot be removed is in the result.
+pub fn collect(folder: &Path, dry_run: bool) -> Result<Vec<Leftover>> {
+    // The lock of a place is beside its absolute path.
+    let folder = &std::path::absolute(folder).map_err(io_error("resolve", folder))?;
+    let mut names = all_names(folder)?;
+    names.sort();
+    let mut found = Vec::new();
+    let mut places = BTreeSet::new();
+    for name in &names {
+        if is_random(name, OUTPUT) {
+            found.extend(clear_output(&folder.join(name), dry_run));
+        } else if is_random(name, VIEW) || is_random(name, CHECK) {
+            found.extend(clear_view(&folder.join(name), dry_run));
+        } else {
+            places.extend(place_of(name));
+        }
+    }
+    for name in &names {
+        // Other programs have such files too: only beside a layer it is one of ours.
+        if let Some(place) = lock_of(name)
+            && may_be_replaced(&folder.join(&place))
+            && is_empty_file(&folder.join(name))
+        {
+            places.insert(place);
+        }
+    }
+    for place in places {
+        found.extend(collect_place(folder, &place, dry_run));
+    }
+    Ok(found)
+}
+
+fn collect_place(folder: &Path, name: &OsStr, dry_run: bool) -> Vec<Leftover> {
+    let place = folder.join(name);
+    let lock_file = lock::path_of(&place).filter(|file| is_empty_file(file));
+    // Released, the lock takes its file with it.
+    let lock = match dry_run {
+        true => Lock::is_taken(&place).map(|taken| (!taken).then_some(None)),
+        false => Lock::take(&place).map(|lock| lock.map(Some)),
+    };
+    let is_free = matches!(lock, Ok(Some(_)));
+    let found = match lock {
+        Ok(Some(_lock)) => clear_place(&place, dry_run),
+        Ok(None) => names_of_place(folder, name).map(|names| {
+            let in_use = |path| Leftover::layer(path, Fate::InUse);
+            names.into_iter().map(in_use).collect()
+        }),
+        Err(error) => Err(io_error("lock", &place)(error)),
+    };
+    match (found, lock_file) {
+        (Ok(found), Some(path)) if is_free && found.is_empty() => vec![Leftover {
+            path,
+            kind: LeftoverKind::Lock,
+            size: 0,
+            fate: Fate::Removed,
+        }],
+        (Ok(found), _) => found,
+        (Err(error), _) => vec![Leftover {
+            path: place,
+            kind: LeftoverKind::Layer,
+            size: 0,
+            fate: Fate::Failed(error),
+        }],
+    }
+}
+
+/// Removes what was left of the work at a place, and puts a layer back that was just being
+/// replaced; the caller holds the lock of the place.
+pub(crate) fn clear_place(place: &Path, dry_run: bool) -> Result<Vec<Leftover>> {
+    let (Some(folder), Some(name)) = (place.parent(), place.file_name()) else {
+        return Ok(Vec::new());
+    };
+    let names = names_of_place(folder, name)?;
+    let clear = |path: PathBuf| {
+        let mut leftover = Leftover::layer(path, Fate::Removed);
+        leftover.fate = clear_folder_of_place(&leftover.path, place, dry_run);
+        leftover
+    };
+    Ok(names.into_iter().map(clear).collect())
+}
+
+fn clear_folder_of_place(path: &Path, place: &Path, dry_run: bool) -> Fate {
+    let replaced = path.join(REPLACED);
+    let is_free = fs::symlink_metadata(place).is_err();
+    let goes_back = is_free && is_folder(&replaced);
+    if !dry_run {
+        // Where it is, at least nothing of it is lost.
+        if goes_back && let Err(error) = rename(&replaced, place) {
+            return Fate::Failed(io_error("rename", &replaced)(error));
+        }
+        if let Err(error) = disk::remove_tree(path) {
+            return Fate::Failed(io_error("delete", path)(error));
+        }
+    }
+    match goes_back {
+        true => Fate::Restored(place.to_owned()),
+        false => Fate::Removed,
+    }
+}
+
+/// Returns whether killed work at a place left a trace, be it only a lock file.
+pub(crate) fn has_any(place: &Path) -> bool {
+    let (Some(folder), Some(name)) = (place.parent(), place.file_name()) else {
+        return false;
+    };
+    lock::path_of(place).is_some_and(|file| is_empty_file(&file))
+        || names_of_place(folder, name).is_ok_and(|names| !names.is_empty())
+}
+
+/// Finds the hidden folders of a place.
+fn names_of_place(folder: &Path, name: &OsStr) -> Result<Vec<PathBuf>> {
+    let prefix = hidden(name);
+    let mut found = all_names(folder)?;
+    // Exactly our own names: a longer one belongs to a place with a longer name.
+    found.retain(|name| is_random(name, &prefix) && is_folder(&folder.join(name)));
+    found.sort();
+    Ok(found.iter().map(|name| folder.join(name)).collect())
+}
+
+fn all_names(folder: &Path) -> Result<Vec<OsString>> {
+    disk::names_in(folder, usize::MAX).map_err(io_error("read", folder))
+}
+
+/// Removes outputs of killed exports from a folder.
+pub(crate) fn clear_outputs(folder: &Path) {
+    for name in all_names(folder).unwrap_or_default() {
+        if is_random(&name, OUTPUT) {
+            clear_output(&folder.join(name), false);
+        }
+    }
+}
+
+/// Removes views of killed processes from the temporary folder.
+pub(crate) fn clear_views(folder: &Path) {
+    for name in disk::names_in(folder, MOST_TEMPORARY).unwrap_or_default() {
+        if is_random(&name, VIEW) || is_random(&name, CHECK) {
+            clear_view(&folder.join(name), false);
+        }
+    }
+}
+
+/// Removes an output; `None` when it is none.
+fn clear_output(path: &Path, dry_run: bool) -> Option<Leftover> {
+    let file = open_nothing_followed(path, false).ok()?;
+    let found = file.metadata().ok().filter(fs::Metadata::is_file)?;
+    let fate = match lock::take_over(&file, path) {
+        false => Fate::InUse,
+        true if dry_run => Fate::Removed,
+        true => removed(path, fs::remove_file(path)),
+    };
+    Some(Leftover {
+        path: path.to_owned(),
+        kind: LeftoverKind::Output,
+        size: found.len(),
+        fate,
+    })
+}
+
+/// Removes the folder of a view; `None` when it is none.
+fn clear_view(path: &Path, dry_run: bool) -> Option<Leftover> {
+    let folder = open_nothing_followed(path, true).ok()?;
+    let is_ours = |name: &OsString| {
+        let is_named = [INDEX_FILE, TAR_FILE].iter().any(|ours| name == *ours);
+        is_named && fs::symlink_metadata(path.join(name)).is_ok_and(|found| found.is_file())
+    };
+    let mut names = disk::names_in(path, 3).ok()?;
+    if !names.iter().all(is_ours) {
+        return None;
+    }
+    // The index first: where folders cannot be locked, an open one cannot be deleted.
+    names.sort();
+    let size = size_of_files(path);
+    let fate = match is_owned(&folder, path, &names) {
+        true => Fate::InUse,
+        false if dry_run => Fate::Removed,
+        false => removed(path, delete_view(&folder, path, &names)),
+    };
+    Some(Leftover {
+        path: path.to_owned(),
+        kind: LeftoverKind::View,
+        size,
+        fate,
+    })
+}
+
+#[cfg(unix)]
+fn is_owned(folder: &File, path: &Path, _: &[OsString]) -> bool {
+    !lock::take_over(folder, path)
+}
+
+/// A folder cannot be locked, and the one without an index may only just be made.
+#[cfg(windows)]
+fn is_owned(_: &File, _: &Path, names: &[OsString]) -> bool {
+    names.is_empty()
+}
+
+/// Deletes by the handle of the folder: whatever stands at its path by now is not touched.
+#[cfg(unix)]
+fn delete_view(folder: &File, path: &Path, names: &[OsString]) -> std::io::Result<()> {
+    for name in names {
+        rustix::fs::unlinkat(folder, name, rustix::fs::AtFlags::empty())?;
+    }
+    fs::remove_dir(path)
+}
+
+#[cfg(windows)]
+fn delete_view(_: &File, path: &Path, names: &[OsString]) -> std::io::Result<()> {
+    for name in names {
+        fs::remove_file(path.join(name))?;
+    }
+    fs::remove_dir(path)
+}
+
+fn removed(path: &Path, deleted: std::io::Result<()>) -> Fate {
+    match deleted {
+        Ok(()) => Fate::Removed,
+        Err(error) => Fate::Failed(io_error("delete", path)(error)),
+    }
+}
+
+#[cfg(unix)]
+pub(crate) fn open_nothing_followed(path: &Path, folder: bool) -> std::io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let kind = match folder {
+        true => OFlags::DIRECTORY,
+        // A pipe is not waited for.
+        false => OFlags::NONBLOCK,
+    };
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | kind;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(windows)]
+pub(crate) fn open_nothing_followed(path: &Path, folder: bool) -> std::io::Result<File> {
+    use std::os::windows::fs::OpenOptionsExt;
+    // Source: `winbase.h`.
+    const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+    const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
+    if fs::symlink_metadata(path)?.is_dir() != folder {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    File::options()
+        .read(true)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS)
+        .open(path)
+}
+
+/// Returns the start of the names of a place's hidden folders.
+pub(crate) fn hidden(name: &OsStr) -> OsString {
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(OF_PLACE);
+    hidden
+}
+
+/// Returns whether a name is a prefix and our random letters.
+fn is_random(name: &OsStr, prefix: impl AsRef<OsStr>) -> bool {
+    let prefix = prefix.as_ref().as_encoded_bytes();
+    let random = name.as_encoded_bytes().strip_prefix(prefix);
+    random.is_some_and(|random| {
+        random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric)
+    })
+}
+
+/// Returns the name of the place that a hidden folder belongs to.
+fn place_of(name: &OsStr) -> Option<OsString> {
+    let bytes = name.as_encoded_bytes().strip_prefix(b".")?;
+    let end = bytes.len().checked_sub(OF_PLACE.len() + RANDOM)?;
+    let place = os_string(bytes.get(..end).filter(|place| !place.is_empty())?)?;
+    is_random(name, hidden(&place)).then_some(place)
+}
+
+/// Returns the name of the place that a file may be the lock of.
+fn lock_of(name: &OsStr) -> Option<OsString> {
+    let bytes = name.as_encoded_bytes().strip_prefix(b".")?;
+    os_string(bytes.strip_suffix(b".lock")?)
+}
+
+#[cfg(unix)]
+fn os_string(bytes: &[u8]) -> Option<OsString> {
+    use std::os::unix::ffi::OsStrExt;
+    Some(OsStr::from_bytes(bytes).to_owned())
+}
+
+#[cfg(windows)]
+fn os_string(bytes: &[u8]) -> Option<OsString> {
+    std::str::from_utf8(bytes).ok().map(OsString::from)
+}
+
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+fn is_empty_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0)
+}
+
+/// Sums up the sizes of all files in the folder, nothing followed.
+pub(crate) fn size_of_files(folder: &Path) -> u64 {
+    let mut size = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for name in disk::names_in(&folder, usize::MAX).unwrap_or_default() {
+            let path = folder.join(name);
+            match fs::symlink_metadata(&path) {
+                Ok(found) if found.is_dir() => folders.push(path),
+                Ok(found) if found.is_file() => size += found.len(),
+                _ => {}
+            }
+        }
+    }
+    size
+}
+
+impl Leftover {
+    fn layer(path: PathBuf, fate: Fate) -> Self {
+        Self {
+            size: size_of_files(&path),
+            path,
+            kind: LeftoverKind::Layer,
+            fate,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! Paths on the host's disks: locked, built beside, put there whole, flushed, cleared of leftovers.
+//!
+//! ```text
+//! lock ─→ staging (a folder beside its destination) ─→ flush ─→ rename
+//! output (a file beside its destination)            ─→ flush ─→ rename
+//! leftovers: what a killed process left of either, and how it goes
+//! ```
+
+pub(crate) mod disk;
+pub mod leftovers;
+pub(crate) mod lock;
+pub mod output;
+mod recognise;
+pub(crate) mod scratch;
+mod staging;
+pub(crate) mod way;
+
+pub(crate) use recognise::{DESCRIPTOR_FILE, FORMAT, INDEX_FILE, TAR_FILE};
+pub use recognise::{is_portable_layer, is_transport_folder, may_be_replaced};
+pub(crate) use staging::{Place, Staging, Written, parts};

@@ -1,0 +1,114 @@
+//! A layer tar as a layer of a chain: indexed in a temporary folder, read in place.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::Access;
+use crate::compression::{Compression, Decoder};
+use crate::error::{Error, Result, io_error};
+use crate::hub::Progress;
+use crate::index::{Index, IndexBuilder, IndexedLayer, TarContent, scan, scan_headers};
+use crate::pipeline::{Counting, ReadAhead, TarSink};
+use crate::place;
+use crate::place::leftovers;
+use crate::place::scratch::Scratch;
+
+/// Indexes a tar in a temporary folder: an uncompressed one by its headers alone, a compressed one
+/// while all of it passes.
+pub(super) fn open_tar(
+    place: &Path,
+    access: Access,
+    progress: &dyn Progress,
+) -> Result<IndexedLayer> {
+    let of_layer = |error: Error| match error {
+        Error::Cancelled => error,
+        error => error.of_layer("read", place),
+    };
+    let file = open_file(place)?;
+    let is_compressed = compression_of(place)? != Compression::None;
+    let spooled = is_compressed && access == Access::Content;
+    let mut scratch = Scratch::new(leftovers::VIEW)?;
+    let index = IndexBuilder::create(&scratch.path().join(place::INDEX_FILE))?;
+    let spool = match spooled {
+        true => Some(Spool::create(&scratch.path().join(place::TAR_FILE))?),
+        false => None,
+    };
+    // All files are open: their names are needed no more.
+    scratch.hide();
+    let read = match (&spool, is_compressed) {
+        (None, false) => scan_headers(file, index, progress),
+        (None, true) => index_tar(file, index, None, progress),
+        (Some(spool), _) => spool.fill(file, index, progress),
+    };
+    let index = match read {
+        _ if progress.is_cancelled() => return Err(Error::Cancelled),
+        read => read.map_err(of_layer)?,
+    };
+    let content = match (spool, is_compressed) {
+        (Some(spool), _) => TarContent::Plain(Arc::new(spool.file)),
+        (None, false) => TarContent::Plain(Arc::new(open_file(place)?)),
+        (None, true) => TarContent::Compressed(place.to_owned()),
+    };
+    IndexedLayer::new(place, index, content, Some(scratch), true)
+}
+
+/// A temporary file for a decompressed tar, read by the handle that it was written with.
+struct Spool {
+    path: PathBuf,
+    file: File,
+}
+
+impl Spool {
+    fn create(path: &Path) -> Result<Self> {
+        let mut options = File::options();
+        let file = options.read(true).write(true).create_new(true).open(path);
+        Ok(Self {
+            path: path.to_owned(),
+            file: file.map_err(io_error("create", path))?,
+        })
+    }
+
+    fn fill(&self, tar: File, index: IndexBuilder, progress: &dyn Progress) -> Result<Index> {
+        let file = self.file.try_clone();
+        let sink = TarSink::to_temporary(file.map_err(io_error("open", &self.path))?)?;
+        let read = index_tar(tar, index, Some(&sink), progress);
+        let written = sink.finish()?.map_err(io_error("write", &self.path));
+        // A full disk shows on the reading side as well; the writing side knows why.
+        written.and(read)
+    }
+}
+
+fn index_tar(
+    file: File,
+    index: IndexBuilder,
+    spool: Option<&TarSink>,
+    progress: &dyn Progress,
+) -> Result<Index> {
+    let counter = Arc::new(AtomicU64::new(0));
+    let counting = Counting::new(file, Arc::clone(&counter));
+    let open = move || Decoder::new(counting);
+    let mut input = ReadAhead::start(open, counter, spool, progress)?;
+    let scanned = scan(&mut input, index, progress);
+    match scanned {
+        Ok((_, index)) => input.finish().map(|_| index),
+        Err(error) => {
+            input.abandon();
+            Err(error)
+        }
+    }
+}
+
+fn open_file(path: &Path) -> Result<File> {
+    File::open(path).map_err(io_error("open", path))
+}
+
+pub(super) fn compression_of(place: &Path) -> Result<Compression> {
+    let mut start = Vec::new();
+    let file = File::open(place).map_err(io_error("open", place))?;
+    let read = file.take(4).read_to_end(&mut start);
+    read.map_err(io_error("read", place))?;
+    Ok(Compression::sniff(&start))
+}
