@@ -2,7 +2,8 @@
 //!
 //! All hints live here, since they name commands and options; the errors of the library state facts.
 //! A hint is chosen by the variant of the error, never by its text. Only the fixes that `validate`
-//! prints are elsewhere, in the library's table of rules. [`command`] covers the command's own
+//! prints, in the library's table of rules, and the reasons why a path is missing, in
+//! `commands/missing.rs`, are elsewhere. [`command`] covers the command's own
 //! errors, [`input`] inputs that are not layers, [`windows`] the Host Compute Service.
 
 mod command;
@@ -18,7 +19,9 @@ use wclayer::rules::Breach;
 
 pub(crate) use command::hint;
 
-pub(crate) const NAME_PARENTS: &str = "Name the parent layers with -l, nearest first.";
+/// For users who expect `ls -l` to print a long listing.
+pub(crate) const NOT_LONG: &str = "`-l` names a parent layer; for the long listing, use `--long`.";
+const NAME_PARENTS: &str = "Name the parent layers with -l, nearest first.";
 const NO_MEMORY: &str = "Close other programs, or raise the memory limit (`ulimit -v`).";
 const NO_THREADS: &str =
     "Close other programs, or raise the limits on processes and memory (`ulimit -u`, `ulimit -v`).";

@@ -14,7 +14,7 @@ use wclayer::{Digest, LayerPath, PathError};
 
 use super::*;
 use crate::cli;
-use crate::errors::CliError;
+use crate::errors::{CliError, Contentless, Mistake};
 
 /// Errors, each with words of its hint; an empty text stands for no hint.
 type Cases = Vec<(Error, &'static str)>;
@@ -500,6 +500,8 @@ fn library() -> Cases {
 }
 
 fn own() -> Vec<(CliError, &'static str)> {
+    let no_content = |what| CliError::NoContent { path: text(), what };
+    let mistaken = |mistake| CliError::Mistaken(Box::new(CliError::CannotReplace), mistake);
     vec![
         #[cfg(not(windows))]
         (CliError::NeedsHostCompute { command: "mount" }, "`import`"),
@@ -513,14 +515,9 @@ fn own() -> Vec<(CliError, &'static str)> {
             },
             "Because.",
         ),
-        (
-            CliError::NoContent {
-                path: text(),
-                what: "a directory".to_owned(),
-                hint: "List it.",
-            },
-            "List it.",
-        ),
+        (no_content(Contentless::Directory), "`wclayer ls`"),
+        (no_content(Contentless::Link(text())), "--follow"),
+        (no_content(Contentless::HardLink(text())), "with -l"),
         (CliError::NoLayerNumber { number: 2, last: 1 }, "--verbose"),
         (CliError::NotInChain { place: place() }, "--verbose"),
         (
@@ -542,10 +539,9 @@ fn own() -> Vec<(CliError, &'static str)> {
         ),
         (CliError::InputIsDash, "`./-`"),
         (CliError::InputIsTerminal, "-i FILE"),
-        (
-            CliError::Hinted(Box::new(CliError::CannotReplace), "Instead."),
-            "Instead.",
-        ),
+        (mistaken(Mistake::LongListing), "--long"),
+        (mistaken(Mistake::ParentsOfOneSide), "--left-layer"),
+        (mistaken(Mistake::NotATime), "yesterday"),
         (
             CliError::InJson(Box::new(CliError::CannotReplace)),
             "`wclayer remove`",
