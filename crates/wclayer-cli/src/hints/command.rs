@@ -11,7 +11,7 @@ pub(crate) fn hint(error: &CliError) -> Option<String> {
         CliError::Mistaken(_, mistake) => of_mistake(*mistake),
         #[cfg(not(windows))]
         CliError::NeedsHostCompute { .. } => {
-            "`import`, `export`, `info` and `remove` handle portable layers on every system."
+            "Use portable layers: `import`, `export`, `info` and `remove` handle them on every system."
         }
         CliError::CannotReplace => "Delete the existing layer with `wclayer remove` first.",
         CliError::HivesElsewhere => "Omit --hives: other formats need no empty hives.",
@@ -26,7 +26,7 @@ pub(crate) fn hint(error: &CliError) -> Option<String> {
         }
         CliError::InputIsTerminal => "Use -i FILE, or pipe a tar into wclayer.",
         CliError::NoLayerNumber { .. } | CliError::NotInChain { .. } => {
-            "--verbose lists the layers with their numbers."
+            "Use --verbose to list the layers with their numbers."
         }
         CliError::NoEntry { why, .. } => why,
         CliError::NoContent { what, .. } => match what {
@@ -35,7 +35,7 @@ pub(crate) fn hint(error: &CliError) -> Option<String> {
             Contentless::HardLink(_) => NAME_PARENTS,
         },
         CliError::NotMade { .. } => {
-            "Everything else was extracted; --json lists the missing entries."
+            "Use --json to list the missing entries; everything else was extracted."
         }
         CliError::LinkOutside { .. } | CliError::LinkLoop { .. } => return None,
         CliError::Reported | CliError::Found | CliError::Stdout(_) | CliError::Signals(_) => {
@@ -52,7 +52,7 @@ fn of_mistake(mistake: Mistake) -> &'static str {
             "-l names parents of both A and B; use --left-layer or --right-layer for parents of one."
         }
         Mistake::NotATime => {
-            "--newer takes a time (`2024-05-01`, `2024-05-01 12:30+02:00`), `today`, `yesterday`, \
+            "Use --newer with a time (`2024-05-01`, `2024-05-01 12:30+02:00`), `today`, `yesterday`, \
              `2 days ago` (or weeks, hours, minutes), or the path of an entry."
         }
     }

@@ -47,7 +47,7 @@ fn of_library(error: &Error) -> Option<String> {
         Error::DigestMismatch { .. } => {
             "The file is damaged or is another layer: download it again."
         }
-        Error::NotInLayer { .. } => "`wclayer ls` lists the entries of a layer.",
+        Error::NotInLayer { .. } => "Use `wclayer ls` to list the entries of the layer.",
         Error::NoLayer { place } => input::not_a_layer(place),
         Error::LinkTarget { .. } => "Name every parent with -l, nearest first.",
         Error::SeveralHives { .. } => {
@@ -108,7 +108,7 @@ fn of_breach(breach: &Breach) -> &'static str {
              such a link."
         }
         Breach::BelowFile { .. } | Breach::BelowReparsePoint { .. } => {
-            "Such an entry cannot be written, or would be written through a link."
+            "Rebuild the layer without it: it cannot be written, or would be written through a link."
         }
         Breach::DuplicateOfOtherKind { .. } => "Remove one of the two entries from the layer.",
         _ => windows::MALFORMED,
@@ -142,7 +142,7 @@ fn of_index(error: &IndexError) -> &'static str {
 fn of_portable(error: &PortableError) -> &'static str {
     match error {
         PortableError::NotALayer { .. } => {
-            "A portable layer is a folder made by `wclayer import`; `wclayer info` describes one."
+            "Name a folder made by `wclayer import`; `wclayer info` describes a layer."
         }
         PortableError::Stranger { .. } => {
             "If no other program needs the folder, delete it yourself."
@@ -179,11 +179,11 @@ fn of_portable(error: &PortableError) -> &'static str {
 fn of_transport(error: &TransportError) -> Option<&'static str> {
     match error {
         TransportError::NotATransportFolder { .. } => Some(
-            "A transport folder contains `Files` and `tombstones.txt`; \
-             `wclayer import --format transport` makes one.",
+            "Make one with `wclayer import --format transport`: a transport folder contains `Files` \
+             and `tombstones.txt`.",
         ),
         TransportError::Tombstones { .. } | TransportError::Entry { .. } => {
-            Some("The folder is damaged, or was changed after it was made.")
+            Some("Make the folder again: it is damaged, or was changed after it was made.")
         }
         TransportError::LinkTarget { .. } | TransportError::NothingToRemove { .. } => {
             Some(NAME_PARENTS)

@@ -316,7 +316,7 @@ fn tars() -> Cases {
         not_a_tar(Foreign::CompressedAgain(Compression::Gzip), "once"),
         not_a_tar(Foreign::Archive("a zip file"), "inside this archive"),
         not_a_tar(Foreign::Manifest, "under `layers`"),
-        not_a_tar(Foreign::ManifestIndex, "for each platform"),
+        not_a_tar(Foreign::ManifestIndex, "for your platform"),
         not_a_tar(Foreign::ImageConfig, "under `layers`"),
         not_a_tar(Foreign::SavedManifest, "archive"),
         not_a_tar(Foreign::RegistryError, "log in"),
