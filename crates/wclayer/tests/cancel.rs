@@ -62,24 +62,6 @@ fn a_reader_that_stops_is_cancelled_and_nothing_else() {
     }
 }
 
-#[test]
-fn content_that_stops_in_the_middle_is_cancelled() {
-    let mut rng = layergen::Rng::new(7);
-    let noise: Vec<u8> = (0..3 << 20).map(|_| rng.next_u64() as u8).collect();
-    let tar = tar(|tar| tar.file("Files/noise", &plain(), &noise)).into_inner();
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let place = folder.path().join("layer.tar.gz");
-    fs::write(&place, gzip(&tar)).expect("writable");
-    let (cancel, path) = (Cancel::default(), "Files/noise".parse().expect("a path"));
-    let found = source::content_in_passing(&[place], &path, None, &cancel).expect("readable");
-    let Passed::Content { mut reader, .. } = found else {
-        panic!("the file is there");
-    };
-    cancel.cancel();
-    let error = reader.read_to_end(&mut Vec::new()).expect_err("cancelled");
-    assert!(matches!(Error::input(error), Error::Cancelled));
-}
-
 /// The caller cancels once the damage is certain to be read next, without another question.
 #[test]
 fn damage_is_not_called_cancelled_because_the_caller_cancels_as_well() {
