@@ -49,10 +49,7 @@ pub fn check(layers: &[PathBuf], folder: &Path) {
         let is_enforced = |rule: &&Rule| ENFORCED.contains(rule);
         let is_broken = broken.iter().copied().any(|rule| is_enforced(&rule));
         let place = folder.join(format!("portable {number}"));
-        let options = ImportOptions {
-            parents: below_all,
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default().parents(below_all);
         let imported = portable::import(open(), &place, &options, &());
         match &imported {
             Ok(_) => assert!(report.is_complete && !is_broken, "{broken:?}"),

@@ -214,7 +214,7 @@ fn enter(
     if removed == Some(Removed::Path) {
         return Ok(Sight::Closed);
     }
-    Ok(match parents.child(above, directory)? {
+    Ok(match parents.child(above, directory.file_name())? {
         None => Sight::Closed,
         Some(node) if node.is_plain_directory() && removed.is_some() => Sight::Closed,
         Some(node) if node.is_plain_directory() => Sight::Open(Some(Box::new(node))),

@@ -189,18 +189,6 @@ impl Breach {
         })
     }
 
-    /// Returns what can be done about a layer that breaks the rule: the table's fix.
-    pub(crate) fn hint(&self) -> String {
-        let hint = match (self, self.rule()) {
-            (_, Some(rule)) => rule.info().fix,
-            (Self::LinkWithFilter | Self::OpaqueWithFilter, None) => {
-                "Let wclayer choose the writer: it selects one that can."
-            }
-            (_, None) => "The layer is malformed: report this to whoever built it.",
-        };
-        hint.to_owned()
-    }
-
     /// Leaves out the offset of another entry, which means nothing without a tar.
     pub(crate) fn without_offset(mut self) -> Self {
         if let Self::DuplicateOfOtherKind { first_offset, .. } = &mut self {

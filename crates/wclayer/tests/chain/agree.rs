@@ -1,5 +1,5 @@
-//! `import`, `validate` and the model agree on every layer of random chains: what an import refuses
-//! is an error of `validate`, and the reverse for the rules that an import enforces.
+//! For random chains, `import`, `validate` and the model agree on each layer: if an import rejects
+//! it, `validate` reports an error, and the reverse holds for the rules that an import enforces.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -43,10 +43,7 @@ fn validate_on(tar: &Path, below: &[PathBuf]) -> BTreeSet<Rule> {
 
 /// Validates a layer in a folder on top of other layers, given nearest first.
 fn validate_folder(layer: &Path, below: &[PathBuf]) -> BTreeSet<Rule> {
-    let options = ValidateOptions {
-        parents: ParentChain::from_nearest_first(below),
-        ..ValidateOptions::default()
-    };
+    let options = ValidateOptions::default().parents(ParentChain::from_nearest_first(below));
     enforced(&validate(layer, &options, &()).expect("a report"))
 }
 
@@ -68,10 +65,8 @@ fn check(layers: &[Vec<Op>]) {
             "{broken:?} {ops:?} on {layers:?}"
         );
         let place = folder.path().join(format!("portable {number}"));
-        let options = ImportOptions {
-            parents: ParentChain::from_nearest_first(&portables),
-            ..ImportOptions::default()
-        };
+        let parents = ParentChain::from_nearest_first(&portables);
+        let options = ImportOptions::default().parents(parents);
         let source = File::open(&tar).expect("a tar");
         let imported = portable::import(source, &place, &options, &());
         assert_eq!(
@@ -99,7 +94,7 @@ mod transport_folders {
     use wclayer::layer::ItemKind;
     use wclayer::source::OpenOptions;
     use wclayer::tar::TarLayerReader;
-    use wclayer::transport::{self, TransportOptions};
+    use wclayer::transport::{self, ImportOptions};
     use wclayer::volume::host::HostVolume;
 
     use super::*;
@@ -117,11 +112,9 @@ mod transport_folders {
     }
 
     fn import(tar: &Path, place: &Path, below: &[PathBuf]) -> Result<(), wclayer::Error> {
-        let options = TransportOptions {
-            parents: (!below.is_empty())
-                .then(|| source::open_chain(below, Access::default(), &()).expect("parents")),
-            ..TransportOptions::default()
-        };
+        let parents = (!below.is_empty())
+            .then(|| source::open_chain(below, Access::default(), &()).expect("parents"));
+        let options = ImportOptions::default().parents(parents);
         let tar = BufReader::new(File::open(tar).expect("a tar"));
         let mut reader = TarLayerReader::new(tar);
         transport::import(&HostVolume::new(), &mut reader, place, options, &()).map(drop)
@@ -233,7 +226,7 @@ proptest! {
     }
 }
 
-/// Random layers rarely have these combinations.
+/// Random layers are too small to reach this depth often.
 #[test]
 fn import_and_validate_and_the_model_agree_on_three_layers_and_more() {
     let path = |text: &str| text.to_owned();

@@ -16,16 +16,16 @@ pub(crate) enum Op {
     Opaque(String),
 }
 
-/// A file: the number of its layer, counted from the base, and that of its entry.
+/// A file, identified by the number of its layer, counted from the base, and its entry there.
 pub(crate) type Identity = (usize, usize);
 
-/// A path of the model.
+/// The model's state of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Thing {
     Implied,
     Directory(Identity),
     File(Identity),
-    /// A junction: a directory without contents.
+    /// A junction: a directory without content.
     Junction(Identity),
     /// A hard link without a file.
     Broken,
@@ -66,7 +66,7 @@ pub(crate) fn apply(state: &State, number: usize, ops: &[Op]) -> State {
             }
         }
     }
-    // Directories come before their contents.
+    // Directories come before their content.
     for (path, (place, op)) in &own {
         let is_open = |above: &String| match own.get(above) {
             Some((_, op)) => matches!(op, Op::Directory(_)),
@@ -94,7 +94,7 @@ pub(crate) fn apply(state: &State, number: usize, ops: &[Op]) -> State {
     next
 }
 
-/// Finds the file that a link names, in its own layer or in those below.
+/// Finds the file that a link names: one in its own layer, otherwise one in the layers below.
 pub(crate) fn link(
     below: &State,
     number: usize,
@@ -126,7 +126,8 @@ pub(crate) fn content(identity: Identity) -> String {
     format!("layer {} entry {}", identity.0, identity.1)
 }
 
-/// Leaves out the entries that an import refuses.
+/// Removes everything that an import rejects: links to nothing, entries below something that is not
+/// a directory (in the layer itself or in those below it), and a path with two kinds of entries.
 pub(crate) fn importable(layers: &[Vec<Op>]) -> Vec<Vec<Op>> {
     let mut kept: Vec<Vec<Op>> = layers.to_vec();
     let mut state = State::new();
@@ -139,7 +140,7 @@ pub(crate) fn importable(layers: &[Vec<Op>]) -> Vec<Vec<Op>> {
     kept
 }
 
-/// Finds an entry of a layer that an import refuses, given what the layers below have.
+/// Finds an entry that an import rejects, given the state of the layers below.
 pub(crate) fn broken_op(below: &State, number: usize, ops: &[Op]) -> Option<usize> {
     let mut own: BTreeMap<String, (usize, &Op)> = BTreeMap::new();
     for (place, op) in ops.iter().enumerate() {
@@ -176,7 +177,7 @@ pub(crate) fn broken_op(below: &State, number: usize, ops: &[Op]) -> Option<usiz
     })
 }
 
-/// Returns the state of the layers below without the paths that a layer removes.
+/// The paths of the layers below that a layer does not remove.
 fn without_removed(below: &State, ops: &[Op]) -> State {
     let mut visible = below.clone();
     for op in ops {

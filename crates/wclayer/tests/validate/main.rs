@@ -1,4 +1,5 @@
-//! `validate`: for each rule, a layer that breaks only that rule and a similar one that breaks none.
+//! `validate`: for every rule, a layer that breaks only that rule, and a near miss that breaks
+//! none.
 
 mod bytes;
 mod entries;
@@ -27,16 +28,16 @@ type Build = fn(&mut Tar) -> std::io::Result<()>;
 const HIVES: [&str; 5] = ["DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM"];
 const BCD: &str = "UtilityVM/Files/EFI/Microsoft/Boot/BCD";
 
-/// The entries of a layer before those that a test adds.
+/// The content of a layer before the additions of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Start {
-    /// None, without parents.
+    /// Empty, without parents.
     Nothing,
-    /// Those that a base layer needs.
+    /// The required content of a base layer.
     Base,
-    /// None, on top of a base layer.
+    /// Empty, on top of a base layer.
     Bare,
-    /// Those that a layer needs on top of a base layer with `Files/old.txt` and `Files/dir`.
+    /// The required content on top of a base layer that has `Files/old.txt` and `Files/dir`.
     Above,
     /// The same on top of a base layer with a utility VM.
     AboveVm,
@@ -65,7 +66,7 @@ fn link() -> Meta {
     }
 }
 
-/// Returns a file's metadata with another record.
+/// A file's metadata with an additional record.
 fn with(key: &str, value: &[u8]) -> Meta {
     let mut meta = file();
     meta.records.push((key.to_owned(), value.to_vec()));
@@ -100,7 +101,7 @@ fn vm(tar: &mut Tar) -> std::io::Result<()> {
     vm_in(tar, "UtilityVM/Files")
 }
 
-/// Writes a utility VM with this spelling of `UtilityVM/Files`.
+/// Writes a utility VM whose directory of files has the given name.
 fn vm_in(tar: &mut Tar, files: &str) -> std::io::Result<()> {
     tar.directory("UtilityVM", &Meta::with_attributes(0x10))?;
     tar.directory(files, &directory())?;
@@ -125,7 +126,7 @@ fn parent(tar: &mut Tar, has_vm: bool) -> std::io::Result<()> {
     }
 }
 
-/// Writes a tar.
+/// Builds a tar.
 fn tar(start: Start, build: Build) -> Vec<u8> {
     let mut tar = TarBuilder::new(Vec::new());
     let above = |tar: &mut Tar| {
@@ -142,7 +143,7 @@ fn tar(start: Start, build: Build) -> Vec<u8> {
     tar.finish().expect("memory")
 }
 
-/// Creates the parents of a layer with this start, in a temporary folder.
+/// The parents of a layer with this start, in a folder that is deleted with them.
 fn parents(start: Start) -> Option<(wclayer::view::View, TempDir, PathBuf)> {
     let has_vm = match start {
         Start::Nothing | Start::Base => return None,
@@ -202,7 +203,7 @@ fn every_rule_can_be_broken_alone_and_is_kept_by_a_near_miss() {
 }
 
 #[test]
-fn the_starts_of_the_rows_break_no_rule() {
+fn the_start_of_the_rows_breaks_no_rule() {
     for start in [Start::Base, Start::Above, Start::AboveVm] {
         let report = check(start, tar(start, |_| Ok(())));
         assert_eq!(broken(&report), [].into(), "{start:?}");
@@ -219,11 +220,11 @@ fn a_finding_names_the_entry_and_its_byte() {
     let at = bytes
         .windows(9)
         .rposition(|name| name == b"Files/nul")
-        .expect("it is there");
+        .expect("the finding exists");
     let report = check(Start::Above, bytes);
     let found = &report.rules[&Rule::PathReservedName].first[0];
     assert_eq!(found.entry, "Files/nul");
-    // The name is in the second header: the extended header and its records come first.
+    // This is the second header: the extended header and its records come first.
     assert!(
         found
             .offset
@@ -233,7 +234,7 @@ fn a_finding_names_the_entry_and_its_byte() {
 }
 
 #[test]
-fn the_pass_continues_after_faults_and_counts_all_of_them() {
+fn the_pass_continues_after_an_error_and_counts_all_of_them() {
     let bytes = tar(Start::Above, |tar| {
         for number in 0..7 {
             tar.file(&format!("Files/..{number}/../x"), &file(), b"content")?;

@@ -1,4 +1,4 @@
-//! All rows: on single entries and on whole layers.
+//! The rows of the table: on single entries, and on whole layers.
 
 use crate::{Row, entries, headers, whole};
 

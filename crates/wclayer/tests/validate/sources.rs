@@ -1,4 +1,4 @@
-//! A layer breaks the same rules whatever kind of layer it is.
+//! The kinds of layers that can be checked: the results agree.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -19,25 +19,21 @@ fn layer() -> Vec<u8> {
 const EXPECTED: [&str; 2] = ["path-reserved-name", "whiteout-of-nothing"];
 
 fn check(layer: &Path, parents: &[&Path]) -> Report {
-    let options = ValidateOptions {
-        parents: ParentChain::from_nearest_first(parents.iter().copied()),
-        ..ValidateOptions::default()
-    };
+    let options = ValidateOptions::default()
+        .parents(ParentChain::from_nearest_first(parents.iter().copied()));
     validate(layer, &options, &()).expect("a layer")
 }
 
 fn import(tar: &Path, place: &Path, parents: &[&Path]) {
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first(parents.iter().copied()),
-        ..ImportOptions::default()
-    };
-    let tar = Cursor::new(std::fs::read(tar).expect("it is there"));
+    let options =
+        ImportOptions::default().parents(ParentChain::from_nearest_first(parents.iter().copied()));
+    let tar = Cursor::new(std::fs::read(tar).expect("the tar exists"));
     portable::import(tar, place, &options, &()).expect("a layer");
 }
 
 #[test]
-fn a_tar_and_a_portable_layer_break_the_same_rules_and_the_latter_knows_its_parents() {
-    let (_, folder, base) = parents(Start::Above).expect("it has parents");
+fn a_tar_and_a_portable_layer_have_the_same_findings_and_the_latter_knows_its_parents() {
+    let (_, folder, base) = parents(Start::Above).expect("it has some");
     let (app, portable, below) = (
         folder.path().join("app.tar"),
         folder.path().join("app"),
@@ -59,7 +55,7 @@ fn a_tar_and_a_portable_layer_break_the_same_rules_and_the_latter_knows_its_pare
 }
 
 #[test]
-fn a_portable_layer_is_checked_by_its_index_as_well() {
+fn a_portable_layer_is_also_checked_by_its_index() {
     use wclayer::portable::PortableLayer;
     use wclayer::rules::Severity;
     use wclayer::validate::validate_stored;
@@ -102,7 +98,7 @@ mod transport_folder {
     use wclayer::ntmeta::{StreamAttributes, StreamHeader, StreamId};
     use wclayer::rules::Rule;
     use wclayer::tar::TarLayerReader;
-    use wclayer::transport::{self, TransportOptions};
+    use wclayer::transport::{self, ImportOptions};
     use wclayer::volume::host::HostVolume;
 
     use super::*;
@@ -114,10 +110,8 @@ mod transport_folder {
         let parent = folder.path().join("base");
         import(&base, &parent, &[]);
         let chain = ParentChain::from_nearest_first([&parent]);
-        let options = TransportOptions {
-            parents: wclayer::source::open_parents(&chain, &()).expect("a parent"),
-            ..TransportOptions::default()
-        };
+        let parents = wclayer::source::open_parents(&chain, &()).expect("a parent");
+        let options = ImportOptions::default().parents(parents);
         let mut reader = TarLayerReader::new(Cursor::new(layer));
         transport::import(&HostVolume::new(), &mut reader, &place, options, &()).expect("a layer");
         (folder, place, parent)
@@ -275,26 +269,24 @@ fn rules_that_depend_on_unknown_parents_are_not_checked() {
         tar.file("Files/no/file", &file(), b"")
     });
     std::fs::write(&app, bytes).expect("free");
-    let options = ValidateOptions {
-        has_unknown_parents: true,
-        ..ValidateOptions::default()
-    };
+    let options = ValidateOptions::default().has_unknown_parents(true);
     let report = validate(&app, &options, &()).expect("a layer");
     assert_eq!(broken(&report), ["parent-missing"].into());
     assert_eq!(report.rules[&wclayer::rules::Rule::ParentMissing].count, 1);
 }
 
 #[test]
-fn a_path_that_is_not_a_layer_is_an_error() {
+fn anything_but_a_layer_is_an_error() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let options = ValidateOptions::default();
     assert!(validate(folder.path(), &options, &()).is_err());
-    let error = validate(folder.path().join("no"), &options, &()).expect_err("nothing is there");
+    let error =
+        validate(folder.path().join("no"), &options, &()).expect_err("the path does not exist");
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
 #[test]
-fn a_check_can_be_stopped() {
+fn a_check_can_be_cancelled() {
     struct Stopped;
     impl wclayer::Progress for Stopped {
         fn is_cancelled(&self) -> bool {
@@ -306,9 +298,9 @@ fn a_check_can_be_stopped() {
     assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 
-/// The check of the whole layer may take long, after the tar has been read.
+/// The checks of the whole layer may take long even after the tar was read.
 #[test]
-fn the_check_of_the_whole_can_be_stopped_as_well() {
+fn the_check_of_the_whole_layer_can_be_cancelled_too() {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     struct Later(AtomicUsize);
@@ -325,5 +317,5 @@ fn the_check_of_the_whole_can_be_stopped_as_well() {
     });
     let later = Later(AtomicUsize::new(0));
     let error = wclayer::validate::validate_tar(Cursor::new(tar), None, 1, &later);
-    assert_eq!(error.expect_err("stopped").kind(), ErrorKind::Cancelled);
+    assert_eq!(error.expect_err("cancelled").kind(), ErrorKind::Cancelled);
 }
