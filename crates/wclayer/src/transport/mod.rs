@@ -25,6 +25,7 @@ mod folder;
 mod live;
 mod pending_links;
 mod reader;
+mod removals;
 mod streams;
 pub mod tombstones;
 mod writer;
