@@ -15,7 +15,7 @@ mod common;
 
 use common::{directory, plain, tar};
 
-/// Writes a layer tar that is compressed.
+/// Writes a compressed layer tar.
 fn gzip_tar(folder: &TempDir, name: &str, tar: &[u8]) -> PathBuf {
     let path = folder.path().join(name);
     let file = fs::File::create_new(&path).expect("a new file");
@@ -25,7 +25,7 @@ fn gzip_tar(folder: &TempDir, name: &str, tar: &[u8]) -> PathBuf {
     path
 }
 
-/// Content that no compression makes short.
+/// Incompressible content.
 fn noise(size: usize) -> Vec<u8> {
     let mut rng = layergen::Rng::new(7);
     (0..size).map(|_| rng.next_u64() as u8).collect()
@@ -63,7 +63,7 @@ fn text(content: Box<dyn Content>) -> String {
 }
 
 #[test]
-fn what_compressed_tars_say_of_a_file() {
+fn lookups_in_compressed_tars() {
     let folder = tempfile::tempdir().expect("a folder");
     let upper = gzip_tar(&folder, "upper.tar.gz", &upper_layer());
     let base = folder.path().join("base.tar");
@@ -184,7 +184,7 @@ fn open(tar: &Path) -> wclayer::Result<wclayer::view::View> {
 }
 
 #[test]
-fn of_an_uncompressed_tar_the_headers_are_read() {
+fn only_the_headers_of_an_uncompressed_tar_are_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let tar = upper_layer();
     let path = folder.path().join("upper.tar");
@@ -199,10 +199,10 @@ fn of_an_uncompressed_tar_the_headers_are_read() {
     let mut reader = view.content(&node, None).expect("content").reader();
     reader.read_to_end(&mut content).expect("readable");
     assert_eq!(content, noise(3 << 20));
-    // What is not read is still known to be there.
+    // Content must be present even if it is not read.
     fs::write(&path, &tar[..2 << 20]).expect("written");
     let Err(error) = open(&path) else {
-        panic!("a tar that is cut was opened");
+        panic!("a truncated tar was opened");
     };
     let cause = common::root_cause(&error);
     assert!(cause.contains("ends"), "{cause}");

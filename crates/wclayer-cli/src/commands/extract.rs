@@ -86,9 +86,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         opened.find(path, false)?;
     }
     let started = Instant::now();
-    let options = ExtractOptions {
-        xattrs: arguments.xattrs,
-    };
+    let options = ExtractOptions::default().xattrs(arguments.xattrs);
     let mut writer = ExtractWriter::new(&arguments.directory, options)?;
     opened.view.for_each_lost(&mut |_, lost| {
         let is_in = |path: &wclayer::LayerPath| lost.path == *path || lost.path.is_below(path);
@@ -245,6 +243,7 @@ fn label(kind: Loss) -> &'static str {
         Loss::LastTimes => "lost: times of last write and access",
         Loss::ReparseData => "lost: reparse data",
         Loss::OtherStreams => "lost: other streams",
+        _ => "lost: other metadata",
     }
 }
 
@@ -262,5 +261,7 @@ fn why(not_made: &NotMade) -> String {
         (Reason::Refused, Some(cause)) => format!("the host refused it: {cause}"),
         (Reason::Refused, None) => "the host refused it".to_owned(),
         (Reason::Damaged, _) => "the reparse point is damaged".to_owned(),
+        (_, Some(cause)) => cause.clone(),
+        (_, None) => "it cannot be made".to_owned(),
     }
 }

@@ -154,11 +154,10 @@ fn default_format(arguments: &Arguments) -> Format {
 
 fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let source = Source::open(arguments.input.as_deref())?;
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first(&arguments.layers),
-        expected_diff_id: arguments.diff_id,
-        replace: arguments.force,
-    };
+    let options = ImportOptions::default()
+        .parents(ParentChain::from_nearest_first(&arguments.layers))
+        .expected_diff_id(arguments.diff_id)
+        .replace(arguments.force);
     tell_plan(arguments, &source, output);
     for parent in &arguments.layers {
         output.step(format_args!("on top of {}", layer_view::absolute(parent)));

@@ -6,7 +6,7 @@ use wclayer::ParentChain;
 use wclayer::hub::EntriesOnly;
 use wclayer::source;
 use wclayer::tar::BlobReader;
-use wclayer::transport::{self, TransportOptions};
+use wclayer::transport::{self, ImportOptions};
 
 use super::host_compute::Disks;
 use super::import::{self, Arguments, Source};
@@ -26,11 +26,10 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         output.step(format_args!("on top of {}", layer_view::absolute(parent)));
     }
     let parents = ParentChain::from_nearest_first(&arguments.layers);
-    let options = TransportOptions {
-        parents: source::open_parents(&parents, &())?,
-        hives: arguments.hives,
-        replace: arguments.force,
-    };
+    let options = ImportOptions::default()
+        .parents(source::open_parents(&parents, &())?)
+        .hives(arguments.hives)
+        .replace(arguments.force);
     let disks = Disks::new();
     let progress = Bar::start(output, input.size, signals::watch()?);
     let started = Instant::now();

@@ -57,10 +57,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let tar = arguments.layer.join("layer.tar");
     let size = tar.metadata().ok().map(|tar| tar.len());
     let progress = Bar::start(output, size, signals::watch()?);
-    let options = RepairOptions {
-        parents: ParentChain::from_nearest_first(&arguments.layers),
-        expected_diff_id: arguments.diff_id,
-    };
+    let options = RepairOptions::default()
+        .parents(ParentChain::from_nearest_first(&arguments.layers))
+        .expected_diff_id(arguments.diff_id);
     let repaired = portable::repair(&arguments.layer, &options, &progress)?;
     drop(progress);
     if !repaired.is_verified {

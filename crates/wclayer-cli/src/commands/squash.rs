@@ -73,10 +73,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let progress = Bar::start(output, total, Arc::clone(&opened.cancelled));
     let started = Instant::now();
     let writer = BlobWriter::new(target.file(), compression)?;
-    let options = SquashOptions {
-        keep_base: arguments.keep_base,
-        lose_registry: arguments.lose_registry,
-    };
+    let options = SquashOptions::default()
+        .keep_base(arguments.keep_base)
+        .lose_registry(arguments.lose_registry);
     let squashed = squash(opened.view, options, writer, &progress)?;
     if progress.is_cancelled() {
         return Err(wclayer::Error::Cancelled.into());

@@ -99,11 +99,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         return Ok(());
     };
     let limit = if arguments.all { SHOWN_AT_MOST } else { SHOWN };
-    let options = ValidateOptions {
-        parents: ParentChain::from_nearest_first(&arguments.layers),
-        limit,
-        ..ValidateOptions::default()
-    };
+    let options = ValidateOptions::default()
+        .parents(ParentChain::from_nearest_first(&arguments.layers))
+        .limit(limit);
     view_options::check_places(&arguments.layers)?;
     let report = check(layer, &options, output)?;
     let shown = Shown {
@@ -156,11 +154,9 @@ fn check_stdin(options: &ValidateOptions, output: &Output) -> Result<Report, Cli
 /// Prints, below the error of a failed import, all that is wrong with the tar. Says nothing where
 /// that cannot be found out.
 pub(super) fn tell_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
-    let mut options = ValidateOptions {
-        parents: ParentChain::from_nearest_first(parents),
-        limit: SHOWN_OF_IMPORT,
-        ..ValidateOptions::default()
-    };
+    let mut options = ValidateOptions::default()
+        .parents(ParentChain::from_nearest_first(parents))
+        .limit(SHOWN_OF_IMPORT);
     let mut checked = check(tar, &options, output);
     if let Err(CliError::Layer(error)) = &checked
         && error.kind() != ErrorKind::Cancelled

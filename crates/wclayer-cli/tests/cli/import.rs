@@ -252,7 +252,7 @@ fn of_two_imports_to_one_place_one_wins() {
 
     let second = work.run(&["import", "--json", "-i", "small.tar", "layer"]);
     let second = second.fails("another import to");
-    assert_eq!(second.json()["error"]["kind"], "exists");
+    assert_eq!(second.json()["error"]["kind"], "busy");
 
     stdin
         .write_all(&tar[4096..])

@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
-use crate::hub::Progress;
+use crate::hub::{Progress, poll};
 use crate::layer::{ContentReader, StreamDetails};
 
 /// Size of the pieces in which content is read, in bytes.
@@ -63,7 +63,7 @@ pub(super) fn hash_blocks(content: &mut ContentReader, progress: &dyn Progress) 
     let mut blocks = Blocks::default();
     let mut piece = vec![0; PIECE];
     loop {
-        let hole = content.skip_hole().map_err(Error::Input)?;
+        let hole = content.skip_hole().map_err(Error::input)?;
         blocks.skip(hole);
         let read = read(content, &mut piece, progress)?;
         if read == 0 && hole == 0 {
@@ -74,10 +74,8 @@ pub(super) fn hash_blocks(content: &mut ContentReader, progress: &dyn Progress) 
 }
 
 fn read(content: &mut ContentReader, piece: &mut [u8], progress: &dyn Progress) -> Result<usize> {
-    if progress.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
-    let read = content.read(piece).map_err(Error::Input)?;
+    poll(progress)?;
+    let read = content.read(piece).map_err(Error::input)?;
     progress.advance(read as u64);
     Ok(read)
 }

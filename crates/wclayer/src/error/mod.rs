@@ -4,6 +4,7 @@
 //! through [`std::error::Error::source`]. Programs act on [`Error::kind`]; [`Error::hint`] gives
 //! people one sentence on what to do. No code matches on a message.
 
+mod cancelled;
 mod hcs;
 mod index;
 mod messages;
@@ -15,7 +16,7 @@ mod transport;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::digest::Digest;
+use crate::digest::{DiffId, Digest};
 use crate::path::{LayerPath, PathError};
 use crate::resources;
 use crate::rules::RuleError;
@@ -62,7 +63,7 @@ pub enum Error {
     Output(#[source] io::Error),
     /// A layer tar is not what it should be.
     #[error(transparent)]
-    Tar(#[from] TarError),
+    Tar(TarError),
     /// A layer breaks a rule of layers.
     #[error(transparent)]
     Rule(#[from] RuleError),
@@ -149,7 +150,7 @@ pub enum Error {
         /// SHA-256 of the blob.
         digest: Digest,
         /// SHA-256 of the uncompressed tar.
-        diff_id: Digest,
+        diff_id: DiffId,
     },
     /// The destination exists.
     #[error("`{}` exists already", path.display())]
@@ -209,6 +210,15 @@ pub enum ErrorKind {
     Cancelled,
     /// The environment lacks something.
     Unsupported,
+}
+
+impl From<TarError> for Error {
+    fn from(error: TarError) -> Self {
+        match &error.problem {
+            TarProblem::Io(source) if cancelled::is_cancelled(source) => Self::Cancelled,
+            _ => Self::Tar(error),
+        }
+    }
 }
 
 impl From<ServiceError> for Error {
@@ -306,12 +316,25 @@ impl Error {
         }
     }
 
-    /// Says which layer's operation failed.
-    pub(crate) fn of_layer(self, operation: &'static str, layer: &Path) -> Self {
-        Self::Layer {
-            operation,
-            layer: layer.to_owned(),
-            source: Box::new(self),
+    /// Makes an error of what a layer's input returned: [`Error::Cancelled`] if the input stopped
+    /// because the caller asked it to, [`Error::Input`] otherwise.
+    pub fn input(error: io::Error) -> Self {
+        match cancelled::is_cancelled(&error) {
+            true => Self::Cancelled,
+            false => Self::Input(error),
+        }
+    }
+
+    /// Names the operation that failed and its layer. [`Error::Cancelled`] stays as it is: nothing
+    /// failed.
+    pub fn of_layer(self, operation: &'static str, layer: &Path) -> Self {
+        match self {
+            Self::Cancelled => self,
+            source => Self::Layer {
+                operation,
+                layer: layer.to_owned(),
+                source: Box::new(source),
+            },
         }
     }
 }

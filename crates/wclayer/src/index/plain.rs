@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
-use crate::hub::Progress;
+use crate::hub::{Progress, poll};
 use crate::tar::MemberReader;
 
 /// How much is read at once, in bytes: a few headers. Most of what follows a header is skipped.
@@ -47,10 +47,7 @@ impl<'a> PlainTar<'a> {
     }
 
     fn check_cancelled(&self) -> io::Result<()> {
-        match self.progress.is_cancelled() {
-            true => Err(io::Error::other("cancelled")),
-            false => Ok(()),
-        }
+        poll(self.progress).map_err(io::Error::other)
     }
 }
 

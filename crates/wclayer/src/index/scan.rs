@@ -7,7 +7,7 @@ use super::plain::PlainTar;
 use super::{Index, IndexBuilder};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
-use crate::hub::{EntryCounts, Progress};
+use crate::hub::{EntryCounts, Progress, poll};
 use crate::pipeline::skip_to_end;
 use crate::tar::{SparseMap, TarEntries, TarEntry, TarEntryKind};
 
@@ -42,7 +42,7 @@ pub(crate) fn scan_headers(
     index: IndexBuilder,
     progress: &dyn Progress,
 ) -> Result<Index> {
-    let tar = PlainTar::new(tar, progress).map_err(Error::Input)?;
+    let tar = PlainTar::new(tar, progress).map_err(Error::input)?;
     let entries = TarEntries::of(tar.members());
     let scanned = scan_entries(entries, index, progress, |_, _| Ok(None));
     scanned.map(|(_, index)| index)
@@ -56,6 +56,7 @@ fn scan_entries<R: BufRead>(
 ) -> Result<(Scanned, Index)> {
     let mut found = Scanned::default();
     while let Some(entry) = entries.next_entry()? {
+        poll(progress)?;
         found.count(&entry);
         progress.entry();
         builder.add_entry(&entry)?;

@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicU64;
 
 use super::scan::Scanned;
 use crate::compression::Decoder;
-use crate::digest::Hashing;
-use crate::error::{Error, Result};
-use crate::hub::{EntryCounts, Progress};
+use crate::digest::{DiffId, Hashing};
+use crate::error::Result;
+use crate::hub::{EntryCounts, Progress, poll};
 use crate::pipeline::{Counting, ReadAhead};
 use crate::tar::{LayerBlob, TarEntries};
 
@@ -28,7 +28,7 @@ pub struct TarSummary {
 /// ```
 /// use std::fs::File;
 ///
-/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
 /// let summary = wclayer::index::summarise(File::open(path)?, &())?;
 /// assert_eq!(summary.entries.links, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -46,17 +46,13 @@ pub fn summarise<R: Read + Send + 'static>(
     let counting = Counting::new(source, Arc::clone(&counter));
     let open = move || Decoder::new(Hashing::new(counting)).map(Hashing::new);
     let mut input = ReadAhead::start(open, counter, None, progress)?;
-    let counted = count(&mut input, progress);
-    if progress.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
-    let found = counted?;
-    let (decoder, diff_id, tar_size) = input.finish()?.finish();
+    let found = count(&mut input, progress)?;
+    let (decoder, tar_digest, tar_size) = input.finish()?.finish();
     let compression = decoder.compression();
     let (_, digest, size) = decoder.into_inner().finish();
     Ok(TarSummary {
         blob: LayerBlob {
-            diff_id,
+            diff_id: DiffId::of_tar(tar_digest),
             tar_size,
             digest,
             size,
@@ -75,9 +71,7 @@ fn count<R: Read + Send + 'static>(
     let mut entries = TarEntries::new(input);
     let mut found = Scanned::default();
     while let Some(entry) = entries.next_entry()? {
-        if progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        poll(progress)?;
         progress.entry();
         found.count(&entry);
     }

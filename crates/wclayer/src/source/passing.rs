@@ -97,10 +97,7 @@ fn pass(
             found
         }
     };
-    found.map_err(|error| match error {
-        _ if progress.is_cancelled() => Error::Cancelled,
-        error => error.of_layer("read", place),
-    })
+    found.map_err(|error| error.of_layer("read", place))
 }
 
 fn find<R: BufRead>(

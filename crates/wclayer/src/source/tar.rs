@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::Access;
 use crate::compression::{Compression, Decoder};
-use crate::error::{Error, Result, io_error};
+use crate::error::{Result, io_error};
 use crate::hub::Progress;
 use crate::index::{
     CompressedTar, Index, IndexBuilder, IndexedLayer, TarContent, scan, scan_headers,
@@ -36,10 +36,6 @@ pub(super) fn open_tar(
     access: Access,
     progress: &dyn Progress,
 ) -> Result<IndexedLayer> {
-    let of_layer = |error: Error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("read", place),
-    };
     let file = open_file(place)?;
     let is_compressed = compression_of(place)? != Compression::None;
     let spooled = is_compressed && access == Access::Content;
@@ -56,10 +52,7 @@ pub(super) fn open_tar(
         (None, true) => index_tar(file, index, None, progress),
         (Some(spool), _) => spool.fill(file, index, progress),
     };
-    let index = match read {
-        _ if progress.is_cancelled() => return Err(Error::Cancelled),
-        read => read.map_err(of_layer)?,
-    };
+    let index = read.map_err(|error| error.of_layer("read", place))?;
     let content = match (spool, is_compressed) {
         (Some(spool), _) => TarContent::Plain(Arc::new(spool.file)),
         (None, false) => TarContent::Plain(Arc::new(open_file(place)?)),

@@ -178,7 +178,7 @@ pub(super) fn details<F: File>(
             left = kept.ok_or_else(|| too_much(path))?;
             let mut body = Vec::new();
             let read = (&mut streams).take(header.size).read_to_end(&mut body);
-            read.map_err(Error::Input)?;
+            read.map_err(Error::input)?;
             Ok(body)
         };
         match header.id {
@@ -358,7 +358,7 @@ impl<F: File> Cursor<F> {
         path: &LayerPath,
     ) -> Result<Self> {
         let skipped = entry.stream.skip(place.start);
-        skipped.map_err(Error::Input)?;
+        skipped.map_err(Error::input)?;
         let mut streams = BackupStreamReader::new(BufReader::new(entry.stream));
         let header = streams.next_header();
         match header.map_err(|error| malformed(path, error))? {

@@ -240,7 +240,7 @@ fn hash(opened: &Opened, node: &Node, stream: Option<&StreamName>) -> Result<Dig
     let mut piece = vec![0; 256 * 1024];
     loop {
         opened.check_cancelled()?;
-        let read = content.read(&mut piece).map_err(wclayer::Error::Input)?;
+        let read = content.read(&mut piece).map_err(wclayer::Error::input)?;
         if read == 0 {
             return Ok(hasher.finish());
         }
