@@ -16,6 +16,7 @@ mod compressed;
 mod content;
 mod entry;
 mod every;
+mod implied;
 mod in_directory;
 mod layer;
 mod lost;

@@ -26,6 +26,7 @@ mod live;
 mod obstacles;
 mod pending_links;
 mod reader;
+mod removals;
 mod streams;
 pub mod tombstones;
 mod writer;
