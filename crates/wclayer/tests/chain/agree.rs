@@ -135,8 +135,9 @@ mod transport_folders {
             let text = match node.item.as_ref().map(|item| &item.kind) {
                 Some(ItemKind::File) => {
                     let mut text = String::new();
-                    let mut content = view.content(&node, None).expect("content");
-                    content.read_to_string(&mut text).expect("content");
+                    let content = view.content(&node, None).expect("content");
+                    let mut reader = content.reader();
+                    reader.read_to_string(&mut text).expect("content");
                     text
                 }
                 Some(ItemKind::Link(_)) => "broken".to_owned(),

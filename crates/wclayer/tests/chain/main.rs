@@ -202,6 +202,19 @@ fn a_directory_that_an_opaque_whiteout_hides_has_replaced_a_junction() {
     assert_eq!(view, model);
 }
 
+/// Found by a random chain: an opaque whiteout and a whiteout of one directory, spelled differently.
+#[test]
+fn two_removals_of_one_path_have_one_spelling() {
+    let layers = [vec![
+        Op::Opaque("Files/b/B".to_owned()),
+        Op::Whiteout("Files/b/b".to_owned()),
+    ]];
+    let folder = tempfile::tempdir().expect("a folder");
+    let view = open(&write_all(folder.path(), &layers));
+    check_spelling(&view);
+    check_spelling(&view.only_nearest(1));
+}
+
 /// Another such case.
 #[test]
 fn a_layer_on_a_kept_base_links_to_any_remaining_name() {
