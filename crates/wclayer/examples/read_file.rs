@@ -34,7 +34,7 @@ fn print(layer: &str, path: &str, stream: Option<&str>) -> Result<(), Box<dyn Er
     let Resolved::Found(node) = view.resolve(&path)? else {
         return Err(format!("`{path}` is not in the layer").into());
     };
-    let mut content = view.content(&node, stream.as_ref())?;
+    let mut content = view.content(&node, stream.as_ref())?.reader();
     io::copy(&mut content, &mut io::stdout().lock())?;
     Ok(())
 }

@@ -229,7 +229,7 @@ fn changes_something(view: &View, layer: usize, path: &LayerPath) -> Result<bool
     }
     let mut start = Vec::new();
     let content = view.layer(layer).content(&item, None)?;
-    let read = content.take(HIVE_START).read_to_end(&mut start);
+    let read = content.reader().take(HIVE_START).read_to_end(&mut start);
     read.map_err(Error::input)?;
     Ok(!hive::says_nothing(&start))
 }

@@ -32,6 +32,7 @@ mod counting {
 
     thread_local! {
         static STEPS: Cell<i64> = const { Cell::new(0) };
+        static STATEMENTS: Cell<usize> = const { Cell::new(0) };
     }
 
     pub(super) fn add(steps: i64) {
@@ -47,6 +48,7 @@ mod counting {
         let events = TraceEventCodes::SQLITE_TRACE_STMT | TraceEventCodes::SQLITE_TRACE_PROFILE;
         let count = |event: TraceEvent<'_>| match event {
             TraceEvent::Stmt(statement, _) => {
+                STATEMENTS.set(STATEMENTS.get() + 1);
                 add(-i64::from(statement.get_status(StatementStatus::VmStep)));
             }
             TraceEvent::Profile(statement, _) => {
@@ -64,6 +66,13 @@ mod counting {
         STEPS.get() - before
     }
 
+    /// Returns how many statements of SQLite this thread runs to do something.
+    pub(crate) fn statements_of<T>(work: impl FnOnce() -> T) -> usize {
+        let before = STATEMENTS.get();
+        work();
+        STATEMENTS.get() - before
+    }
+
     /// Checks that work on an input twice as large takes about twice the steps: three times at most,
     /// where four would be quadratic. `work` makes an input of a size, and returns what is counted.
     #[track_caller]
@@ -78,7 +87,7 @@ mod counting {
 }
 
 #[cfg(test)]
-pub(crate) use counting::assert_linear;
+pub(crate) use counting::{assert_linear, statements_of};
 
 #[cfg(all(test, feature = "portable"))]
 mod test_tar;

@@ -1,13 +1,13 @@
 //! `cat`: the content of a file of a layer.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use wclayer::Error;
-use wclayer::layer::Content;
+use wclayer::layer::ContentReader;
 use wclayer::source::{self, Access, Passed};
 use wclayer::view::{Node, View};
 
@@ -30,8 +30,8 @@ const PIECE: usize = 256 * 1024;
 
 /// Print a file of a layer, or one of its alternate data streams
 ///
-/// Of a compressed tar no more is read than up to the end of the file. Should a malformed tar have
-/// the path twice, that is the first; everything else shows the last.
+/// A compressed tar is read to its end before anything is printed: a later entry of the path
+/// replaces an earlier one. Layers below the one that has the file are not read.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         content => {
             let mut places = opened.view.places();
             let place = places.nth(node.layer).unwrap_or(&arguments.view.layer);
-            copy(content?, place, &opened.cancelled)
+            copy(content?.reader(), place, &opened.cancelled)
         }
     }
 }
@@ -107,9 +107,9 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
     let total = tars_size(&chain);
     let bar = Bar::start(output, Some(total), Arc::clone(&cancelled));
     match source::content_in_passing(&chain, path, stream.as_ref(), &bar)? {
-        Passed::Content { reader, layer } => {
+        Passed::Content { content, layer } => {
             bar.clear();
-            copy(reader, &chain[layer], &cancelled).map(|()| None)
+            copy(content.reader(), &chain[layer], &cancelled).map(|()| None)
         }
         Passed::Below(layers) if layers > 0 => {
             let opened = Opened::open_chain(&arguments.view.layer, &chain, layers, output);
@@ -120,10 +120,11 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
 }
 
 /// Copies content of the layer that is at `place`.
-fn copy(mut content: impl Content, place: &Path, cancelled: &AtomicBool) -> Result<(), CliError> {
-    let of_layer = |error: io::Error| {
-        let error = error.downcast::<Error>().unwrap_or_else(Error::Input);
-        error.of_layer("read", place)
+fn copy(mut content: ContentReader, place: &Path, cancelled: &AtomicBool) -> Result<(), CliError> {
+    let of_layer = |error: io::Error| Error::Layer {
+        operation: "read",
+        layer: place.to_owned(),
+        source: Box::new(error.downcast::<Error>().unwrap_or_else(Error::Input)),
     };
     let mut stdout = SparseSink::new(io::stdout().lock());
     let mut piece = vec![0; PIECE];

@@ -135,7 +135,7 @@ fn attributes_that_can_be_printed_are_text_as_well() {
 fn reparse_points_are_told_by_tag_and_where_they_lead() {
     let (text, json) = stat(&with_reparse(LX_SYMLINK));
     assert!(
-        text.contains("  reparse     symbolic link of Linux to `/usr/bin/sh`\n"),
+        text.contains("  reparse     WSL symbolic link to `/usr/bin/sh`\n"),
         "{text}"
     );
     assert!(

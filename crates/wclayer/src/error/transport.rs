@@ -102,6 +102,9 @@ pub enum EntryProblem {
     /// Sparse streams of any length cost nothing on disk, and time without end when they are read.
     #[error("has more than 64 GiB of holes")]
     Holes,
+    /// Another program writes to the folder.
+    #[error("was changed while it was being read")]
+    Changed,
 }
 
 impl EntryProblem {

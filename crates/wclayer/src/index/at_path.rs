@@ -11,44 +11,46 @@ use crate::path::LayerPath;
 enum At {
     /// A few entries, in the order of the tar.
     Few(Vec<IndexedEntry>),
-    /// More than that: those that count.
+    /// More than a few: only those that count.
     Often(Box<Ends<IndexedEntry>>),
 }
 
-/// What one layer says about a path.
+/// What one layer has at a path, taking the directories above into account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
     /// It has the path.
     Present(Box<IndexedEntry>),
-    /// It removes the path, or a directory above it, or has something else in its way: whatever
-    /// the parents have there is not to be seen.
+    /// It removes the path or a directory above it, or has something else in its way: the parents'
+    /// path is hidden.
     Hidden,
-    /// It says nothing: the parents decide.
+    /// It does not mention the path: the parents decide.
     Unknown,
 }
 
 impl Index {
-    /// Finds what the layer has at a path, removals included, in the order of the tar.
+    /// Returns all entries at a path, removals included, in the order of the tar.
     ///
     /// # Errors
     ///
-    /// [`IndexError`] when the index is damaged.
+    /// Returns [`IndexError`](super::IndexError) if the index is damaged.
     pub fn find(&self, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
         let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE path_key = ? ORDER BY id");
         self.entries_at(&query, path)
     }
 
-    /// Returns what the layer puts at a path; the last one when it comes more than once.
+    /// Returns the entry that the layer adds at a path; the last one if the path comes more than
+    /// once.
     ///
     /// # Errors
     ///
-    /// [`IndexError`] when the index is damaged.
+    /// Returns [`IndexError`](super::IndexError) if the index is damaged.
     pub fn find_added(&self, path: &LayerPath) -> Result<Option<IndexedEntry>> {
         let mut found = self.deciding(path)?;
         Ok(found.pop_if(|last| last.is_added()))
     }
 
-    /// Returns what the layer puts at a path; the first one when it comes more than once.
+    /// Returns the entry that the layer adds at a path; the first one if the path comes more than
+    /// once.
     pub(crate) fn find_first_added(&self, path: &LayerPath) -> Result<Option<IndexedEntry>> {
         Ok(match self.at(path)? {
             At::Few(entries) => entries.into_iter().find(IndexedEntry::is_added),
@@ -56,7 +58,7 @@ impl Index {
         })
     }
 
-    /// Returns the first entry of a path, in an order, that meets a condition.
+    /// Returns the first entry at a path, in the given order, that meets a condition.
     fn first(
         &self,
         path: &LayerPath,
@@ -81,7 +83,7 @@ impl Index {
         Ok(None)
     }
 
-    /// Returns whether the layer puts something at a path, whose key is known.
+    /// Returns whether the layer adds something at a path, given its key as well.
     pub(super) fn has_added(&self, key: i64, path: &LayerPath) -> Result<bool> {
         let error = index_error(&self.path);
         let query = "SELECT path FROM entry WHERE path_key = ? AND kind <= 2";
@@ -90,7 +92,7 @@ impl Index {
         while let Some(row) = rows.next().map_err(&error)? {
             let found = row.get_ref(0).and_then(|found| Ok(found.as_blob()?));
             let found = LayerPath::parse(found.map_err(&error)?);
-            let found = found.map_err(|_| self.damaged("an entry cannot be"))?;
+            let found = found.map_err(|_| self.damaged("an entry is not valid"))?;
             if found == *path {
                 return Ok(true);
             }
@@ -105,8 +107,8 @@ impl Index {
         Ok(found.iter().any(|entry| !entry.is_added()))
     }
 
-    /// Finds what decides about a path: its removal, else its opaque whiteout, and behind these the
-    /// last thing that is put there. A path may come any number of times.
+    /// Returns the entries that decide about a path: its removal, otherwise its opaque whiteout,
+    /// and after that the last one that adds something. A path may come any number of times.
     pub(super) fn deciding(&self, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
         let (removal, last) = match self.at(path)? {
             At::Often(ends) => (ends.removal, ends.last),
@@ -114,7 +116,7 @@ impl Index {
                 let last = entries.iter().rposition(IndexedEntry::is_added);
                 let last = last.map(|at| entries.remove(at));
                 entries.retain(|entry| !entry.is_added());
-                // The first of the stronger kind.
+                // The first one of the stronger kind.
                 let removal = entries.into_iter().min_by_key(|entry| entry.kind as u8);
                 (removal, last)
             }
@@ -122,7 +124,7 @@ impl Index {
         Ok(removal.into_iter().chain(last).collect())
     }
 
-    /// Finds the entries of a path, or those that count when it comes often.
+    /// Returns the entries at a path, or only those that count if it comes often.
     fn at(&self, path: &LayerPath) -> Result<At> {
         const FEW: usize = 4;
         let key = self.key_of(path);
@@ -151,11 +153,11 @@ impl Index {
         Ok(At::Often(Box::new(ends)))
     }
 
-    /// Returns what the layer says about a path, with regard to everything above it.
+    /// Returns what the layer has at a path, taking the directories above into account.
     ///
     /// # Errors
     ///
-    /// [`IndexError`] when the index is damaged.
+    /// Returns [`IndexError`](super::IndexError) if the index is damaged.
     pub fn look_up(&self, path: &LayerPath) -> Result<Lookup> {
         let mut here = self.deciding(path)?;
         if let Some(at) = here.iter().rposition(IndexedEntry::is_added) {

@@ -7,41 +7,41 @@ use crate::digest::Digest;
 use crate::path::{LayerPath, StreamName};
 use crate::tar::{SparseMap, ranges_on_windows};
 
-/// What an entry of the index is.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IndexedKind {
     /// A file, which may be a reparse point.
     File = 0,
     /// A directory, which may be a reparse point.
     Directory = 1,
-    /// One more name for a file.
+    /// Another name for a file.
     Link = 2,
-    /// A path of the parents that is gone.
+    /// A path that is removed from the parents.
     Removal = 3,
-    /// A directory whose content in the parents is gone.
+    /// A directory whose contents in the parents are removed.
     Opaque = 4,
 }
 
 /// An entry of the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexedEntry {
-    /// Its place in the order of the tar, from 0.
+    /// Its number in the order of the tar, from 0.
     pub id: u64,
     /// What it is.
     pub kind: IndexedKind,
     /// Its path, as the tar spells it.
     pub path: LayerPath,
-    /// Where its first header block starts in `layer.tar`, in bytes.
+    /// The offset of its first header block in `layer.tar`, in bytes.
     pub offset: u64,
     /// Times and attributes; removals have none.
     pub basic_info: Option<FileBasicInfo>,
-    /// The id of its security descriptor, for [`Index::security`].
+    /// The id of its security descriptor, for [`Index::security`](super::Index::security).
     pub security: Option<u64>,
     /// The buffer of its reparse point.
     pub reparse: Option<Vec<u8>>,
     /// Its extended attributes, as a `FILE_FULL_EA_INFORMATION` list.
     pub ea: Option<Vec<u8>>,
-    /// Records of a backup stream for what has no place in a tar.
+    /// Records of a backup stream that a tar has no other field for.
     pub other_streams: Option<Vec<u8>>,
     /// The target of a link.
     pub target: Option<LayerPath>,
@@ -52,21 +52,27 @@ pub struct IndexedEntry {
 pub struct IndexedStream {
     /// Its name; `None` for the unnamed data.
     pub name: Option<StreamName>,
-    /// Where its content starts in `layer.tar`, in bytes.
+    /// The offset of its content in `layer.tar`, in bytes.
     pub offset: u64,
     /// Its size in bytes, holes included.
     pub size: u64,
-    /// Which parts of it `layer.tar` holds, when GNU tar left holes out.
+    /// The parts of it that `layer.tar` has, if GNU tar left holes out.
     pub stored: Option<SparseMap>,
-    /// Which parts of it are allocated on Windows, when it is sparse.
+    /// The parts of it that are allocated on Windows, if it is sparse.
     pub sparse: Option<SparseMap>,
-    /// SHA-256 of the content, holes as zeros. The index of a portable layer has it, unless most of
-    /// the content is holes of the tar; that which a view makes of an uncompressed tar has none.
+    /// SHA-256 of the content, holes as zeros. A portable layer's index has it, unless most of the
+    /// content is holes in the tar; the index that a view makes of an uncompressed tar does not.
     pub sha256: Option<Digest>,
 }
 
 pub(super) const ENTRY_COLUMNS: &str = "id, kind, path, offset, creation_time, last_access_time, \
      last_write_time, change_time, attributes, security, reparse, ea, other_streams, target";
+
+/// The same columns without values that may be long, for listings. The buffer of a reparse point is
+/// empty there.
+pub(super) const LISTED_COLUMNS: &str = "id, kind, path, offset, creation_time, last_access_time, \
+     last_write_time, change_time, attributes, security, \
+     CASE WHEN reparse IS NULL THEN NULL ELSE x'' END, NULL, NULL, target";
 
 impl IndexedKind {
     fn from_number(number: i64) -> Option<Self> {
@@ -81,7 +87,7 @@ impl IndexedKind {
         .find(|kind| *kind as i64 == number)
     }
 
-    /// Returns what it is, for messages.
+    /// Returns its name for messages, with an article.
     pub fn describe(self) -> &'static str {
         match self {
             Self::File => "a file",
@@ -94,13 +100,13 @@ impl IndexedKind {
 }
 
 impl IndexedEntry {
-    /// Returns whether the entry puts something at its path, rather than removing it.
+    /// Returns whether the entry adds something at its path, rather than removing it.
     pub fn is_added(&self) -> bool {
         !matches!(self.kind, IndexedKind::Removal | IndexedKind::Opaque)
     }
 
-    /// Returns whether nothing may be reached through the entry: it is a reparse point, by its
-    /// data or by its attributes.
+    /// Returns whether it is a reparse point, by its data or by its attributes: nothing is reached
+    /// through it.
     pub fn is_reparse_point(&self) -> bool {
         let marked = self
             .basic_info
@@ -153,7 +159,7 @@ pub(super) fn read_entry(row: &Row<'_>) -> rusqlite::Result<Option<IndexedEntry>
 }
 
 pub(super) fn stream_of(row: &Row<'_>) -> rusqlite::Result<Option<IndexedStream>> {
-    // What a tar holds fits into 63 bits.
+    // Sizes and offsets in a tar fit into 63 bits.
     let (Ok(offset), Ok(size)) = (
         u64::try_from(row.get::<_, i64>(1)?),
         u64::try_from(row.get::<_, i64>(2)?),

@@ -1,7 +1,10 @@
-//! Passes over all entries, or all of a kind.
+//! Passes over all entries, or all of one kind.
 
-use super::entry::{ENTRY_COLUMNS, IndexedEntry};
+use rusqlite::params;
+
+use super::entry::{ENTRY_COLUMNS, IndexedEntry, LISTED_COLUMNS};
 use super::read::Index;
+use super::schema::index_error;
 use crate::error::Result;
 
 impl Index {
@@ -9,7 +12,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`IndexError`] when the index is damaged; what `visit` returns.
+    /// Returns [`IndexError`](super::IndexError) if the index is damaged, and the errors of `visit`.
     pub fn for_each(&self, visit: impl FnMut(IndexedEntry) -> Result<()>) -> Result<()> {
         self.visit(
             &format!("SELECT {ENTRY_COLUMNS} FROM entry ORDER BY id"),
@@ -17,7 +20,7 @@ impl Index {
         )
     }
 
-    /// Calls `visit` for the first entry (removals left out) of each directory.
+    /// Calls `visit` for the first entry in each directory that is not a removal.
     pub(crate) fn for_each_directory(
         &self,
         visit: impl FnMut(IndexedEntry) -> Result<()>,
@@ -40,6 +43,23 @@ impl Index {
         )
     }
 
+    /// Returns at most `limit` hard links after the entry of the number `after` (from the start for
+    /// `None`), without values that may be long.
+    pub(super) fn links_after(&self, after: Option<u64>, limit: u32) -> Result<Vec<IndexedEntry>> {
+        let error = index_error(&self.path);
+        let query = format!(
+            "SELECT {LISTED_COLUMNS} FROM entry WHERE kind = 2 AND id > ? ORDER BY id LIMIT ?"
+        );
+        let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
+        let after = after.map_or(-1, |after| after as i64);
+        let mut rows = statement.query(params![after, limit]).map_err(&error)?;
+        let mut links = Vec::new();
+        while let Some(row) = rows.next().map_err(&error)? {
+            links.push(self.entry_of(row)?);
+        }
+        Ok(links)
+    }
+
     /// Calls `visit` for every reparse point.
     pub(crate) fn for_each_reparse_point(
         &self,
@@ -50,7 +70,7 @@ impl Index {
         self.visit(&query, visit)
     }
 
-    /// Calls `visit` for every whiteout, opaque ones among them.
+    /// Calls `visit` for every whiteout, including opaque ones.
     pub(crate) fn for_each_whiteout(
         &self,
         visit: impl FnMut(IndexedEntry) -> Result<()>,
@@ -61,7 +81,8 @@ impl Index {
         )
     }
 
-    /// Calls `visit` for the entries of every key under which more than one thing was added.
+    /// Calls `visit` for the entries of every key that has more than one entry which adds
+    /// something.
     pub(crate) fn for_each_repeated(
         &self,
         visit: impl FnMut(IndexedEntry) -> Result<()>,

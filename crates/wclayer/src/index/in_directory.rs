@@ -2,14 +2,52 @@
 
 use ntmeta::FileAttributes;
 
-use super::entry::{ENTRY_COLUMNS, IndexedEntry};
+use super::entry::{ENTRY_COLUMNS, IndexedEntry, IndexedKind, LISTED_COLUMNS};
 use super::read::Index;
 use super::schema::index_error;
+use super::streams::{SIZE_COLUMNS, Sizes};
 use crate::error::Result;
+use crate::layer::Removed;
 use crate::path::LayerPath;
 
+/// What the layer has at a path. Entries are put in one by one, in the order of the tar.
+pub(super) struct Named {
+    /// The path, as the entry spells it that decides about removal, otherwise as the first entry
+    /// does.
+    pub(super) spelled: LayerPath,
+    /// What is removed there.
+    pub(super) removed: Option<Removed>,
+    /// The last entry that adds something, with [`LISTED_COLUMNS`] at least.
+    pub(super) added: Option<(IndexedEntry, Sizes)>,
+}
+
+impl Named {
+    pub(super) fn new(first: IndexedEntry, sizes: Sizes) -> Self {
+        let mut named = Self {
+            spelled: first.path.clone(),
+            removed: None,
+            added: None,
+        };
+        named.put(first, sizes);
+        named
+    }
+
+    pub(super) fn put(&mut self, entry: IndexedEntry, sizes: Sizes) {
+        match entry.kind {
+            IndexedKind::Removal if self.removed != Some(Removed::Path) => {
+                (self.removed, self.spelled) = (Some(Removed::Path), entry.path);
+            }
+            IndexedKind::Opaque if self.removed.is_none() => {
+                (self.removed, self.spelled) = (Some(Removed::Contents), entry.path);
+            }
+            IndexedKind::Removal | IndexedKind::Opaque => {}
+            _ => self.added = Some((entry, sizes)),
+        }
+    }
+}
+
 impl Index {
-    /// Returns whether the layer puts something into a directory.
+    /// Returns whether the layer adds something to a directory.
     pub(crate) fn has_children(&self, directory: &LayerPath) -> Result<bool> {
         let query = "SELECT 1 FROM entry WHERE parent_key = ? AND kind <= 2 LIMIT 1";
         self.connection
@@ -18,11 +56,12 @@ impl Index {
             .map_err(index_error(&self.path))
     }
 
-    /// Lists the entries directly in a directory (at the top for `None`), in the order of the tar.
+    /// Returns the entries directly in a directory (at the top for `None`), in the order of the
+    /// tar.
     ///
     /// # Errors
     ///
-    /// [`IndexError`] when the index is damaged.
+    /// Returns [`IndexError`](super::IndexError) if the index is damaged.
     pub fn children(&self, directory: Option<&LayerPath>) -> Result<Vec<IndexedEntry>> {
         let mut found = Vec::new();
         self.for_each_child(directory, |entry| {
@@ -32,8 +71,8 @@ impl Index {
         Ok(found)
     }
 
-    /// Calls `visit` for every entry directly in a directory (at the top for `None`), in the order of
-    /// the tar.
+    /// Calls `visit` for every entry directly in a directory (at the top for `None`), in the order
+    /// of the tar.
     pub(crate) fn for_each_child(
         &self,
         directory: Option<&LayerPath>,
@@ -53,47 +92,46 @@ impl Index {
         Ok(())
     }
 
-    /// Calls `visit` for every name directly in a directory (at the top for `None`), with what the
-    /// layer has there, in the order of the tar.
-    pub(super) fn for_each_name(
-        &self,
-        directory: Option<&LayerPath>,
-        mut visit: impl FnMut(&LayerPath, Vec<IndexedEntry>) -> Result<()>,
-    ) -> Result<()> {
+    /// Lists the names directly in a directory (at the top for `None`) with a single query.
+    pub(super) fn names_in(&self, directory: Option<&LayerPath>) -> Result<Vec<Named>> {
         let error = index_error(&self.path);
-        // Equal names have equal keys, and different ones hardly ever.
+        // Equal names have equal keys, and different ones hardly ever do.
         let query = format!(
-            "SELECT {ENTRY_COLUMNS}, path_key FROM entry WHERE parent_key = ?
+            "SELECT {LISTED_COLUMNS}, path_key, {SIZE_COLUMNS} FROM entry WHERE parent_key = ?
              ORDER BY path_key, id"
         );
         let mut statement = self.connection.prepare_cached(&query).map_err(&error)?;
         let parent_key = directory.map_or(0, |directory| self.key_of(directory));
         let mut rows = statement.query([parent_key]).map_err(&error)?;
-        let mut of_key: (i64, Vec<IndexedEntry>) = (0, Vec::new());
-        let mut flush = |entries: &mut Vec<IndexedEntry>| -> Result<()> {
-            while let Some(path) = entries.first().map(|first| first.path.clone()) {
-                let same = entries.extract_if(.., |entry| entry.path == path);
-                let same = same.collect();
-                visit(&path, same)?;
-            }
-            Ok(())
-        };
+        let mut names: Vec<Named> = Vec::new();
+        // Where the names of the current key start.
+        let (mut start, mut start_key) = (0, None);
         while let Some(row) = rows.next().map_err(&error)? {
             let entry = self.entry_of(row)?;
             if !self.is_in(&entry.path, directory, parent_key)? {
                 continue;
             }
-            let key = row.get(14).map_err(&error)?;
-            if key != of_key.0 {
-                flush(&mut of_key.1)?;
+            let key: i64 = row.get(14).map_err(&error)?;
+            if start_key.replace(key) != Some(key) {
+                start = names.len();
             }
-            of_key.0 = key;
-            of_key.1.push(entry);
+            let sizes = self.sizes_of(row, 15)?;
+            let same = |named: &&mut Named| named.spelled == entry.path;
+            match names[start..].iter_mut().find(same) {
+                Some(named) => named.put(entry, sizes),
+                None => {
+                    if let Some(other) = names.get(start) {
+                        self.check_key(&entry.path, &other.spelled, key)?;
+                    }
+                    names.push(Named::new(entry, sizes));
+                }
+            }
         }
-        flush(&mut of_key.1)
+        Ok(names)
     }
 
-    /// The same for what was found under the key of a directory; returns whether it is in there.
+    /// Same as [`check_key`](Self::check_key) for an entry that was found under the key of a
+    /// directory; returns whether it is in there.
     pub(super) fn is_in(
         &self,
         found: &LayerPath,
@@ -109,7 +147,7 @@ impl Index {
         }
     }
 
-    /// Returns whether something may be added directly below what is not a plain directory.
+    /// Returns whether something may be directly below an entry that is not a plain directory.
     pub(crate) fn has_entries_below_others(&self) -> Result<bool> {
         let reparse_point = FileAttributes::REPARSE_POINT.bits();
         let query = format!(
@@ -127,14 +165,14 @@ impl Index {
             .map_err(index_error(&self.path))
     }
 
-    /// Calls `visit` for the first entry in each directory that has no entry itself, and says
-    /// whether something is added in there, rather than only removed.
+    /// Calls `visit` for the first entry in each directory that has no entry itself, once for
+    /// entries that add something and once for removals, and with which of the two it is.
     pub(super) fn for_each_orphan(
         &self,
         mut visit: impl FnMut(IndexedEntry, bool) -> Result<()>,
     ) -> Result<()> {
         let columns = ENTRY_COLUMNS;
-        // The directories first, each once, so that those with an entry cost one search.
+        // The directories first, each once: those with an entry then cost one search.
         let query = format!(
             "SELECT {columns} FROM entry WHERE id IN
              (SELECT MIN(id) FROM entry WHERE parent_key IN
@@ -151,7 +189,7 @@ impl Index {
         })
     }
 
-    /// Returns whether entries lie in a directory that has no entry itself.
+    /// Returns whether there are entries in a directory that has no entry itself.
     pub(crate) fn has_orphans(&self) -> Result<bool> {
         let query = "SELECT EXISTS
              (SELECT 1 FROM

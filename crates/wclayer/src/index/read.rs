@@ -1,4 +1,4 @@
-//! [`Index`]: an index that is asked, and the queries that all questions are made of.
+//! [`Index`]: an index that is open for questions, and the queries that they are made of.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// Returns the key of a path: what two paths hardly ever share that NTFS takes for different.
+    /// Returns the key of a path: two paths that NTFS distinguishes hardly ever share one.
     pub(crate) fn key(path: &LayerPath) -> i64 {
         path_key(path)
     }
@@ -35,17 +35,17 @@ impl Index {
         self.keys.borrow().hashed
     }
 
-    /// As [`key`](Self::key), at little cost when the last path was a near one.
+    /// Same as [`key`](Self::key), but cheap if the last path was a neighbour.
     pub(super) fn key_of(&self, path: &LayerPath) -> i64 {
         self.keys.borrow_mut().key(path)
     }
 
-    /// Checks that what was found under the key of a path has that key: an index in which others
-    /// have it too could make every question read all of it.
+    /// Checks that a path that was found under the key of another really has that key: otherwise
+    /// every question about an index could be made to read all of it.
     pub(super) fn check_key(&self, found: &LayerPath, path: &LayerPath, key: i64) -> Result<()> {
         match found == path || self.key_of(found) == key {
             true => Ok(()),
-            false => Err(self.damaged("a path has the key of another one")),
+            false => Err(self.damaged("a path has the key of another path")),
         }
     }
 
@@ -55,7 +55,7 @@ impl Index {
         Ok(self.entries_of(&query, id as i64)?.pop())
     }
 
-    /// Returns the entries at a path of a query by its key.
+    /// Returns the entries at a path that a query finds by its key.
     pub(super) fn entries_at(&self, query: &str, path: &LayerPath) -> Result<Vec<IndexedEntry>> {
         let key = self.key_of(path);
         let mut found = self.entries_of(query, key)?;
@@ -93,10 +93,10 @@ impl Index {
 
     pub(super) fn entry_of(&self, row: &Row<'_>) -> Result<IndexedEntry> {
         let entry = read_entry(row).map_err(index_error(&self.path))?;
-        entry.ok_or_else(|| self.damaged("an entry cannot be"))
+        entry.ok_or_else(|| self.damaged("an entry is not valid"))
     }
 
-    /// Makes the error of a layer that has too many directories without an entry.
+    /// Makes the error for a layer that has too many directories without an entry.
     pub(super) fn too_many_implied(&self) -> IndexError {
         IndexError::ImpliedDirectories {
             path: self.path.clone(),

@@ -1,4 +1,4 @@
-//! What a layer tar is, without keeping anything of it.
+//! A summary of a layer tar of which nothing is kept.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use crate::hub::{EntryCounts, Progress, poll};
 use crate::pipeline::{Counting, ReadAhead};
 use crate::tar::{LayerBlob, TarEntries};
 
-/// A layer tar that was read through; made by [`summarise`].
+/// A layer tar that was read to its end; made by [`summarise`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TarSummary {
     /// Its digests and sizes.
     pub blob: LayerBlob,
-    /// How many entries of which kind it has.
+    /// How many entries of each kind it has.
     pub entries: EntryCounts,
     /// Sum of the sizes of all data streams in bytes, holes included.
     pub content_size: u64,
 }
 
-/// Reads a layer tar (plain, gzip or zstd) to its end. `progress` is told of the bytes of the blob.
+/// Reads a layer tar (plain, gzip or zstd) to its end. `progress` counts bytes of the blob.
 ///
 /// ```
 /// use std::fs::File;
@@ -36,7 +36,8 @@ pub struct TarSummary {
 ///
 /// # Errors
 ///
-/// When the tar cannot be read, or what it says of an entry makes no sense; [`Error::Cancelled`](crate::Error::Cancelled).
+/// Returns an error if the tar cannot be read or an entry of it is malformed, and
+/// [`Error::Cancelled`].
 pub fn summarise<R: Read + Send + 'static>(
     source: R,
     progress: &dyn Progress,

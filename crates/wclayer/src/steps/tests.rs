@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use tempfile::TempDir;
 
-use super::assert_linear;
 use super::test_tar::{Meta, Tar};
+use super::{assert_linear, statements_of};
 use crate::LayerReader;
 use crate::parent_chain::ParentChain;
 use crate::path::LayerPath;
@@ -84,6 +84,42 @@ fn path(text: &str) -> LayerPath {
 fn walk(view: &View) {
     for node in view.walk(None) {
         node.expect("readable");
+    }
+}
+
+/// However many entries a directory has, each layer is asked once.
+#[test]
+fn a_directory_is_listed_by_one_statement_for_each_layer() {
+    let directory = |size: usize| {
+        tar(|tar| {
+            tar.directory("Files/d")?;
+            (0..size).try_for_each(|number| {
+                let name = format!("Files/d/{number}");
+                tar.file(&name, &file(), b"content")?;
+                tar.stream(&name, "stream", b"more")?;
+                tar.directory(&format!("Files/d/sub{number}"))?;
+                tar.file(&format!("Files/d/sub{number}/below"), &file(), b"")
+            })
+        })
+    };
+    let layers = Layers::new();
+    layers.import("base", directory(400), &[]);
+    layers.import("app", directory(300), &["base"]);
+    let app = layers.0.path().join("app");
+    let stored = source::open(app, &OpenOptions::default(), &()).expect("a layer");
+    for (view, depth) in [(layers.view(&directory(400)), 1), (stored, 2)] {
+        let found = view
+            .find(&path("Files/d"))
+            .expect("readable")
+            .expect("there");
+        let statements = statements_of(|| {
+            let children = view.children(Some(&found)).expect("readable");
+            assert_eq!(children.len(), 800);
+            let sizes = children.iter().filter_map(|child| child.item.as_ref());
+            let total: u64 = sizes.map(|item| item.total_size).sum();
+            assert_eq!(total, 400 * ("content".len() + "more".len()) as u64);
+        });
+        assert_eq!(statements, depth);
     }
 }
 

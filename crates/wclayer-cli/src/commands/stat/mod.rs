@@ -6,6 +6,7 @@ mod layers;
 mod metadata;
 mod security;
 
+use std::io::Read as _;
 use std::path::Path;
 
 use clap::Args;
@@ -234,7 +235,7 @@ fn streams(opened: &Opened, node: &Node, details: &Details) -> Result<Vec<Stream
 
 /// Reads a stream for its hash, where the layer does not know that.
 fn hash(opened: &Opened, node: &Node, stream: Option<&StreamName>) -> Result<Digest, CliError> {
-    let mut content = opened.view.content(node, stream)?;
+    let mut content = opened.view.content(node, stream)?.reader();
     let mut hasher = Hasher::new();
     let mut piece = vec![0; 256 * 1024];
     loop {
