@@ -1,13 +1,13 @@
 //! Cancellation is an error of its own: it is neither lost in another error nor put in its place.
 
 use std::fs;
-use std::io::{Cursor, Read, Write};
+use std::io::{Cursor, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use wclayer::compression::{Compression, Encoder};
 use wclayer::index::summarise;
 use wclayer::portable::{self, ImportOptions};
-use wclayer::source::{self, Passed};
+use wclayer::source;
 use wclayer::tar::BlobReader;
 use wclayer::{Error, ErrorKind, LayerReader as _, Progress};
 
@@ -15,11 +15,12 @@ mod common;
 
 use common::{plain, tar};
 
-/// Is cancelled when told to, or with the first entry.
+/// Is cancelled by a call, or with the first entry or the first bytes.
 #[derive(Default)]
 struct Cancel {
     is_cancelled: AtomicBool,
     with_entry: bool,
+    with_bytes: bool,
 }
 
 impl Cancel {
@@ -29,6 +30,12 @@ impl Cancel {
 }
 
 impl Progress for Cancel {
+    fn advance(&self, _: u64) {
+        if self.with_bytes {
+            self.cancel();
+        }
+    }
+
     fn entry(&self) {
         if self.with_entry {
             self.cancel();
@@ -63,21 +70,21 @@ fn a_reader_that_stops_is_cancelled_and_nothing_else() {
 }
 
 #[test]
-fn content_that_stops_in_the_middle_is_cancelled() {
+fn a_file_that_is_looked_for_in_a_tar_is_cancelled_in_the_middle() {
     let mut rng = layergen::Rng::new(7);
     let noise: Vec<u8> = (0..3 << 20).map(|_| rng.next_u64() as u8).collect();
     let tar = tar(|tar| tar.file("Files/noise", &plain(), &noise)).into_inner();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let place = folder.path().join("layer.tar.gz");
     fs::write(&place, gzip(&tar)).expect("writable");
-    let (cancel, path) = (Cancel::default(), "Files/noise".parse().expect("a path"));
-    let found = source::content_in_passing(&[place], &path, None, &cancel).expect("readable");
-    let Passed::Content { mut reader, .. } = found else {
-        panic!("the file is there");
+    let path = "Files/noise".parse().expect("a path");
+    let cancel = Cancel {
+        with_bytes: true,
+        ..Cancel::default()
     };
-    cancel.cancel();
-    let error = reader.read_to_end(&mut Vec::new()).expect_err("cancelled");
-    assert!(matches!(Error::input(error), Error::Cancelled));
+    let found = source::content_in_passing(&[place], &path, None, &cancel);
+    let error = found.err().expect("cancelled");
+    assert!(matches!(error, Error::Cancelled), "{error:?}");
 }
 
 /// The caller cancels once the damage is certain to be read next, without another question.
