@@ -11,7 +11,7 @@ use wclayer::compression::Encoder;
 use wclayer::layer::{ChainLayer, Content, ContentReader, ItemKind};
 use wclayer::source::{self, Access, OpenOptions, Passed};
 use wclayer::tar::TarLayerReader;
-use wclayer::transport::{self, ImportOptions};
+use wclayer::transport;
 use wclayer::view::{Node, NodeKind, View};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Digest, LayerPath, ParentChain, StreamName};
@@ -108,7 +108,7 @@ fn all_kinds(chain: &[Vec<u8>]) -> (Layers, Vec<(&'static str, View)>) {
         let parent = number.checked_sub(1);
         let parent = parent.map(|number| layers.path(&name("folder", number)));
         let parents = source::open_parents(&ParentChain::from_nearest_first(parent), &());
-        let options = ImportOptions::default().parents(parents.expect("a view"));
+        let options = transport::ImportOptions::default().parents(parents.expect("a view"));
         let imported = transport::import(&HostVolume::new(), &mut source, &folder, options, &());
         imported.expect("a folder");
     }

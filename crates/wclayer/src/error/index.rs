@@ -79,35 +79,11 @@ impl IndexError {
         }
     }
 
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Database {
-                system: Some(failure),
-                ..
-            } => failure.hint(),
-            Self::Database { .. } | Self::Content { .. } => {
-                "The folder was changed or damaged: `wclayer repair` makes its index anew."
-            }
-            Self::Tar { .. } => "The folder was changed or damaged: import the layer again.",
-            Self::ImpliedDirectories { .. } => {
-                "Write the layer again, with an entry for each directory."
-            }
-            Self::Version { .. } => {
-                "Use the program version that wrote it, or make it anew with `wclayer repair`."
-            }
-        };
-        Some(hint.to_owned())
-    }
-}
-
-impl SystemFailure {
-    fn hint(self) -> &'static str {
+    /// Returns how the system failed SQLite; `None` if the index itself is at fault.
+    pub fn system_failure(&self) -> Option<SystemFailure> {
         match self {
-            Self::DiskFull => "The disk is full, or fails: free some space.",
-            Self::Memory => "End other programs, or raise the limit of memory (`ulimit -v`).",
-            Self::Disk => "The disk or the file system failed: try again, and check the disk.",
-            Self::Open => "Check the permissions, and how many files may be open (`ulimit -n`).",
+            Self::Database { system, .. } => *system,
+            _ => None,
         }
     }
 }
