@@ -26,7 +26,7 @@ const SHOWN: &str = r#"error path-parent
   A name contains `..`.
   What happens: The import fails, because the name could lead out of the layer.
   Fix: Write the name without `..`.
-    0x1800  Files/../\u{1b}[2J  the name is not a path of a layer: the path holds a `..` component
+    0x1800  Files/../\u{1b}[2J  the name is not a path of a layer: the path contains a `..` component
 
 error path-character
   A name contains a character that NTFS does not allow: `"*<>?|` or a control character.

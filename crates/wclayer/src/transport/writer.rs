@@ -110,7 +110,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`](crate::Error::Exists); as for [`source::open`] of the parents; an error of the system.
+    /// [`Error::Exists`](crate::Error::Exists); as for `source::open` of the parents; an error of the system.
     pub fn create(
         volume: &V,
         destination: &Path,
