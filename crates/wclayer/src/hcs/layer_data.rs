@@ -1,4 +1,4 @@
-//! What the documented API is told of layers, as JSON.
+//! The JSON that describes layers to the documented API.
 //!
 //! Source: Microsoft, "Host Compute System API", HcsImportLayer and HcsSetupBaseOSLayer; hcsshim
 //! `computestorage/storage.go`.
