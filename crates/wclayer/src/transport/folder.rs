@@ -1,4 +1,4 @@
-//! Transport folders on the disks of a machine: recognised, opened, counted.
+//! Recognises, opens and counts transport folders on the disks of a host.
 
 use std::path::Path;
 
@@ -12,21 +12,22 @@ use crate::hub::EntryCounts;
 use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress, poll};
 use crate::volume::{Privileges, Volume, enable_to_write};
 
-/// What is in a transport folder; alternate data streams are not looked for.
+/// The content of a transport folder; alternate data streams are not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FolderSummary {
-    /// Number of entries of each kind.
+    /// The number of entries of each kind.
     pub entries: EntryCounts,
-    /// Sum of the lengths of all unnamed data streams in bytes, holes included.
+    /// The total length of all unnamed data streams in bytes, including holes.
     pub content_size: u64,
 }
 
-/// Opens a transport folder as a source, with the security of its utility VM.
+/// Opens a transport folder as a source, with the security descriptors of its utility VM.
 ///
 /// # Errors
 ///
-/// [`TransportError`](super::TransportError) when it is none; [`Error::Io`].
+/// Returns [`TransportError`](super::TransportError) if it is not a transport folder, and
+/// [`Error::Io`] if it cannot be read.
 pub fn open<V: Volume>(
     volume: &V,
     folder: &Path,
@@ -37,11 +38,12 @@ pub fn open<V: Volume>(
     Ok(TransportReader::new(root)?.with_utility_vm_security())
 }
 
-/// Reads what a source holds, without its content.
+/// Counts the entries of a source without reading their content.
 ///
 /// # Errors
 ///
-/// When the source cannot be read, or [`Error::Cancelled`].
+/// Returns an error if the source cannot be read, and [`Error::Cancelled`] if counting is
+/// cancelled.
 pub fn count<R: LayerReader>(source: &mut R, progress: &dyn Progress) -> Result<FolderSummary> {
     let mut found = FolderSummary::default();
     let counts = &mut found.entries;
@@ -69,12 +71,13 @@ pub fn count<R: LayerReader>(source: &mut R, progress: &dyn Progress) -> Result<
     Ok(found)
 }
 
-/// Makes a transport folder of a source.
+/// Creates a transport folder from a source. Nothing is left if this fails.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: what the source says, what
-/// [`TransportWriter`](super::TransportWriter) refuses; [`Error::Cancelled`]. Nothing is left then.
+/// Returns [`Error::Layer`] with the reason as its source: an error of the source or of the
+/// [`TransportWriter`](super::TransportWriter). Returns [`Error::Cancelled`] if the import is
+/// cancelled.
 pub fn import<V: Volume, R: LayerReader + ?Sized>(
     volume: &V,
     source: &mut R,
@@ -94,11 +97,12 @@ where
     copied.map_err(|error| error.of_layer("import", destination))
 }
 
-/// Copies a transport folder into a sink.
+/// Copies a transport folder to a sink.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason; [`Error::Cancelled`].
+/// Returns [`Error::Layer`] with the reason as its source, and [`Error::Cancelled`] if the export
+/// is cancelled.
 pub fn export<V: Volume, W: LayerWriter>(
     volume: &V,
     folder: &Path,
@@ -108,7 +112,7 @@ pub fn export<V: Volume, W: LayerWriter>(
     copy(volume, folder, writer, progress).map_err(|error| error.of_layer("export", folder))
 }
 
-/// Copies a transport folder into a sink; errors do not name the folder.
+/// Copies a transport folder to a sink; errors do not name the folder.
 pub(crate) fn copy<V: Volume, W: LayerWriter>(
     volume: &V,
     folder: &Path,
