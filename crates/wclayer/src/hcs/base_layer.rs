@@ -102,7 +102,7 @@ fn check<R: Root>(root: &R) -> Result<BaseLayerSummary> {
         return Err(unsuitable(
             root,
             &files,
-            "it has to exist, with the files of the layer",
+            "it must exist and contain the files of the layer",
         ));
     }
     let config = layout::path(CONFIG);
@@ -184,7 +184,7 @@ fn check_utility_vm<R: Root>(root: &R) -> Result<bool> {
         None => Err(unsuitable(
             root,
             &boot_configuration,
-            "a utility VM must have this file",
+            "a utility VM requires this file",
         )),
         Some(stat) => {
             require(
@@ -231,7 +231,7 @@ fn is_regular(stat: &Stat) -> bool {
 fn require<R: Root>(root: &R, path: &LayerPath, is_so: bool, what: &str) -> Result<()> {
     match is_so {
         true => Ok(()),
-        false => Err(unsuitable(root, path, &format!("it has to be {what}"))),
+        false => Err(unsuitable(root, path, &format!("it must be {what}"))),
     }
 }
 

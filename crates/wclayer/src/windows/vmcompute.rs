@@ -443,7 +443,7 @@ impl LayerService for Vmcompute {
             get_base_images,
             "GetBaseImages",
             (&raw mut text.0),
-            || { "this machine".to_owned() }
+            || { "this host".to_owned() }
         )?;
         Ok(String::from_utf16_lossy(&text.units()))
     }

@@ -2,10 +2,10 @@
 //!
 //! Names below a root are opened one component at a time, relative to the directory before, and no
 //! symbolic link is followed. A symbolic link at the path itself is listed as a reparse point that
-//! has no meaning on Windows: its metadata can be read and it can be deleted, but it cannot be
-//! opened. A name is first looked up as spelled, then without case in the listing of its directory.
-//! Listings are cached (`names`), as are some of the directories on the way to the last name.
-//! Therefore, while a volume is in use, no other program may change anything below its roots;
+//! has no meaning on Windows: its metadata can be read and it can be deleted, but its content
+//! cannot be read. A name is first looked up as spelled, then without case in the listing of its
+//! directory. Listings are cached (`names`), as are some of the directories on the way to the last
+//! name. Therefore, while a volume is in use, no other program may change anything below its roots;
 //! otherwise names may be missed.
 //!
 //! Metadata of Windows files that these systems do not support is stored in extended attributes:
