@@ -64,7 +64,7 @@ pub fn make_base_layer<V: Volume>(
     let made = full_path(folder).and_then(|full| {
         make(host, &full).map_err(|error| explain(host, &full, &ParentChain::none(), None, error))
     });
-    made.map_err(|error| error.of_layer("make a base", folder))
+    made.map_err(|error| error.of_layer("create base", folder))
 }
 
 fn make<V: Volume>(host: &HostCompute<V>, folder: &Path) -> Result<BaseLayerSummary> {
@@ -228,8 +228,8 @@ fn is_regular(stat: &Stat) -> bool {
     !stat.is_directory() && !stat.is_reparse_point()
 }
 
-fn require<R: Root>(root: &R, path: &LayerPath, is_so: bool, what: &str) -> Result<()> {
-    match is_so {
+fn require<R: Root>(root: &R, path: &LayerPath, holds: bool, what: &str) -> Result<()> {
+    match holds {
         true => Ok(()),
         false => Err(unsuitable(root, path, &format!("it must be {what}"))),
     }

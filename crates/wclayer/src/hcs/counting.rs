@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_counted_by_what_they_are_and_streams_with_their_file() {
+    fn entries_are_counted_by_kind_and_streams_with_their_file() {
         let mut counting = Counting::new(TarLayerWriter::new(Vec::new()));
         let mut stream = Vec::new();
         StreamHeader::new(StreamId::DATA, 3).encode(&mut stream);

@@ -77,7 +77,7 @@ fn delete_by_handle<V: Volume>(volume: &V, layer: &Path, privileges: &Privileges
             .open_root(layer, privileges)
             .map_err(io_error("open", layer))?;
         if let Err(error) = delete_contents(&root, None) {
-            return Err(io_error("delete", &first_left(&root))(error));
+            return Err(io_error("delete", &first_remaining(&root))(error));
         }
     }
     volume.delete(layer).map_err(io_error("delete", layer))?;
@@ -92,7 +92,7 @@ fn delete_by_handle<V: Volume>(volume: &V, layer: &Path, privileges: &Privileges
 
 /// Finds a path that could not be deleted. A deletion removes the last name of every directory
 /// first, so this is the last remaining name.
-fn first_left<R: Root>(root: &R) -> PathBuf {
+fn first_remaining<R: Root>(root: &R) -> PathBuf {
     let mut left = root.path().to_owned();
     let mut directory: Option<LayerPath> = None;
     while let Some(last) = root

@@ -27,7 +27,7 @@ const LONG_PATH: usize = 247;
 /// The Win32 codes that say little; all except the last few concern paths.
 const VAGUE_CODES: [u16; 13] = [2, 3, 5, 39, 53, 87, 112, 123, 161, 206, 267, 1009, 1314];
 /// The calls that create the folder they are given; those of the documented API come last.
-const MAKING: [&str; 6] = [
+const CREATING_CALLS: [&str; 6] = [
     "CreateLayer",
     "CreateSandboxLayer",
     "ImportLayer",
@@ -38,7 +38,7 @@ const MAKING: [&str; 6] = [
 /// The calls that require an existing layer; those of the documented API and of the disks come
 /// last. All other calls concern something else (`NameToGuid`) or happen while the layer is being
 /// created.
-const ON_A_LAYER: [&str; 21] = [
+const CALLS_ON_A_LAYER: [&str; 21] = [
     "ActivateLayer",
     "DeactivateLayer",
     "DestroyLayer",
@@ -130,7 +130,7 @@ impl<V: Volume> Scene<'_, V> {
         }
         self.parents()
             .or_else(|| self.transport_folder())
-            .or_else(|| self.place())
+            .or_else(|| self.layer_cause())
             .or_else(|| self.long_path())
             .or_else(|| self.full_disk())
             .or_else(|| self.privilege())
@@ -180,14 +180,14 @@ impl<V: Volume> Scene<'_, V> {
     }
 
     /// Examines the layer's own folder, or the folder in which it is being created.
-    fn place(&self) -> Option<FailureCause> {
-        if MAKING.contains(&self.function) {
+    fn layer_cause(&self) -> Option<FailureCause> {
+        if CREATING_CALLS.contains(&self.function) {
             let folder = self.layer.parent()?;
             let is_missing = !self.has_directory(folder);
             let folder = folder.to_owned();
             return is_missing.then_some(FailureCause::FolderMissing { folder });
         }
-        if !ON_A_LAYER.contains(&self.function) {
+        if !CALLS_ON_A_LAYER.contains(&self.function) {
             return None;
         }
         let layer = self.layer.to_owned();

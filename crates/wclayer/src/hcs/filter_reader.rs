@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn names_lose_their_backslash_and_what_is_deleted_has_no_stream() {
+    fn names_lose_their_backslash_and_removals_have_no_stream() {
         let ended = AtomicUsize::new(0);
         let mut reader = service(&[(r"\Files\a", false), (r"\Files\b", true)], &ended);
         let mut buffer = [0; 4];

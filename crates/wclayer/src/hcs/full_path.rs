@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_paths_are_spelled_in_one_way() {
+    fn windows_paths_have_one_spelling() {
         for (path, expected) in [
             (r"C:\layers\app", r"C:\layers\app"),
             (r"C:\layers\app\", r"C:\layers\app"),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_long_form_is_that_of_the_reference() {
+    fn the_long_form_matches_the_reference() {
         for (path, expected) in [
             (r"C:\layers\app", r"\\?\C:\layers\app"),
             (r"C:\", r"\\?\C:\"),

@@ -17,7 +17,7 @@ use crate::volume::Volume;
 
 /// The text for people who find the file.
 const TEXT: &[u8] =
-    b"wclayer is importing or deleting the layer of this name, or was interrupted.\n";
+    b"wclayer is importing or deleting the layer with this name, or was interrupted.\n";
 
 /// Checks that a layer is complete: that no import or removal of it was interrupted.
 ///
@@ -52,7 +52,7 @@ pub(super) fn lock<V: Volume>(volume: &V, layer: &Path) -> Result<Box<dyn Send>>
 
 /// Returns whether a layer is marked.
 pub(super) fn is_set<V: Volume>(volume: &V, layer: &Path) -> Result<bool> {
-    let Ok(mark) = place(layer) else {
+    let Ok(mark) = mark_path(layer) else {
         return Ok(false);
     };
     let found = volume.attributes(&mark).map_err(io_error("open", &mark))?;
@@ -61,7 +61,7 @@ pub(super) fn is_set<V: Volume>(volume: &V, layer: &Path) -> Result<bool> {
 
 /// Marks a layer; its parent folder exists.
 pub(super) fn set<V: Volume>(volume: &V, layer: &Path) -> Result<()> {
-    let mark = place(layer)?;
+    let mark = mark_path(layer)?;
     let written = volume.write_small(&mark, TEXT);
     written.map_err(|error| {
         // On a full disk, an empty file is left.
@@ -72,7 +72,7 @@ pub(super) fn set<V: Volume>(volume: &V, layer: &Path) -> Result<()> {
 
 /// Removes the mark, if there is one.
 pub(super) fn clear<V: Volume>(volume: &V, layer: &Path) -> Result<()> {
-    let mark = place(layer)?;
+    let mark = mark_path(layer)?;
     match volume.delete(&mark) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(io_error("delete", &mark)(error))
@@ -82,7 +82,7 @@ pub(super) fn clear<V: Volume>(volume: &V, layer: &Path) -> Result<()> {
 }
 
 /// Returns the path of a layer's mark.
-fn place(layer: &Path) -> Result<PathBuf> {
+fn mark_path(layer: &Path) -> Result<PathBuf> {
     let layer = full_path(layer)?;
     let name = layer.file_name().ok_or_else(|| HcsError::LayerName {
         path: layer.clone(),
@@ -98,10 +98,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mark_lies_beside_the_layer_with_its_name() {
-        let mark = place(Path::new("/layers/app")).expect("a name");
+    fn the_mark_is_next_to_the_layer_and_has_its_name() {
+        let mark = mark_path(Path::new("/layers/app")).expect("a name");
         let expected = full_path(Path::new("/layers/.app.wclayer-importing"));
         assert_eq!(mark, expected.expect("a path"));
-        assert!(place(Path::new("/")).is_err());
+        assert!(mark_path(Path::new("/")).is_err());
     }
 }

@@ -245,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn only_directories_that_did_not_come_are_missing() {
+    fn only_directories_without_an_entry_are_missing() {
         let missing = some().missing(&path("files/D/x/y/z")).expect("no clash");
         assert_eq!(missing, [path("Files/d/x"), path("Files/d/x/y")]);
         assert_eq!(some().missing(&path("Files/d/g")).expect("no clash"), []);
     }
 
     #[test]
-    fn nothing_lies_below_a_file_or_a_reparse_point() {
+    fn nothing_is_allowed_below_a_file_or_a_reparse_point() {
         for (below, rule) in [
             ("Files/d/f/x", Rule::BelowFile),
             ("Files/d/F/x/y", Rule::BelowFile),
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_writer_made_may_become_a_reparse_point() {
+    fn a_directory_of_the_writer_may_become_a_reparse_point() {
         let mut added = some();
         let made = path("Files/made");
         added.insert(&made, true);

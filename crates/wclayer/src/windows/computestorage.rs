@@ -266,7 +266,7 @@ fn remove_file(path: &Path) -> io::Result<()> {
 }
 
 /// Deletes files that `HcsSetupBaseOSLayer` creates, because it fails if they exist.
-fn remove_made_before(layer: &Path) -> io::Result<()> {
+fn remove_setup_output(layer: &Path) -> io::Result<()> {
     let root = open_folder(layer)?;
     for name in ["Hives", "Layout"] {
         let path = LayerPath::parse(name.as_bytes()).map_err(io::Error::other)?;
@@ -297,7 +297,7 @@ impl LayerService for Computestorage {
             Function::ImportLayer => imports.import.is_some(),
             Function::ExportLayer => imports.export.is_some(),
             Function::LayerExists => true,
-            Function::NameToGuid => self.names.are_there(),
+            Function::NameToGuid => self.names.is_available(),
             Function::ProcessBaseImage => {
                 imports.setup_base.is_some() && imports.format.is_some() && disks
             }
@@ -471,7 +471,11 @@ impl LayerService for Computestorage {
     }
 
     fn process_base_image(&self, layer: &Path) -> Result<(), ServiceError> {
-        remove_made_before(layer).map_err(failed("DeleteFile", "kernel32.dll", on_layer(layer)))?;
+        remove_setup_output(layer).map_err(failed(
+            "DeleteFile",
+            "kernel32.dll",
+            on_layer(layer),
+        ))?;
         let [base, difference] = disk_paths(layer, ["blank-base.vhdx", "blank.vhdx"]);
         self.with_new_disks(&base, &difference, |disks| {
             let disk = self.create_disk(disks, &base)?;

@@ -49,7 +49,7 @@ impl Names {
     }
 
     /// Returns whether the call is available.
-    pub(super) fn are_there(&self) -> bool {
+    pub(super) fn is_available(&self) -> bool {
         self.function().is_some()
     }
 

@@ -254,7 +254,7 @@ fn security(file: &File) -> io::Result<Option<Vec<u8>>> {
         answer => answer,
     };
     match answer {
-        Err(status) if has_none(status) => Ok(None),
+        Err(status) if is_unsupported(status) => Ok(None),
         answer => Ok(Some(answer?)),
     }
 }
@@ -279,7 +279,7 @@ fn extended_attributes(file: &File) -> io::Result<Option<Vec<u8>>> {
     };
     match Status(status) {
         Status(STATUS_NO_EAS_ON_FILE) => Ok(None),
-        status if has_none(status) => Ok(None),
+        status if is_unsupported(status) => Ok(None),
         status if status.0 < 0 => Err(status.into()),
         _ => {
             let length = block.Information.min(METADATA_BYTES);
@@ -303,7 +303,7 @@ fn alternate_streams(file: &File) -> io::Result<Vec<(Vec<u16>, u64)>> {
         )
     };
     match Status(status) {
-        status if has_none(status) => Ok(Vec::new()),
+        status if is_unsupported(status) => Ok(Vec::new()),
         status if status.0 < 0 => Err(status.into()),
         _ => {
             let length = block.Information.min(METADATA_BYTES);
@@ -335,7 +335,7 @@ fn read_streams(mut bytes: &[u8]) -> io::Result<Vec<(Vec<u16>, u64)>> {
 }
 
 /// Returns whether a status means that the file system does not support this kind of metadata.
-pub(super) fn has_none(Status(status): Status) -> bool {
+pub(super) fn is_unsupported(Status(status): Status) -> bool {
     matches!(
         status,
         STATUS_NOT_SUPPORTED

@@ -30,7 +30,7 @@ use windows_sys::Win32::System::Ioctl::{FSCTL_SET_REPARSE_POINT, FSCTL_SET_SPARS
 
 use super::backup::stream_error;
 use super::file::{basic_info, set_basic_info};
-use super::native_read::has_none;
+use super::native_read::is_unsupported;
 use super::nt::{self, Buffer, How, Status, u32_at};
 use crate::volume::Scope;
 
@@ -205,7 +205,7 @@ fn open_stream(file: &File, header: &StreamHeader) -> io::Result<File> {
 /// Makes a file sparse, so that holes take no space; if the file system cannot, they are zeros.
 fn make_sparse(file: &File) -> io::Result<()> {
     match nt::control(file, FSCTL_SET_SPARSE, &[], &mut []) {
-        Err(status) if !has_none(status) => Err(status.into()),
+        Err(status) if !is_unsupported(status) => Err(status.into()),
         _ => Ok(()),
     }
 }
@@ -227,7 +227,7 @@ fn apply(file: &File, id: StreamId, bytes: &[u8]) -> io::Result<()> {
         }
     };
     match done {
-        Err(status) if has_none(status) => Ok(()),
+        Err(status) if is_unsupported(status) => Ok(()),
         result => Ok(result?),
     }
 }
@@ -256,13 +256,13 @@ fn set_extended_attributes(file: &File, list: &[u8]) -> Result<(), Status> {
 fn set_security(file: &File, descriptor: &[u8]) -> io::Result<()> {
     SecurityDescriptor::parse(descriptor)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    let (what, mut buffer) = security_request(descriptor);
-    let mut set = |what: u32| {
+    let (parts, mut buffer) = security_request(descriptor);
+    let mut set = |parts: u32| {
         // SAFETY: the bytes are a complete self-relative descriptor, which has just been parsed.
         let status = unsafe {
             NtSetSecurityObject(
                 file.as_raw_handle(),
-                what,
+                parts,
                 buffer.bytes_mut().as_mut_ptr().cast(),
             )
         };
@@ -271,16 +271,16 @@ fn set_security(file: &File, descriptor: &[u8]) -> io::Result<()> {
         }
         Ok(())
     };
-    let result = match set(what) {
+    let result = match set(parts) {
         Err(Status(STATUS_PRIVILEGE_NOT_HELD | STATUS_ACCESS_DENIED))
-            if what & SACL_SECURITY_INFORMATION != 0 =>
+            if parts & SACL_SECURITY_INFORMATION != 0 =>
         {
-            set(what & !SACL_SECURITY_INFORMATION)
+            set(parts & !SACL_SECURITY_INFORMATION)
         }
         result => result,
     };
     match result {
-        Err(status) if has_none(status) => Ok(()),
+        Err(status) if is_unsupported(status) => Ok(()),
         result => Ok(result?),
     }
 }
@@ -299,21 +299,21 @@ fn security_request(descriptor: &[u8]) -> (u32, Buffer) {
 
     let mut control = u32_at(descriptor, 0) >> 16;
     let has = |bits: u32| control & bits != 0;
-    let mut what = 0;
+    let mut parts = 0;
     if u32_at(descriptor, 4) != 0 {
-        what |= OWNER_SECURITY_INFORMATION;
+        parts |= OWNER_SECURITY_INFORMATION;
     }
     if u32_at(descriptor, 8) != 0 {
-        what |= GROUP_SECURITY_INFORMATION;
+        parts |= GROUP_SECURITY_INFORMATION;
     }
     if has(DACL_PRESENT) {
-        what |= DACL_SECURITY_INFORMATION;
+        parts |= DACL_SECURITY_INFORMATION;
         if has(DACL_PROTECTED) {
-            what |= PROTECTED_DACL_SECURITY_INFORMATION;
+            parts |= PROTECTED_DACL_SECURITY_INFORMATION;
         }
     }
     if has(SACL_PRESENT) {
-        what |= SACL_SECURITY_INFORMATION;
+        parts |= SACL_SECURITY_INFORMATION;
     }
     if has(DACL_INHERITED) {
         control |= DACL_REQUEST;
@@ -325,7 +325,7 @@ fn security_request(descriptor: &[u8]) -> (u32, Buffer) {
     let bytes = buffer.bytes_mut();
     bytes.copy_from_slice(descriptor);
     bytes[2..4].copy_from_slice(&(control as u16).to_le_bytes());
-    (what, buffer)
+    (parts, buffer)
 }
 
 #[cfg(test)]
@@ -336,9 +336,9 @@ mod tests {
     fn only_the_parts_of_a_descriptor_are_set() {
         let descriptor = SecurityDescriptor::from_sddl("O:BAD:PAI(A;;FA;;;SY)").unwrap();
         let bytes = descriptor.to_bytes().unwrap();
-        let (what, buffer) = security_request(&bytes);
+        let (parts, buffer) = security_request(&bytes);
         assert_eq!(
-            what,
+            parts,
             OWNER_SECURITY_INFORMATION
                 | DACL_SECURITY_INFORMATION
                 | PROTECTED_DACL_SECURITY_INFORMATION

@@ -168,7 +168,7 @@ impl LayerService for Vmcompute {
             Function::ImportLayerBegin => imports.import_layer_begin.is_some(),
             Function::ExportLayerBegin => imports.export_layer_begin.is_some(),
             Function::GetBaseImages => imports.get_base_images.is_some(),
-            Function::NameToGuid => self.names.are_there(),
+            Function::NameToGuid => self.names.is_available(),
             Function::ProcessBaseImage => imports.process_base_image.is_some(),
             Function::ProcessUtilityImage => imports.process_utility_image.is_some(),
             Function::GrantVmAccess => imports.grant_vm_access.is_some(),

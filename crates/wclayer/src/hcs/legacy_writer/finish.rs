@@ -73,7 +73,7 @@ fn resolve_removals<V: Volume>(writer: &LegacyWriter<'_, V>) -> Result<BTreeSet<
     for path in &writer.removals {
         match writer.transport.added(path) {
             None => drop(removals.insert(path.clone())),
-            // The directory replaces the parents' one: nothing in that is visible.
+            // The directory replaces that of the parents, whose content is removed.
             Some(Added::Directory) => opaque.push(path.clone()),
             Some(_) => {}
         }

@@ -145,7 +145,7 @@ impl HostFile {
             // As on Windows, no attributes means to keep the current ones.
             kept.attributes = self.stat()?.basic_info.attributes - NATURE;
         }
-        metadata::keep_basic_info(file.as_fd(), &kept, set)
+        metadata::store_basic_info(file.as_fd(), &kept, set)
     }
 
     fn start_reading(&self, scope: Scope) -> io::Result<Reading> {
@@ -398,7 +398,7 @@ impl Writing {
                 Some(ReparseTag(u32::from_le_bytes(tag)))
             }
         };
-        metadata::keep_streams(file.as_fd(), &self.streams, tag)
+        metadata::store_streams(file.as_fd(), &self.streams, tag)
     }
 }
 

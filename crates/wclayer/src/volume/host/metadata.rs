@@ -15,9 +15,9 @@ const REPARSE_TAG: &str = "user.wclayer.reparse_tag";
 pub(super) const MAX_METADATA: usize = 64 * 1024;
 /// The error code for a missing attribute.
 #[cfg(target_vendor = "apple")]
-const NOT_THERE: Errno = Errno::NOATTR;
+const NO_ATTRIBUTE: Errno = Errno::NOATTR;
 #[cfg(not(target_vendor = "apple"))]
-const NOT_THERE: Errno = Errno::NODATA;
+const NO_ATTRIBUTE: Errno = Errno::NODATA;
 
 /// A modification time: seconds and nanoseconds since 1970.
 pub(super) type UnixTime = (i64, u32);
@@ -43,7 +43,7 @@ pub(super) fn basic_info(file: BorrowedFd<'_>) -> io::Result<Option<(FileBasicIn
 }
 
 /// Stores times and attributes, if the file system can.
-pub(super) fn keep_basic_info(
+pub(super) fn store_basic_info(
     file: BorrowedFd<'_>,
     info: &FileBasicInfo,
     (seconds, nanoseconds): UnixTime,
@@ -87,19 +87,19 @@ pub(super) fn streams(file: BorrowedFd<'_>) -> io::Result<Vec<(StreamHeader, Vec
 }
 
 /// Stores the streams of a file; `reparse_tag` makes it a reparse point.
-pub(super) fn keep_streams(
+pub(super) fn store_streams(
     file: BorrowedFd<'_>,
     streams: &[u8],
     reparse_tag: Option<ReparseTag>,
 ) -> io::Result<()> {
     if !streams.is_empty() {
         rustix::fs::fsetxattr(file, METADATA, streams, XattrFlags::empty())
-            .map_err(|error| not_kept(error, streams.len()))?;
+            .map_err(|error| store_error(error, streams.len()))?;
     }
     if let Some(tag) = reparse_tag {
         let value = tag.0.to_le_bytes();
         rustix::fs::fsetxattr(file, REPARSE_TAG, &value, XattrFlags::empty())
-            .map_err(|error| not_kept(error, value.len()))?;
+            .map_err(|error| store_error(error, value.len()))?;
     }
     Ok(())
 }
@@ -115,7 +115,7 @@ pub(super) fn too_large(size: usize) -> io::Error {
     )
 }
 
-fn not_kept(error: Errno, size: usize) -> io::Error {
+fn store_error(error: Errno, size: usize) -> io::Error {
     match error {
         Errno::NOTSUP | Errno::PERM => io::Error::new(
             io::ErrorKind::Unsupported,
@@ -142,7 +142,7 @@ fn get(file: BorrowedFd<'_>, name: &str) -> io::Result<Option<Vec<u8>>> {
     match rustix::fs::fgetxattr(file, name, &mut small[..]) {
         Ok(length) => return Ok(Some(small[..length].to_vec())),
         Err(Errno::RANGE) => {}
-        Err(error) if error == NOT_THERE => return Ok(None),
+        Err(error) if error == NO_ATTRIBUTE => return Ok(None),
         Err(Errno::NOTSUP | Errno::PERM) => return Ok(None),
         Err(error) => return Err(error.into()),
     }

@@ -118,7 +118,10 @@ impl Volume for HostVolume {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
         if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a file"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "not a regular file",
+            ));
         }
         file.take(limit.saturating_add(1))
             .read_to_end(&mut content)?;
@@ -291,7 +294,7 @@ impl Root for HostRoot {
             _ if access == Access::Look => return Ok(HostFile::unopened(&stat)),
             FileType::Symlink => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "a symbolic link of this system has no meaning on Windows",
+                "a symbolic link of the host has no meaning on Windows",
             )),
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -328,7 +331,12 @@ impl Root for HostRoot {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {}
             FileType::Directory => return Err(io::ErrorKind::IsADirectory.into()),
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file")),
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "not a regular file",
+                ));
+            }
         }
         let (folder, name) = self.locate(new)?.free()?;
         let (old, new) = (&from_name[..], &name[..]);

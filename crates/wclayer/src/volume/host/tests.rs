@@ -367,7 +367,7 @@ fn holes_are_reported_without_being_read() {
 }
 
 #[test]
-fn a_directory_with_reparse_data_holds_no_names() {
+fn a_directory_with_reparse_data_has_no_content() {
     let (_folder, root) = folder();
     let body = [&0xA000_0003_u32.to_le_bytes()[..], &[0; 4]].concat();
     let reparse = stream(&[(StreamHeader::new(StreamId::REPARSE_DATA, 8), &body)]);
@@ -425,7 +425,7 @@ fn metadata_that_cannot_be_stored_is_an_error() {
 }
 
 #[test]
-fn names_that_windows_cannot_have_are_refused() {
+fn names_that_are_invalid_on_windows_are_refused() {
     for name in ["a:b", "a\\b", "x\u{1}:"] {
         let (folder, root) = folder();
         fs::write(folder.path().join(name), "x").expect(name);
