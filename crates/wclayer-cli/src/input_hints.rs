@@ -1,16 +1,17 @@
 //! What to do about an input that is not a layer tar.
 
 use std::io;
-use std::path::Path;
 
 use wclayer::compression::DecodeProblem;
+use wclayer::source::{Kind, Needed};
 use wclayer::tar::{Foreign, TarProblem};
 
 /// Returns what to do, where an error is about such an input.
 pub(crate) fn hint(error: &wclayer::Error) -> Option<&'static str> {
     match error {
         wclayer::Error::Layer { source, .. } => hint(source),
-        wclayer::Error::NoLayer { place } => of_folder(place),
+        wclayer::Error::NotALayer { kind, .. } => of_kind(*kind),
+        wclayer::Error::WrongKind { kind, needed, .. } => of_wrong_kind(*kind, *needed),
         wclayer::Error::Tar(error) => of_problem(&error.problem),
         wclayer::Error::Input(error) => of_decoder(error),
         wclayer::Error::Io { source, .. } => of_decoder(source),
@@ -88,20 +89,45 @@ fn of_decoder(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// Says what a folder is that is not a layer, but holds layers.
-fn of_folder(place: &Path) -> Option<&'static str> {
-    let has = |name: &str| place.join(name).exists();
-    if has("oci-layout") || (has("index.json") && has("blobs")) {
-        Some(
-            "It is an OCI image layout: its layers are the files in `blobs/sha256` that the \
-             image's manifest lists under `layers`.",
-        )
-    } else if has("manifest.json") {
-        Some(
-            "It looks like an unpacked image archive: its layers are the files that \
-             `manifest.json` lists under `Layers`.",
-        )
-    } else {
-        None
+/// Returns what to name instead of something that is not a layer.
+fn of_kind(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::ImageLayout => Some(
+            "Its layers are the files in `blobs/sha256` that the image's manifest lists under \
+             `layers`.",
+        ),
+        Kind::ImageArchive => {
+            Some("Its layers are the files that `manifest.json` lists under `Layers`.")
+        }
+        Kind::BrokenLink => None,
+        _ => Some(
+            "A layer is a folder made by `wclayer import`, a transport folder, a Windows layer, or \
+             a layer tar (plain, gzip or zstd).",
+        ),
     }
+}
+
+/// Returns what to do with a layer that a command cannot take.
+fn of_wrong_kind(kind: Kind, needed: Needed) -> Option<&'static str> {
+    Some(match (needed, kind) {
+        (Needed::View, Kind::Windows(_)) => {
+            "On Windows, `wclayer export` writes it as a layer tar, which every command reads; \
+             `wclayer info` shows what it is."
+        }
+        (Needed::View, _) => "A layer is read more than once: write it to a file first.",
+        (Needed::Portable | Needed::Windows, Kind::Tar(_) | Kind::Special) => {
+            "Import it first: `wclayer import -i FILE FOLDER`."
+        }
+        (Needed::Portable, _) => {
+            "Make a portable layer of it: `wclayer export LAYER | wclayer import --format portable \
+             FOLDER`."
+        }
+        (Needed::Windows, _) => {
+            "Make a Windows layer of it: `wclayer export LAYER | wclayer import --format windows \
+             FOLDER`."
+        }
+        (Needed::Tar, _) => "`wclayer export LAYER` writes it as a layer tar.",
+        (Needed::Folder, _) => "Delete the file with the system's own command.",
+        _ => return None,
+    })
 }

@@ -42,6 +42,7 @@ pub mod foreign;
 pub mod hcs;
 pub mod hub;
 pub mod index;
+mod kind;
 pub mod layer;
 pub mod layout;
 mod parent_chain;

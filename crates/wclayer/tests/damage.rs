@@ -208,7 +208,7 @@ fn layers_of_version_1_are_read_and_become_version_2() {
     };
     source::open(&app, &options, &()).expect("given");
     let options = RepairOptions {
-        parents: options.parents,
+        parents: ParentChain::from_nearest_first([layers.path("moved")]),
         ..RepairOptions::default()
     };
     let repaired = portable::repair(&app, &options, &()).expect("repairable");

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use wclayer::compression::{Compression, CompressionSpec};
-use wclayer::hcs;
 use wclayer::place::output::{NewFile, close};
 use wclayer::portable::PortableLayer;
+use wclayer::source::{Kind, Needed, recognise};
 use wclayer::tar::LayerBlob;
 use wclayer::{DiffId, Digest, ParentChain, Progress};
 
-use super::host_compute::{Disks, HostComputeOptions};
+use super::host_compute::HostComputeOptions;
 use super::output_file::{OutputOptions, OutputPlace};
 use super::{export_transport, export_windows};
 use crate::errors::{CliError, on_path};
@@ -108,22 +108,23 @@ pub(super) struct LostHiveJson {
 
 /// Exports a layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let path = &arguments.path;
-    (arguments.output).check_is_outside(std::iter::once(path.as_path()))?;
-    if wclayer::place::is_portable_layer(path) {
-        run_portable(arguments, output)
-    } else if hcs::is_layer(&Disks::new(), path)? {
-        export_windows::run(arguments, output)
-    } else if wclayer::place::is_transport_folder(path) {
-        export_transport::run(arguments, output)
-    } else {
-        // Which says what is missing.
-        run_portable(arguments, output)
+    let layer = recognise(&arguments.path)?;
+    (arguments.output).check_is_outside(std::iter::once(layer.path()))?;
+    match layer.kind() {
+        Kind::Portable | Kind::DamagedPortable => {
+            run_portable(arguments, &layer.portable()?, output)
+        }
+        Kind::Windows(_) => export_windows::run(arguments, output),
+        Kind::Transport => export_transport::run(arguments, layer.path(), output),
+        _ => Err(layer.refuse(Needed::Folder).into()),
     }
 }
 
-fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let layer = PortableLayer::open(&arguments.path)?;
+fn run_portable(
+    arguments: &Arguments,
+    layer: &PortableLayer,
+    output: &Output,
+) -> Result<(), CliError> {
     layer.check_parents(&ParentChain::from_nearest_first(&arguments.layers))?;
     let cancelled = signals::watch()?;
     let target = Target::open(&arguments.output)?;

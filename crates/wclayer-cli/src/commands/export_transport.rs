@@ -1,5 +1,6 @@
 //! `export` of a transport folder as a layer tar.
 
+use std::path::Path;
 use std::time::Instant;
 
 use wclayer::Progress;
@@ -15,12 +16,12 @@ use crate::progress::Bar;
 use crate::signals;
 
 /// Exports a transport folder; its parents are not needed.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+pub(crate) fn run(arguments: &Arguments, folder: &Path, output: &Output) -> Result<(), CliError> {
     let cancelled = signals::watch()?;
     let target = Target::open(&arguments.output)?;
     output.step(format_args!(
         "reading the transport folder {}",
-        layer_view::absolute(&arguments.path)
+        layer_view::absolute(folder)
     ));
     output.step(format_args!(
         "writing {}, compression {}",
@@ -30,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let progress = Bar::start(output, None, cancelled);
     let started = Instant::now();
     let writer = BlobWriter::new(target.file(), arguments.compress.compression())?;
-    let blob = transport::export(&Disks::new(), &arguments.path, writer, &progress)?;
+    let blob = transport::export(&Disks::new(), folder, writer, &progress)?;
     if progress.is_cancelled() {
         return Err(wclayer::Error::Cancelled.into());
     }

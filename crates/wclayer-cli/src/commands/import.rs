@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use wclayer::hcs::{HcsError, ServiceError};
 use wclayer::portable::{self, Children, ImportOptions, PortableLayer};
+use wclayer::source::{Kind, Layer, Needed, recognise};
 use wclayer::{DiffId, Error, ErrorKind, ParentChain};
 
 use super::host_compute::HostComputeOptions;
@@ -96,13 +97,16 @@ struct ImportJson<'a> {
 
 /// Imports a layer and shows what it is.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    view_options::check_places(&arguments.layers)?;
+    let parents = arguments.layers.iter().map(recognise);
+    let parents = parents.collect::<wclayer::Result<Vec<_>>>()?;
     let format = arguments
         .format
-        .unwrap_or_else(|| default_format(arguments));
-    view_options::check_places(&arguments.layers)?;
+        .unwrap_or_else(|| default_format(arguments, &parents));
     if arguments.hives && format != Format::Transport {
         return Err(CliError::HivesElsewhere);
     }
+    format.check_parents(&parents)?;
     let imported = match format {
         Format::Portable => run_portable(arguments, output),
         Format::Transport => import_transport::run(arguments, output),
@@ -137,18 +141,34 @@ fn is_of_layer(error: &Error) -> bool {
 }
 
 /// Chooses the format of the nearest parent, else what the machine is made for.
-fn default_format(arguments: &Arguments) -> Format {
-    let nearest = arguments.layers.first();
-    if nearest.is_some_and(|parent| wclayer::place::is_transport_folder(parent)) {
-        return Format::Transport;
+fn default_format(arguments: &Arguments, parents: &[Layer]) -> Format {
+    match parents.first().map(Layer::kind) {
+        Some(Kind::Transport) => Format::Transport,
+        Some(Kind::Portable | Kind::DamagedPortable) => Format::Portable,
+        Some(Kind::Windows(_)) => Format::Windows,
+        _ if arguments.host.is_available() => Format::Windows,
+        _ => Format::Portable,
     }
-    let on_portable = arguments
-        .layers
-        .first()
-        .is_some_and(|parent| wclayer::place::is_portable_layer(parent));
-    match !on_portable && arguments.host.is_available() {
-        true => Format::Windows,
-        false => Format::Portable,
+}
+
+impl Format {
+    /// Refuses parents on which no layer of this format can be made.
+    fn check_parents(self, parents: &[Layer]) -> Result<(), CliError> {
+        let wrong = |parent: &&Layer| match self {
+            Self::Portable => !parent.kind().is_portable(),
+            // A layer that other programs made may have `Files` and nothing else.
+            Self::Windows => !matches!(parent.kind(), Kind::Windows(_) | Kind::Folder),
+            // The others are opened, which fails for them.
+            Self::Transport => !parent.kind().is_layer(),
+        };
+        let needed = match self {
+            Self::Windows => Needed::Windows,
+            _ => Needed::Portable,
+        };
+        match parents.iter().find(wrong) {
+            Some(parent) => Err(parent.refuse(needed).into()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -220,7 +240,16 @@ impl Source {
                 size: None,
             });
         };
-        let file = File::open(path).map_err(on_path("open", path))?;
+        let file = match File::open(path) {
+            Ok(file) if !file.metadata().is_ok_and(|found| found.is_dir()) => file,
+            opened => {
+                let found = recognise(path)?;
+                return Err(match (opened, found.kind()) {
+                    (Err(error), Kind::Tar(_) | Kind::Special) => on_path("open", path)(error),
+                    _ => found.refuse(Needed::Tar).into(),
+                });
+            }
+        };
         // Windows knows nothing of a pipe or a device.
         let metadata = file.metadata().ok().filter(Metadata::is_file);
         Ok(Self {
@@ -291,7 +320,7 @@ mod tests {
         };
         let error = Error::Layer {
             operation: "import",
-            layer: "layer".into(),
+            layer: "layer".to_owned(),
             source: Box::new(HcsError::Service(failed).into()),
         };
         assert!(is_of_layer(&error));

@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     }
     let parents = ParentChain::from_nearest_first(&arguments.layers);
     let options = TransportOptions {
-        parents: source::open_parents(&parents, &())?,
+        parents: source::open_parents(&ParentChain::from_nearest_first(&arguments.layers), &())?,
         hives: arguments.hives,
         replace: arguments.force,
     };

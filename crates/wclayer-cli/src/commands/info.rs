@@ -1,16 +1,15 @@
 //! `info`: what a layer is.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use wclayer::hcs::{self, WindowsLayer, WindowsLayerKind};
+use wclayer::hcs::{WindowsLayer, WindowsLayerKind};
 use wclayer::portable::PortableLayer;
+use wclayer::source::{Kind, Needed, recognise};
 
-use super::host_compute::Disks;
 use super::{info_tar, info_transport};
-use crate::errors::{CliError, on_path};
+use crate::errors::CliError;
 use crate::file_argument::is_dash;
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
@@ -51,33 +50,26 @@ struct WindowsLayerJson {
 
 /// Prints the layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    if is_tar(&arguments.path)? {
+    if is_dash(&arguments.path) {
         return info_tar::run(&arguments.path, output);
     }
-    if !wclayer::place::is_portable_layer(&arguments.path)
-        && let Some(layer) = hcs::recognise(&Disks::new(), &arguments.path)?
-    {
-        return show_windows_layer(arguments, &layer, output);
+    let layer = recognise(&arguments.path)?;
+    match layer.kind() {
+        Kind::Portable | Kind::DamagedPortable => {
+            show_portable_layer(arguments, &layer.portable()?, output)
+        }
+        Kind::Windows(_) => show_windows_layer(arguments, &layer.windows()?, output),
+        Kind::Transport => info_transport::run(&layer, output),
+        Kind::Tar(_) | Kind::Special => info_tar::run(&arguments.path, output),
+        _ => Err(layer.refuse(Needed::View).into()),
     }
-    if !wclayer::place::is_portable_layer(&arguments.path)
-        && wclayer::place::is_transport_folder(&arguments.path)
-    {
-        return info_transport::run(&arguments.path, output);
-    }
-    show_portable_layer(arguments, output)
 }
 
-/// Returns whether there is something to read that is not a folder.
-fn is_tar(path: &Path) -> Result<bool, CliError> {
-    if is_dash(path) {
-        return Ok(true);
-    }
-    let found = fs::metadata(path).map_err(on_path("open", path))?;
-    Ok(!found.is_dir())
-}
-
-fn show_portable_layer(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let layer = PortableLayer::open(&arguments.path)?;
+fn show_portable_layer(
+    arguments: &Arguments,
+    layer: &PortableLayer,
+    output: &Output,
+) -> Result<(), CliError> {
     let descriptor = layer.descriptor();
     output.step(format_args!(
         "recognised a portable layer, version {}, at `{}`",
@@ -85,8 +77,8 @@ fn show_portable_layer(arguments: &Arguments, output: &Output) -> Result<(), Cli
         layer_view::absolute(layer.path())
     ));
     let mut summary = Summary::new(format!("Layer `{}`", arguments.path.display()));
-    layer_view::rows(&mut summary, &layer);
-    output.answer(&summary, &LayerJson::new(&layer))?;
+    layer_view::rows(&mut summary, layer);
+    output.answer(&summary, &LayerJson::new(layer))?;
     descriptor
         .warnings
         .iter()
@@ -106,7 +98,7 @@ fn show_windows_layer(
             WindowsLayerKind::Base => "base",
             WindowsLayerKind::Layer => "layer",
             WindowsLayerKind::Scratch => "scratch",
-            WindowsLayerKind::Unknown => "unknown",
+            _ => "unknown",
         },
         complete: layer.is_complete,
         utility_vm: layer.has_utility_vm,
@@ -117,13 +109,7 @@ fn show_windows_layer(
         json.path
     ));
     let mut summary = Summary::new(format!("Layer `{}`", arguments.path.display()));
-    let kind = match layer.kind {
-        WindowsLayerKind::Base => "base layer of Windows",
-        WindowsLayerKind::Layer => "layer of Windows",
-        WindowsLayerKind::Scratch => "scratch layer of Windows",
-        WindowsLayerKind::Unknown => "layer of Windows, with or without parents",
-    };
-    summary.row("kind", kind);
+    summary.row("kind", layer.kind.to_string().trim_start_matches("a "));
     let complete = match layer.is_complete {
         true => "yes",
         false => "no, its import or removal was interrupted",
@@ -137,5 +123,6 @@ fn show_windows_layer(
         None => summary.row("parents", "not known: it has no layerchain.json"),
         Some(parents) => layer_view::parent_rows(&mut summary, parents),
     }
+    summary.row("content", "read by `wclayer export` only, on Windows");
     output.answer(&summary, &json)
 }

@@ -80,7 +80,7 @@ fn of_layer(error: Error, file: Option<&Path>) -> CliError {
         Error::Cancelled => Error::Cancelled.into(),
         error => Error::Layer {
             operation: "read",
-            layer: file.unwrap_or(Path::new(STDIN)).to_owned(),
+            layer: file.unwrap_or(Path::new(STDIN)).display().to_string(),
             source: Box::new(error),
         }
         .into(),

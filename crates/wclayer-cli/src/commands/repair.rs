@@ -7,6 +7,7 @@ use serde::Serialize;
 use wclayer::portable::{self, RepairOptions};
 use wclayer::{DiffId, ParentChain};
 
+use super::verify::check_kind;
 use crate::errors::CliError;
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
@@ -54,6 +55,7 @@ struct RepairJson<'a> {
 
 /// Makes a layer anew.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    check_kind(&arguments.layer)?;
     let tar = arguments.layer.join("layer.tar");
     let size = tar.metadata().ok().map(|tar| tar.len());
     let progress = Bar::start(output, size, signals::watch()?);

@@ -1,11 +1,12 @@
 //! `verify`: whether all of a portable layer is what was imported.
 
 use std::error::Error as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 use wclayer::portable::{self, Check, Verified};
+use wclayer::source::{Kind, Needed, recognise};
 use wclayer::{DiffId, Error, ParentChain};
 
 use crate::errors::CliError;
@@ -63,6 +64,7 @@ struct CheckJson {
 
 /// Verifies a layer.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
+    check_kind(&arguments.layer)?;
     let tar = arguments.layer.join("layer.tar");
     let size = tar.metadata().ok().map(|tar| tar.len());
     let progress = Bar::start(output, size, signals::watch()?);
@@ -73,6 +75,17 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     match found.is_sound() {
         true => Ok(()),
         false => Err(CliError::Told),
+    }
+}
+
+/// Refuses what is not even the ruin of a portable layer.
+pub(super) fn check_kind(layer: &Path) -> Result<(), CliError> {
+    let layer = recognise(layer)?;
+    match layer.kind() {
+        kind if kind.is_portable() => Ok(()),
+        // Its `layer.tar` may be all that is left.
+        Kind::Folder | Kind::ForeignDescriptor => Ok(()),
+        _ => Err(layer.refuse(Needed::Portable).into()),
     }
 }
 

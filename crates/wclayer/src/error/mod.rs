@@ -16,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
+use crate::kind::{Kind, Needed};
 use crate::path::{LayerPath, PathError};
 use crate::resources;
 use crate::rules::RuleError;
@@ -35,12 +36,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// An operation on a layer as a whole failed.
-    #[error("cannot {operation} layer `{}`", layer.display())]
+    #[error("cannot {operation} layer `{layer}`")]
     Layer {
         /// What was to be done: `import`, `export`, `remove`, …
         operation: &'static str,
-        /// The layer's folder, as given.
-        layer: PathBuf,
+        /// The layer, as its user named it.
+        layer: String,
         /// Why.
         source: Box<Error>,
     },
@@ -95,12 +96,12 @@ pub enum Error {
         stream: Option<String>,
     },
     /// Nothing is at a path of a layer or of the chain that it is on top of.
-    #[error("`{path}` is not in {}", place.display())]
+    #[error("`{path}` is not in `{layer}`")]
     NotInLayer {
         /// The path.
         path: String,
-        /// Where the layer is.
-        place: PathBuf,
+        /// The layer, as its user named it.
+        layer: String,
     },
     /// The file that a hard link names is not there.
     #[error("the hard link `{path}` names `{target}`, and no layer of the chain has that file")]
@@ -121,17 +122,29 @@ pub enum Error {
     /// A chain has nothing on top of its base layer.
     #[error("the chain has no layer on top of its base")]
     OnlyBase,
-    /// A file or folder is no layer of any kind that can be read.
-    #[error("`{}` is no layer", place.display())]
-    NoLayer {
-        /// The file or folder.
-        place: PathBuf,
+    /// A layer, or the folder that should hold layers, does not exist.
+    #[error("`{name}` does not exist")]
+    NotFound {
+        /// What the user named.
+        name: String,
     },
-    /// Something is neither a file nor a folder: a pipe, a device.
-    #[error("`{}` is neither a file nor a folder", place.display())]
-    NotKept {
-        /// What is there.
-        place: PathBuf,
+    /// Something that is not a layer was given for one.
+    #[error("`{name}` is not a layer: it is {kind}")]
+    NotALayer {
+        /// What the user named.
+        name: String,
+        /// What it is.
+        kind: Kind,
+    },
+    /// A layer is not of the kind that the operation works on.
+    #[error("`{layer}` is {kind}, {needed}")]
+    WrongKind {
+        /// The layer, as its user named it.
+        layer: String,
+        /// What it is.
+        kind: Kind,
+        /// What it should be.
+        needed: Needed,
     },
     /// The content is not what its digest says.
     #[error("the {what} is {actual}, but {expected} was expected")]
@@ -239,15 +252,16 @@ impl Error {
             Self::Hcs(error) => error.kind(),
             Self::Transport(error) => error.kind(),
             Self::Path { .. }
-            | Self::NotKept { .. }
+            | Self::WrongKind { .. }
             | Self::OnlyBase
             | Self::Destination { .. }
             | Self::NoCurrentFile
             | Self::DigestForDiffId { .. }
             | Self::AfterError => ErrorKind::InvalidInput,
-            Self::NoStream { .. } | Self::NotInLayer { .. } | Self::NoLayer { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoStream { .. }
+            | Self::NotInLayer { .. }
+            | Self::NotFound { .. }
+            | Self::NotALayer { .. } => ErrorKind::NotFound,
             Self::Exists { .. } => ErrorKind::Exists,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -268,11 +282,6 @@ impl Error {
                 path.display()
             )),
             Self::NotInLayer { .. } => Some("`wclayer ls` shows what is there.".to_owned()),
-            Self::NoLayer { .. } => Some(
-                "A layer is a folder made by `wclayer import`, a transport folder, or a layer tar \
-                 (plain, gzip or zstd)."
-                    .to_owned(),
-            ),
             Self::LinkTarget { .. } => Some("Name every parent with -l, nearest first.".to_owned()),
             Self::SeveralHives { .. } => Some(
                 "Squash fewer layers, leave the base out (--keep-base), or lose these changes \
@@ -282,9 +291,6 @@ impl Error {
             Self::Busy { .. } => Some("Wait for it to end, or choose another path.".to_owned()),
             Self::Destination { .. } => {
                 Some("Name a folder that does not exist yet, such as `layers/base`.".to_owned())
-            }
-            Self::NotKept { .. } => {
-                Some("A layer is read more than once: write it to a file first.".to_owned())
             }
             Self::Rule(error) => Some(error.rule.hint()),
             Self::Index(error) => error.hint(),
@@ -306,11 +312,11 @@ impl Error {
         }
     }
 
-    /// Says which layer's operation failed.
+    /// Names the operation that failed, and the layer.
     pub(crate) fn of_layer(self, operation: &'static str, layer: &Path) -> Self {
         Self::Layer {
             operation,
-            layer: layer.to_owned(),
+            layer: layer.display().to_string(),
             source: Box::new(self),
         }
     }

@@ -57,6 +57,19 @@ pub enum PortableError {
         /// Those that the caller gave for it.
         given: String,
     },
+    /// A parent was given that is not a portable layer: a layer tar, a transport folder.
+    #[error(
+        "`{}` is not a portable layer: whether it is a parent of `{}` cannot be checked, because \
+         only portable layers store their DiffID",
+        parent.display(),
+        layer.display()
+    )]
+    ParentWithoutDiffId {
+        /// The layer.
+        layer: PathBuf,
+        /// What was given as its parent.
+        parent: PathBuf,
+    },
     /// A small file of the layer is not the one that was written.
     #[error("`{}` is damaged, or was changed", path.display())]
     Damaged {
@@ -141,6 +154,7 @@ impl PortableError {
             Self::Parent { source, .. } => source.kind(),
             Self::Version { .. } => ErrorKind::Unsupported,
             Self::ParentMismatch { .. }
+            | Self::ParentWithoutDiffId { .. }
             | Self::ForeignFile { .. }
             | Self::Link { .. }
             | Self::Chain { .. } => ErrorKind::InvalidInput,
@@ -159,6 +173,10 @@ impl PortableError {
             Self::ParentMismatch { .. } => {
                 "Give the parents nearest first, base layer last; or only the nearest, whose \
                  parents are then found by themselves."
+            }
+            Self::ParentWithoutDiffId { .. } => {
+                "Give no parents: the layer knows its own. If they were moved, give the portable \
+                 layers where they are now."
             }
             Self::Version { .. } => "Use the program version that wrote it, or import it again.",
             Self::Json { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => {

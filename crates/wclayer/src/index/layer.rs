@@ -154,7 +154,7 @@ impl IndexedLayer {
         let entry = self.index.entry(entry_id(&item.id))?;
         let entry = entry.ok_or_else(|| Error::NotInLayer {
             path: item.path.to_string(),
-            place: self.place.clone(),
+            layer: self.place.display().to_string(),
         })?;
         let streams = self.index.streams(&entry)?;
         let lacks_hash = |stream: &IndexedStream| {

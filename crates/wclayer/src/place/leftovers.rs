@@ -14,6 +14,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -85,11 +86,18 @@ pub enum Fate {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the folder cannot be read. What cannot be removed is in the result.
-pub fn collect(folder: &Path, dry_run: bool) -> Result<Vec<Leftover>> {
+/// Returns [`Error::NotFound`] or [`Error::Io`] if the folder cannot be read. What cannot be removed is in the result.
+pub fn collect(given: &Path, dry_run: bool) -> Result<Vec<Leftover>> {
     // The lock of a place is beside its absolute path.
-    let folder = &std::path::absolute(folder).map_err(io_error("resolve", folder))?;
-    let mut names = all_names(folder)?;
+    let folder = &std::path::absolute(given).map_err(io_error("resolve", given))?;
+    let mut names = match all_names(folder) {
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::NotFound {
+                name: given.display().to_string(),
+            });
+        }
+        names => names?,
+    };
     names.sort();
     let mut found = Vec::new();
     let mut places = BTreeSet::new();

@@ -16,5 +16,7 @@ mod staging;
 pub(crate) mod way;
 
 pub(crate) use recognise::{DESCRIPTOR_FILE, FORMAT, INDEX_FILE, TAR_FILE};
-pub use recognise::{is_portable_layer, is_transport_folder, may_be_replaced};
+pub(crate) use recognise::{
+    has_descriptor, is_portable_layer, is_transport_folder, may_be_replaced,
+};
 pub(crate) use staging::{Place, Staging, Written, parts};

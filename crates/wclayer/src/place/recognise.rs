@@ -29,13 +29,13 @@ pub(crate) fn is_any_layer(folder: &Path) -> bool {
 
 /// Returns whether a folder is a portable layer of any version, be it damaged: whether it may be
 /// replaced or removed as one.
-pub fn is_portable_layer(folder: &Path) -> bool {
+pub(crate) fn is_portable_layer(folder: &Path) -> bool {
     format_of(folder).is_some_and(|format| format == FORMAT)
 }
 
 /// Returns whether a folder is a transport folder: it has `Files` and a `tombstones.txt` that
 /// starts as such. A symbolic link to one is none.
-pub fn is_transport_folder(folder: &Path) -> bool {
+pub(crate) fn is_transport_folder(folder: &Path) -> bool {
     let tombstones = folder.join(layout::TOMBSTONES);
     if !is_folder(folder) || !is_folder(&folder.join(layout::FILES)) || !is_file(&tombstones) {
         return false;
@@ -54,8 +54,13 @@ pub fn is_transport_folder(folder: &Path) -> bool {
 /// A damaged descriptor proves nothing. It is one of ours when it lies beside an index of ours (by
 /// the mark in its first bytes), or when the folder has our four files and nothing else; never when
 /// it says to be of another format.
-pub fn may_be_replaced(folder: &Path) -> bool {
+pub(crate) fn may_be_replaced(folder: &Path) -> bool {
     is_any_layer(folder) || (is_folder(folder) && is_damaged_layer(folder))
+}
+
+/// Returns whether a folder has a descriptor, whatever that describes.
+pub(crate) fn has_descriptor(folder: &Path) -> bool {
+    is_file(&folder.join(DESCRIPTOR_FILE))
 }
 
 fn is_damaged_layer(folder: &Path) -> bool {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ntmeta::FileAttributes;
 
-use super::tar::compression_of;
+use super::recognise::compression_of;
 use crate::compression::{Compression, Decoder};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;

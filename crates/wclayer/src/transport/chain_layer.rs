@@ -144,7 +144,7 @@ impl<R: Root> TransportLayer<R> {
     fn open(&self, item: &Item) -> Result<OpenEntry<R::File>> {
         let found = self.look(&item.path)?.ok_or_else(|| Error::NotInLayer {
             path: item.path.to_string(),
-            place: self.entries.root().path().to_owned(),
+            layer: self.entries.root().path().display().to_string(),
         })?;
         self.entries.entry(&found.0, found.1)
     }

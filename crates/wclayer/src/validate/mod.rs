@@ -21,7 +21,6 @@ mod streams;
 mod whole;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 pub use crate::rules::{Rule, Severity};
 pub use pass::validate_tar;
@@ -30,6 +29,7 @@ pub use stored::validate_stored;
 use crate::error::Result;
 use crate::hub::Progress;
 use crate::parent_chain::ParentChain;
+use crate::source::LayerRef;
 
 /// A place where a layer breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Report {
 pub struct ValidateOptions {
     /// Its parents, nearest first. When there are none, those that the layer itself names; a layer
     /// that names none is a base layer.
-    pub parents: ParentChain,
+    pub parents: ParentChain<LayerRef>,
     /// That there are parents which cannot be read, such as layers of the Host Compute Service:
     /// what the layer has to do with them is not checked.
     pub has_unknown_parents: bool,
@@ -171,15 +171,16 @@ impl Default for ValidateOptions {
 ///
 /// # Errors
 ///
-/// [`Error::NoLayer`](crate::Error::NoLayer) for what is no layer; when a file or a parent cannot be
-/// read; [`Error::Cancelled`](crate::Error::Cancelled). What is wrong with the layer is no error
-/// here, but in the report.
+/// Returns [`Error::NotFound`](crate::Error::NotFound), [`Error::NotALayer`](crate::Error::NotALayer)
+/// or [`Error::WrongKind`](crate::Error::WrongKind) if there is no layer to check, an error if a file
+/// or a parent cannot be read, and [`Error::Cancelled`](crate::Error::Cancelled). Faults of the layer
+/// are in the report.
 pub fn validate(
-    layer: impl AsRef<Path>,
+    layer: impl Into<LayerRef>,
     options: &ValidateOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    source::validate(layer.as_ref(), options, progress)
+    source::validate(&layer.into(), options, progress)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use wclayer::ParentChain;
 use wclayer::portable::{self, ImportOptions};
 use wclayer::rules::Rule;
-use wclayer::source::{self, Access};
+use wclayer::source;
 use wclayer::validate::validate_tar;
 
 use crate::model::{Op, State, apply, broken_op, layers, write};
@@ -44,8 +44,8 @@ fn check(layers: &[Vec<Op>]) {
         };
         let is_legal = broken_op(&below, number, ops).is_none();
         let tars: Vec<PathBuf> = of_kind(0).into_iter().cloned().collect();
-        let parents = (!tars.is_empty())
-            .then(|| source::open_chain(&tars, Access::default(), &()).expect("parents"));
+        let parents = source::open_parents(&ParentChain::from_nearest_first(&tars), &());
+        let parents = parents.expect("parents");
         let source = File::open(&tar).expect("a tar");
         let report = validate_tar(source, parents.as_ref(), 1, &()).expect("a report");
         let broken = report.rules.keys().filter(|rule| ENFORCED.contains(rule));
