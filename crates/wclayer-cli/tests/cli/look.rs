@@ -193,7 +193,8 @@ fn what_is_not_there_is_said_and_links_out_are_not_followed() {
     work.write("text", b"no layer");
     work.run(&["ls", "text"]).fails("cannot read layer");
     work.create_folder("empty");
-    work.run(&["ls", "empty"]).fails("is no layer");
+    work.run(&["ls", "empty"])
+        .fails("is not a layer: it is an empty folder");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn a_sound_layer_is_said_to_be_sound() {
     assert_eq!(members(&json["checks"][0]), ["against", "part", "problems"]);
     work.create_folder("other");
     work.run(&["verify", "other"])
-        .fails("cannot verify layer `other`");
+        .fails("is not a layer: it is an empty folder");
 }
 
 #[test]

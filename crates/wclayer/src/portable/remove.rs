@@ -41,7 +41,10 @@ pub struct Removed {
 pub fn remove(path: impl AsRef<Path>) -> Result<Removed> {
     let path = path.as_ref();
     remove_layer(path).map_err(|error| match error {
-        Error::NotFound { .. } => error,
+        // Named as the caller did, not by the path that it leads to.
+        Error::NotFound { .. } => Error::NotFound {
+            name: path.display().to_string(),
+        },
         error => error.of_layer("remove", path),
     })
 }
