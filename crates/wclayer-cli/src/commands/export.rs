@@ -16,7 +16,7 @@ use wclayer::{DiffId, Digest, ParentChain, Progress};
 
 use super::host_compute::HostComputeOptions;
 use super::output_file::{OutputOptions, OutputPlace};
-use super::{export_transport, export_windows};
+use super::{export_tar, export_transport, export_windows};
 use crate::errors::{CliError, on_path};
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -33,7 +33,7 @@ Examples:
 /// Export a layer to a tar file
 ///
 /// A portable layer gives back the very tar that was imported; its DiffID is verified on the way. A
-/// transport folder becomes a tar of the same entries, on any system. A layer of Windows is read
+/// layer tar is copied bit for bit, compressed as asked. A transport folder becomes a tar of the same entries, on any system. A layer of Windows is read
 /// from its files, which needs an elevated prompt (SeBackupPrivilege). FILE appears whole or not at
 /// all: a failed or stopped export leaves the file that was there, or none.
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
     /// Print one JSON object; needs --output
     #[arg(long, requires = "output")]
     pub(crate) json: bool,
-    /// Folder of the layer
+    /// Folder of the layer, or a layer tar
     #[arg(value_name = "PATH")]
     pub(super) path: PathBuf,
     #[command(flatten)]
@@ -116,7 +116,8 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         }
         Kind::Windows(_) => export_windows::run(arguments, output),
         Kind::Transport => export_transport::run(arguments, layer.path(), output),
-        _ => Err(layer.refuse(Needed::Folder).into()),
+        Kind::Tar(_) | Kind::Special => export_tar::run(arguments, output),
+        _ => Err(layer.refuse(Needed::View).into()),
     }
 }
 

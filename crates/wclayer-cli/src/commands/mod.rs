@@ -6,6 +6,7 @@ pub(crate) mod create;
 pub(crate) mod diff;
 pub(crate) mod du;
 pub(crate) mod export;
+mod export_tar;
 mod export_transport;
 mod export_windows;
 pub(crate) mod extract;
