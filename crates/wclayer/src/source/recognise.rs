@@ -73,7 +73,9 @@ pub fn recognise(layer: impl Into<LayerRef>) -> Result<Layer> {
     let reference = layer.into();
     let label = reference.to_string();
     let LayerRef::Path(path) = reference;
-    let is_link = fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink());
+    // Without separators at its end, which would make the system follow a link.
+    let itself = path.components().as_path();
+    let is_link = fs::symlink_metadata(itself).is_ok_and(|found| found.is_symlink());
     let (kind, path) = kind_of(path, is_link)?;
     Ok(Layer {
         label,
