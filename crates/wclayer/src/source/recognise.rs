@@ -9,7 +9,7 @@
 //! | Is it a file? | `Tar`, compressed as its first four bytes show |
 //! | Is it something other than a folder? | `Special`; it is not opened, as its bytes come only once |
 //! | Does `layer.json` name the format `wclayer.portable`, in any version? | `Portable` |
-//! | Does it have `layer.tar` and an index with our mark, or a broken `layer.json` and nothing but our files? | `DamagedPortable` |
+//! | Does it have `layer.tar` and an index with our mark? Or a broken `layer.json` beside `layer.tar` or an index, and nothing but our files? | `DamagedPortable` |
 //! | Does it have `sandbox.vhdx`? | `Windows`: a scratch layer |
 //! | Is there a mark beside it that an import or a removal by the Host Compute Service was interrupted? | `Windows` |
 //! | Does it have `Files`, and one of `Hives`, `layerchain.json`, `blank-base.vhdx` and `UtilityVM/Files`, but neither `tombstones.txt` nor `Files.$wcidirs$`? | `Windows` |

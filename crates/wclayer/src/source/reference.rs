@@ -1,9 +1,9 @@
 //! [`LayerRef`]: what a user wrote to name a layer.
 
 use std::convert::Infallible;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// What a user wrote to name a layer, parsed once.
@@ -42,8 +42,8 @@ impl FromStr for LayerRef {
     }
 }
 
-impl From<&str> for LayerRef {
-    fn from(text: &str) -> Self {
+impl<T: ?Sized + AsRef<OsStr>> From<&T> for LayerRef {
+    fn from(text: &T) -> Self {
         Self::Path(text.into())
     }
 }
@@ -63,18 +63,6 @@ impl From<OsString> for LayerRef {
 impl From<PathBuf> for LayerRef {
     fn from(path: PathBuf) -> Self {
         Self::Path(path)
-    }
-}
-
-impl From<&PathBuf> for LayerRef {
-    fn from(path: &PathBuf) -> Self {
-        Self::Path(path.clone())
-    }
-}
-
-impl From<&Path> for LayerRef {
-    fn from(path: &Path) -> Self {
-        Self::Path(path.to_owned())
     }
 }
 
