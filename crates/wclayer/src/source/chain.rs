@@ -203,9 +203,7 @@ fn find_all(given: &ParentChain<LayerRef>) -> Result<Vec<Layer>> {
 }
 
 fn find_paths(parents: &ParentChain) -> Result<Vec<Layer>> {
-    find_all(&ParentChain::from_nearest_first(
-        parents.iter_nearest_first(),
-    ))
+    find_all(&parents.into())
 }
 
 fn paths(layers: &[Layer]) -> ParentChain {

@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::parent_chain::ParentChain;
+
 /// What a user wrote to name a layer, parsed once.
 ///
 /// It says where the layer is, not what it is: that is for
@@ -69,5 +71,11 @@ impl From<PathBuf> for LayerRef {
 impl From<&Self> for LayerRef {
     fn from(reference: &Self) -> Self {
         reference.clone()
+    }
+}
+
+impl From<&ParentChain> for ParentChain<LayerRef> {
+    fn from(parents: &ParentChain) -> Self {
+        Self::from_nearest_first(parents.iter_nearest_first())
     }
 }
