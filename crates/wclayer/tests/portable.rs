@@ -278,7 +278,6 @@ fn errors_name_the_layer_the_entry_and_its_byte() {
             && messages[1].ends_with(" of the tar"),
         "{messages:?}"
     );
-    assert!(error.hint().is_some_and(|hint| hint.contains("-l")));
 }
 
 #[test]
@@ -476,11 +475,8 @@ fn a_chain_is_checked_and_completed() {
     let error = layers
         .import("wrong", app(), &["base", "patch"])
         .expect_err("reversed");
-    assert!(
-        error
-            .hint()
-            .is_some_and(|hint| hint.contains("nearest first"))
-    );
+    let text = chain(&error).join(": ");
+    assert!(text.contains("the parents of"), "{text}");
     let error = layers
         .import("none", app(), &["nowhere"])
         .expect_err("no layer");

@@ -1,4 +1,4 @@
-//! `cat`: the content of a file of a layer.
+//! `cat`: prints the content of a file in a layer.
 
 use std::io;
 use std::path::Path;
@@ -11,8 +11,10 @@ use wclayer::layer::Content;
 use wclayer::source::{self, Access, Passed};
 use wclayer::view::{Node, View};
 
+use super::Command;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
+use crate::hints::NAME_PARENTS;
 use crate::node_view;
 use crate::output::Output;
 use crate::path_argument::{StreamPath, stream_path};
@@ -25,21 +27,21 @@ Examples:
   wclayer cat layers/app Files/app/settings.json
   wclayer cat app.tar.gz Files/setup.exe:Zone.Identifier";
 
-/// The size of the pieces in which content is copied, in bytes.
+/// How much content is copied at a time, in bytes.
 const PIECE: usize = 256 * 1024;
 
-/// Print a file of a layer, or one of its alternate data streams
+/// Print a file in a layer, or one of its alternate data streams
 ///
-/// Of a compressed tar no more is read than up to the end of the file. Should a malformed tar have
-/// the path twice, that is the first; everything else shows the last.
+/// Stops reading a compressed tar at the end of the file. If a malformed compressed tar contains the
+/// path twice, cat prints the first; other commands use the last.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// The file, and behind a colon the name of an alternate data stream
+    /// File to print, with the name of an alternate data stream after a colon
     ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
     #[arg(value_name = "PATH[:STREAM]", value_parser = stream_path())]
     path: StreamPath,
     /// Follow symbolic links and junctions
@@ -47,44 +49,45 @@ pub(crate) struct Arguments {
     follow: bool,
 }
 
-/// Copies the content to standard output.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let StreamPath(path, stream) = &arguments.path;
-    let opened = if arguments.follow {
-        arguments.view.open(Access::Listing, output)?
-    } else {
-        match in_passing(arguments, output)? {
-            Some(opened) => opened,
-            None => return Ok(()),
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let StreamPath(path, stream) = &self.path;
+        let opened = if self.follow {
+            self.view.open(Access::Listing, output)?
+        } else {
+            match in_passing(self, output)? {
+                Some(opened) => opened,
+                None => return Ok(()),
+            }
+        };
+        let node = opened.find(path, self.follow)?;
+        if let Some(target) = node_view::missing_target(&node) {
+            return Err(no_content(
+                &node,
+                format!("a hard link to `{target}`, which no layer of the chain contains"),
+                NAME_PARENTS,
+            ));
         }
-    };
-    let node = opened.find(path, arguments.follow)?;
-    if let Some(target) = node_view::missing_target(&node) {
-        return Err(no_content(
-            &node,
-            format!("a hard link to `{target}`, which is in none of the layers"),
-            "Name the parent layers with -l, nearest first.",
-        ));
-    }
-    match opened.view.content(&node, stream.as_ref()) {
-        Err(Error::NoStream { stream: None, .. }) => Err(without_data(&opened.view, &node)?),
-        content => {
-            let mut places = opened.view.places();
-            let place = places.nth(node.layer).unwrap_or(&arguments.view.layer);
-            copy(content?, place, &opened.cancelled)
+        match opened.view.content(&node, stream.as_ref()) {
+            Err(Error::NoStream { stream: None, .. }) => Err(without_data(&opened.view, &node)?),
+            content => {
+                let mut places = opened.view.places();
+                let place = places.nth(node.layer).unwrap_or(&self.view.layer);
+                copy(content?, place, &opened.cancelled)
+            }
         }
     }
 }
 
-/// Says what it is that has no data.
+/// Returns an error that describes an entry without data.
 fn without_data(view: &View, node: &Node) -> Result<CliError, CliError> {
     if let Some(target) = node_view::link_target(view, node)? {
         let what = format!("a link to `{target}`");
-        return Ok(no_content(node, what, "--follow prints what it leads to."));
+        return Ok(no_content(node, what, "Use --follow to print its target."));
     }
     if node.is_plain_directory() {
         let what = "a directory".to_owned();
-        return Ok(no_content(node, what, "`wclayer ls` lists it."));
+        return Ok(no_content(node, what, "Use `wclayer ls` to list it."));
     }
     let (path, stream) = (node.path.to_string(), None);
     Ok(Error::NoStream { path, stream }.into())
@@ -98,8 +101,8 @@ fn no_content(node: &Node, what: String, hint: &'static str) -> CliError {
     }
 }
 
-/// Copies the content out of the compressed tars on top, if it can be found that way; else opens
-/// what has to be asked.
+/// Copies the content out of the compressed tars at the top of the chain while reading them. If it is
+/// not there, opens the rest of the chain.
 fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, CliError> {
     let StreamPath(path, stream) = &arguments.path;
     let chain = arguments.view.seen_chain()?;
@@ -123,7 +126,7 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
     }
 }
 
-/// Copies content of the layer that is at `place`.
+/// Copies content of the layer at `place`.
 fn copy(mut content: impl Content, place: &Path, cancelled: &AtomicBool) -> Result<(), CliError> {
     let of_layer = |error: io::Error| Error::Layer {
         operation: "read",
@@ -136,7 +139,7 @@ fn copy(mut content: impl Content, place: &Path, cancelled: &AtomicBool) -> Resu
         if cancelled.load(Ordering::Relaxed) {
             return Err(Error::Cancelled.into());
         }
-        // A file gets the hole; everything else reads zeros.
+        // Only a file can hold the hole; anything else gets zeros.
         if stdout.takes_holes() {
             let hole = content.skip_hole().map_err(of_layer)?;
             stdout.skip(hole).map_err(CliError::Stdout)?;

@@ -1,6 +1,4 @@
-//! `find`: the entries of a view that pass some tests.
-//!
-//! The tests are in [`super::find_tests`]; this file walks and prints.
+//! `find`: prints the entries of a view that pass tests ([`super::find_tests`]).
 
 use std::io::{self, BufWriter, Write};
 
@@ -8,6 +6,7 @@ use clap::Args;
 use wclayer::source::Access;
 use wclayer::view::Node;
 
+use super::Command;
 use super::find_tests::{TestOptions, Tests};
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
@@ -24,44 +23,49 @@ Examples:
 
 /// Find entries by name, kind, size, attributes, owner, layer or time
 ///
-/// Prints the paths of what passes all tests, one a line.
+/// Prints the path of each entry that passes all tests, one per line.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// Where to look: the entry itself and all below it [default: everywhere]
+    /// Entry to search, including everything below it [default: the whole layer]
     ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
     #[arg(value_name = "PATH", value_parser = place())]
     path: Option<Place>,
     #[command(flatten)]
     tests: TestOptions,
-    /// End each path with a NUL instead of a line end, and do not escape it
+    /// End each path with NUL instead of a newline, without escaping
     #[arg(short = '0', long, conflicts_with = "json")]
     null: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
-/// Prints what passes the tests.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let start = match Place::path(&arguments.path) {
-        Some(path) => Some(opened.find(path, false)?),
-        None => None,
-    };
-    let tests = Tests::new(&arguments.tests, &opened)?;
-    let sink = BufWriter::new(io::stdout().lock());
-    if arguments.json {
-        let mut entries = EntriesJson::start(sink)?;
-        let found = for_each(&opened, &tests, start.as_ref(), |node| {
-            entries.add(&opened.view, node)
-        });
-        return entries.end(found);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Listing, output)?;
+        let start = match Place::path(&self.path) {
+            Some(path) => Some(opened.find(path, false)?),
+            None => None,
+        };
+        let tests = Tests::new(&self.tests, &opened)?;
+        let sink = BufWriter::new(io::stdout().lock());
+        if self.json {
+            let mut entries = EntriesJson::start(sink)?;
+            let found = for_each(&opened, &tests, start.as_ref(), |node| {
+                entries.add(&opened.view, node)
+            });
+            return entries.end(found);
+        }
+        print(self, &opened, &tests, start.as_ref(), sink)
     }
-    print(arguments, &opened, &tests, start.as_ref(), sink)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 /// Prints the paths.
@@ -82,7 +86,7 @@ fn print(
     sink.flush().map_err(CliError::Stdout)
 }
 
-/// Visits what passes the tests: the start itself and all below it, everything for `None`.
+/// Visits the entries that pass the tests: `start` and those below it, or all for `None`.
 fn for_each(
     opened: &Opened,
     tests: &Tests,

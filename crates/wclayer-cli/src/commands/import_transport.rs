@@ -1,8 +1,7 @@
-//! `import --format transport`: a layer tar into a transport folder, on any system.
+//! `import --format transport`.
 
 use std::time::Instant;
 
-use wclayer::ParentChain;
 use wclayer::hub::EntriesOnly;
 use wclayer::source;
 use wclayer::tar::BlobReader;
@@ -13,21 +12,18 @@ use super::import::{self, Arguments, Source};
 use super::import_result::Imported;
 use super::info_transport;
 use crate::errors::CliError;
-use crate::layer_view;
 use crate::output::Output;
 use crate::progress::Bar;
 use crate::signals;
 
-/// Imports a layer and shows what it is.
+/// Imports a layer into a transport folder and prints the result.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let input = Source::open(arguments.input.as_deref())?;
-    import::tell_plan(arguments, &input, output);
-    for parent in &arguments.layers {
-        output.step(format_args!("on top of {}", layer_view::absolute(parent)));
-    }
-    let parents = ParentChain::from_nearest_first(&arguments.layers);
+    import::print_plan(arguments, &input, output);
+    arguments.parents.print(output);
+    let parents = arguments.parents.chain();
     let options = TransportOptions {
-        parents: source::open_parents(&ParentChain::from_nearest_first(&arguments.layers), &())?,
+        parents: source::open_parents(&arguments.parents.chain(), &())?,
         hives: arguments.hives,
         replace: arguments.force,
     };
@@ -43,9 +39,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let taken = started.elapsed();
     drop(progress);
     let found = counted.inspect_err(|error| {
-        // The layer is in place: nothing that is only shown makes the import fail.
+        // The import is complete: a failure to count must not fail it.
         output.warn(&format!(
-            "the layer is there, but cannot be counted: {error}"
+            "imported the layer, but cannot count its entries: {error}"
         ));
     });
     let found = found.ok();

@@ -1,4 +1,4 @@
-//! `info`: what a layer is.
+//! `info`: describes a layer.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use wclayer::hcs::{WindowsLayer, WindowsLayerKind};
 use wclayer::portable::PortableLayer;
 use wclayer::source::{Kind, Needed, recognise};
 
+use super::Command;
 use super::{info_tar, info_transport};
 use crate::errors::CliError;
 use crate::file_argument::is_dash;
@@ -20,23 +21,23 @@ Examples:
   wclayer info base.tar.gz
   curl -sL URL | wclayer info -";
 
-/// Show what a layer is: DiffID, source, sizes, parents, entries
+/// Describe a layer: DiffID, source, sizes, parents, entries
 ///
-/// Reads the descriptor of a portable layer; `verify` reads the content. Looks at a layer of
-/// Windows from outside: what it is, whether it is complete, its parents. Counts the entries of a
-/// transport folder. Reads a layer tar (plain, gzip or zstd) to its end, for its DiffID.
+/// Reads only the descriptor of a portable layer; `verify` reads its contents. Shows the kind of a
+/// Windows layer, its parents, and whether it is complete. Counts the entries of a transport folder.
+/// Reads a whole layer tar (plain, gzip or zstd) for its DiffID.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
-    /// Folder of the layer, or a layer tar; `-` for a tar on stdin
+    json: bool,
+    /// Folder of the layer, or layer tar; `-` for a tar on stdin
     #[arg(value_name = "PATH")]
     path: PathBuf,
 }
 
-/// A layer of Windows as JSON.
+/// A Windows layer as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WindowsLayerJson {
@@ -48,20 +49,25 @@ struct WindowsLayerJson {
     parents: Option<Vec<String>>,
 }
 
-/// Prints the layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    if is_dash(&arguments.path) {
-        return info_tar::run(&arguments.path, output);
-    }
-    let layer = recognise(&arguments.path)?;
-    match layer.kind() {
-        Kind::Portable | Kind::DamagedPortable => {
-            show_portable_layer(arguments, &layer.portable()?, output)
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        if is_dash(&self.path) {
+            return info_tar::run(&self.path, output);
         }
-        Kind::Windows(_) => show_windows_layer(arguments, &layer.windows()?, output),
-        Kind::Transport => info_transport::run(&layer, output),
-        Kind::Tar(_) | Kind::Special => info_tar::run(&arguments.path, output),
-        _ => Err(layer.refuse(Needed::View).into()),
+        let layer = recognise(&self.path)?;
+        match layer.kind() {
+            Kind::Portable | Kind::DamagedPortable => {
+                show_portable_layer(self, &layer.portable()?, output)
+            }
+            Kind::Windows(_) => show_windows_layer(self, &layer.windows()?, output),
+            Kind::Transport => info_transport::run(&layer, output),
+            Kind::Tar(_) | Kind::Special => info_tar::run(&self.path, output),
+            _ => Err(layer.refuse(Needed::View).into()),
+        }
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
     }
 }
 
@@ -105,14 +111,14 @@ fn show_windows_layer(
         parents: layer.parents.as_ref().map(layer_view::paths),
     };
     output.step(format_args!(
-        "recognised a layer of Windows at `{}`",
+        "recognised a Windows layer at `{}`",
         json.path
     ));
     let mut summary = Summary::new(format!("Layer `{}`", arguments.path.display()));
     summary.row("kind", layer.kind.to_string().trim_start_matches("a "));
     let complete = match layer.is_complete {
         true => "yes",
-        false => "no, its import or removal was interrupted",
+        false => "no: its import or removal was interrupted",
     };
     summary.row("complete", complete);
     summary.row(
@@ -120,9 +126,9 @@ fn show_windows_layer(
         if layer.has_utility_vm { "yes" } else { "no" },
     );
     match &layer.parents {
-        None => summary.row("parents", "not known: it has no layerchain.json"),
+        None => summary.row("parents", "unknown: it has no layerchain.json"),
         Some(parents) => layer_view::parent_rows(&mut summary, parents),
     }
-    summary.row("content", "read by `wclayer export` only, on Windows");
+    summary.row("content", "readable only by `wclayer export`, on Windows");
     output.answer(&summary, &json)
 }

@@ -1,4 +1,4 @@
-//! `info` of a transport folder: what it holds, counted.
+//! `info` of a transport folder.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ struct FolderJson {
     entry_counts: EntryCounts,
 }
 
-/// Prints what a transport folder holds.
+/// Describes a transport folder.
 pub(crate) fn run(layer: &Layer, output: &Output) -> Result<(), CliError> {
     let json_path = layer_view::absolute(layer.path());
     output.step(format_args!(
@@ -49,7 +49,7 @@ pub(crate) fn run(layer: &Layer, output: &Output) -> Result<(), CliError> {
     output.answer(&summary, &json)
 }
 
-/// Counts what a transport folder holds.
+/// Counts the entries of a transport folder.
 pub(super) fn count(
     disks: &Disks,
     folder: &Path,

@@ -41,7 +41,7 @@ const OTHERS: [(&str, &str); 7] = [
 const IN_PLACE: Expected = Says("`windows` is a Windows base layer, which cannot be read in place");
 const NOT_TAR: &str = "not a layer tar";
 const NOT_PORTABLE: &str = "not a portable layer";
-const NEEDS_SERVICE: Expected = Says("needs Windows with the Host Compute Service");
+const NEEDS_SERVICE: Expected = Says("Windows with the Host Compute Service");
 
 /// A command line, with `{}` for the layer, and what happens for each of [`LAYERS`].
 type Row = (&'static str, [Expected; 4]);

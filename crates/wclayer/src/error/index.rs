@@ -52,7 +52,7 @@ impl IndexError {
     /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Database { source, .. } if failure_of_system(source).is_some() => ErrorKind::Io,
+            Self::Database { .. } if self.system_failure().is_some() => ErrorKind::Io,
             Self::Database { .. }
             | Self::Content { .. }
             | Self::Tar { .. }
@@ -61,31 +61,31 @@ impl IndexError {
         }
     }
 
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        if let Self::Database { source, .. } = self
-            && let Some(hint) = failure_of_system(source)
-        {
-            return Some(hint.to_owned());
+    /// Returns how the system failed SQLite; `None` if the index itself is at fault.
+    pub fn system_failure(&self) -> Option<SystemFailure> {
+        match self {
+            Self::Database { source, .. } => failure_of_system(source),
+            _ => None,
         }
-        let hint = match self {
-            Self::Database { .. } | Self::Content { .. } => {
-                "The folder was changed or damaged: `wclayer repair` makes its index anew."
-            }
-            Self::Tar { .. } => "The folder was changed or damaged: import the layer again.",
-            Self::ImpliedDirectories { .. } => {
-                "Write the layer again, with an entry for each directory."
-            }
-            Self::Version { .. } => {
-                "Use the program version that wrote it, or make it anew with `wclayer repair`."
-            }
-        };
-        Some(hint.to_owned())
     }
 }
 
-/// Returns what can be done when the system failed SQLite, rather than the content of an index.
-fn failure_of_system(error: &rusqlite::Error) -> Option<&'static str> {
+/// How the system failed while an index was read or written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SystemFailure {
+    /// Data could not be written: the disk is full, or fails.
+    Write,
+    /// The system refused memory.
+    Memory,
+    /// The disk or the file system failed.
+    Io,
+    /// The index could not be opened.
+    Open,
+}
+
+/// Returns how the system failed SQLite, if it did.
+fn failure_of_system(error: &rusqlite::Error) -> Option<SystemFailure> {
     use rusqlite::{ErrorCode, ffi};
     let error = error.sqlite_error()?;
     let is_write = [
@@ -95,18 +95,14 @@ fn failure_of_system(error: &rusqlite::Error) -> Option<&'static str> {
     ]
     .contains(&error.extended_code);
     match error.code {
-        ErrorCode::DiskFull => Some("The disk is full, or fails: free some space."),
-        _ if is_write => Some("The disk is full, or fails: free some space."),
-        ErrorCode::OutOfMemory => {
-            Some("End other programs, or raise the limit of memory (`ulimit -v`).")
-        }
-        // Less than a page is no failure of the disk.
+        ErrorCode::DiskFull => Some(SystemFailure::Write),
+        _ if is_write => Some(SystemFailure::Write),
+        ErrorCode::OutOfMemory => Some(SystemFailure::Memory),
+        // A read of less than a page is not a failure of the disk.
         ErrorCode::SystemIoFailure if error.extended_code != ffi::SQLITE_IOERR_SHORT_READ => {
-            Some("The disk or the file system failed: try again, and check the disk.")
+            Some(SystemFailure::Io)
         }
-        ErrorCode::CannotOpen => {
-            Some("Check the permissions, and how many files may be open (`ulimit -n`).")
-        }
+        ErrorCode::CannotOpen => Some(SystemFailure::Open),
         _ => None,
     }
 }

@@ -160,43 +160,4 @@ impl PortableError {
             | Self::Chain { .. } => ErrorKind::InvalidInput,
         }
     }
-
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NotALayer { .. } => {
-                "A portable layer is a folder made by `wclayer import`; `wclayer info` shows one."
-            }
-            Self::Stranger { .. } => {
-                "Delete the folder yourself if nothing in it is of use to another program."
-            }
-            Self::ParentMismatch { .. } => {
-                "Give the parents nearest first, base layer last; or only the nearest, whose \
-                 parents are then found by themselves."
-            }
-            Self::ParentWithoutDiffId { .. } => {
-                "Give no parents: the layer knows its own. If they were moved, give the portable \
-                 layers where they are now."
-            }
-            Self::Version { .. } => "Use the program version that wrote it, or import it again.",
-            Self::Json { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => {
-                "The folder was changed or damaged: `wclayer repair` makes this file anew."
-            }
-            Self::TarSize { .. } => "The folder was changed or damaged: import the layer again.",
-            Self::Parent { .. } => {
-                "Was it moved or removed? Name each parent with -l, nearest first, where it is now."
-            }
-            Self::OtherParent { .. } => {
-                "Put the right layer there, or name each parent with -l, nearest first, where it \
-                 is now."
-            }
-            Self::ForeignFile { .. } => "Move it away first.",
-            Self::Link { .. } => "Name the folder itself.",
-            Self::Chain { .. } => {
-                "Each parent has an absolute path, comes once, and is not the layer itself; there are \
-                 255 at most."
-            }
-        };
-        Some(hint.to_owned())
-    }
 }

@@ -68,13 +68,9 @@ pub enum PrivilegeError {
 }
 
 impl PrivilegeError {
-    /// Returns how the right is got.
-    pub fn hint(&self) -> String {
+    /// Returns the privilege.
+    pub fn privilege(&self) -> Privilege {
         let (Self::NotHeld(privilege) | Self::System { privilege, .. }) = self;
-        format!(
-            "Run wclayer as an administrator from an elevated prompt, or give the account the \
-             right \"{}\" (secpol.msc, Local Policies, User Rights Assignment).",
-            privilege.title()
-        )
+        *privilege
     }
 }

@@ -125,22 +125,4 @@ impl TransportError {
             | Self::NothingToRemove { .. } => ErrorKind::InvalidLayer,
         }
     }
-
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NotATransportFolder { .. } => {
-                "A transport folder has `Files` and `tombstones.txt`: \
-                 `wclayer import --format transport` makes one."
-            }
-            Self::Tombstones { .. } | Self::Entry { .. } => {
-                "The folder is damaged, or was changed after it was made."
-            }
-            Self::LinkTarget { .. } | Self::NothingToRemove { .. } => {
-                "Name the parent layers with -l, nearest first."
-            }
-            Self::Removal { .. } => return None,
-        };
-        Some(hint.to_owned())
-    }
 }

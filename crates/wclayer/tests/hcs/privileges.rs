@@ -4,7 +4,7 @@ use wclayer::hcs;
 use wclayer::volume::Privilege;
 
 use crate::layers;
-use crate::support::{APP, BASE, Machine, chain};
+use crate::support::{APP, BASE, Machine, chain, messages};
 
 /// Returns what was asked for, in order.
 fn asked_for(machine: &Machine) -> Vec<String> {
@@ -60,12 +60,8 @@ fn an_export_needs_the_right_to_back_up_and_no_other() {
         machine.assert_nothing_left("after an export");
         machine.windows.deny(Privilege::Backup);
         let error = machine.export(layer, parents).unwrap_err();
-        assert!(
-            error
-                .hint()
-                .unwrap()
-                .contains("Back up files and directories")
-        );
+        let text = messages(&error);
+        assert!(text.contains("Back up files and directories"), "{text}");
     }
 }
 

@@ -414,8 +414,7 @@ fn a_parent_that_is_no_layer_is_named() {
     let tar = tar(|tar| tar.directory("Files", &directory(0)));
     for parent in ["/c/layers/empty", "/c/layers/missing"] {
         let error = machine.import(&tar, APP, &[parent]).unwrap_err();
-        let hint = error.hint().unwrap_or_default();
-        let all = format!("{} {hint}", messages(&error));
+        let all = format!("{error:?}");
         assert!(all.contains(parent), "{all}");
         assert!(!machine.windows.exists(APP), "{parent}");
         machine.assert_nothing_left("after a parent that is no layer");
@@ -433,7 +432,6 @@ fn a_privilege_that_is_not_held_is_named_before_anything_is_done() {
             "{}",
             messages(&error)
         );
-        assert!(error.hint().unwrap().contains("administrator"));
         assert!(!machine.windows.exists(BASE));
         machine.assert_nothing_left("without a privilege");
     }

@@ -1,6 +1,6 @@
-//! What each layer has by itself, and what of it is not seen: waste.
+//! Counts the content of each layer, and the hidden part of it, which is wasted.
 //!
-//! Each layer is walked alone; what the walk through the whole view did not come across is hidden.
+//! Walks each layer alone; entries that the walk through the whole view did not visit are hidden.
 
 use wclayer::LayerPath;
 use wclayer::view::Node;
@@ -12,7 +12,7 @@ use crate::errors::CliError;
 /// How many hidden paths are shown.
 const SHOWN: usize = 10;
 
-/// Returns all that is seen: a small record for each file.
+/// Returns all visible files.
 pub(super) fn seen(opened: &Opened) -> Result<Counted, CliError> {
     let mut seen = Counted::default();
     for node in opened.view.walk(None) {
@@ -22,7 +22,7 @@ pub(super) fn seen(opened: &Opened) -> Result<Counted, CliError> {
     Ok(seen)
 }
 
-/// Adds the layers, and what is hidden of them at a path and below it, everywhere for `None`.
+/// Adds the layers and their hidden content at and below a path, or everywhere for `None`.
 pub(super) fn count(
     path: Option<&LayerPath>,
     opened: &Opened,
@@ -42,7 +42,7 @@ pub(super) fn count(
         };
         let mut counted = Counted::default();
         for_each(layer, path, opened, |node| {
-            // A hard link may lead to a layer below, where the file is counted.
+            // The target of a hard link may be in a parent, which counts the file.
             let content = counted.content(node).filter(|_| node.layer == layer);
             let Some(content) = content else { return };
             found.size = found.size.saturating_add(content.size);
@@ -59,7 +59,7 @@ pub(super) fn count(
         layers.push(found);
     }
     let sizes = layers.iter().map(|layer| layer.size);
-    // An index may claim anything.
+    // A malicious index may claim any size.
     let total = sizes.fold(0, u64::saturating_add);
     hidden.efficiency = match total {
         0 => 1.0,
@@ -70,7 +70,7 @@ pub(super) fn count(
     Ok(())
 }
 
-/// Visits what a layer has by itself at a path and below it, everywhere for `None`.
+/// Visits the entries of one layer at and below a path, or everywhere for `None`.
 fn for_each(
     layer: usize,
     path: Option<&LayerPath>,

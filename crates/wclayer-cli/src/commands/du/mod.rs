@@ -1,7 +1,7 @@
-//! `du`: how much content a chain has, by directory and by layer, and what of it nobody sees.
+//! `du`: counts the content of a chain by directory and by layer, and the hidden content.
 //!
-//! The view is walked once; only the directories on the way down, the ones to be shown, and a
-//! record for each file are held. What is hidden is counted in [`layers`].
+//! Walks the view once; holds only the current directories, those to show, and a record for each file
+//! in memory. [`layers`] counts hidden content.
 
 mod layers;
 
@@ -16,6 +16,7 @@ use wclayer::layer::{ItemId, ItemKind};
 use wclayer::source::Access;
 use wclayer::view::{Node, NodeKind};
 
+use super::Command;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
@@ -29,36 +30,37 @@ Examples:
   wclayer du layers/app --depth 2 --sort size
   wclayer du --by-layer -l base.tar.gz app.tar.gz";
 
-/// Show how much content there is, and how much upper layers hide
+/// Show the size of the content, and how much of it upper layers hide
 ///
-/// Content is the bytes of all data streams, holes included, also of streams of directories; a file
-/// with several names counts once, at the first of these. --by-layer adds what each layer has by
-/// itself, what of it is hidden by layers above (replaced or removed), and the efficiency: the bytes
-/// that are seen, divided by the bytes of all layers. It is 100 % when no file comes in two layers
-/// and none is removed. Of files that come twice in one layer, only the last counts. With --by-layer,
-/// PATH need not be seen: it is enough that a layer has it.
+/// Counts the bytes of all data streams of files and directories, including holes. Counts a file with
+/// several names once, at its first name, and a file that a layer contains twice once, as the last.
+///
+/// --by-layer adds the size of each layer, the part of it that upper layers hide (replace or remove),
+/// and the efficiency: the visible bytes divided by the bytes of all layers. The efficiency is 100%
+/// if no file is in two layers and none is removed. With --by-layer, PATH may be hidden in the chain
+/// as long as a layer contains it.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// Directory or file [default: everything]
+    /// Directory or file to count [default: the whole layer]
     ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
     #[arg(value_name = "PATH", value_parser = place())]
     path: Option<Place>,
-    /// How deep the directories lie that are shown
+    /// Maximum depth of the directories to show
     #[arg(long, value_name = "N", default_value_t = 1)]
     depth: usize,
-    /// Show also the layers, and what is hidden of them
+    /// Also show each layer and its hidden content
     #[arg(long)]
     by_layer: bool,
     /// Order of the directories
     #[arg(long, value_name = "KEY", default_value = "name")]
     sort: Sort,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -116,42 +118,47 @@ struct HiddenFile {
     layer: usize,
 }
 
-/// Counts content.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let (mut usage, counted) = walk(arguments, &opened)?;
-    if arguments.by_layer {
-        // A file may be seen under a name elsewhere.
-        let path = Place::path(&arguments.path);
-        let seen = match path {
-            Some(_) => layers::seen(&opened)?,
-            None => counted,
-        };
-        layers::count(path, &opened, &seen, &mut usage)?;
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Listing, output)?;
+        let (mut usage, counted) = walk(self, &opened)?;
+        if self.by_layer {
+            // A file may be visible under another name outside PATH.
+            let path = Place::path(&self.path);
+            let seen = match path {
+                Some(_) => layers::seen(&opened)?,
+                None => counted,
+            };
+            layers::count(path, &opened, &seen, &mut usage)?;
+        }
+        if self.sort == Sort::Size {
+            usage
+                .by_directory
+                .sort_by_key(|at| std::cmp::Reverse(at.size));
+        }
+        output.answer(&usage, &usage)
     }
-    if arguments.sort == Sort::Size {
-        usage
-            .by_directory
-            .sort_by_key(|at| std::cmp::Reverse(at.size));
+
+    fn wants_json(&self) -> bool {
+        self.json
     }
-    output.answer(&usage, &usage)
 }
 
-/// What a file or directory adds.
+/// The content of a file or directory.
 #[derive(Debug, Clone, Copy, Default)]
 struct Content {
     size: u64,
     files: u64,
 }
 
-/// What was counted already: files with several names are not known beforehand, so that a small
-/// record is kept of each file, and of directories with streams.
+/// The files, and the directories with streams, counted so far. Any file may have further names, so
+/// this keeps a small record of each.
 #[derive(Default)]
 struct Counted(HashSet<(usize, ItemId)>);
 
 impl Counted {
-    /// Returns what a file or directory has; `None` for one more name of a file, and for what has
-    /// no content.
+    /// Returns the content of a file or directory; `None` for another name of a counted file, and for
+    /// an entry without content.
     fn content(&mut self, node: &Node) -> Option<Content> {
         let item = node.item.as_ref()?;
         let files = match (node.kind, &item.kind) {
@@ -170,29 +177,15 @@ impl Counted {
     }
 }
 
-/// Counts what the view has at a path, and gives what was counted.
+/// Counts the content that the view has at PATH; also returns the counted files.
 fn walk(arguments: &Arguments, opened: &Opened) -> Result<(Usage, Counted), CliError> {
     let asked = Place::path(&arguments.path);
-    let start = match asked {
-        // What is not seen can still be asked for by layer.
-        Some(path) if arguments.by_layer && is_in_a_layer(opened, path)? => {
-            opened.view.find(path)?
-        }
-        Some(path) => Some(opened.find(path, false)?),
-        None => None,
-    };
+    let start = start(arguments, opened)?;
     let depth_of_start = asked.map_or(0, |path| path.components().count());
     let path = start.as_ref().map(|node| &node.path).or(asked);
-    let mut usage = Usage {
-        path: path.map(ToString::to_string),
-        size: 0,
-        files: 0,
-        by_directory: Vec::new(),
-        layers: None,
-        hidden: None,
-    };
+    let mut usage = Usage::new(path);
     let mut counted = Counted::default();
-    // The shown directories that the walk is in, the outermost first.
+    // The shown directories that contain the current entry, outermost first.
     let mut open: Vec<(LayerPath, usize)> = Vec::new();
     let below = match (&start, asked) {
         (Some(node), _) if node.is_plain_directory() => Some(opened.view.walk(Some(node))),
@@ -211,24 +204,59 @@ fn walk(arguments: &Arguments, opened: &Opened) -> Result<(Usage, Counted), CliE
         let depth = node.path.components().count() - depth_of_start;
         if node.is_plain_directory() && (1..=arguments.depth).contains(&depth) {
             open.push((node.path.clone(), usage.by_directory.len()));
-            usage.by_directory.push(DirectoryUsage {
-                path: node.path.to_string(),
-                size: 0,
-                files: 0,
-            });
+            usage.by_directory.push(DirectoryUsage::new(&node.path));
         }
-        let Some(content) = counted.content(&node) else {
-            continue;
-        };
-        usage.size = usage.size.saturating_add(content.size);
-        usage.files += content.files;
-        for (_, at) in &open {
-            let directory = &mut usage.by_directory[*at];
+        if let Some(content) = counted.content(&node) {
+            usage.add(content, &open);
+        }
+    }
+    Ok((usage, counted))
+}
+
+/// Finds the entry at PATH; `None` for the whole layer, and for a path that only `--by-layer` counts.
+fn start(arguments: &Arguments, opened: &Opened) -> Result<Option<Node>, CliError> {
+    match Place::path(&arguments.path) {
+        // A hidden path can still be counted by layer.
+        Some(path) if arguments.by_layer && is_in_a_layer(opened, path)? => {
+            Ok(opened.view.find(path)?)
+        }
+        Some(path) => opened.find(path, false).map(Some),
+        None => Ok(None),
+    }
+}
+
+impl Usage {
+    fn new(path: Option<&LayerPath>) -> Self {
+        Self {
+            path: path.map(ToString::to_string),
+            size: 0,
+            files: 0,
+            by_directory: Vec::new(),
+            layers: None,
+            hidden: None,
+        }
+    }
+
+    /// Adds content to the total, and to the directories in `open` by their numbers.
+    fn add(&mut self, content: Content, open: &[(LayerPath, usize)]) {
+        self.size = self.size.saturating_add(content.size);
+        self.files += content.files;
+        for (_, at) in open {
+            let directory = &mut self.by_directory[*at];
             directory.size = directory.size.saturating_add(content.size);
             directory.files += content.files;
         }
     }
-    Ok((usage, counted))
+}
+
+impl DirectoryUsage {
+    fn new(path: &LayerPath) -> Self {
+        Self {
+            path: path.to_string(),
+            size: 0,
+            files: 0,
+        }
+    }
 }
 
 fn is_in_a_layer(opened: &Opened, path: &LayerPath) -> Result<bool, CliError> {
@@ -257,7 +285,7 @@ impl fmt::Display for Usage {
         for directory in &self.by_directory {
             row(directory.size, &directory.path)?;
         }
-        row(self.size, &format!("in all, {}", files(self.files)))?;
+        row(self.size, &format!("total, {}", files(self.files)))?;
         for layer in self.layers.iter().flatten() {
             let (number, place) = (layer.layer, layer.place.display());
             let count = files(layer.files);
@@ -271,7 +299,7 @@ impl fmt::Display for Usage {
             return Ok(());
         };
         let percent = hidden.efficiency * 100.0;
-        let text = format!("hidden, {}; efficiency {percent:.1} %", files(hidden.files));
+        let text = format!("hidden, {}; efficiency {percent:.1}%", files(hidden.files));
         row(hidden.size, &text)?;
         for file in &hidden.largest {
             row(

@@ -1,7 +1,7 @@
 //! Patterns for names: `*`, `?` and `[a-z]`.
 //!
-//! Names are compared as NTFS does, upper-cased unit by unit ([`wclayer::ntmeta::upcase`]). What is
-//! escaped when it is shown can be given so ([`path_argument`]).
+//! Names are compared as NTFS does, upper-cased unit by unit ([`wclayer::ntmeta::upcase`]). Characters
+//! that are printed escaped can be written so ([`path_argument`]).
 
 use std::ffi::OsStr;
 
@@ -10,12 +10,12 @@ use wclayer::ntmeta::{upcase, wide};
 
 use crate::path_argument;
 
-/// Takes a pattern.
+/// Parses a pattern.
 pub(super) fn parser() -> impl TypedValueParser<Value = Glob> {
     OsStringValueParser::new().try_map(|text| Glob::new(&text))
 }
 
-/// A pattern for names, without case.
+/// A pattern for names that ignores case.
 #[derive(Debug, Clone)]
 pub(super) struct Glob(Vec<Token>);
 
@@ -45,7 +45,7 @@ impl Glob {
                 unit if is(unit, b'[') => {
                     let start = usize::from(rest.first().is_some_and(|unit| is(*unit, b'!')));
                     let body = &rest[start..];
-                    // A `]` that comes first is one of the set.
+                    // A leading `]` is part of the set.
                     let end = body.iter().skip(1).position(|unit| is(*unit, b']'));
                     let end = end.ok_or("`[` without `]`")? + 1;
                     rest = &body[end + 1..];
@@ -60,9 +60,9 @@ impl Glob {
         Ok(Self(tokens))
     }
 
-    /// Returns whether the whole name is like the pattern.
+    /// Returns whether the pattern matches the whole name.
     ///
-    /// Goes back to the last `*` only, so that time is bounded by the product of both lengths.
+    /// Backtracks only to the last `*`, so that the time is bounded by the product of both lengths.
     pub(super) fn matches(&self, name: &[u16]) -> bool {
         let tokens = &self.0;
         let (mut token, mut unit) = (0, 0);
@@ -108,7 +108,7 @@ impl Token {
     }
 }
 
-/// In a pattern `\` is as good as `/`.
+/// Upper-cases a unit; treats `\` as `/`.
 fn fold(unit: u16) -> u16 {
     match unit == u16::from(b'\\') {
         true => u16::from(b'/'),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_know_no_case() {
+    fn patterns_ignore_case() {
         for (pattern, name, expected) in [
             ("*.dll", "Kernel32.DLL", true),
             ("*.dll", "kernel32.dll.mui", false),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_escaped_when_it_is_shown_is_read_back() {
+    fn escaped_characters_are_accepted() {
         let matches = |pattern: &str, name: &[u16]| glob(pattern).expect(pattern).matches(name);
         assert!(matches(r"\u{d800}*", &[0xd800, 0x41]));
         assert!(matches(r"[\u{1b}x]", &[0x1b]));

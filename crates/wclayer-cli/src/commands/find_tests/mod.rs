@@ -1,4 +1,4 @@
-//! The tests of `find`: what the command line says, and whether an entry passes.
+//! The tests of `find`: their options, and whether an entry passes.
 //!
 //! Names are compared as NTFS does, upper-cased unit by unit ([`wclayer::ntmeta::upcase`]).
 
@@ -22,39 +22,39 @@ use self::size::SizeTest;
 use super::view_options::Opened;
 use crate::errors::CliError;
 
-/// What is to be found.
+/// The options for tests.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tests")]
 pub(super) struct TestOptions {
-    /// Name, without case: `*`, `?` and `[a-z]` stand for others
+    /// Match the name, ignoring case, with the wildcards `*`, `?` and `[a-z]`
     #[arg(long, value_name = "GLOB", value_parser = glob::parser())]
     name: Option<Glob>,
-    /// Whole path, without case; `*` crosses directories
+    /// Match the whole path, ignoring case; `*` also matches `/`
     #[arg(long = "path", value_name = "GLOB", value_parser = glob::parser())]
     whole: Option<Glob>,
-    /// Kind of entry
+    /// Match the kind of entry
     #[arg(long = "type", value_name = "KIND")]
     kind: Option<Kind>,
-    /// Size of a file: `+10M` larger, `-1.5k` smaller, `=0` or `0` just that; k, M, G, T (or KiB,
-    /// MiB, …) are of 1024
+    /// Match the size of files: `+10M` larger, `-1.5k` smaller, `=0` or `0` exactly; k, M, G and T
+    /// (or KiB, MiB, …) are powers of 1024
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = SizeTest::new)]
     size: Option<SizeTest>,
-    /// Attributes, all of which it has, separated by commas
+    /// Match entries that have all of these attributes, separated by commas
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = attribute)]
     attr: Vec<FileAttributes>,
-    /// Owner: a SID, its alias such as BA, or the name of a SID that is the same everywhere, such
-    /// as `BUILTIN\Users` or `TrustedInstaller`
+    /// Match the owner: a SID, an SDDL alias such as BA, or a well-known name such as `BUILTIN\Users`
+    /// or `TrustedInstaller`
     #[arg(long, value_name = "OWNER", value_parser = owner::parse)]
     owner: Option<Sid>,
-    /// Layer that it comes from: its number, 0 for the nearest, or where that layer is
-    #[arg(long, value_name = "N|PLACE")]
+    /// Match entries of one layer: its number (0 is the nearest) or its path
+    #[arg(long, value_name = "N|LAYER")]
     from_layer: Option<String>,
-    /// Changed after this: a time (`2024-05-01`, `2024-05-01T12:30:00.1234567Z`, `2024-05-01
-    /// 12:30+02:00`; UTC without an offset), `today`, `yesterday`, `2 days ago`, or an entry of the
-    /// layer
+    /// Match entries written after a time (`2024-05-01`, `2024-05-01T12:30:00.1234567Z`, `2024-05-01
+    /// 12:30+02:00`; UTC without an offset), `today`, `yesterday`, `2 days ago`, or the time of
+    /// another entry
     #[arg(long, value_name = "TIME|PATH", value_parser = newer::parser())]
     newer: Option<Newer>,
-    /// Has alternate data streams
+    /// Match entries with alternate data streams
     #[arg(long)]
     stream: bool,
 }
@@ -62,7 +62,7 @@ pub(super) struct TestOptions {
 /// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
-    /// File, of one name or several
+    /// File, with one or several names
     #[value(name = "f")]
     File,
     /// Directory
@@ -71,15 +71,15 @@ enum Kind {
     /// Reparse point: symbolic link, junction, …
     #[value(name = "l")]
     Reparse,
-    /// Hard link: one more name of a file
+    /// Hard link: another name of a file
     #[value(name = "h")]
     HardLink,
-    /// Removal of what a parent has (with --this-layer)
+    /// Removal of an entry of a parent (with --this-layer)
     #[value(name = "w")]
     Whiteout,
 }
 
-/// Tests that are ready to be used.
+/// Tests bound to a view.
 pub(super) struct Tests<'a> {
     options: &'a TestOptions,
     layer: Option<usize>,
@@ -87,7 +87,7 @@ pub(super) struct Tests<'a> {
 }
 
 impl<'a> Tests<'a> {
-    /// Finds what the options name in the view.
+    /// Looks up the entry and the layer that the options name.
     pub(super) fn new(options: &'a TestOptions, opened: &Opened) -> Result<Self, CliError> {
         let newer = match &options.newer {
             None => None,
@@ -114,7 +114,7 @@ impl<'a> Tests<'a> {
         })
     }
 
-    /// Returns whether an entry passes all tests, the cheap ones first.
+    /// Returns whether an entry passes all tests; runs the cheap ones first.
     pub(super) fn pass(&self, view: &View, node: &Node) -> Result<bool, CliError> {
         let options = self.options;
         let passes = options
@@ -161,7 +161,7 @@ impl Kind {
     }
 }
 
-/// Returns whether a path begins as those of layers do.
+/// Returns whether a path starts with a top-level directory of layers.
 fn is_below_top(path: &LayerPath) -> bool {
     let tops = [layout::FILES, layout::HIVES, layout::UTILITY_VM];
     let first = path.components().next().unwrap_or_default();
