@@ -14,8 +14,9 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-use crate::commands::{self, NOT_LONG};
+use crate::commands;
 use crate::errors::{FAILED, WRONG_USAGE};
+use crate::hints;
 use crate::output;
 
 const EXAMPLES: &str = "\
@@ -136,7 +137,7 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
         let letters = argument.to_str().and_then(|text| text.strip_prefix('-'));
         letters.is_some_and(|letters| !letters.starts_with('-') && letters.contains('l'))
     };
-    (is_ls && names_none && arguments.iter().any(is_long)).then_some(NOT_LONG)
+    (is_ls && names_none && arguments.iter().any(is_long)).then_some(hints::NOT_LONG)
 }
 
 fn is_empty(value: &ContextValue) -> bool {

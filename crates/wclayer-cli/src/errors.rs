@@ -54,10 +54,8 @@ pub(crate) enum CliError {
     NoContent {
         /// The path inside the layer.
         path: String,
-        /// A description of the entry.
-        what: String,
-        /// What to do instead.
-        hint: &'static str,
+        /// The kind of entry.
+        what: Contentless,
     },
     /// The chain has no layer with this number.
     #[error("there is no layer {number}: the chain has layers 0 to {last}")]
@@ -109,7 +107,7 @@ pub(crate) enum CliError {
         layer: PathBuf,
     },
     /// A layer would come from standard input, which can be read only once.
-    #[error("cannot read this layer from standard input")]
+    #[error("cannot read a layer from standard input")]
     InputIsDash,
     /// A tar would come from a terminal.
     #[error("refusing to read a layer tar from a terminal")]
@@ -117,9 +115,9 @@ pub(crate) enum CliError {
     /// Standard output failed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
-    /// A failure with a hint at a likely mistake, which replaces the failure's own hint.
+    /// A failure that a mistake may have caused, whose hint replaces that of the failure.
     #[error("{0}")]
-    Hinted(Box<CliError>, &'static str),
+    Mistaken(Box<CliError>, Mistake),
     /// The error is already part of the JSON on stdout; print it to stderr only.
     #[error(transparent)]
     InJson(Box<CliError>),
@@ -140,12 +138,37 @@ pub(crate) enum CliError {
     Signals(#[source] io::Error),
 }
 
+/// An entry without content.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Contentless {
+    /// A directory.
+    #[error("a directory")]
+    Directory,
+    /// A symbolic link or junction to a path.
+    #[error("a link to `{0}`")]
+    Link(String),
+    /// A hard link to a path that does not exist.
+    #[error("a hard link to `{0}`, which no layer of the chain contains")]
+    HardLink(String),
+}
+
+/// A likely mistake in a command line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mistake {
+    /// `ls -l` for a long listing.
+    LongListing,
+    /// `diff -l` for parents of only one side.
+    ParentsOfOneSide,
+    /// `find --newer` with neither a time nor an entry.
+    NotATime,
+}
+
 impl CliError {
     /// Returns the kind of failure.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Layer(error) => error.kind(),
-            Self::InJson(error) | Self::Hinted(error, _) => error.kind(),
+            Self::InJson(error) | Self::Mistaken(error, _) => error.kind(),
             #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => ErrorKind::Unsupported,
             Self::CannotReplace
@@ -227,7 +250,7 @@ pub(crate) fn json(error: &CliError) -> ErrorJson<ErrorKind> {
 
 fn causes(error: &CliError) -> impl Iterator<Item = &(dyn Error + 'static)> {
     let error = match error {
-        CliError::Hinted(error, _) => error,
+        CliError::Mistaken(error, _) => error,
         error => error,
     };
     std::iter::successors(error.source(), |cause| (**cause).source())

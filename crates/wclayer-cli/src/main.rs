@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use crate::output::Output;
 
 #[global_allocator]
-static ALLOCATOR: memory::Words = memory::Words;
+static ALLOCATOR: memory::Allocator = memory::Allocator;
 
 fn main() -> ExitCode {
     panic::set_hook(Box::new(report_fault));

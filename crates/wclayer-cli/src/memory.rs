@@ -1,4 +1,4 @@
-//! [`Words`]: the system's allocator, with an error message where Rust would abort.
+//! [`Allocator`]: the system's allocator, with an error message where Rust would abort.
 //!
 //! The library allocates its large buffers fallibly (`wclayer::resources`). If any other allocation
 //! fails, the program cannot continue: it prints an error and exits with code 1. Its unfinished output
@@ -18,10 +18,10 @@ Hint: Close other programs, or raise the memory limit (`ulimit -v`).
 ";
 
 /// The program's allocator.
-pub(crate) struct Words;
+pub(crate) struct Allocator;
 
 // SAFETY: every call and every result is passed on unchanged to and from the system's allocator.
-unsafe impl GlobalAlloc for Words {
+unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller upholds the contract, which is the same.
         or_end(unsafe { System.alloc(layout) })

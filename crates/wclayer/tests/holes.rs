@@ -1,5 +1,5 @@
-//! Holes cost nothing: a tar of a few KiB with a file of 60 GiB takes no disk space and no reading of
-//! zeros, wherever it goes, and stays the same content.
+//! Holes are free: a tar of a few KiB with a file of 60 GiB takes no disk space and no reading of
+//! zeros in any form, and its content stays the same.
 #![cfg(unix)]
 
 mod common;
@@ -24,12 +24,12 @@ use wclayer::volume::host::HostVolume;
 use wclayer::{Digest, LayerPath};
 
 const SIZE: u64 = 60 << 30;
-/// More than any of these layers may take, in bytes.
+/// The maximum size of any of these layers, in bytes.
 const SMALL: u64 = 256 << 10;
 
 type Parts<'a> = &'a [(u64, &'a [u8])];
 
-/// A member as GNU tar writes it in format 1.0: parts at their places, and holes between them.
+/// A member in the GNU sparse format 1.0: data at given offsets, and holes between.
 fn gnu(name: &str, size: u64, parts: Parts<'_>) -> Vec<u8> {
     let mut map = format!("{}\n", parts.len());
     for (offset, bytes) in parts {
@@ -82,7 +82,7 @@ fn node(view: &View, name: &str) -> Node {
     view.find(&path(name)).expect("readable").expect(name)
 }
 
-/// The layer as a tar, a portable layer and a transport folder.
+/// Returns the layer as a tar, a portable layer and a transport folder.
 fn all_kinds(tar: &[u8]) -> (Layers, [View; 3]) {
     let layers = Layers::new();
     fs::write(layers.path("tar"), tar).expect("a file");
@@ -100,7 +100,7 @@ fn import_folder(tar: &[u8], folder: &Path) {
     transport::import(&HostVolume::new(), &mut source, folder, options, &()).expect("a folder");
 }
 
-/// Bytes on the disk, of everything in a folder.
+/// Bytes on disk of everything in a folder.
 fn on_disk(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).expect("a folder");
     let sizes = entries.map(|entry| {
@@ -113,7 +113,7 @@ fn on_disk(folder: &Path) -> u64 {
     sizes.sum()
 }
 
-/// Counts the bytes that are read.
+/// Counts the bytes read.
 #[derive(Default)]
 struct Count(AtomicU64);
 
@@ -177,7 +177,7 @@ fn the_utility_vm_keeps_holes_on_the_disk() {
 }
 
 #[test]
-fn squash_writes_one_tar_with_the_holes_left_out() {
+fn squash_writes_one_tar_without_the_holes() {
     let (_layers, views) = all_kinds(&holes());
     let [tar, others @ ..] = views.map(squashed);
     assert!(tar.len() < 16 * 1024, "{}", tar.len());
@@ -209,7 +209,8 @@ fn squash_writes_one_tar_with_the_holes_left_out() {
     assert_eq!(found, expected);
 }
 
-/// What readers would not take back is written in full, as it was read.
+/// Up to 16 MiB of holes are written as zeros before others are left out. Squashing the result
+/// again yields the same tar.
 #[test]
 fn the_first_holes_are_written_as_zeros() {
     let layers = Layers::new();
@@ -228,11 +229,11 @@ fn the_first_holes_are_written_as_zeros() {
 }
 
 #[test]
-fn other_holes_are_the_same_content() {
+fn different_holes_with_the_same_content_are_equal() {
     let (layers, views) = all_kinds(&layer(&[gnu("Files/x", SIZE, &[(1 << 30, b"data")])]));
     let zeros = vec![0; 300_000];
     let data = [&zeros[..100_000], b"data"].concat();
-    // The same bytes, with fewer holes and with other ones.
+    // The same bytes, with fewer holes and with different ones.
     let same: Parts<'_> = &[
         (7, &zeros),
         ((1 << 30) - 100_000, &data),
@@ -270,7 +271,7 @@ fn other_holes_are_the_same_content() {
 }
 
 #[test]
-fn what_is_short_is_hashed_and_holes_are_zeros_to_read() {
+fn short_content_is_hashed_and_holes_read_as_zeros() {
     let side: &[u8] = &[7; 3 << 20];
     let (_layers, views) = all_kinds(&layer(&[
         gnu("Files/short", 1 << 20, &[]),
@@ -297,7 +298,7 @@ fn what_is_short_is_hashed_and_holes_are_zeros_to_read() {
 }
 
 #[test]
-fn a_damaged_byte_behind_a_hole_is_noticed() {
+fn a_damaged_byte_after_a_hole_is_detected() {
     let layers = Layers::new();
     let data = vec![7; 2 << 20];
     let tar = layer(&[gnu("Files/x", 4 << 20, &[(1 << 20, &data)])]);

@@ -1,5 +1,5 @@
-//! One file out of compressed tars, read no further than needed; and uncompressed tars, of which
-//! views read the headers alone.
+//! Reads one file from compressed tars, and no further than necessary; views of uncompressed tars
+//! only read the headers.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ mod common;
 
 use common::{directory, plain, tar};
 
-/// Writes a layer tar that is compressed.
+/// Writes a compressed layer tar.
 fn gzip_tar(folder: &TempDir, name: &str, tar: &[u8]) -> PathBuf {
     let path = folder.path().join(name);
     let file = fs::File::create_new(&path).expect("a new file");
@@ -24,7 +24,7 @@ fn gzip_tar(folder: &TempDir, name: &str, tar: &[u8]) -> PathBuf {
     path
 }
 
-/// Content that no compression makes short.
+/// Incompressible content.
 fn noise(size: usize) -> Vec<u8> {
     let mut rng = layergen::Rng::new(7);
     (0..size).map(|_| rng.next_u64() as u8).collect()
@@ -44,7 +44,7 @@ fn upper_layer() -> Vec<u8> {
     tar.into_inner()
 }
 
-/// Tells what the tars say of a path: its content, or which case it is.
+/// Returns what the tars contain at a path: its content, or the kind of result.
 fn passed(chain: &[PathBuf], path: &str, stream: Option<&str>) -> String {
     let path: LayerPath = path.parse().expect("a path");
     let stream = stream.map(|name| StreamName::parse(name.as_bytes()).expect("a name"));
@@ -60,7 +60,7 @@ fn passed(chain: &[PathBuf], path: &str, stream: Option<&str>) -> String {
 }
 
 #[test]
-fn what_compressed_tars_say_of_a_file() {
+fn lookups_in_compressed_tars() {
     let folder = tempfile::tempdir().expect("a folder");
     let upper = gzip_tar(&folder, "upper.tar.gz", &upper_layer());
     let base = folder.path().join("base.tar");
@@ -88,7 +88,7 @@ fn what_compressed_tars_say_of_a_file() {
 }
 
 #[test]
-fn nothing_is_read_behind_the_file_or_below_its_layer() {
+fn nothing_is_read_after_the_file_or_below_its_layer() {
     let folder = tempfile::tempdir().expect("a folder");
     let whole = gzip_tar(&folder, "whole.tar.gz", &upper_layer());
     let bytes = fs::read(whole).expect("read");
@@ -109,7 +109,7 @@ fn open(tar: &Path) -> wclayer::Result<wclayer::view::View> {
 }
 
 #[test]
-fn of_an_uncompressed_tar_the_headers_are_read() {
+fn only_the_headers_of_an_uncompressed_tar_are_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let tar = upper_layer();
     let path = folder.path().join("upper.tar");
@@ -124,10 +124,10 @@ fn of_an_uncompressed_tar_the_headers_are_read() {
     let mut reader = view.content(&node, None).expect("content");
     reader.read_to_end(&mut content).expect("readable");
     assert_eq!(content, noise(3 << 20));
-    // What is not read is still known to be there.
+    // Content must be present even if it is not read.
     fs::write(&path, &tar[..2 << 20]).expect("written");
     let Err(error) = open(&path) else {
-        panic!("a tar that is cut was opened");
+        panic!("a truncated tar was opened");
     };
     let cause = common::root_cause(&error);
     assert!(cause.contains("ends"), "{cause}");

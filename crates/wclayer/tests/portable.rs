@@ -1,5 +1,5 @@
-//! Portable layers through the public API: what goes in comes out, and what must not be is refused
-//! and leaves nothing behind.
+//! Portable layers through the public API: an exported tar equals the imported one, and invalid
+//! input is rejected and leaves nothing behind.
 
 mod common;
 
@@ -64,7 +64,7 @@ fn an_imported_tar_is_exported_bit_for_bit_in_every_compression() {
 }
 
 #[test]
-fn the_descriptor_counts_what_is_in_the_layer() {
+fn the_descriptor_counts_the_content_of_the_layer() {
     let layers = Layers::new();
     let layer = layers
         .import("base", rich_tar(), &[])
@@ -154,11 +154,12 @@ fn a_layer_is_a_source_and_a_sink_of_the_hub() {
         .import("base", rich_tar(), &[])
         .expect("a legal layer");
     let options = ImportOptions::default();
-    let writer = PortableLayerWriter::create(layers.path("copy"), &options, &()).expect("free");
+    let writer = PortableLayerWriter::create(layers.path("copy"), &options, &())
+        .expect("nothing exists there");
     let mut reader = layer.reader().expect("there");
-    let copied = copy(&mut reader, writer, &()).expect("what was read is written");
+    let copied = copy(&mut reader, writer, &()).expect("entries that were read can be written");
     assert_eq!(copied.descriptor().entries, layer.descriptor().entries);
-    // Both say the same when written as a tar.
+    // Both yield the same tar.
     let as_tar = |layer: &PortableLayer| {
         let mut reader = layer.reader().expect("there");
         copy(&mut reader, TarLayerWriter::new(Vec::new()), &()).expect("memory")
@@ -167,16 +168,17 @@ fn a_layer_is_a_source_and_a_sink_of_the_hub() {
 }
 
 #[test]
-fn a_writer_that_is_dropped_leaves_nothing() {
+fn a_dropped_writer_leaves_nothing_behind() {
     let layers = Layers::new();
     let options = ImportOptions::default();
-    let writer = PortableLayerWriter::create(layers.path("x"), &options, &()).expect("free");
+    let writer =
+        PortableLayerWriter::create(layers.path("x"), &options, &()).expect("nothing exists there");
     drop(writer);
     assert_eq!(layers.names(), [""; 0]);
 }
 
 #[test]
-fn rules_are_checked_and_a_refused_layer_leaves_nothing() {
+fn rules_are_checked_and_a_rejected_layer_leaves_nothing_behind() {
     type Build = fn(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>;
     let cases: [(&str, Build, &str); 10] = [
         (
@@ -281,7 +283,7 @@ fn errors_name_the_layer_the_entry_and_its_byte() {
 }
 
 #[test]
-fn links_may_follow_one_another_as_often_as_a_file_has_names() {
+fn chains_of_links_are_limited_by_the_number_of_names_of_a_file() {
     let layers = Layers::new();
     let links = |count: u32| {
         tar(|tar| {
@@ -293,13 +295,15 @@ fn links_may_follow_one_another_as_often_as_a_file_has_names() {
         })
     };
     layers.import("base", links(1023), &[]).expect("legal");
-    let error = layers.import("more", links(1024), &[]).expect_err("more");
+    let error = layers
+        .import("more", links(1024), &[])
+        .expect_err("one link too many");
     let cause = root_cause(&error);
     assert!(cause.contains("more than 1,023 links"), "{cause}");
 }
 
 #[test]
-fn a_path_that_comes_twice_as_the_same_kind_counts_once() {
+fn a_path_with_two_entries_of_the_same_kind_counts_once() {
     let layers = Layers::new();
     let tar = tar(|tar| {
         tar.file("Files/x", &plain(), b"first")?;
@@ -333,7 +337,7 @@ fn two_parents(layers: &Layers) {
 }
 
 #[test]
-fn links_and_places_are_looked_up_in_the_whole_chain() {
+fn link_targets_and_directories_are_looked_up_in_the_whole_chain() {
     type Build = fn(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>;
     let cases: [(&str, Build, Option<&str>); 6] = [
         (
@@ -347,7 +351,7 @@ fn links_and_places_are_looked_up_in_the_whole_chain() {
             None,
         ),
         (
-            "link to what the patch removed",
+            "link to a path that the patch removed",
             |tar| tar.hard_link("Files/l", "Files/sym", &plain()),
             Some("the hard link's target `Files/sym` is neither in this layer nor in its parents"),
         ),
@@ -357,7 +361,7 @@ fn links_and_places_are_looked_up_in_the_whole_chain() {
             Some("it lies below `Files/file`, which is no directory"),
         ),
         (
-            "below what was a link in the base",
+            "below a former link of the base",
             |tar| tar.file("Files/sym/x", &plain(), b""),
             None,
         ),
@@ -388,7 +392,7 @@ fn links_and_places_are_looked_up_in_the_whole_chain() {
 }
 
 #[test]
-fn only_what_the_parents_show_is_in_the_way() {
+fn only_visible_entries_of_the_parents_are_in_the_way() {
     type Build = fn(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>;
     let below: Build = |tar| tar.file("Files/d/x", &plain(), b"");
     let cases: [(&str, [Build; 3], Option<&str>); 6] = [
@@ -483,13 +487,17 @@ fn a_chain_is_checked_and_completed() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let given = ParentChain::from_base_first([layers.path("base"), layers.path("patch")]);
     layer.check_parents(&given).expect("its own");
-    layer.check_parents(&ParentChain::none()).expect("no claim");
+    layer
+        .check_parents(&ParentChain::none())
+        .expect("no parents given");
     let nearest = ParentChain::from_nearest_first([layers.path("patch")]);
     layer
         .check_parents(&nearest)
-        .expect("the nearest stands for all");
+        .expect("the nearest parent implies the others");
     let other = ParentChain::from_nearest_first([layers.path("base")]);
-    layer.check_parents(&other).expect_err("not its own");
+    layer
+        .check_parents(&other)
+        .expect_err("not its own parents");
 }
 
 #[test]
@@ -512,7 +520,7 @@ fn a_folder_may_have_any_name() {
 }
 
 #[test]
-fn look_up_tells_hidden_from_unknown() {
+fn look_up_distinguishes_hidden_from_unknown() {
     let layers = Layers::new();
     two_parents(&layers);
     let index = PortableLayer::open(layers.path("patch")).and_then(|layer| layer.index());
@@ -540,7 +548,7 @@ fn look_up_tells_hidden_from_unknown() {
 }
 
 #[test]
-fn an_existing_layer_is_kept_unless_it_is_to_be_replaced() {
+fn an_existing_layer_is_only_replaced_on_request() {
     let layers = Layers::new();
     layers.import("x", rich_tar(), &[]).expect("legal");
     let other = || tar(|tar| tar.file("Files/other", &plain(), b"other"));
@@ -553,7 +561,7 @@ fn an_existing_layer_is_kept_unless_it_is_to_be_replaced() {
         ..ImportOptions::default()
     };
     let bad = Cursor::new(vec![1; 600]);
-    portable::import(bad, layers.path("x"), &options, &()).expect_err("no tar");
+    portable::import(bad, layers.path("x"), &options, &()).expect_err("not a tar");
     assert_eq!(
         PortableLayer::open(layers.path("x"))
             .expect("untouched")
@@ -563,13 +571,14 @@ fn an_existing_layer_is_kept_unless_it_is_to_be_replaced() {
     let after = portable::import(other(), layers.path("x"), &options, &()).expect("replaced");
     assert_eq!(after.descriptor().entries.total(), 2);
     assert_eq!(layers.names(), ["x"]);
-    // What is no layer is never replaced.
+    // Anything else than a layer is never replaced.
     fs::create_dir(layers.path("y")).expect("free");
     fs::write(layers.path("y").join("precious"), "data").expect("writable");
-    let error = portable::import(other(), layers.path("y"), &options, &()).expect_err("no layer");
+    let error =
+        portable::import(other(), layers.path("y"), &options, &()).expect_err("not a layer");
     assert_eq!(error.kind(), ErrorKind::Exists);
     assert_eq!(names_in(&layers.path("y")), ["precious"]);
-    // An empty folder is as good as none.
+    // An empty folder is treated like none.
     fs::create_dir(layers.path("z")).expect("free");
     layers.import("z", other(), &[]).expect("empty");
 }
@@ -600,7 +609,7 @@ fn only_portable_layers_are_removed_or_replaced() {
 }
 
 #[test]
-fn what_a_killed_import_left_is_removed_by_the_next() {
+fn leftovers_of_a_killed_import_are_removed_by_the_next() {
     let layers = Layers::new();
     let left = layers.path(".x.wclayer-abcdef");
     fs::create_dir(&left).expect("free");
@@ -613,14 +622,14 @@ fn what_a_killed_import_left_is_removed_by_the_next() {
 }
 
 #[test]
-fn two_imports_to_one_place_do_not_meet() {
+fn two_imports_to_the_same_path_do_not_collide() {
     struct Blocked<'a>(&'a Layers, std::sync::Mutex<Option<wclayer::Error>>);
     impl Progress for Blocked<'_> {
         fn entry(&self) {
             let error = self
                 .0
                 .import("x", rich_tar(), &[])
-                .expect_err("the place is taken");
+                .expect_err("the path is locked");
             *self.1.lock().expect("one thread") = Some(error);
         }
     }
@@ -644,7 +653,7 @@ fn two_imports_to_one_place_do_not_meet() {
 }
 
 #[test]
-fn a_cancelled_import_leaves_nothing() {
+fn a_cancelled_import_leaves_nothing_behind() {
     struct Cancel(AtomicBool);
     impl Progress for Cancel {
         fn entry(&self) {
@@ -668,7 +677,7 @@ fn a_cancelled_import_leaves_nothing() {
 }
 
 #[test]
-fn an_unexpected_diff_id_is_refused() {
+fn an_unexpected_diff_id_is_rejected() {
     let layers = Layers::new();
     let right = Digest::of(rich_tar().get_ref());
     for (name, expected, ok) in [("right", right, true), ("wrong", Digest::of(b""), false)] {
@@ -683,7 +692,7 @@ fn an_unexpected_diff_id_is_refused() {
 }
 
 #[test]
-fn a_damaged_layer_is_found_out_while_it_is_read() {
+fn damage_is_detected_while_a_layer_is_read() {
     let layers = Layers::new();
     let layer = layers.import("x", rich_tar(), &[]).expect("legal");
     let file = layer.path().join("layer.tar");
@@ -701,7 +710,7 @@ fn a_damaged_layer_is_found_out_while_it_is_read() {
     let mut reader = layer.reader().expect("there");
     let error = loop {
         match reader.next_entry() {
-            Ok(entry) => assert!(entry.is_some(), "the damage must be noticed"),
+            Ok(entry) => assert!(entry.is_some(), "the damage must be detected"),
             Err(error) => break error,
         }
     };
@@ -709,7 +718,7 @@ fn a_damaged_layer_is_found_out_while_it_is_read() {
 }
 
 #[test]
-fn bytes_behind_the_tar_belong_to_it_and_are_reported() {
+fn bytes_after_the_tar_belong_to_it_and_are_reported() {
     let layers = Layers::new();
     let mut tar = rich_tar().into_inner();
     let end = tar.len();
@@ -739,7 +748,7 @@ fn bytes_behind_the_tar_belong_to_it_and_are_reported() {
 }
 
 #[test]
-fn every_cut_of_a_tar_is_refused_or_loses_nothing() {
+fn a_truncated_tar_is_rejected_or_loses_nothing() {
     let layers = Layers::new();
     let whole = rich_tar().into_inner();
     let entries = |bytes: &[u8]| {

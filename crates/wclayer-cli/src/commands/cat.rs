@@ -13,8 +13,7 @@ use wclayer::view::{Node, View};
 
 use super::Command;
 use super::view_options::{Opened, ViewOptions};
-use crate::errors::CliError;
-use crate::hints::NAME_PARENTS;
+use crate::errors::{CliError, Contentless};
 use crate::node_view;
 use crate::output::Output;
 use crate::path_argument::{StreamPath, stream_path};
@@ -62,11 +61,7 @@ impl Command for Arguments {
         };
         let node = opened.find(path, self.follow)?;
         if let Some(target) = node_view::missing_target(&node) {
-            return Err(no_content(
-                &node,
-                format!("a hard link to `{target}`, which no layer of the chain contains"),
-                NAME_PARENTS,
-            ));
+            return Err(no_content(&node, Contentless::HardLink(target.to_string())));
         }
         match opened.view.content(&node, stream.as_ref()) {
             Err(Error::NoStream { stream: None, .. }) => Err(without_data(&opened.view, &node)?),
@@ -82,22 +77,19 @@ impl Command for Arguments {
 /// Returns an error that describes an entry without data.
 fn without_data(view: &View, node: &Node) -> Result<CliError, CliError> {
     if let Some(target) = node_view::link_target(view, node)? {
-        let what = format!("a link to `{target}`");
-        return Ok(no_content(node, what, "Use --follow to print its target."));
+        return Ok(no_content(node, Contentless::Link(target)));
     }
     if node.is_plain_directory() {
-        let what = "a directory".to_owned();
-        return Ok(no_content(node, what, "Use `wclayer ls` to list it."));
+        return Ok(no_content(node, Contentless::Directory));
     }
     let (path, stream) = (node.path.to_string(), None);
     Ok(Error::NoStream { path, stream }.into())
 }
 
-fn no_content(node: &Node, what: String, hint: &'static str) -> CliError {
+fn no_content(node: &Node, what: Contentless) -> CliError {
     CliError::NoContent {
         path: node.path.to_string(),
         what,
-        hint,
     }
 }
 

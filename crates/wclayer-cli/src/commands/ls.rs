@@ -10,7 +10,7 @@ use wclayer::{ErrorKind, LayerPath};
 
 use super::Command;
 use super::view_options::{Opened, ViewOptions};
-use crate::errors::CliError;
+use crate::errors::{CliError, Mistake};
 use crate::escape::escaped;
 use crate::file_argument::is_dash;
 use crate::node_view::{self, EntriesJson};
@@ -22,9 +22,6 @@ const EXAMPLES: &str = "\
 Examples:
   wclayer ls layers/app Files/Windows --long
   wclayer ls app.tar.gz --this-layer -R";
-
-/// A hint for users who expect `-l` to mean a long listing.
-pub(crate) const NOT_LONG: &str = "`-l` names a parent layer; for the long listing, use `--long`.";
 
 /// List a directory of a layer, as a container on top of it would see it
 ///
@@ -95,7 +92,7 @@ fn open(arguments: &Arguments, output: &Output) -> Result<Opened, CliError> {
         let is_missing = error.kind() == ErrorKind::NotFound && !parents.is_empty();
         let is_no_layer = |parent: &PathBuf| !is_dash(parent) && !parent.exists();
         match is_missing || parents.iter().any(is_no_layer) {
-            true => CliError::Hinted(Box::new(error), NOT_LONG),
+            true => CliError::Mistaken(Box::new(error), Mistake::LongListing),
             false => error,
         }
     })

@@ -41,8 +41,6 @@ mod validate;
 mod verify;
 mod view_options;
 
-pub(crate) use ls::NOT_LONG;
-
 use clap::{ArgMatches, FromArgMatches, Subcommand};
 
 use crate::errors::{CliError, FAILED};

@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     ///
     /// wclayer cannot merge the registry changes of several layers: it keeps only those of the nearest
     /// layer. It cannot merge them into the full hives of a base layer either: without --keep-base,
-    /// all of them are lost. Empty deltas do not count.
+    /// all of them are lost. Empty delta hives do not count.
     #[arg(long)]
     lose_registry: bool,
     #[command(flatten)]

@@ -21,10 +21,10 @@ pub(super) fn of_tar(error: &TarError) -> Option<&'static str> {
         }
         TarProblem::Empty => "Nothing was read: check that the input is the right file.",
         TarProblem::Checksum { .. } | TarProblem::Number { .. } if error.offset == 0 => {
-            "The input is not a layer tar (plain, gzip or zstd), or its start is damaged."
+            "Check the input: it is not a layer tar (plain, gzip or zstd), or its start is damaged."
         }
         TarProblem::Path(_) | TarProblem::LinkTarget { .. } => {
-            "Names in a layer are relative, below `Files`, `Hives` or `UtilityVM`."
+            "Rebuild the layer with relative names below `Files`, `Hives` or `UtilityVM`."
         }
         TarProblem::Type { .. } => "Check that the layer was built for Windows, not for Linux.",
         _ => return None,
@@ -78,12 +78,14 @@ fn of_foreign(foreign: Foreign) -> &'static str {
             "The manifest lists the layers: download the blobs under `layers` by their digests."
         }
         Foreign::ManifestIndex => {
-            "It lists a manifest for each platform; the manifests list the layers."
+            "Download the manifest for your platform, which lists the layers."
         }
         Foreign::ImageConfig => {
             "The manifest of the image lists the layers: download the blobs under `layers`."
         }
-        Foreign::SavedManifest => "It lists the layers in the archive that it comes from.",
+        Foreign::SavedManifest => {
+            "Use the layers that it lists, in the archive that it comes from."
+        }
         Foreign::RegistryError => {
             "The registry returned an error: read the file for the reason, then log in or check \
              the name."
@@ -100,12 +102,12 @@ fn of_foreign(foreign: Foreign) -> &'static str {
         }
         Foreign::LfsPointer => "Fetch the file itself with `git lfs pull`.",
         Foreign::Disk(_) => {
-            "wclayer reads layer tars, not disks: `wclayer export` makes a tar of a layer."
+            "Make a tar of the layer with `wclayer export`: wclayer reads layer tars, not disks."
         }
-        Foreign::Hive => "A hive is a single file in a layer, in `Hives` or `Files`.",
-        Foreign::Database => {
-            "A portable layer is a folder: name the folder that contains `layer.json`."
+        Foreign::Hive => {
+            "Name a whole layer: a hive is a single file in a layer, in `Hives` or `Files`."
         }
+        Foreign::Database => "Name the folder of the portable layer, which contains `layer.json`.",
         _ => {
             "A layer is a tar, plain or compressed with gzip or zstd: check that this is the right file."
         }
@@ -116,16 +118,17 @@ fn of_foreign(foreign: Foreign) -> &'static str {
 pub(super) fn not_a_layer(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::ImageLayout => Some(
-            "Its layers are the files in `blobs/sha256` that the manifest of the image lists under \
-             `layers`.",
+            "Name a layer in this OCI image layout: a file in `blobs/sha256` that the manifest of \
+             the image lists under `layers`.",
         ),
-        Kind::ImageArchive => {
-            Some("Its layers are the files that `manifest.json` lists under `Layers`.")
-        }
+        Kind::ImageArchive => Some(
+            "Name a layer in this unpacked image archive: a file that `manifest.json` lists under \
+             `Layers`.",
+        ),
         Kind::BrokenLink => None,
         _ => Some(
-            "A layer is a folder made by `wclayer import`, a transport folder, a Windows layer, or \
-             a layer tar (plain, gzip or zstd).",
+            "Name a folder made by `wclayer import`, a transport folder, a Windows layer, or a layer \
+             tar (plain, gzip or zstd).",
         ),
     }
 }
@@ -134,8 +137,8 @@ pub(super) fn not_a_layer(kind: Kind) -> Option<&'static str> {
 pub(super) fn wrong_kind(kind: Kind, needed: Needed) -> Option<&'static str> {
     Some(match (needed, kind) {
         (Needed::View, Kind::Windows(_)) => {
-            "On Windows, `wclayer export` writes it to a layer tar, which every command reads; \
-             `wclayer info` describes it."
+            "Run `wclayer export` on Windows to write it to a layer tar, which every command reads; use \
+             `wclayer info` to describe it."
         }
         (Needed::View, _) => "Layers are read more than once: save the tar to a file first.",
         (Needed::Portable | Needed::Windows, Kind::Tar(_) | Kind::Special) => {
@@ -149,7 +152,7 @@ pub(super) fn wrong_kind(kind: Kind, needed: Needed) -> Option<&'static str> {
             "Make a Windows layer of it: `wclayer export LAYER | wclayer import --format windows \
              FOLDER`."
         }
-        (Needed::Tar, _) => "`wclayer export LAYER` writes it to a layer tar.",
+        (Needed::Tar, _) => "Use `wclayer export LAYER` to write it to a layer tar.",
         (Needed::Folder, _) => "Delete the file with a command of the system.",
         _ => return None,
     })

@@ -2,7 +2,8 @@
 //!
 //! All hints live here, since they name commands and options; the errors of the library state facts.
 //! A hint is chosen by the variant of the error, never by its text. Only the fixes that `validate`
-//! prints are elsewhere, in the library's table of rules. [`command`] covers the command's own
+//! prints, in the library's table of rules, and the reasons why a path is missing, in
+//! `commands/missing.rs`, are elsewhere. [`command`] covers the command's own
 //! errors, [`input`] inputs that are not layers, [`windows`] the Host Compute Service.
 
 mod command;
@@ -18,7 +19,9 @@ use wclayer::rules::Breach;
 
 pub(crate) use command::hint;
 
-pub(crate) const NAME_PARENTS: &str = "Name the parent layers with -l, nearest first.";
+/// For users who expect `ls -l` to print a long listing.
+pub(crate) const NOT_LONG: &str = "`-l` names a parent layer; for the long listing, use `--long`.";
+const NAME_PARENTS: &str = "Name the parent layers with -l, nearest first.";
 const NO_MEMORY: &str = "Close other programs, or raise the memory limit (`ulimit -v`).";
 const NO_THREADS: &str =
     "Close other programs, or raise the limits on processes and memory (`ulimit -u`, `ulimit -v`).";
@@ -44,7 +47,7 @@ fn of_library(error: &Error) -> Option<String> {
         Error::DigestMismatch { .. } => {
             "The file is damaged or is another layer: download it again."
         }
-        Error::NotInLayer { .. } => "`wclayer ls` lists the entries of a layer.",
+        Error::NotInLayer { .. } => "Use `wclayer ls` to list the entries of the layer.",
         Error::NotALayer { kind, .. } => input::not_a_layer(*kind)?,
         Error::WrongKind { kind, needed, .. } => input::wrong_kind(*kind, *needed)?,
         Error::LinkTarget { .. } => "Name every parent with -l, nearest first.",
@@ -105,7 +108,7 @@ fn of_breach(breach: &Breach) -> &'static str {
              such a link."
         }
         Breach::BelowFile { .. } | Breach::BelowReparsePoint { .. } => {
-            "Such an entry cannot be written, or would be written through a link."
+            "Rebuild the layer without it: it cannot be written, or would be written through a link."
         }
         Breach::DuplicateOfOtherKind { .. } => "Remove one of the two entries from the layer.",
         _ => windows::MALFORMED,
@@ -139,7 +142,7 @@ fn of_index(error: &IndexError) -> &'static str {
 fn of_portable(error: &PortableError) -> &'static str {
     match error {
         PortableError::NotALayer { .. } => {
-            "A portable layer is a folder made by `wclayer import`; `wclayer info` describes one."
+            "Name a folder made by `wclayer import`; `wclayer info` describes a layer."
         }
         PortableError::Stranger { .. } => {
             "If no other program needs the folder, delete it yourself."
@@ -180,11 +183,11 @@ fn of_portable(error: &PortableError) -> &'static str {
 fn of_transport(error: &TransportError) -> Option<&'static str> {
     match error {
         TransportError::NotATransportFolder { .. } => Some(
-            "A transport folder contains `Files` and `tombstones.txt`; \
-             `wclayer import --format transport` makes one.",
+            "Make one with `wclayer import --format transport`: a transport folder contains `Files` \
+             and `tombstones.txt`.",
         ),
         TransportError::Tombstones { .. } | TransportError::Entry { .. } => {
-            Some("The folder is damaged, or was changed after it was made.")
+            Some("Make the folder again: it is damaged, or was changed after it was made.")
         }
         TransportError::LinkTarget { .. } | TransportError::NothingToRemove { .. } => {
             Some(NAME_PARENTS)

@@ -15,7 +15,7 @@ use wclayer::{Digest, LayerPath, PathError};
 
 use super::*;
 use crate::cli;
-use crate::errors::CliError;
+use crate::errors::{CliError, Contentless, Mistake};
 
 /// Errors, each with words of its hint; an empty text stands for no hint.
 type Cases = Vec<(Error, &'static str)>;
@@ -359,7 +359,7 @@ fn tars() -> Cases {
         not_a_tar(Foreign::CompressedAgain(Compression::Gzip), "once"),
         not_a_tar(Foreign::Archive("a zip file"), "inside this archive"),
         not_a_tar(Foreign::Manifest, "under `layers`"),
-        not_a_tar(Foreign::ManifestIndex, "for each platform"),
+        not_a_tar(Foreign::ManifestIndex, "for your platform"),
         not_a_tar(Foreign::ImageConfig, "under `layers`"),
         not_a_tar(Foreign::SavedManifest, "archive"),
         not_a_tar(Foreign::RegistryError, "log in"),
@@ -543,6 +543,8 @@ fn library() -> Cases {
 }
 
 fn own() -> Vec<(CliError, &'static str)> {
+    let no_content = |what| CliError::NoContent { path: text(), what };
+    let mistaken = |mistake| CliError::Mistaken(Box::new(CliError::CannotReplace), mistake);
     vec![
         #[cfg(not(windows))]
         (CliError::NeedsHostCompute { command: "mount" }, "`import`"),
@@ -556,14 +558,9 @@ fn own() -> Vec<(CliError, &'static str)> {
             },
             "Because.",
         ),
-        (
-            CliError::NoContent {
-                path: text(),
-                what: "a directory".to_owned(),
-                hint: "List it.",
-            },
-            "List it.",
-        ),
+        (no_content(Contentless::Directory), "`wclayer ls`"),
+        (no_content(Contentless::Link(text())), "--follow"),
+        (no_content(Contentless::HardLink(text())), "with -l"),
         (CliError::NoLayerNumber { number: 2, last: 1 }, "--verbose"),
         (CliError::NotInChain { place: place() }, "--verbose"),
         (
@@ -585,10 +582,9 @@ fn own() -> Vec<(CliError, &'static str)> {
         ),
         (CliError::InputIsDash, "`./-`"),
         (CliError::InputIsTerminal, "-i FILE"),
-        (
-            CliError::Hinted(Box::new(CliError::CannotReplace), "Instead."),
-            "Instead.",
-        ),
+        (mistaken(Mistake::LongListing), "--long"),
+        (mistaken(Mistake::ParentsOfOneSide), "--left-layer"),
+        (mistaken(Mistake::NotATime), "yesterday"),
         (
             CliError::InJson(Box::new(CliError::CannotReplace)),
             "`wclayer remove`",

@@ -124,7 +124,7 @@ fn printable_attributes_are_also_text() {
 fn reparse_points_are_described_by_tag_and_target() {
     let (text, json) = stat(&with_reparse(LX_SYMLINK));
     assert!(
-        text.contains("  reparse     symbolic link of Linux to `/usr/bin/sh`\n"),
+        text.contains("  reparse     WSL symbolic link to `/usr/bin/sh`\n"),
         "{text}"
     );
     assert!(

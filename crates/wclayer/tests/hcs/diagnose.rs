@@ -1,4 +1,4 @@
-//! The causes that are found behind the service's codes.
+//! The causes found for the service's error codes.
 
 use std::path::Path;
 
@@ -64,7 +64,7 @@ fn cause(windows: &FakeWindows, function: &'static str, code: u16) -> String {
 }
 
 #[test]
-fn where_all_is_well_no_cause_is_invented() {
+fn no_cause_is_invented_if_everything_is_in_order() {
     let windows = machine();
     for code in [2, 3, 5, 87, 123, 31] {
         assert_eq!(cause_at(&windows, NEW, "ImportLayer", code), None, "{code}");
@@ -73,7 +73,7 @@ fn where_all_is_well_no_cause_is_invented() {
 }
 
 #[test]
-fn each_cause_of_path_not_found_is_told_from_the_others() {
+fn the_causes_of_path_not_found_are_distinguished() {
     type Spoil = fn(&FakeWindows);
     let cases: [(&str, Spoil); 6] = [
         (
@@ -114,7 +114,7 @@ fn each_cause_of_path_not_found_is_told_from_the_others() {
 }
 
 #[test]
-fn places_that_are_missing_or_too_long_are_named() {
+fn paths_that_are_missing_or_too_long_are_named() {
     let windows = machine();
     let at = |layer: &str, function| cause_at(&windows, layer, function, 3).expect("a cause");
     assert!(at("/c/nowhere/new", "ImportLayer").starts_with("the folder `/c/nowhere`, in which"),);
@@ -127,7 +127,7 @@ fn places_that_are_missing_or_too_long_are_named() {
 }
 
 #[test]
-fn codes_that_name_their_cause_are_believed() {
+fn codes_with_a_specific_cause_are_trusted() {
     let windows = machine();
     assert!(cause(&windows, "ImportLayer", 112).contains("the disk is full"));
     windows.set_free_space(2 << 20);
@@ -141,7 +141,7 @@ fn codes_that_name_their_cause_are_believed() {
 }
 
 #[test]
-fn the_documented_api_wants_all_hives() {
+fn the_documented_api_requires_all_hives() {
     let windows = machine();
     windows.delete("/c/transport/Hives/Sam_Delta");
     assert_eq!(cause_at(&windows, NEW, "ImportLayer", 2), None);
@@ -150,7 +150,7 @@ fn the_documented_api_wants_all_hives() {
 }
 
 #[test]
-fn other_errors_and_known_causes_stay_as_they_are() {
+fn other_errors_and_known_causes_are_not_changed() {
     let windows = machine();
     windows.delete(BASE);
     let host = windows.host_compute();
@@ -166,9 +166,9 @@ fn other_errors_and_known_causes_stay_as_they_are() {
 }
 
 #[test]
-fn a_call_that_is_not_about_the_layer_says_nothing_about_it() {
+fn a_call_that_does_not_concern_the_layer_does_not_blame_it() {
     let windows = machine();
-    // As an import finds it: made, and empty.
+    // As during an import: the folder exists and is empty.
     windows.folder(NEW);
     for function in [
         "NameToGuid",
@@ -187,7 +187,7 @@ fn a_call_that_is_not_about_the_layer_says_nothing_about_it() {
             assert_eq!(cause_at(&windows, NEW, function, code), None, "{function}");
         }
     }
-    // What is really wrong is still found.
+    // The real problem is still found.
     windows.delete(BASE);
     assert!(cause(&windows, "NameToGuid", 87).contains("/c/layers/base"));
 }
@@ -211,9 +211,9 @@ fn an_import_that_gets_no_id_does_not_blame_the_layer() {
         let calls = machine.windows.calls();
         let number = calls.iter().position(|call| call.function == "NameToGuid");
         let machine = start();
-        let number = number.expect("an id is asked for") + 1;
+        let number = number.expect("an ID is queried") + 1;
         machine.windows.fail_at(number, HResult::from_win32(87));
-        let error = import(&machine).expect_err("no id");
+        let error = import(&machine).expect_err("no ID");
         let text = crate::support::messages(&error);
         assert!(text.contains("NameToGuid"), "{text}");
         assert_eq!(cause_in(&error), None, "{text}");

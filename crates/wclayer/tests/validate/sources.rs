@@ -1,4 +1,4 @@
-//! The kinds of layers that can be checked: all say the same.
+//! The kinds of layers that can be checked: the results agree.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -31,12 +31,12 @@ fn import(tar: &Path, place: &Path, parents: &[&Path]) {
         parents: ParentChain::from_nearest_first(parents.iter().copied()),
         ..ImportOptions::default()
     };
-    let tar = Cursor::new(std::fs::read(tar).expect("it is there"));
+    let tar = Cursor::new(std::fs::read(tar).expect("the tar exists"));
     portable::import(tar, place, &options, &()).expect("a layer");
 }
 
 #[test]
-fn a_tar_and_a_portable_layer_say_the_same_and_the_latter_knows_its_parents() {
+fn a_tar_and_a_portable_layer_have_the_same_findings_and_the_latter_knows_its_parents() {
     let (_, folder, base) = parents(Start::Above).expect("it has some");
     let (app, portable, below) = (
         folder.path().join("app.tar"),
@@ -59,7 +59,7 @@ fn a_tar_and_a_portable_layer_say_the_same_and_the_latter_knows_its_parents() {
 }
 
 #[test]
-fn a_portable_layer_is_checked_by_its_index_as_well() {
+fn a_portable_layer_is_also_checked_by_its_index() {
     use wclayer::portable::PortableLayer;
     use wclayer::rules::Severity;
     use wclayer::validate::validate_stored;
@@ -119,7 +119,7 @@ fn a_transport_folder_has_no_offsets() {
 }
 
 #[test]
-fn what_only_parents_could_tell_is_not_said_of_unknown_ones() {
+fn findings_that_need_parents_are_not_reported_without_them() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let app = folder.path().join("app.tar");
     let bytes = tar(Start::Above, |tar| {
@@ -140,16 +140,17 @@ fn what_only_parents_could_tell_is_not_said_of_unknown_ones() {
 }
 
 #[test]
-fn what_is_no_layer_is_an_error() {
+fn anything_but_a_layer_is_an_error() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let options = ValidateOptions::default();
     assert!(validate(folder.path(), &options, &()).is_err());
-    let error = validate(folder.path().join("no"), &options, &()).expect_err("nothing is there");
+    let error =
+        validate(folder.path().join("no"), &options, &()).expect_err("the path does not exist");
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
 #[test]
-fn a_check_can_be_stopped() {
+fn a_check_can_be_cancelled() {
     struct Stopped;
     impl wclayer::Progress for Stopped {
         fn is_cancelled(&self) -> bool {
@@ -161,9 +162,9 @@ fn a_check_can_be_stopped() {
     assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 
-/// What takes long may be the check of the whole, with the tar read already.
+/// The checks of the whole layer may take long even after the tar was read.
 #[test]
-fn the_check_of_the_whole_can_be_stopped_as_well() {
+fn the_check_of_the_whole_layer_can_be_cancelled_too() {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     struct Later(AtomicUsize);
@@ -180,5 +181,5 @@ fn the_check_of_the_whole_can_be_stopped_as_well() {
     });
     let later = Later(AtomicUsize::new(0));
     let error = wclayer::validate::validate_tar(Cursor::new(tar), None, 1, &later);
-    assert_eq!(error.expect_err("stopped").kind(), ErrorKind::Cancelled);
+    assert_eq!(error.expect_err("cancelled").kind(), ErrorKind::Cancelled);
 }

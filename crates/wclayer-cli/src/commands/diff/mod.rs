@@ -19,7 +19,7 @@ use wclayer::{Error, ParentChain};
 use super::Command;
 use super::parent_options::ParentOptions;
 use super::view_options::Opened;
-use crate::errors::{CliError, FAILED_TO_ANSWER};
+use crate::errors::{CliError, FAILED_TO_ANSWER, Mistake};
 use crate::output::Output;
 use crate::progress::Bar;
 
@@ -69,9 +69,6 @@ pub(crate) struct Arguments {
     #[arg(value_name = "B")]
     right: PathBuf,
 }
-
-const ONE_SIDE: &str =
-    "-l names parents of both A and B; use --left-layer or --right-layer for parents of one.";
 
 const TIMES: [Aspect; 4] = [
     Aspect::CreationTime,
@@ -196,7 +193,7 @@ fn open(
         CliError::Layer(Error::Portable(PortableError::ParentMismatch { .. }))
             if !arguments.parents.layers.is_empty() =>
         {
-            CliError::Hinted(Box::new(error), ONE_SIDE)
+            CliError::Mistaken(Box::new(error), Mistake::ParentsOfOneSide)
         }
         _ => error,
     })

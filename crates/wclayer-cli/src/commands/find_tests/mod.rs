@@ -20,7 +20,7 @@ use self::glob::Glob;
 use self::newer::Newer;
 use self::size::SizeTest;
 use super::view_options::Opened;
-use crate::errors::CliError;
+use crate::errors::{CliError, Mistake};
 
 /// The options for tests.
 #[derive(Debug, Args)]
@@ -97,7 +97,7 @@ impl<'a> Tests<'a> {
                     .find(path, false)
                     .map_err(|error| match is_below_top(path) {
                         true => error,
-                        false => CliError::Hinted(Box::new(error), newer::TAKES),
+                        false => CliError::Mistaken(Box::new(error), Mistake::NotATime),
                     })?;
                 let time = node.basic_info().map(|info| info.last_write_time);
                 Some(time.unwrap_or_default())

@@ -16,10 +16,6 @@ const FRACTION_DIGITS: usize = 7;
 const DAY: i64 = 86_400;
 const TOO_LONG_AGO: &str = "file times begin in 1601";
 
-/// A hint for values that are neither a time nor a path of a layer.
-pub(super) const TAKES: &str = "`--newer` takes a time (`2024-05-01`, `2024-05-01 12:30+02:00`), \
-    `today`, `yesterday`, `2 days ago` (or weeks, hours, minutes), or the path of an entry.";
-
 /// The time that entries must be newer than.
 #[derive(Debug, Clone)]
 pub(super) enum Newer {
