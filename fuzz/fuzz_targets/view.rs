@@ -79,7 +79,7 @@ fn what(view: &View, node: &Node) -> String {
     for stream in &details.streams {
         let mut bytes = Vec::new();
         let content = view.content(node, stream.name.as_ref());
-        let read = content.expect("the stream exists").read_to_end(&mut bytes);
+        let read = content.expect("there").reader().read_to_end(&mut bytes);
         assert_eq!(read.expect("readable") as u64, stream.size);
         // Whether a file has empty data or no data is not kept (`docs/vendor-records.md`).
         if stream.name.is_none() && stream.size == 0 {
@@ -92,10 +92,7 @@ fn what(view: &View, node: &Node) -> String {
 
 fn check_squashed(view: View, folder: &Path, before: BTreeMap<String, String>) {
     let writer = TarLayerWriter::new(Vec::new());
-    let options = SquashOptions {
-        lose_registry: true,
-        ..SquashOptions::default()
-    };
+    let options = SquashOptions::default().lose_registry(true);
     let Ok(squashed) = squash(view, options, writer, &()) else {
         return;
     };
@@ -120,7 +117,7 @@ fn extract(view: &View, folder: &Path) {
     let inside = folder.join("out");
     fs::create_dir(&inside).expect("new");
     let before = names(folder);
-    let writer = ExtractWriter::new(&inside, ExtractOptions { xattrs: true }).expect("a folder");
+    let writer = ExtractWriter::new(&inside, ExtractOptions::default().xattrs(true)).expect("a folder");
     let _ = copy(&mut view.reader(&[]), writer, &());
     assert_eq!(names(folder), before);
 }

@@ -29,9 +29,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// Without the index, nobody uses some of what the rooms below it offer.
+#![cfg_attr(not(feature = "portable"), allow(dead_code, unused_imports))]
 // For Windows the lint does not see the `const` that it asks for.
 #![cfg_attr(windows, allow(clippy::missing_const_for_thread_local))]
 
+#[cfg(feature = "portable")]
 mod check;
 pub mod compression;
 pub mod diff;
@@ -41,6 +44,7 @@ pub mod extract;
 pub mod foreign;
 pub mod hcs;
 pub mod hub;
+#[cfg(feature = "portable")]
 pub mod index;
 mod kind;
 pub mod layer;
@@ -49,15 +53,18 @@ mod parent_chain;
 pub mod path;
 mod pipeline;
 pub mod place;
+#[cfg(feature = "portable")]
 pub mod portable;
 #[doc(hidden)]
 pub mod resources;
 pub mod rules;
+#[cfg(feature = "portable")]
 pub mod source;
 pub mod squash;
 mod steps;
 pub mod tar;
 pub mod transport;
+#[cfg(feature = "portable")]
 pub mod validate;
 pub mod view;
 pub mod volume;

@@ -133,7 +133,7 @@ fn only_intact_blocks_are_returned() {
             .expect(path)
             .expect(path);
         let mut bytes = Vec::new();
-        let mut content = view.content(&node, None).expect(path);
+        let mut content = view.content(&node, None).expect(path).reader();
         let read = std::io::Read::read_to_end(&mut content, &mut bytes);
         (bytes, read)
     };
@@ -213,10 +213,8 @@ fn version_1_layers_are_read_and_converted_to_version_2() {
         ..OpenOptions::default()
     };
     source::open(&app, &options, &()).expect("given");
-    let options = RepairOptions {
-        parents: ParentChain::from_nearest_first([layers.path("moved")]),
-        ..RepairOptions::default()
-    };
+    let options =
+        RepairOptions::default().parents(ParentChain::from_nearest_first([layers.path("moved")]));
     let repaired = portable::repair(&app, &options, &()).expect("repairable");
     assert_eq!(repaired.layer.descriptor().version, 2);
     assert!(repaired.is_verified);

@@ -14,7 +14,7 @@ use wclayer::view::View;
 #[cfg(unix)]
 use wclayer::{
     tar::TarLayerReader,
-    transport::{self, TransportOptions},
+    transport::{self, ImportOptions},
     volume::host::HostVolume,
 };
 
@@ -64,9 +64,8 @@ fn each_aspect_is_reported_separately() {
         let right = view(&layers, "right", &of(&meta, content));
         let all = DiffOptions::default();
         assert_eq!(changes(&left, &right, &all), expected);
-        let ignoring = DiffOptions {
-            ignore: BTreeSet::from([Aspect::Content, Aspect::Attributes]),
-        };
+        let ignoring =
+            DiffOptions::default().ignore(BTreeSet::from([Aspect::Content, Aspect::Attributes]));
         assert!(changes(&left, &right, &ignoring).is_empty());
     }
 }
@@ -344,7 +343,7 @@ fn a_compressed_tar_is_not_read_again_for_a_folder_without_hashes() {
         tar.file("Files/x", &plain(), b"1")?;
         tar.file("Files/y", &plain(), b"2")
     });
-    let options = TransportOptions::default();
+    let options = ImportOptions::default();
     let mut source = TarLayerReader::new(&made.get_ref()[..]);
     let folder = layers.path("folder");
     transport::import(&HostVolume::new(), &mut source, &folder, options, &()).expect("a folder");
@@ -357,7 +356,7 @@ fn a_compressed_tar_is_not_read_again_for_a_folder_without_hashes() {
     let (left, right) = (open("folder"), open("layer.tar.gz"));
     fs::remove_file(path).expect("the tar");
     let ignore = BTreeSet::from([Aspect::ChangeTime, Aspect::CreationTime]);
-    let options = DiffOptions { ignore };
+    let options = DiffOptions::default().ignore(ignore);
     assert_eq!(changes(&left, &right, &options), [""; 0]);
 }
 

@@ -49,7 +49,7 @@ impl Place {
             .iter()
             .map(|path| path.parse().expect("a path"))
             .collect();
-        let writer = ExtractWriter::new(self.out(""), ExtractOptions { xattrs });
+        let writer = ExtractWriter::new(self.out(""), ExtractOptions::default().xattrs(xattrs));
         let mut writer = writer.expect("a folder");
         let found = view.for_each_lost(&mut |_, lost| {
             writer.leave_out(&lost);

@@ -10,15 +10,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{Layers, header_block, padded, tar};
-use layergen::pax_record;
+use common::{Layers, gnu_sparse as gnu, tar};
 use wclayer::diff::{Aspect, Change, DiffOptions, diff};
 use wclayer::extract::{ExtractOptions, ExtractWriter};
 use wclayer::hub::{self, Progress};
 use wclayer::source::{self, OpenOptions};
 use wclayer::squash::{SquashOptions, squash};
 use wclayer::tar::{TarEntries, TarEntryKind, TarLayerReader, TarLayerWriter};
-use wclayer::transport::{self, TransportOptions};
+use wclayer::transport::{self, ImportOptions};
 use wclayer::view::{Node, View};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Digest, LayerPath};
@@ -28,30 +27,6 @@ const SIZE: u64 = 60 << 30;
 const SMALL: u64 = 256 << 10;
 
 type Parts<'a> = &'a [(u64, &'a [u8])];
-
-/// A member in the GNU sparse format 1.0: data at given offsets, and holes between.
-fn gnu(name: &str, size: u64, parts: Parts<'_>) -> Vec<u8> {
-    let mut map = format!("{}\n", parts.len());
-    for (offset, bytes) in parts {
-        map += &format!("{offset}\n{}\n", bytes.len());
-    }
-    let mut content = padded(map.into_bytes());
-    for (_, bytes) in parts {
-        content.extend_from_slice(bytes);
-    }
-    let records = [
-        pax_record("GNU.sparse.major", b"1"),
-        pax_record("GNU.sparse.minor", b"0"),
-        pax_record("GNU.sparse.name", name.as_bytes()),
-        pax_record("GNU.sparse.realsize", size.to_string().as_bytes()),
-    ]
-    .concat();
-    let mut member = header_block(b"x", b'x', records.len() as u64, |_| {});
-    member.extend(padded(records));
-    member.extend(header_block(b"Files/x", b'0', content.len() as u64, |_| {}));
-    member.extend(padded(content));
-    member
-}
 
 /// A layer with such files.
 fn layer(members: &[Vec<u8>]) -> Vec<u8> {
@@ -95,7 +70,7 @@ fn all_kinds(tar: &[u8]) -> (Layers, [View; 3]) {
 }
 
 fn import_folder(tar: &[u8], folder: &Path) {
-    let options = TransportOptions::default();
+    let options = ImportOptions::default();
     let mut source = TarLayerReader::new(tar);
     transport::import(&HostVolume::new(), &mut source, folder, options, &()).expect("a folder");
 }
@@ -168,9 +143,8 @@ fn the_utility_vm_keeps_holes_on_the_disk() {
     assert!(tar.len() < 16 * 1024, "{}", tar.len());
     fs::write(layers.path("tar"), tar).expect("a file");
     let again = view(&layers.path("tar"));
-    let mut content = again
-        .content(&node(&again, "UtilityVM/Files/x"), None)
-        .expect("content");
+    let content = again.content(&node(&again, "UtilityVM/Files/x"), None);
+    let mut content = content.expect("content").reader();
     let mut start = [0; 7];
     content.read_exact(&mut start).expect("read");
     assert_eq!(&start, b"\0\0\0\0\0x\0");
@@ -243,12 +217,11 @@ fn different_holes_with_the_same_content_are_equal() {
     let later: Parts<'_> = &[((1 << 30) + 4096, b"data")];
     fs::write(layers.path("later"), layer(&[gnu("Files/x", SIZE, later)])).expect("a file");
     let (same, later) = (view(&layers.path("same")), view(&layers.path("later")));
-    let options = DiffOptions {
-        ignore: Aspect::ALL
+    let options = DiffOptions::default().ignore(
+        Aspect::ALL
             .into_iter()
-            .filter(|aspect| *aspect != Aspect::Content)
-            .collect(),
-    };
+            .filter(|aspect| *aspect != Aspect::Content),
+    );
     for left in &views {
         for right in views.iter().chain([&same]) {
             let count = Count::default();
@@ -283,7 +256,7 @@ fn short_content_is_hashed_and_holes_read_as_zeros() {
         let some = node(view, "Files/some");
         let mut read = Vec::new();
         let content = view.content(&some, None).expect("content");
-        { content }.read_to_end(&mut read).expect("read");
+        content.reader().read_to_end(&mut read).expect("read");
         assert!(read == whole);
         let details = view.details(&some).expect("readable");
         assert!(details.streams[0].is_sparse);

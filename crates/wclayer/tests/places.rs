@@ -21,11 +21,9 @@ fn a_layer_does_not_replace_its_own_parents() {
     layers.import("base", small(), &[]).expect("legal");
     layers.import("patch", small(), &["base"]).expect("legal");
     for name in ["base", "patch"] {
-        let options = ImportOptions {
-            parents: ParentChain::from_nearest_first([layers.path("patch")]),
-            replace: true,
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default()
+            .parents(ParentChain::from_nearest_first([layers.path("patch")]))
+            .replace(true);
         let error = portable::import(small(), layers.path(name), &options, &())
             .expect_err("it would be its own parent");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);

@@ -14,7 +14,9 @@ use wclayer::hub::copy;
 use wclayer::index::{IndexedKind, Lookup};
 use wclayer::portable::{self, ImportOptions, PortableLayer, PortableLayerWriter};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
-use wclayer::{Digest, Entry, ErrorKind, LayerPath, LayerReader as _, ParentChain, Progress};
+use wclayer::{
+    DiffId, Digest, Entry, ErrorKind, LayerPath, LayerReader as _, ParentChain, Progress,
+};
 
 fn path(text: &str) -> LayerPath {
     text.parse().expect(text)
@@ -46,7 +48,7 @@ fn an_imported_tar_is_exported_bit_for_bit_in_every_compression() {
     let layer = layers
         .import("base", tar.clone(), &[])
         .expect("a legal layer");
-    assert_eq!(layer.descriptor().diff_id, Digest::of(tar.get_ref()));
+    assert_eq!(layer.descriptor().diff_id, DiffId::of(tar.get_ref()));
     for method in [Compression::None, Compression::Gzip, Compression::Zstd] {
         let mut exported = Vec::new();
         let summary = layer
@@ -556,10 +558,7 @@ fn an_existing_layer_is_only_replaced_on_request() {
     assert_eq!(error.kind(), ErrorKind::Exists);
     let before = PortableLayer::open(layers.path("x")).expect("untouched");
     assert_eq!(before.descriptor().entries.total(), 7);
-    let options = ImportOptions {
-        replace: true,
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions::default().replace(true);
     let bad = Cursor::new(vec![1; 600]);
     portable::import(bad, layers.path("x"), &options, &()).expect_err("not a tar");
     assert_eq!(
@@ -594,10 +593,7 @@ fn only_portable_layers_are_removed_or_replaced() {
     )
     .expect("free");
     portable::remove(layers.path("other")).expect_err("another program's");
-    let options = ImportOptions {
-        replace: true,
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions::default().replace(true);
     portable::import(rich_tar(), layers.path("other"), &options, &()).expect_err("not ours");
     portable::remove(layers.path("nowhere")).expect_err("nothing there");
     assert_eq!(layers.names(), ["other", "x"]);
@@ -679,12 +675,9 @@ fn a_cancelled_import_leaves_nothing_behind() {
 #[test]
 fn an_unexpected_diff_id_is_rejected() {
     let layers = Layers::new();
-    let right = Digest::of(rich_tar().get_ref());
-    for (name, expected, ok) in [("right", right, true), ("wrong", Digest::of(b""), false)] {
-        let options = ImportOptions {
-            expected_diff_id: Some(expected),
-            ..ImportOptions::default()
-        };
+    let right = DiffId::of(rich_tar().get_ref());
+    for (name, expected, ok) in [("right", right, true), ("wrong", DiffId::of(b""), false)] {
+        let options = ImportOptions::default().expected_diff_id(expected);
         let result = portable::import(rich_tar(), layers.path(name), &options, &());
         assert_eq!(result.is_ok(), ok, "{name}");
     }
@@ -739,7 +732,7 @@ fn bytes_after_the_tar_belong_to_it_and_are_reported() {
         layer.descriptor().warnings,
         ["7 bytes that are not zero follow the tar's end"]
     );
-    assert_eq!(layer.descriptor().diff_id, Digest::of(&tar));
+    assert_eq!(layer.descriptor().diff_id, DiffId::of(&tar));
     let mut exported = Vec::new();
     layer
         .export(&mut exported, Compression::None.into(), &())

@@ -93,14 +93,7 @@ fn the_same_parents_are_found_whoever_asks() {
             ..OpenOptions::default()
         };
         let opened = source::open(&path, &options, &());
-        let checked = validate(
-            &path,
-            &ValidateOptions {
-                parents: given,
-                ..ValidateOptions::default()
-            },
-            &(),
-        );
+        let checked = validate(&path, &ValidateOptions::default().parents(given), &());
         let Some(expected) = expected else {
             for error in [chain.err(), opened.err(), checked.err()] {
                 let error = error.unwrap_or_else(|| panic!("{label}: other parents are taken"));
@@ -174,7 +167,7 @@ fn a_chain_is_cut_from_the_top_and_measured() {
     let ids = chain.layers().iter().map(|it| it.diff_id().expect("sound"));
     let ids: Vec<_> = ids.collect();
     assert_eq!(ids[0], None);
-    assert_eq!(ids[1], Some(wclayer::Digest::of(&bytes("mid"))));
+    assert_eq!(ids[1], Some(wclayer::DiffId::of(&bytes("mid"))));
     let below = chain.below(1);
     assert_eq!(kinds(&below), [Kind::Portable; 2]);
     assert_eq!((below.tars_size(), below.below(9).layers().len()), (0, 0));

@@ -21,10 +21,10 @@ use common::{directory, plain, tar};
 type Tar = TarBuilder<Vec<u8>>;
 
 const DELTA: &str = "Hives/Software_Delta";
-const KEEP_BASE: SquashOptions = SquashOptions {
-    keep_base: true,
-    lose_registry: false,
-};
+
+fn keep_base() -> SquashOptions {
+    SquashOptions::default().keep_base(true)
+}
 
 /// A folder of layer tars.
 struct Chain {
@@ -124,13 +124,10 @@ fn registry_changes_of_several_layers_are_not_silently_lost() {
         .on_top(|tar| tar.file("Files/base", &plain(), b""))
         .on_top(hive_layer(changed_hive(1)))
         .on_top(hive_layer(changed_hive(2)));
-    let error = chain.squash(KEEP_BASE).expect_err("two hives");
+    let error = chain.squash(keep_base()).expect_err("two hives");
     assert!(matches!(&error, Error::SeveralHives { hive, .. } if hive == DELTA));
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let options = SquashOptions {
-        lose_registry: true,
-        ..KEEP_BASE
-    };
+    let options = keep_base().lose_registry(true);
     let squashed = chain.squash(options).expect("on request");
     let path: LayerPath = DELTA.parse().expect("a path");
     assert_eq!(
@@ -151,7 +148,9 @@ fn an_empty_hive_on_top_does_not_hide_the_changes_below() {
         .on_top(hive_layer(changed_hive(1)))
         .on_top(hive_layer(minimal_hive("Software_Delta", true)))
         .on_top(hive_layer(Vec::new()));
-    let squashed = chain.squash(KEEP_BASE).expect("only one hive with changes");
+    let squashed = chain
+        .squash(keep_base())
+        .expect("only one hive with changes");
     assert_eq!(squashed.lost_hives, []);
     let hive = entries(&squashed.output).pop().expect("the hive");
     assert_eq!(hive.0, DELTA);
@@ -169,14 +168,11 @@ fn changes_cannot_be_merged_into_the_hives_of_a_base() {
         .on_top(hive_layer(changed_hive(1)));
     let error = chain.squash(SquashOptions::default());
     assert!(matches!(error, Err(Error::SeveralHives { .. })));
-    let kept = chain.squash(KEEP_BASE).expect("the base is kept");
+    let kept = chain.squash(keep_base()).expect("the base is kept");
     assert_eq!(kept.lost_hives, []);
     assert_eq!(names(&kept.output), ["Files", "Hives", DELTA]);
     // Hives reported as lost are not in the result.
-    let options = SquashOptions {
-        lose_registry: true,
-        ..SquashOptions::default()
-    };
+    let options = SquashOptions::default().lose_registry(true);
     let squashed = chain.squash(options).expect("on request");
     let layers = vec![0];
     let path: LayerPath = DELTA.parse().expect("a path");
@@ -203,10 +199,7 @@ fn links_to_the_hives_of_a_base_count_too() {
         .on_top(hive_layer(changed_hive(1)));
     let error = chain.squash(SquashOptions::default());
     assert!(matches!(error, Err(Error::SeveralHives { .. })));
-    let options = SquashOptions {
-        lose_registry: true,
-        ..SquashOptions::default()
-    };
+    let options = SquashOptions::default().lose_registry(true);
     let squashed = chain.squash(options).expect("on request");
     let expected = ["Files", "Hives", "Hives/Software_Base"];
     assert_eq!(names(&squashed.output), expected);
@@ -234,7 +227,7 @@ fn a_hard_link_to_nothing_is_an_error() {
         .on_top(|tar| tar.hard_link("Files/link", "Files/later", &plain()))
         // Later entries are another file.
         .on_top(|tar| tar.file("Files/later", &plain(), b"secret"));
-    for options in [KEEP_BASE, SquashOptions::default()] {
+    for options in [keep_base(), SquashOptions::default()] {
         let error = chain.squash(options).expect_err("a broken link");
         assert!(matches!(error, Error::LinkTarget { .. }), "{error:?}");
     }
@@ -289,7 +282,7 @@ fn an_entry_that_its_own_layer_hides_is_an_error() {
                 let chain = Chain::new()
                     .on_top(|tar| tar.file("Files/f", &plain(), b""))
                     .on_top(upper);
-                for options in [KEEP_BASE, SquashOptions::default()] {
+                for options in [keep_base(), SquashOptions::default()] {
                     let error = chain.squash(options).map(|_| ()).expect_err(what);
                     let Error::Rule(error) = inner(error) else {
                         panic!("{what} {path}");
@@ -299,7 +292,7 @@ fn an_entry_that_its_own_layer_hides_is_an_error() {
                 }
                 // A kept base is not part of the result.
                 let chain = Chain::new().on_top(upper).on_top(|_| Ok(()));
-                chain.squash(KEEP_BASE).expect(what);
+                chain.squash(keep_base()).expect(what);
                 chain
                     .squash(SquashOptions::default())
                     .map(|_| ())
@@ -367,7 +360,7 @@ fn only_existing_paths_of_the_base_are_removed() {
             tar.opaque("Files/dir")?;
             tar.opaque("Files/new")
         });
-    let squashed = chain.squash(KEEP_BASE).expect("squashed").output;
+    let squashed = chain.squash(keep_base()).expect("squashed").output;
     let expected = ["Files", "- Files/dir/old", "Files/new", "- Files/old"];
     assert_eq!(names(&squashed), expected);
 }
@@ -395,7 +388,7 @@ fn every_directory_gets_an_entry() {
             tar.file("Files/kept/file", &plain(), b"")?;
             tar.file("Files/again/file", &plain(), b"")
         });
-    let squashed = chain.squash(KEEP_BASE).expect("squashed").output;
+    let squashed = chain.squash(keep_base()).expect("squashed").output;
     let entries = entries(&squashed);
     let named: Vec<&str> = entries.iter().map(|(name, _)| &**name).collect();
     let expected = [

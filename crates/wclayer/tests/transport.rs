@@ -16,7 +16,7 @@ use wclayer::hub::{self, Entry, LayerReader};
 use wclayer::ntmeta::{BackupStreamReader, StreamHeader, StreamId};
 use wclayer::source::{self, Kind};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
-use wclayer::transport::{self, TransportOptions, TransportSummary};
+use wclayer::transport::{self, ImportOptions, ImportSummary};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Error, ErrorKind, LayerPath, ParentChain};
 
@@ -106,20 +106,13 @@ fn import(
     name: &str,
     tar: &[u8],
     parents: &[&str],
-) -> Result<TransportSummary, Error> {
+) -> Result<ImportSummary, Error> {
     let parents = ParentChain::from_nearest_first(parents.iter().map(|name| layers.path(name)));
-    let options = TransportOptions {
-        parents: source::open_parents(&parents, &())?,
-        ..TransportOptions::default()
-    };
+    let options = ImportOptions::default().parents(source::open_parents(&parents, &())?);
     import_with(&layers.path(name), tar, options)
 }
 
-fn import_with(
-    folder: &Path,
-    tar: &[u8],
-    options: TransportOptions,
-) -> Result<TransportSummary, Error> {
+fn import_with(folder: &Path, tar: &[u8], options: ImportOptions) -> Result<ImportSummary, Error> {
     let mut reader = TarLayerReader::new(tar);
     transport::import(&HostVolume::new(), &mut reader, folder, options, &())
 }
@@ -318,10 +311,7 @@ fn missing_hives_are_added() {
         tar.directory("Hives", &directory())?;
         tar.file("Hives/SYSTEM_DELTA", &plain(), b"its own")
     });
-    let options = TransportOptions {
-        hives: true,
-        ..TransportOptions::default()
-    };
+    let options = ImportOptions::default().hives(true);
     import_with(&layers.path("layer"), &tar, options).expect("a layer");
     let hives = layers.path("layer/Hives");
     let expected = [
@@ -451,10 +441,7 @@ fn an_existing_folder_is_only_replaced_on_request_and_if_it_is_a_layer() {
     import(&layers, "layer", &old, &[]).expect("a layer");
     let error = import(&layers, "layer", &new, &[]).expect_err("it already exists");
     assert_eq!(error.kind(), ErrorKind::Exists);
-    let replace = || TransportOptions {
-        replace: true,
-        ..TransportOptions::default()
-    };
+    let replace = || ImportOptions::default().replace(true);
     import_with(&layers.path("layer"), &new, replace()).expect("replaced");
     assert!(layers.path("layer/Files/new").exists());
     assert!(!layers.path("layer/Files/old").exists());
@@ -653,7 +640,7 @@ fn links_between_files_and_the_utility_vm_become_copies_with_a_warning() {
                 .expect("readable")
                 .expect(path);
             let mut text = String::new();
-            let mut content = view.content(&node, None).expect("a file");
+            let mut content = view.content(&node, None).expect("a file").reader();
             std::io::Read::read_to_string(&mut content, &mut text).expect("readable");
             let names = view.names(&node).expect("readable");
             (

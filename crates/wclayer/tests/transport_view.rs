@@ -15,7 +15,7 @@ use wclayer::ntmeta::{StreamAttributes, StreamHeader, StreamId};
 use wclayer::path::StreamName;
 use wclayer::source::{self as layers_of, OpenOptions};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
-use wclayer::transport::{self, TransportOptions};
+use wclayer::transport::{self, ImportOptions};
 use wclayer::view::{Node, View};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Error, LayerPath, ParentChain};
@@ -52,10 +52,8 @@ fn make(layers: &Layers, name: &str, tar: &[u8], parent: Option<&str>) {
             .iter()
             .map(|parent| layers.path(&format!("{parent}-folder"))),
     );
-    let options = TransportOptions {
-        parents: layers_of::open_parents(&parents, &()).expect("parents"),
-        ..TransportOptions::default()
-    };
+    let options =
+        ImportOptions::default().parents(layers_of::open_parents(&parents, &()).expect("parents"));
     let folder = layers.path(&of("folder"));
     let mut reader = TarLayerReader::new(tar);
     transport::import(&HostVolume::new(), &mut reader, &folder, options, &()).expect("a folder");
@@ -74,6 +72,7 @@ fn content(view: &View, node: &Node, stream: Option<&StreamName>) -> Vec<u8> {
     let read = view
         .content(node, stream)
         .expect("content")
+        .reader()
         .read_to_end(&mut bytes);
     read.expect("content");
     bytes

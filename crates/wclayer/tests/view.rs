@@ -232,7 +232,7 @@ fn damaged_content_of_a_portable_layer_is_not_returned() {
         let mut bytes = Vec::new();
         let content = match whole {
             true => view.backup_stream(&node).expect("opened").reader,
-            false => view.content(&node, None).expect("opened"),
+            false => Box::new(view.content(&node, None).expect("opened").reader()),
         };
         let mut content: Box<dyn Read> = content;
         content.read_to_end(&mut bytes).map(|_| bytes)
@@ -279,7 +279,8 @@ fn of_many_entries_the_last_counts_and_still_removes() {
     assert_eq!(removed("Files/gone"), Some(Removed::Path));
     assert_eq!(removed("Files/both"), Some(Removed::Path));
     let mut text = String::new();
-    let mut content = view.content(&node("Files/last"), None).expect("content");
+    let content = view.content(&node("Files/last"), None);
+    let mut content = content.expect("content").reader();
     content.read_to_string(&mut text).expect("text");
     assert_eq!(text, "4");
 }

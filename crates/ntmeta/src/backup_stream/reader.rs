@@ -109,12 +109,27 @@ impl<R: Read> BackupStreamReader<R> {
         &mut self,
         skip: impl FnOnce(&mut R, u64) -> io::Result<()>,
     ) -> Result<(), BackupStreamError> {
-        skip(&mut self.inner, self.remaining).map_err(|source| BackupStreamError::Io {
+        self.skip_with(self.remaining, skip)
+    }
+
+    /// Goes forward in the current body by `count` bytes, or to its end: `skip` moves the input by
+    /// the number of bytes that it is given, which the caller knows to be there.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupStreamError::Io`] with what `skip` returns.
+    pub fn skip_with(
+        &mut self,
+        count: u64,
+        skip: impl FnOnce(&mut R, u64) -> io::Result<()>,
+    ) -> Result<(), BackupStreamError> {
+        let count = count.min(self.remaining);
+        skip(&mut self.inner, count).map_err(|source| BackupStreamError::Io {
             offset: self.offset,
             source,
         })?;
-        self.offset += self.remaining;
-        self.remaining = 0;
+        self.offset += count;
+        self.remaining -= count;
         Ok(())
     }
 

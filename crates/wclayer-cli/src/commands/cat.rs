@@ -1,13 +1,13 @@
 //! `cat`: prints the content of a file in a layer.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use wclayer::Error;
-use wclayer::layer::Content;
+use wclayer::layer::ContentReader;
 use wclayer::source::{self, Access, Passed};
 use wclayer::view::{Node, View};
 
@@ -31,8 +31,8 @@ const PIECE: usize = 256 * 1024;
 
 /// Print a file in a layer, or one of its alternate data streams
 ///
-/// Stops reading a compressed tar at the end of the file. If a malformed compressed tar contains the
-/// path twice, cat prints the first; other commands use the last.
+/// A compressed tar is read to its end before anything is printed, because a later entry for the same
+/// path replaces an earlier one. Layers below the one that contains the file are not read.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -68,7 +68,7 @@ impl Command for Arguments {
             content => {
                 let mut places = opened.view.places();
                 let place = places.nth(node.layer).unwrap_or(&self.view.layer);
-                copy(content?, place, &opened.cancelled)
+                copy(content?.reader(), place, &opened.cancelled)
             }
         }
     }
@@ -106,9 +106,9 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
         .map(|it| it.path().to_owned())
         .collect();
     match source::content_in_passing(&places, path, stream.as_ref(), &bar)? {
-        Passed::Content { reader, layer } => {
+        Passed::Content { content, layer } => {
             bar.clear();
-            copy(reader, &places[layer], &cancelled).map(|()| None)
+            copy(content.reader(), &places[layer], &cancelled).map(|()| None)
         }
         Passed::Below(layers) if layers > 0 => {
             let opened = Opened::open_chain(&arguments.view.layer, chain, layers, output);
@@ -119,7 +119,7 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
 }
 
 /// Copies content of the layer at `place`.
-fn copy(mut content: impl Content, place: &Path, cancelled: &AtomicBool) -> Result<(), CliError> {
+fn copy(mut content: ContentReader, place: &Path, cancelled: &AtomicBool) -> Result<(), CliError> {
     let of_layer = |error: io::Error| Error::Layer {
         operation: "read",
         layer: place.display().to_string(),

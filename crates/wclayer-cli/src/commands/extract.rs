@@ -90,9 +90,7 @@ impl Command for Arguments {
             opened.find(path, false)?;
         }
         let started = Instant::now();
-        let options = ExtractOptions {
-            xattrs: self.xattrs,
-        };
+        let options = ExtractOptions::default().xattrs(self.xattrs);
         let mut writer = ExtractWriter::new(&self.directory, options)?;
         leave_out_lost(&opened, &paths, &mut writer)?;
         let total = match paths.is_empty() {
@@ -273,6 +271,7 @@ fn label(kind: Loss) -> &'static str {
         Loss::LastTimes => "lost: last write and access times",
         Loss::ReparseData => "lost: reparse data",
         Loss::OtherStreams => "lost: other streams",
+        _ => "lost: other metadata",
     }
 }
 
@@ -290,5 +289,7 @@ fn why(not_made: &NotMade) -> String {
         (Reason::Refused, Some(cause)) => format!("the host refused it: {cause}"),
         (Reason::Refused, None) => "the host refused it".to_owned(),
         (Reason::Damaged, _) => "the reparse point is damaged".to_owned(),
+        (_, Some(cause)) => cause.clone(),
+        (_, None) => "it cannot be made".to_owned(),
     }
 }

@@ -182,11 +182,10 @@ impl Format {
 
 fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let source = Source::open(arguments.input.as_deref())?;
-    let options = ImportOptions {
-        parents: arguments.parents.chain(),
-        expected_diff_id: arguments.diff_id,
-        replace: arguments.force,
-    };
+    let options = ImportOptions::default()
+        .parents(arguments.parents.chain())
+        .expected_diff_id(arguments.diff_id)
+        .replace(arguments.force);
     print_plan(arguments, &source, output);
     arguments.parents.print(output);
     let replaced = Replaced::look(arguments);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use wclayer::hub::EntriesOnly;
 use wclayer::source;
 use wclayer::tar::BlobReader;
-use wclayer::transport::{self, TransportOptions};
+use wclayer::transport::{self, ImportOptions};
 
 use super::host_compute::Disks;
 use super::import::{self, Arguments, Source};
@@ -22,11 +22,10 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     import::print_plan(arguments, &input, output);
     arguments.parents.print(output);
     let parents = arguments.parents.chain();
-    let options = TransportOptions {
-        parents: source::open_parents(&arguments.parents.chain(), &())?,
-        hives: arguments.hives,
-        replace: arguments.force,
-    };
+    let options = ImportOptions::default()
+        .parents(source::open_parents(&arguments.parents.chain(), &())?)
+        .hives(arguments.hives)
+        .replace(arguments.force);
     let disks = Disks::new();
     let progress = Bar::start(output, input.size, signals::watch()?);
     let started = Instant::now();

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
-use wclayer::hcs::{self, Contents, Function, HcsError, HostCompute, ImportOptions};
+use wclayer::ParentChain;
+use wclayer::hcs::{self, Contents, Function, HostCompute, ImportOptions};
 use wclayer::hub::EntriesOnly;
 use wclayer::tar::BlobReader;
 use wclayer::volume::Volume;
-use wclayer::{ParentChain, Progress};
 
 use super::host_compute;
 use super::import::{self, Arguments, Source};
@@ -32,19 +32,19 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         true => ParentChain::none(),
         false => host_compute::parents(&host, &path, &arguments.parents, output)?,
     };
-    let options = ImportOptions {
-        contents: contents(&host, arguments.input.as_deref(), &parents, output)?,
-        parents,
-    };
+    let options = ImportOptions::default()
+        .contents(contents(
+            &host,
+            arguments.input.as_deref(),
+            &parents,
+            output,
+        )?)
+        .parents(parents);
     let progress = Bar::start(output, source.size, signals::watch()?);
     let started = Instant::now();
     let mut reader = BlobReader::new(source.bytes, arguments.diff_id, &progress)?;
     let entries_only = EntriesOnly(&progress);
     let imported = hcs::import(&host, &mut reader, &path, &options, &entries_only);
-    let imported = imported.map_err(|error| match error {
-        error if progress.is_cancelled() && !is_left_behind(&error) => wclayer::Error::Cancelled,
-        error => error,
-    });
     let (imported, taken) = (imported?, started.elapsed());
     let blob = reader.blob().cloned().ok_or(wclayer::Error::WorkerLost)?;
     drop(reader);
@@ -58,14 +58,6 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         warnings: &imported.warnings,
     }
     .show(arguments, taken, output)
-}
-
-/// Returns whether part of an abandoned layer remains, which must be reported.
-fn is_left_behind(error: &wclayer::Error) -> bool {
-    match error {
-        wclayer::Error::Layer { source, .. } => is_left_behind(source),
-        error => matches!(error, wclayer::Error::Hcs(HcsError::LeftBehind { .. })),
-    }
 }
 
 /// Checks whether the filter writer supports the layer: it cannot make hard links, and its writes

@@ -76,13 +76,6 @@ pub(crate) fn run(path: &Path, output: &Output) -> Result<(), CliError> {
 }
 
 fn of_layer(error: Error, file: Option<&Path>) -> CliError {
-    match error {
-        Error::Cancelled => Error::Cancelled.into(),
-        error => Error::Layer {
-            operation: "read",
-            layer: file.unwrap_or(Path::new(STDIN)).display().to_string(),
-            source: Box::new(error),
-        }
-        .into(),
-    }
+    let layer = file.unwrap_or(Path::new(STDIN));
+    error.of_layer("read", layer).into()
 }

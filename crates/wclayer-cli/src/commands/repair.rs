@@ -59,10 +59,9 @@ impl Command for Arguments {
         let tar = self.layer.join("layer.tar");
         let size = tar.metadata().ok().map(|tar| tar.len());
         let progress = Bar::start(output, size, signals::watch()?);
-        let options = RepairOptions {
-            parents: self.parents.chain(),
-            expected_diff_id: self.diff_id,
-        };
+        let options = RepairOptions::default()
+            .parents(self.parents.chain())
+            .expected_diff_id(self.diff_id);
         let repaired = portable::repair(&self.layer, &options, &progress)?;
         drop(progress);
         if !repaired.is_verified {

@@ -71,10 +71,9 @@ impl Command for Arguments {
         let progress = Bar::start(output, total, Arc::clone(&opened.cancelled));
         let started = Instant::now();
         let writer = BlobWriter::new(target.file(), compression)?;
-        let options = SquashOptions {
-            keep_base: self.keep_base,
-            lose_registry: self.lose_registry,
-        };
+        let options = SquashOptions::default()
+            .keep_base(self.keep_base)
+            .lose_registry(self.lose_registry);
         let squashed = squash(opened.view, options, writer, &progress)?;
         if progress.is_cancelled() {
             return Err(wclayer::Error::Cancelled.into());

@@ -117,9 +117,9 @@ fn of_breach(breach: &Breach) -> &'static str {
 
 fn of_index(error: &IndexError) -> &'static str {
     match error.system_failure() {
-        Some(SystemFailure::Write) => return "The disk is full or failing: free some space.",
+        Some(SystemFailure::DiskFull) => return "The disk is full or failing: free some space.",
         Some(SystemFailure::Memory) => return NO_MEMORY,
-        Some(SystemFailure::Io) => {
+        Some(SystemFailure::Disk) => {
             return "The disk or the file system failed: try again, and check the disk.";
         }
         Some(SystemFailure::Open) => {

@@ -11,7 +11,7 @@ use wclayer::error::{
 use wclayer::foreign::{Foreign, ImageArchive};
 use wclayer::rules::{HcsRule, RuleError};
 use wclayer::source::{Kind, Needed, WindowsLayerKind};
-use wclayer::{Digest, LayerPath, PathError};
+use wclayer::{DiffId, Digest, LayerPath, PathError};
 
 use super::*;
 use crate::cli;
@@ -35,6 +35,10 @@ fn path() -> LayerPath {
 fn digest(digit: char) -> Digest {
     let text = format!("sha256:{}", digit.to_string().repeat(64));
     text.parse().expect("a digest")
+}
+
+fn diff_id(digit: char) -> DiffId {
+    digest(digit).to_string().parse().expect("a DiffID")
 }
 
 fn io(kind: io::ErrorKind) -> io::Error {
@@ -121,7 +125,10 @@ fn general() -> Cases {
             "download it again",
         ),
         (
-            Error::DigestForDiffId { digest, diff_id },
+            Error::DigestForDiffId {
+                digest,
+                diff_id: self::diff_id('2'),
+            },
             "--diff-id sha256:2222",
         ),
         (
@@ -219,8 +226,8 @@ fn portable() -> Cases {
     let path = place;
     let malformed = serde_json::from_str::<u8>("").expect_err("nothing");
     let diff_ids = OtherDiffIds {
-        expected: digest('1'),
-        found: digest('2'),
+        expected: diff_id('1'),
+        found: diff_id('2'),
     };
     let errors = [
         (
@@ -238,7 +245,7 @@ fn portable() -> Cases {
         (
             PortableError::Json {
                 path: path(),
-                source: malformed,
+                source: malformed.into(),
             },
             "`wclayer repair`",
         ),

@@ -1,5 +1,10 @@
 //! `ls`, `tree`, `stat` and `cat` on the sample: the same text for every format of the layers.
 
+use std::io::Write as _;
+
+use layergen::{Meta, TarBuilder};
+use wclayer::compression::Encoder;
+
 use crate::support::{Workplace, members, sample};
 
 const NOTES: &str = "Files/Program Files/Sample/notes-2.txt";
@@ -366,7 +371,6 @@ fn the_error_of_a_truncated_file_names_its_layer() {
     let work = Workplace::new();
     let app = std::fs::read(sample("app.tar.gz")).expect("the sample");
     work.write("cut.tar.gz", &app[..app.len() / 2]);
-    // The remaining bytes contain the first entries, but not the largest file.
     let run = work.run(&["cat", "cut.tar.gz", "Files/Program Files/App/app.exe"]);
     let run = run.fails("incomplete deflate stream");
     assert!(
@@ -376,4 +380,34 @@ fn the_error_of_a_truncated_file_names_its_layer() {
         run.stderr
     );
     assert!(run.stderr.contains("Hint: "), "{}", run.stderr);
+}
+
+/// The last entry of a path counts, whether the tar is compressed or not.
+#[test]
+fn of_several_entries_of_a_path_cat_prints_the_last() {
+    let work = Workplace::new();
+    let (file, directory) = (Meta::with_attributes(0x20), Meta::with_attributes(0x10));
+    let mut tar = TarBuilder::new(Vec::new());
+    tar.directory("Files", &directory)
+        .and_then(|()| tar.file("Files/a", &file, b"first, and longer"))
+        .and_then(|()| tar.stream("Files/a", "s", &file, b"first stream"))
+        .and_then(|()| tar.file("Files/b", &file, b"b"))
+        .and_then(|()| tar.file("Files/A", &file, b"last"))
+        .and_then(|()| tar.stream("Files/A", "S", &file, b"last stream"))
+        .expect("memory");
+    let tar = tar.finish().expect("memory");
+    work.write("dup.tar", &tar);
+    for name in ["gzip", "zstd"] {
+        let encoding = name.parse().expect("known");
+        let mut encoder = Encoder::new(Vec::new(), encoding).expect("memory");
+        encoder.write_all(&tar).expect("memory");
+        let compressed = encoder.finish().expect("memory");
+        work.write(&format!("dup.{name}"), &compressed);
+    }
+    for layer in ["dup.tar", "dup.gzip", "dup.zstd"] {
+        for (path, expected) in [("Files/a", "last"), ("Files/a:s", "last stream")] {
+            let cat = work.run(&["cat", layer, path]).succeeds();
+            assert_eq!(cat.text(), expected, "{layer} {path}");
+        }
+    }
 }

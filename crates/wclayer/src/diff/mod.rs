@@ -25,6 +25,7 @@ use crate::view::{Node, View};
 
 /// In what two entries of one path can differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Aspect {
     /// File, directory or removal.
     Kind,
@@ -154,9 +155,19 @@ pub enum Change {
 
 /// How views are to be compared.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct DiffOptions {
     /// What does not count.
     pub ignore: BTreeSet<Aspect>,
+}
+
+impl DiffOptions {
+    /// Sets `ignore`.
+    #[must_use]
+    pub fn ignore(mut self, ignore: impl IntoIterator<Item = Aspect>) -> Self {
+        self.ignore = ignore.into_iter().collect();
+        self
+    }
 }
 
 /// Compares two views; the changes come in the order of paths. What differs in two files with
@@ -167,7 +178,7 @@ pub struct DiffOptions {
 /// use wclayer::source::{self, OpenOptions};
 /// use wclayer::diff::{Change, DiffOptions, diff};
 ///
-/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");
+/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample");
 /// let base = format!("{sample}/base.tar.gz");
 /// let options = OpenOptions {
 ///     parents: ParentChain::from_nearest_first([&base]),

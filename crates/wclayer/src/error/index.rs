@@ -4,6 +4,20 @@ use std::path::PathBuf;
 
 use crate::error::ErrorKind;
 
+/// A failure of the system that keeps SQLite from working.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SystemFailure {
+    /// The disk is full, or a write to it failed.
+    DiskFull,
+    /// There is not enough memory.
+    Memory,
+    /// The disk or the file system failed.
+    Disk,
+    /// The file cannot be opened.
+    Open,
+}
+
 /// Why an index cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -13,8 +27,10 @@ pub enum IndexError {
     Database {
         /// The database file.
         path: PathBuf,
-        /// What SQLite said.
-        source: rusqlite::Error,
+        /// What SQLite reported.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// The failure of the system behind it; `None` if the content of the file is at fault.
+        system: Option<SystemFailure>,
     },
     /// It holds what is never written there.
     #[error("the index `{}` is damaged: {what}", path.display())]
@@ -52,7 +68,9 @@ impl IndexError {
     /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Database { .. } if self.system_failure().is_some() => ErrorKind::Io,
+            Self::Database {
+                system: Some(_), ..
+            } => ErrorKind::Io,
             Self::Database { .. }
             | Self::Content { .. }
             | Self::Tar { .. }
@@ -64,45 +82,8 @@ impl IndexError {
     /// Returns how the system failed SQLite; `None` if the index itself is at fault.
     pub fn system_failure(&self) -> Option<SystemFailure> {
         match self {
-            Self::Database { source, .. } => failure_of_system(source),
+            Self::Database { system, .. } => *system,
             _ => None,
         }
-    }
-}
-
-/// How the system failed while an index was read or written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SystemFailure {
-    /// Data could not be written: the disk is full, or fails.
-    Write,
-    /// The system refused memory.
-    Memory,
-    /// The disk or the file system failed.
-    Io,
-    /// The index could not be opened.
-    Open,
-}
-
-/// Returns how the system failed SQLite, if it did.
-fn failure_of_system(error: &rusqlite::Error) -> Option<SystemFailure> {
-    use rusqlite::{ErrorCode, ffi};
-    let error = error.sqlite_error()?;
-    let is_write = [
-        ffi::SQLITE_IOERR_WRITE,
-        ffi::SQLITE_IOERR_FSYNC,
-        ffi::SQLITE_IOERR_TRUNCATE,
-    ]
-    .contains(&error.extended_code);
-    match error.code {
-        ErrorCode::DiskFull => Some(SystemFailure::Write),
-        _ if is_write => Some(SystemFailure::Write),
-        ErrorCode::OutOfMemory => Some(SystemFailure::Memory),
-        // A read of less than a page is not a failure of the disk.
-        ErrorCode::SystemIoFailure if error.extended_code != ffi::SQLITE_IOERR_SHORT_READ => {
-            Some(SystemFailure::Io)
-        }
-        ErrorCode::CannotOpen => Some(SystemFailure::Open),
-        _ => None,
     }
 }

@@ -5,6 +5,7 @@
 //! code matches on a message, and no error advises its user: advice names options and commands,
 //! which only the program that is run knows.
 
+mod cancelled;
 mod cause;
 mod hcs;
 mod index;
@@ -17,7 +18,7 @@ mod transport;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::digest::Digest;
+use crate::digest::{DiffId, Digest};
 use crate::kind::{Kind, Needed};
 use crate::path::{LayerPath, PathError};
 use crate::rules::RuleError;
@@ -65,7 +66,7 @@ pub enum Error {
     Output(#[source] io::Error),
     /// A layer tar is not what it should be.
     #[error(transparent)]
-    Tar(#[from] TarError),
+    Tar(TarError),
     /// A layer breaks a rule of layers.
     #[error(transparent)]
     Rule(#[from] RuleError),
@@ -164,7 +165,7 @@ pub enum Error {
         /// SHA-256 of the blob.
         digest: Digest,
         /// SHA-256 of the uncompressed tar.
-        diff_id: Digest,
+        diff_id: DiffId,
     },
     /// The destination exists.
     #[error("`{}` exists already", path.display())]
@@ -226,6 +227,15 @@ pub enum ErrorKind {
     Unsupported,
 }
 
+impl From<TarError> for Error {
+    fn from(error: TarError) -> Self {
+        match &error.problem {
+            TarProblem::Io(source) if cancelled::is_cancelled(source) => Self::Cancelled,
+            _ => Self::Tar(error),
+        }
+    }
+}
+
 impl From<ServiceError> for Error {
     fn from(error: ServiceError) -> Self {
         Self::Hcs(error.into())
@@ -271,12 +281,25 @@ impl Error {
         }
     }
 
-    /// Names the operation that failed, and the layer.
-    pub(crate) fn of_layer(self, operation: &'static str, layer: &Path) -> Self {
-        Self::Layer {
-            operation,
-            layer: layer.display().to_string(),
-            source: Box::new(self),
+    /// Makes an error of what a layer's input returned: [`Error::Cancelled`] if the input stopped
+    /// because the caller asked it to, [`Error::Input`] otherwise.
+    pub fn input(error: io::Error) -> Self {
+        match cancelled::is_cancelled(&error) {
+            true => Self::Cancelled,
+            false => Self::Input(error),
+        }
+    }
+
+    /// Names the operation that failed and its layer. [`Error::Cancelled`] stays as it is: nothing
+    /// failed.
+    pub fn of_layer(self, operation: &'static str, layer: &Path) -> Self {
+        match self {
+            Self::Cancelled => self,
+            source => Self::Layer {
+                operation,
+                layer: layer.display().to_string(),
+                source: Box::new(source),
+            },
         }
     }
 }

@@ -35,7 +35,7 @@ pub enum PortableError {
         /// The file.
         path: PathBuf,
         /// Where and why.
-        source: serde_json::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The layer has a format version that this program does not know.
     #[error("`{}` has format {format} version {version}, which this program does not read", path.display())]

@@ -7,6 +7,7 @@ use std::io;
 
 /// A right of Windows that layers need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Privilege {
     /// `SeBackupPrivilege`: read any file with its metadata.
     Backup,

@@ -151,7 +151,7 @@ pub enum TarProblem {
         /// The PAX key.
         key: String,
         /// Where and why.
-        source: base64::DecodeError,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The text form of the security descriptor is malformed.
     #[error("`MSWINDOWS.sd` cannot be used")]

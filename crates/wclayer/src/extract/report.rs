@@ -18,6 +18,7 @@ const MAX_RENAMED: usize = 100_000;
 /// What was extracted, and what was lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Extracted {
     /// Directories made.
     pub directories: u64,
@@ -49,6 +50,7 @@ pub struct Extracted {
 
 /// The first items of a list by their paths, and how many there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Listed<T> {
     /// How many there are.
     pub count: u64,
@@ -58,6 +60,7 @@ pub struct Listed<T> {
 
 /// A name that is another on the host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
 pub struct Renamed {
     /// The path in the layer.
     pub path: String,
@@ -67,6 +70,7 @@ pub struct Renamed {
 
 /// Something that was not made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
 pub struct NotMade {
     /// The path in the layer.
     pub path: String,
@@ -81,6 +85,7 @@ pub struct NotMade {
 /// Why something was not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Reason {
     /// The link leads out of the layer.
     LeadsOutside,
@@ -117,6 +122,7 @@ impl From<Reason> for Why {
 /// What of an entry a host cannot keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Loss {
     /// The security descriptor.
     SecurityDescriptors,
@@ -163,6 +169,7 @@ fn serialize_lost<S: Serializer>(
 
 /// What was lost of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Lost {
     /// How often.
     pub count: u64,

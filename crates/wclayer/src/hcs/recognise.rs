@@ -32,6 +32,7 @@ const EVIDENCE: [&str; 4] = [
 
 /// A layer of the Host Compute Service, looked at from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WindowsLayer {
     /// What it is.
     pub kind: WindowsLayerKind,

@@ -50,6 +50,7 @@ impl Contents {
 
 /// What a writer has to say about a finished layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WriterSummary {
     /// What was odd about the layer and how it was mended, a sentence each.
     pub warnings: Vec<String>,

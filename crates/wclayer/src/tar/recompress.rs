@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicU64;
 use super::blob::LayerBlob;
 use super::entries::TarEntries;
 use crate::compression::{CompressionSpec, Decoder, Encoder};
-use crate::digest::Hashing;
+use crate::digest::{DiffId, Hashing};
 use crate::error::{Error, Result};
 use crate::hub::{Progress, poll};
 use crate::pipeline::{Counting, ReadAhead, skip_to_end};
@@ -31,7 +31,7 @@ use crate::pipeline::{Counting, ReadAhead, skip_to_end};
 /// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
 /// let mut plain = Vec::new();
 /// let written = recompress(File::open(path)?, &mut plain, Compression::None.into(), &())?;
-/// assert_eq!(written.digest, written.diff_id);
+/// assert_eq!(written.digest, written.diff_id.into());
 /// assert_eq!(written.size, plain.len() as u64);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -67,11 +67,11 @@ pub fn recompress<R: Read + Send + 'static, W: Write>(
         return Err(Error::Output(error));
     }
     let warnings = read?;
-    let (_, diff_id, tar_size) = input.finish()?.finish();
+    let (_, tar_digest, tar_size) = input.finish()?.finish();
     let (mut output, digest, size) = output.finish().map_err(Error::Output)?.finish();
     output.flush().map_err(Error::Output)?;
     Ok(LayerBlob {
-        diff_id,
+        diff_id: DiffId::of_tar(tar_digest),
         tar_size,
         digest,
         size,
@@ -177,7 +177,7 @@ mod tests {
         let (tar, blob) = plain(sample());
         assert_eq!(
             (blob.diff_id, blob.tar_size),
-            (Digest::of(&tar), tar.len() as u64)
+            (DiffId::of(&tar), tar.len() as u64)
         );
         for method in [Compression::None, Compression::Gzip, Compression::Zstd] {
             let mut bytes = Vec::new();

@@ -39,4 +39,4 @@ pub use files::TransportFiles;
 pub use folder::{FolderSummary, count, export, import, open};
 pub(crate) use pending_links::PendingLinks;
 pub use reader::TransportReader;
-pub use writer::{TransportOptions, TransportSummary, TransportWriter};
+pub use writer::{ImportOptions, ImportSummary, TransportWriter};

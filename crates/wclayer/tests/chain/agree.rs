@@ -56,10 +56,7 @@ fn check(layers: &[Vec<Op>]) {
             "{broken:?} {ops:?} on {layers:?}"
         );
         let place = folder.path().join(format!("portable {number}"));
-        let options = ImportOptions {
-            parents: ParentChain::from_nearest_first(of_kind(1)),
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default().parents(ParentChain::from_nearest_first(of_kind(1)));
         let source = File::open(&tar).expect("a tar");
         let imported = portable::import(source, &place, &options, &());
         assert_eq!(

@@ -94,8 +94,8 @@ fn of_view(view: &View) -> Description {
             }
             Some(ItemKind::File) => {
                 let mut text = String::new();
-                let mut content = view.content(&node, None).expect("content");
-                content.read_to_string(&mut text).expect("content");
+                let content = view.content(&node, None).expect("content");
+                content.reader().read_to_string(&mut text).expect("content");
                 let names = view.names(&node).expect("names");
                 let names = names.iter().map(|name| name.to_string().to_uppercase());
                 (text, names.collect())
@@ -144,10 +144,7 @@ fn squashed(view: View, folder: &Path, keep_base: bool) -> PathBuf {
         "squashed.tar"
     });
     let writer = TarLayerWriter::new(File::create(&path).expect("a file"));
-    let options = SquashOptions {
-        keep_base,
-        ..SquashOptions::default()
-    };
+    let options = SquashOptions::default().keep_base(keep_base);
     squash(view, options, writer, &()).expect("a squashed layer");
     path
 }

@@ -7,7 +7,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 
-use layergen::{Meta, TarBuilder};
+use layergen::{Meta, TarBuilder, pax_record};
 use tempfile::TempDir;
 use wclayer::portable::{self, ImportOptions, PortableLayer};
 use wclayer::{Error, ParentChain};
@@ -51,10 +51,7 @@ impl Layers {
         parents: &[&str],
     ) -> Result<PortableLayer, Error> {
         let parents = ParentChain::from_nearest_first(parents.iter().map(|name| self.path(name)));
-        let options = ImportOptions {
-            parents,
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default().parents(parents);
         portable::import(tar, self.path(name), &options, &())
     }
 
@@ -210,4 +207,33 @@ pub fn reseal(layer: &Path) {
     let digest = wclayer::Digest::of(&text);
     text.extend(format!("{digest}\"\n}}\n").into_bytes());
     std::fs::write(layer.join("layer.json"), text).expect("writable");
+}
+
+/// Makes a member as GNU tar writes it in format 1.0: parts at their offsets, holes between them.
+pub fn gnu_sparse(name: &str, size: u64, parts: &[(u64, &[u8])]) -> Vec<u8> {
+    let mut map = format!("{}\n", parts.len());
+    for (offset, bytes) in parts {
+        map += &format!("{offset}\n{}\n", bytes.len());
+    }
+    let mut content = padded(map.into_bytes());
+    for (_, bytes) in parts {
+        content.extend_from_slice(bytes);
+    }
+    let records = [
+        pax_record("GNU.sparse.major", b"1"),
+        pax_record("GNU.sparse.minor", b"0"),
+        pax_record("GNU.sparse.name", name.as_bytes()),
+        pax_record("GNU.sparse.realsize", size.to_string().as_bytes()),
+    ]
+    .concat();
+    let mut member = header_block(b"x", b'x', records.len() as u64, |_| {});
+    member.extend(padded(records));
+    member.extend(header_block(
+        name.as_bytes(),
+        b'0',
+        content.len() as u64,
+        |_| {},
+    ));
+    member.extend(padded(content));
+    member
 }

@@ -371,10 +371,9 @@ fn a_cancelled_import_leaves_nothing_behind() {
             let machine = Machine::new();
             machine.import(&layers::base(), BASE, &[]).unwrap();
             let before = machine.disk();
-            let options = ImportOptions {
-                parents: chain(&[BASE]),
-                contents,
-            };
+            let options = ImportOptions::default()
+                .parents(chain(&[BASE]))
+                .contents(contents);
             let mut source = TarLayerReader::new(Cursor::new(&tar));
             let patience = Patience(AtomicU32::new(patience));
             let result = hcs::import(

@@ -70,10 +70,9 @@ impl Machine {
         parents: &[&str],
         contents: Contents,
     ) -> Result<ImportSummary, Error> {
-        let options = ImportOptions {
-            parents: chain(parents),
-            contents,
-        };
+        let options = ImportOptions::default()
+            .parents(chain(parents))
+            .contents(contents);
         let mut source = TarLayerReader::new(Cursor::new(tar));
         hcs::import(&self.host, &mut source, layer.as_ref(), &options, &())
     }

@@ -4,7 +4,7 @@ use std::io::{Cursor, Read, Write as _};
 
 use wclayer::compression::{Compression, CompressionSpec, Decoder, Encoder};
 use wclayer::portable::{self, ImportOptions};
-use wclayer::{Digest, ErrorKind};
+use wclayer::{DiffId, ErrorKind};
 
 use crate::common::{header_block, plain};
 use crate::{Ground, built, raw_tar};
@@ -40,7 +40,7 @@ fn damaged_and_foreign_data_is_rejected() {
             match ground.import(damaged, false) {
                 Ok(layer) => {
                     let diff_id = layer.descriptor().diff_id;
-                    assert_eq!(diff_id, Digest::of(&small_tar()), "{spec}, byte {at}");
+                    assert_eq!(diff_id, DiffId::of(&small_tar()), "{spec}, byte {at}");
                     portable::remove(layer.path()).expect("ours");
                 }
                 Err(error) => {
@@ -72,7 +72,7 @@ fn unusual_members_and_frames_are_accepted_or_rejected() {
     let tar = small_tar();
     let taken = |what: &str, blob: Vec<u8>| {
         let layer = ground.import(blob, false).expect(what);
-        assert_eq!(layer.descriptor().diff_id, Digest::of(&tar), "{what}");
+        assert_eq!(layer.descriptor().diff_id, DiffId::of(&tar), "{what}");
         portable::remove(layer.path()).expect(what);
         ground.assert_untouched(what);
     };

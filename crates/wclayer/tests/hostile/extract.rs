@@ -17,7 +17,7 @@ use crate::{Ground, built};
 fn extract(source: &mut dyn LayerReader, out: &Path) -> Result<Extracted, Error> {
     hub::copy(
         source,
-        ExtractWriter::new(out, ExtractOptions { xattrs: true })?,
+        ExtractWriter::new(out, ExtractOptions::default().xattrs(true))?,
         &(),
     )
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use wclayer::compression::Compression;
 use wclayer::portable::{self, ImportOptions, PortableLayer};
-use wclayer::{Digest, Error, ErrorKind, LayerReader as _, ParentChain};
+use wclayer::{DiffId, Error, ErrorKind, LayerReader as _, ParentChain};
 
 use crate::common::{chain, ends, plain, reseal};
 use crate::{Ground, built};
@@ -28,10 +28,7 @@ fn use_layer(ground: &Ground, name: &str) -> Vec<(&'static str, Error)> {
             note("index", read_index(&layer));
         }
     }
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first([path]),
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions::default().parents(ParentChain::from_nearest_first([path]));
     let child = built(|tar| {
         tar.file("Files/dir/new", &plain(), b"")?;
         tar.whiteout("Files/gone")?;
@@ -52,7 +49,7 @@ fn use_layer(ground: &Ground, name: &str) -> Vec<(&'static str, Error)> {
 fn export(layer: &PortableLayer) -> Result<(), Error> {
     let mut exported = Vec::new();
     let summary = layer.export(&mut exported, Compression::None.into(), &())?;
-    assert_eq!(Digest::of(&exported), layer.descriptor().diff_id);
+    assert_eq!(DiffId::of(&exported), layer.descriptor().diff_id);
     assert_eq!(summary.diff_id, layer.descriptor().diff_id);
     Ok(())
 }

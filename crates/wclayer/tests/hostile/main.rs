@@ -72,11 +72,9 @@ impl Ground {
         replace: bool,
     ) -> Result<PortableLayer, Error> {
         let parents = on_base.then(|| self.path("layers/base"));
-        let options = ImportOptions {
-            parents: ParentChain::from_nearest_first(parents),
-            replace,
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default()
+            .parents(ParentChain::from_nearest_first(parents))
+            .replace(replace);
         portable::import(Cursor::new(tar), self.path(name), &options, &())
     }
 

@@ -34,11 +34,11 @@ fn nothing_is_reached_through_an_entry_that_hides_a_directory_of_the_parent() {
 fn a_layer_is_not_its_own_parent() {
     let ground = Ground::new();
     let tar = || std::io::Cursor::new(built(|tar| tar.file("Files/new", &plain(), b"")));
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first([ground.path("layers/base")]),
-        replace: true,
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions::default()
+        .parents(ParentChain::from_nearest_first(
+            [ground.path("layers/base")],
+        ))
+        .replace(true);
     let error = portable::import(tar(), ground.path("layers/base"), &options, &())
         .expect_err("the base layer would be its own parent");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);

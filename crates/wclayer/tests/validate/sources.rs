@@ -19,18 +19,14 @@ fn layer() -> Vec<u8> {
 const EXPECTED: [&str; 2] = ["path-reserved-name", "whiteout-of-nothing"];
 
 fn check(layer: &Path, parents: &[&Path]) -> Report {
-    let options = ValidateOptions {
-        parents: ParentChain::from_nearest_first(parents.iter().copied()),
-        ..ValidateOptions::default()
-    };
+    let options = ValidateOptions::default()
+        .parents(ParentChain::from_nearest_first(parents.iter().copied()));
     validate(layer, &options, &()).expect("a layer")
 }
 
 fn import(tar: &Path, place: &Path, parents: &[&Path]) {
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first(parents.iter().copied()),
-        ..ImportOptions::default()
-    };
+    let options =
+        ImportOptions::default().parents(ParentChain::from_nearest_first(parents.iter().copied()));
     let tar = Cursor::new(std::fs::read(tar).expect("the tar exists"));
     portable::import(tar, place, &options, &()).expect("a layer");
 }
@@ -97,18 +93,17 @@ fn a_portable_layer_is_also_checked_by_its_index() {
 #[cfg(unix)]
 fn a_transport_folder_has_no_offsets() {
     use wclayer::tar::TarLayerReader;
-    use wclayer::transport::{self, TransportOptions};
+    use wclayer::transport::{self, ImportOptions};
     use wclayer::volume::host::HostVolume;
 
     let (_, folder, base) = parents(Start::Above).expect("it has some");
     let place = folder.path().join("transport");
     let portable = folder.path().join("base");
     import(&base, &portable, &[]);
-    let options = TransportOptions {
-        parents: wclayer::source::open_parents(&ParentChain::from_nearest_first([&portable]), &())
+    let options = ImportOptions::default().parents(
+        wclayer::source::open_parents(&ParentChain::from_nearest_first([&portable]), &())
             .expect("a parent"),
-        ..TransportOptions::default()
-    };
+    );
     let mut reader = TarLayerReader::new(Cursor::new(layer()));
     transport::import(&HostVolume::new(), &mut reader, &place, options, &()).expect("a layer");
     let report = check(&place, &[&portable]);
@@ -130,10 +125,7 @@ fn findings_that_need_parents_are_not_reported_without_them() {
         tar.file("Files/no/file", &file(), b"")
     });
     std::fs::write(&app, bytes).expect("free");
-    let options = ValidateOptions {
-        has_unknown_parents: true,
-        ..ValidateOptions::default()
-    };
+    let options = ValidateOptions::default().has_unknown_parents(true);
     let report = validate(&app, &options, &()).expect("a layer");
     assert_eq!(broken(&report), ["parent-missing"].into());
     assert_eq!(report.rules[&wclayer::rules::Rule::ParentMissing].count, 1);

@@ -147,10 +147,9 @@ fn names(entries: &[Seen]) -> Vec<&str> {
 fn import_base(host: &Host, folder: &Folder) -> Result<PathBuf> {
     let layer = folder.path.join("base");
     let mut source = Sample::open("base.tar.gz", plain)?;
-    let options = ImportOptions {
-        parents: ParentChain::none(),
-        contents: Contents::Anything,
-    };
+    let options = ImportOptions::default()
+        .parents(ParentChain::none())
+        .contents(Contents::Anything);
     import(host, &mut source, &layer, &options, &())?;
     Ok(layer)
 }
@@ -197,10 +196,9 @@ fn a_layer_with_links_is_written_through_a_transport_folder() -> Result {
     let folder = Folder::new()?;
     let base = import_base(&host, &folder)?;
     let layer = folder.path.join("app");
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first([&base]),
-        contents: Contents::Anything,
-    };
+    let options = ImportOptions::default()
+        .parents(ParentChain::from_nearest_first([&base]))
+        .contents(Contents::Anything);
     let mut source = Sample::open("app.tar.gz", everything)?;
     import(&host, &mut source, &layer, &options, &())?;
     let root = host.volume.open_root(&folder.path, &folder.privileges)?;
@@ -255,10 +253,9 @@ fn a_layer_of_files_and_removals_survives_a_round_trip() -> Result {
     let base = import_base(&host, &folder)?;
     let layer = folder.path.join("app");
     let parents = ParentChain::from_nearest_first([&base]);
-    let options = ImportOptions {
-        parents: parents.clone(),
-        contents: Contents::FilesAndRemovals,
-    };
+    let options = ImportOptions::default()
+        .parents(parents.clone())
+        .contents(Contents::FilesAndRemovals);
     let mut source = Sample::open("app.tar.gz", no_links)?;
     import(&host, &mut source, &layer, &options, &())?;
     let out = exported(&host, &layer, &parents)?;

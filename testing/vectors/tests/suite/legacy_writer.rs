@@ -115,10 +115,9 @@ fn make(tar: &[u8], parent: &[Item]) -> Check<Result<Made, Error>> {
     plant(&windows, PARENT, parent, &[])?;
     let host = windows.host_compute();
     let mut source = TarLayerReader::new(Cursor::new(tar));
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first([PARENT]),
-        contents: Contents::Anything,
-    };
+    let options = ImportOptions::default()
+        .parents(ParentChain::from_nearest_first([PARENT]))
+        .contents(Contents::Anything);
     let result = hcs::import(&host, &mut source, LAYER.as_ref(), &options, &());
     same("open files", &Vec::<String>::new(), &windows.open_handles())?;
     same("a failed layer", &result.is_ok(), &windows.exists(LAYER))?;

@@ -76,10 +76,7 @@ fn run(tar: &Path, json: &Path) -> Check<Outcome> {
     let known =
         files::load_optional::<Parent>(json)?.and_then(|parent| parent.legacy_writer_parent);
     make_parent(&parent, &known.unwrap_or_default()).map_err(|error| layer::describe(&error))?;
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first([&parent]),
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions::default().parents(ParentChain::from_nearest_first([&parent]));
     let path = layers.path().join("layer");
     match portable::import(Cursor::new(bytes.clone()), &path, &options, &()) {
         Ok(layer) => {

@@ -6,6 +6,7 @@ mod layers;
 mod metadata;
 mod security;
 
+use std::io::Read as _;
 use std::path::Path;
 
 use clap::Args;
@@ -247,12 +248,12 @@ fn streams(opened: &Opened, node: &Node, details: &Details) -> Result<Vec<Stream
 
 /// Hashes a stream whose hash the layer does not record.
 fn hash(opened: &Opened, node: &Node, stream: Option<&StreamName>) -> Result<Digest, CliError> {
-    let mut content = opened.view.content(node, stream)?;
+    let mut content = opened.view.content(node, stream)?.reader();
     let mut hasher = Hasher::new();
     let mut piece = vec![0; 256 * 1024];
     loop {
         opened.check_cancelled()?;
-        let read = content.read(&mut piece).map_err(wclayer::Error::Input)?;
+        let read = content.read(&mut piece).map_err(wclayer::Error::input)?;
         if read == 0 {
             return Ok(hasher.finish());
         }

@@ -24,11 +24,9 @@ const RULES_OF_WARNING: usize = 3;
 /// Prints all errors in the tar below the error of a failed import. Prints nothing if the check
 /// fails.
 pub(in crate::commands) fn print_errors(tar: &Path, parents: &[PathBuf], output: &Output) {
-    let mut options = ValidateOptions {
-        parents: ParentChain::from_nearest_first(parents),
-        limit: SHOWN_OF_IMPORT,
-        ..ValidateOptions::default()
-    };
+    let mut options = ValidateOptions::default()
+        .parents(ParentChain::from_nearest_first(parents))
+        .limit(SHOWN_OF_IMPORT);
     let mut checked = check(tar, &options, output);
     if let Err(CliError::Layer(error)) = &checked
         && error.kind() != ErrorKind::Cancelled

@@ -89,11 +89,9 @@ impl Command for Arguments {
             return Ok(());
         };
         let limit = if self.all { SHOWN_AT_MOST } else { SHOWN };
-        let options = ValidateOptions {
-            parents: self.parents.chain(),
-            limit,
-            ..ValidateOptions::default()
-        };
+        let options = ValidateOptions::default()
+            .parents(self.parents.chain())
+            .limit(limit);
         view_options::check_places(&self.parents.layers)?;
         let report = check(layer, &options, output)?;
         let shown = Shown {
