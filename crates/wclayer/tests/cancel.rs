@@ -1,19 +1,17 @@
 //! Cancellation is an error of its own: it is neither lost in another error nor put in its place.
 
-use std::fs;
-use std::io::{Cursor, Read, Write};
+use std::io::{Cursor, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use wclayer::compression::{Compression, Encoder};
 use wclayer::index::summarise;
 use wclayer::portable::{self, ImportOptions};
-use wclayer::source::{self, Passed};
 use wclayer::tar::BlobReader;
 use wclayer::{Error, ErrorKind, LayerReader as _, Progress};
 
 mod common;
 
-use common::{plain, tar};
+use common::tar;
 
 /// Is cancelled when told to, or with the first entry.
 #[derive(Default)]

@@ -11,7 +11,7 @@ use wclayer::compression::Encoder;
 use wclayer::layer::{ChainLayer, Content, ContentReader, ItemKind};
 use wclayer::source::{self, Access, OpenOptions, Passed};
 use wclayer::tar::TarLayerReader;
-use wclayer::transport::{self, TransportOptions};
+use wclayer::transport;
 use wclayer::view::{Node, NodeKind, View};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Digest, LayerPath, ParentChain, StreamName};
@@ -76,11 +76,9 @@ fn gzip(tar: &[u8], path: &Path) {
 }
 
 fn open(layer: PathBuf, parents: &[PathBuf], access: Access) -> View {
-    let options = OpenOptions {
-        parents: ParentChain::from_nearest_first(parents),
-        access,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default()
+        .parents(ParentChain::from_nearest_first(parents))
+        .access(access);
     source::open(layer, &options, &()).expect("a view")
 }
 
@@ -108,10 +106,7 @@ fn all_kinds(chain: &[Vec<u8>]) -> (Layers, Vec<(&'static str, View)>) {
         let parent = number.checked_sub(1);
         let parent = parent.map(|number| layers.path(&name("folder", number)));
         let parents = source::open_parents(&ParentChain::from_nearest_first(parent), &());
-        let options = TransportOptions {
-            parents: parents.expect("a view"),
-            ..TransportOptions::default()
-        };
+        let options = transport::ImportOptions::default().parents(parents.expect("a view"));
         let imported = transport::import(&HostVolume::new(), &mut source, &folder, options, &());
         imported.expect("a folder");
     }
