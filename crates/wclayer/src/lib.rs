@@ -63,6 +63,7 @@ pub mod hcs;
 pub mod hub;
 #[cfg(feature = "portable")]
 pub mod index;
+mod kind;
 pub mod layer;
 pub mod layout;
 mod parent_chain;

@@ -16,7 +16,7 @@ use common::{
 use layergen::{Meta, TarBuilder};
 use wclayer::hub::{self, Entry, LayerReader};
 use wclayer::ntmeta::{BackupStreamReader, StreamHeader, StreamId};
-use wclayer::source;
+use wclayer::source::{self, Kind};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
 use wclayer::transport::{self, ImportOptions, ImportSummary};
 use wclayer::volume::host::HostVolume;
@@ -696,12 +696,15 @@ fn the_content_of_a_folder_is_counted() {
     let mut expected = portable.descriptor().entries;
     expected.streams = 0;
     assert_eq!(found.entries, expected);
-    assert!(wclayer::place::is_transport_folder(&layers.path("layer")));
-    assert!(!wclayer::place::is_transport_folder(
-        &layers.path("portable")
-    ));
     symlink(layers.path("layer"), layers.path("link")).expect("a link");
-    assert!(!wclayer::place::is_transport_folder(&layers.path("link")));
+    for (name, kind) in [
+        ("layer", Kind::Transport),
+        ("link", Kind::Transport),
+        ("portable", Kind::Portable),
+    ] {
+        let found = source::recognise(layers.path(name)).expect("something");
+        assert_eq!(found.kind(), kind, "{name}");
+    }
     // The hub connects the folder to any sink.
     let mut reader = transport::open(&volume, &layers.path("layer"), &privileges)
         .expect("it is a transport folder");

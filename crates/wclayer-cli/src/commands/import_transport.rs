@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     arguments.parents.print(output);
     let parents = arguments.parents.chain();
     let options = ImportOptions::default()
-        .parents(source::open_parents(&parents, &())?)
+        .parents(source::open_parents(&arguments.parents.chain(), &())?)
         .hives(arguments.hives)
         .replace(arguments.force);
     let disks = Disks::new();

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use wclayer::layer::LostEntry;
-use wclayer::source::{self, Access, OpenOptions};
+use wclayer::source::{Access, Chain, LayerRef, OpenOptions};
 use wclayer::view::{Node, Resolved, View};
-use wclayer::{Error, LayerPath, Progress};
+use wclayer::{Error, LayerPath};
 
 use super::missing::Missing;
 use super::parent_options::ParentOptions;
@@ -45,14 +45,9 @@ impl ViewOptions {
         Opened::open(&self.layer, &self.options(access), output)
     }
 
-    /// Returns the paths of the visible layers, nearest first.
-    pub(crate) fn seen_chain(&self) -> Result<Vec<PathBuf>, CliError> {
-        check_places(std::iter::once(&self.layer).chain(&self.parents.layers))?;
-        let mut chain = source::whole_chain(&self.layer, &self.options(Access::Listing))?;
-        if self.this_layer {
-            chain.truncate(1);
-        }
-        Ok(chain)
+    /// Returns the visible layers.
+    pub(crate) fn seen_chain(&self) -> Result<Chain, CliError> {
+        Ok(chain(&self.layer, &self.options(Access::Listing))?.seen())
     }
 
     fn options(&self, access: Access) -> OpenOptions {
@@ -82,12 +77,7 @@ impl Opened {
         options: &OpenOptions,
         output: &Output,
     ) -> Result<Self, CliError> {
-        let mut places = vec![layer];
-        places.extend(options.parents.iter_nearest_first());
-        check_places(&places)?;
-        let opened = Self::with_bar(layer, &places, output, |progress| {
-            source::open(layer, options, progress)
-        })?;
+        let opened = Self::with_bar(layer, &chain(layer, options)?, options.access, output)?;
         // `extract` lists lost entries, and `squash` refuses them.
         if options.access == Access::Listing {
             opened.warn_about_lost(output)?;
@@ -128,14 +118,11 @@ impl Opened {
     /// Opens the chain of `layer` without the nearest `above` layers.
     pub(crate) fn open_chain(
         layer: &Path,
-        chain: &[PathBuf],
+        chain: Chain,
         above: usize,
         output: &Output,
     ) -> Result<Self, CliError> {
-        let chain = &chain[above..];
-        let opened = Self::with_bar(layer, chain, output, |progress| {
-            source::open_chain(chain, Access::Listing, progress)
-        })?;
+        let opened = Self::with_bar(layer, &chain.below(above), Access::Listing, output)?;
         let opened = Self { above, ..opened };
         opened.warn_about_lost(output)?;
         Ok(opened)
@@ -143,17 +130,18 @@ impl Opened {
 
     fn with_bar(
         layer: &Path,
-        places: &[impl AsRef<Path>],
+        chain: &Chain,
+        access: Access,
         output: &Output,
-        open: impl FnOnce(&dyn Progress) -> wclayer::Result<View>,
     ) -> Result<Self, CliError> {
         let cancelled = signals::watch()?;
-        let total = tars_size(places);
+        let total = chain.tars_size();
         let view = if total > 0 {
             output.step(format_args!("reading tars of {}", units::size(total)));
-            open(&Bar::start(output, Some(total), Arc::clone(&cancelled)))?
+            let bar = Bar::start(output, Some(total), Arc::clone(&cancelled));
+            chain.open(access, &bar)?
         } else {
-            open(&())?
+            chain.open(access, &())?
         };
         for (number, place) in view.places().enumerate() {
             output.step(format_args!("layer {number}: `{}`", place.display()));
@@ -211,6 +199,20 @@ impl Opened {
     }
 }
 
+/// Finds a layer and its parents.
+fn chain(layer: &Path, options: &OpenOptions) -> Result<Chain, CliError> {
+    let OpenOptions {
+        parents,
+        this_layer,
+        ..
+    } = options;
+    let is_stdin = |layer: &LayerRef| matches!(layer, LayerRef::Path(path) if is_dash(path));
+    if is_dash(layer) || parents.as_slice().iter().any(is_stdin) {
+        return Err(CliError::InputIsDash);
+    }
+    Ok(Chain::resolve(layer, parents, *this_layer)?)
+}
+
 /// Returns an error for standard input, which cannot be read twice.
 pub(super) fn check_places(
     places: impl IntoIterator<Item = impl AsRef<Path>>,
@@ -220,12 +222,4 @@ pub(super) fn check_places(
         true => Err(CliError::InputIsDash),
         false => Ok(()),
     }
-}
-
-/// Returns the total size of the layers that are tars, in bytes.
-pub(crate) fn tars_size(places: &[impl AsRef<Path>]) -> u64 {
-    let found = places
-        .iter()
-        .filter_map(|place| place.as_ref().metadata().ok());
-    found.filter(|tar| tar.is_file()).map(|tar| tar.len()).sum()
 }

@@ -14,6 +14,7 @@ use ntmeta::FileAttributes;
 use super::marker;
 use super::parents::stored_parents;
 use crate::error::{Result, io_error};
+use crate::kind::WindowsLayerKind;
 use crate::layout::{self, SCRATCH_DISK};
 use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
@@ -28,19 +29,6 @@ const EVIDENCE: [&str; 4] = [
     BASE_DISK,
     layout::UTILITY_VM_FILES,
 ];
-
-/// What a folder of Windows is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WindowsLayerKind {
-    /// A layer without parents.
-    Base,
-    /// A read-only layer on top of others.
-    Layer,
-    /// The writable layer of a container.
-    Scratch,
-    /// A read-only layer that does not tell whether it has parents.
-    Unknown,
-}
 
 /// A layer of the Host Compute Service, looked at from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]

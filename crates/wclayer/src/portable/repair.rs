@@ -130,7 +130,12 @@ fn as_source(tar: &ReadTar) -> SourceBlob {
 
 /// Checks that a folder has a layer tar, and nothing that would be lost with it.
 fn check_is_repairable(layer: &Path) -> Result<()> {
-    let metadata = fs::symlink_metadata(layer).map_err(io_error("open", layer))?;
+    let metadata = match fs::symlink_metadata(layer) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(descriptor::not_a_layer(layer, TAR_FILE));
+        }
+        metadata => metadata.map_err(io_error("open", layer))?,
+    };
     if metadata.is_symlink() {
         return Err(PortableError::Link {
             path: layer.to_owned(),

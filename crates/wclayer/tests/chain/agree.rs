@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use wclayer::ParentChain;
 use wclayer::portable::{self, ImportOptions};
 use wclayer::rules::Rule;
-use wclayer::source::{self, Access};
+use wclayer::source;
 use wclayer::validate::{Report, ValidateOptions, validate, validate_tar};
 
 use crate::model::{Op, State, apply, broken_op};
@@ -35,8 +35,8 @@ fn enforced(report: &Report) -> BTreeSet<Rule> {
 
 /// Validates a tar on top of other layers, given nearest first.
 fn validate_on(tar: &Path, below: &[PathBuf]) -> BTreeSet<Rule> {
-    let parents = (!below.is_empty())
-        .then(|| source::open_chain(below, Access::default(), &()).expect("parents"));
+    let parents = source::open_parents(&ParentChain::from_nearest_first(below), &());
+    let parents = parents.expect("parents");
     let tar = File::open(tar).expect("a tar");
     enforced(&validate_tar(tar, parents.as_ref(), 1, &()).expect("a report"))
 }
@@ -112,8 +112,8 @@ mod transport_folders {
     }
 
     fn import(tar: &Path, place: &Path, below: &[PathBuf]) -> Result<(), wclayer::Error> {
-        let parents = (!below.is_empty())
-            .then(|| source::open_chain(below, Access::default(), &()).expect("parents"));
+        let parents = source::open_parents(&ParentChain::from_nearest_first(below), &());
+        let parents = parents.expect("parents");
         let options = ImportOptions::default().parents(parents);
         let tar = BufReader::new(File::open(tar).expect("a tar"));
         let mut reader = TarLayerReader::new(tar);
