@@ -180,25 +180,31 @@ impl Opened {
         }
     }
 
+    /// Returns the error for a path where nothing is: not even over links with `follows`; `led` says
+    /// whether a link led to it.
+    pub(crate) fn missing(&self, path: &LayerPath, follows: bool, led: bool) -> CliError {
+        let missing = Missing {
+            view: &self.view,
+            above: self.above,
+            path,
+            follows,
+        };
+        let why = missing.why();
+        CliError::NoEntry {
+            path: path.to_string(),
+            layer: self.layer.clone(),
+            why: match led {
+                true => format!("A symbolic link or junction led there. {why}"),
+                false => why,
+            },
+        }
+    }
+
     /// Finds what is at a path; with `follow` over symbolic links and junctions.
     pub(crate) fn find(&self, path: &LayerPath, follow: bool) -> Result<Node, CliError> {
         let missing = |at: &LayerPath| {
             let led = follow && at != path;
-            let missing = Missing {
-                view: &self.view,
-                above: self.above,
-                path: at,
-                follows: follow,
-            };
-            let why = missing.why();
-            CliError::NoEntry {
-                path: at.to_string(),
-                layer: self.layer.clone(),
-                why: match led {
-                    true => format!("A symbolic link or junction led there. {why}"),
-                    false => why,
-                },
-            }
+            self.missing(at, follow, led)
         };
         if !follow {
             return self.view.find(path)?.ok_or_else(|| missing(path));

@@ -11,11 +11,13 @@
 mod links;
 mod lookup;
 mod merge;
+mod missing;
 mod reader;
 mod upper;
 mod walk;
 
 pub(crate) use links::{Target, target_of_text};
 pub use lookup::{Node, NodeKind, Resolved, View};
+pub use missing::Absence;
 pub use reader::ViewReader;
 pub use walk::Walk;

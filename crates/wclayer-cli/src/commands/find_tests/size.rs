@@ -1,33 +1,16 @@
 //! Sizes on the command line: `+10M`, `-1.5k`, `=0`, `2 GiB`.
 
-/// What size a file is to have.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum SizeTest {
-    Above(u64),
-    Below(u64),
-    Exactly(u64),
-}
+use wclayer::find::SizeTest;
 
-impl SizeTest {
-    /// Reads a sign and a size.
-    pub(super) fn new(text: &str) -> Result<Self, String> {
-        let (make, size): (fn(u64) -> Self, &str) = match text.as_bytes().first() {
-            Some(b'+') => (Self::Above, &text[1..]),
-            Some(b'-') => (Self::Below, &text[1..]),
-            Some(b'=') => (Self::Exactly, &text[1..]),
-            _ => (Self::Exactly, text),
-        };
-        parse(size).map(make)
-    }
-
-    /// Returns whether a file of `size` bytes has it.
-    pub(super) fn passes(self, size: u64) -> bool {
-        match self {
-            Self::Above(limit) => size > limit,
-            Self::Below(limit) => size < limit,
-            Self::Exactly(wanted) => size == wanted,
-        }
-    }
+/// Reads a sign and a size.
+pub(super) fn parse_test(text: &str) -> Result<SizeTest, String> {
+    let (make, size): (fn(u64) -> SizeTest, &str) = match text.as_bytes().first() {
+        Some(b'+') => (SizeTest::Above, &text[1..]),
+        Some(b'-') => (SizeTest::Below, &text[1..]),
+        Some(b'=') => (SizeTest::Exactly, &text[1..]),
+        _ => (SizeTest::Exactly, text),
+    };
+    parse(size).map(make)
 }
 
 /// Reads a number with a unit of 1024; parts of a byte are cut off.
@@ -76,7 +59,7 @@ mod tests {
 
     #[test]
     fn sizes_have_a_sign_and_a_unit() {
-        let passes = |text: &str, size| SizeTest::new(text).expect(text).passes(size);
+        let passes = |text: &str, size| parse_test(text).expect(text).passes(size);
         assert!(passes("+1k", 1025) && !passes("+1k", 1024));
         assert!(passes("-1k", 1023) && !passes("-1k", 1024));
         assert!(passes("=0", 0) && passes("2M", 2 << 20));
@@ -94,7 +77,7 @@ mod tests {
             "1kB",
             "+-1",
         ] {
-            assert!(SizeTest::new(wrong).is_err(), "{wrong}");
+            assert!(parse_test(wrong).is_err(), "{wrong}");
         }
     }
 
