@@ -11,7 +11,6 @@ use wclayer::transport::{self, TransportOptions};
 use super::host_compute::Disks;
 use super::import::{self, Arguments, Source};
 use super::import_result::Imported;
-use super::info_transport;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::Output;
@@ -39,22 +38,14 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let made = transport::import(&disks, &mut reader, &arguments.path, options, &entries_only)?;
     let blob = reader.blob().cloned().ok_or(wclayer::Error::WorkerLost)?;
     drop(reader);
-    let counted = info_transport::count(&disks, &made.path, &progress);
     let taken = started.elapsed();
     drop(progress);
-    let found = counted.inspect_err(|error| {
-        // The layer is in place: nothing that is only shown makes the import fail.
-        output.warn(&format!(
-            "the layer is there, but cannot be counted: {error}"
-        ));
-    });
-    let found = found.ok();
     Imported {
         format: "transport",
         blob: &blob,
         parents: &parents,
-        entries: found.map(|found| found.entries),
-        content_size: found.map(|found| found.content_size),
+        entries: made.found.entries,
+        content_size: made.found.content_size,
         warnings: &made.warnings,
     }
     .show(arguments, taken, output)

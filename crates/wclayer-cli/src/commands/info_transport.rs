@@ -49,11 +49,7 @@ pub(crate) fn run(path: &Path, output: &Output) -> Result<(), CliError> {
 }
 
 /// Counts what a transport folder holds.
-pub(super) fn count(
-    disks: &Disks,
-    folder: &Path,
-    progress: &dyn Progress,
-) -> Result<FolderSummary, CliError> {
+fn count(disks: &Disks, folder: &Path, progress: &dyn Progress) -> Result<FolderSummary, CliError> {
     let privileges = disks
         .enable(&[Privilege::Backup])
         .map_err(wclayer::Error::from)?;

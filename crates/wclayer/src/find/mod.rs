@@ -64,6 +64,9 @@ pub struct Find<'a> {
 impl Find<'_> {
     /// Returns the next entry, whether it passes or not.
     fn next_entry(&mut self) -> Result<Option<Node>> {
+        if self.start.is_none() && self.walk.is_none() {
+            return Ok(None);
+        }
         poll(self.progress)?;
         match self.start.take() {
             Some(start) => Ok(Some(start)),

@@ -166,3 +166,73 @@ impl<const N: usize> From<[Test; N]> for Tests {
         tests.into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::StreamDetails;
+    use crate::source::{self, OpenOptions};
+
+    /// Returns a file of three bytes in the nearest layer.
+    fn node() -> Node {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut tar = layergen::TarBuilder::new(Vec::new());
+        let meta = layergen::Meta::with_attributes(0x20);
+        tar.file("Files/a.txt", &meta, b"abc").expect("memory");
+        let path = folder.path().join("layer.tar");
+        std::fs::write(&path, tar.finish().expect("memory")).expect("written");
+        let view = source::open(&path, &OpenOptions::default(), &()).expect("a view");
+        let path = "Files/a.txt".parse().expect("a path");
+        view.find(&path).expect("readable").expect("the file")
+    }
+
+    fn with_stream() -> Details {
+        let stream = StreamDetails {
+            name: Some(crate::StreamName::parse(b"s").expect("a name")),
+            size: 1,
+            allocated: 1,
+            is_sparse: false,
+            sha256: None,
+        };
+        Details {
+            streams: vec![stream],
+            ..Details::default()
+        }
+    }
+
+    #[test]
+    fn details_are_read_once_and_only_if_all_other_tests_pass() {
+        let node = node();
+        let owner = || Test::Owner(Sid::from_well_known_name("administrators").expect("a SID"));
+        let above = |size| Test::Size(SizeTest::Above(size));
+        for (tests, reads, passes) in [
+            (vec![], 0, true),
+            (vec![above(2)], 0, true),
+            (vec![Test::HasStreams, above(3)], 0, false),
+            (vec![owner(), Test::Layer(1), Test::HasStreams], 0, false),
+            (vec![Test::HasStreams, above(2)], 1, true),
+            (vec![owner(), Test::HasStreams, Test::Layer(0)], 1, false),
+        ] {
+            let mut read = 0;
+            let details = || {
+                read += 1;
+                Ok(with_stream())
+            };
+            let label = format!("{tests:?}");
+            let tests: Tests = tests.into_iter().collect();
+            let found = tests.pass_with(&node, details).expect("readable");
+            assert_eq!((read, found), (reads, passes), "{label}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_compared() {
+        for (test, passing) in [
+            (SizeTest::Above(2), [false, false, true]),
+            (SizeTest::Below(2), [true, false, false]),
+            (SizeTest::Exactly(2), [false, true, false]),
+        ] {
+            assert_eq!([1, 2, 3].map(|size| test.passes(size)), passing, "{test:?}");
+        }
+    }
+}
