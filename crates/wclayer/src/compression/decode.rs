@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
 use super::Compression;
+use super::problem::{DecodeProblem, skip_zero_padding};
 use super::zstd_frames::ZstdDecoder;
 use super::zstd_memory::{is_out_of_memory, no_memory};
 
@@ -95,46 +96,6 @@ impl<R: Read> Read for Source<R> {
     }
 }
 
-/// What can be wrong with compressed data, beside damage. It is inside the [`io::Error`] that
-/// [`Decoder`] returns.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeProblem {
-    /// What follows the compressed data is neither more of it nor padding.
-    #[error("the compressed data is followed by something else")]
-    BytesBehind,
-    /// A zstd frame refers back further than is kept in memory.
-    #[error(
-        "a zstd frame needs a window of {window} bytes, which is more than the limit of {limit}"
-    )]
-    Window {
-        /// What the frame asks for, in bytes.
-        window: u64,
-        /// The limit, in bytes.
-        limit: u64,
-    },
-    /// A zstd frame needs a dictionary, which no layer comes with.
-    #[error("a zstd frame needs the dictionary {id}")]
-    Dictionary {
-        /// The number of the dictionary.
-        id: u32,
-    },
-}
-
-impl DecodeProblem {
-    /// Returns the problem that an error of a decoder is about; `None` for damage, and for errors
-    /// of the input.
-    pub fn of(error: &io::Error) -> Option<&Self> {
-        error.get_ref()?.downcast_ref()
-    }
-}
-
-impl From<DecodeProblem> for io::Error {
-    fn from(problem: DecodeProblem) -> Self {
-        Self::new(io::ErrorKind::InvalidData, problem)
-    }
-}
-
 /// Gives an error of the input back as it was. The decoders report damaged data under several
 /// kinds; here it has one.
 fn sort_out(error: io::Error) -> io::Error {
@@ -216,19 +177,5 @@ impl<R: BufRead> Read for GzipDecoder<R> {
                 .map(flate2::bufread::GzDecoder::into_inner);
         }
         Ok(0)
-    }
-}
-
-pub(super) fn skip_zero_padding(input: &mut impl BufRead) -> io::Result<()> {
-    loop {
-        let bytes = input.fill_buf()?;
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        if bytes.iter().any(|byte| *byte != 0) {
-            return Err(DecodeProblem::BytesBehind.into());
-        }
-        let len = bytes.len();
-        input.consume(len);
     }
 }

@@ -9,11 +9,13 @@
 mod decode;
 mod encode;
 mod parallel_gzip;
+mod problem;
 mod zstd_frames;
 mod zstd_memory;
 
-pub use decode::{DecodeProblem, Decoder, GzipDecoder};
+pub use decode::{Decoder, GzipDecoder};
 pub use encode::Encoder;
+pub use problem::DecodeProblem;
 pub use zstd_frames::ZstdDecoder;
 
 use std::fmt;

@@ -14,8 +14,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
-use super::encode::processors;
-use crate::resources;
+use crate::resources::{self, processors};
 
 /// The size of a block in bytes.
 const BLOCK: usize = 256 * 1024;

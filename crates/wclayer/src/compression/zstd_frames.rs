@@ -9,7 +9,7 @@ use std::io::{self, BufRead, Read};
 
 use zstd::stream::raw::{self, InBuffer, Operation as _, OutBuffer};
 
-use super::decode::{DecodeProblem, skip_zero_padding};
+use super::problem::{DecodeProblem, skip_zero_padding};
 use super::zstd_memory::{is_out_of_memory, no_memory, room_for_context};
 
 /// The longest header of a frame, in bytes.

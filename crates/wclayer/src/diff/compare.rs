@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use ntmeta::{ReparsePoint, ea, wide};
+use ntmeta::{ea, wide};
 
 use super::content::{self, Form};
+use super::text::{hex, kind, reparse};
 use super::{Aspect, DiffOptions, Difference, security};
 use crate::error::Result;
 use crate::hub::Progress;
 use crate::layer::{Details, Removed, StreamDetails};
 use crate::path::{LayerPath, StreamName};
-use crate::view::{Node, NodeKind, View};
+use crate::view::{Node, View};
 
 /// An entry of one of the views.
 pub(super) struct Side<'a> {
@@ -259,42 +260,9 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns both reparse points in words, with their bytes where the words do not tell the
-/// difference.
-fn reparse(left: &Details, right: &Details) -> [Option<String>; 2] {
-    let words = |details: &Details| {
-        let buffer = details.reparse.as_deref()?;
-        Some(match ReparsePoint::decode(buffer) {
-            Ok(point) => point.explain().to_string(),
-            Err(error) => format!("malformed: {error}"),
-        })
-    };
-    let both = [words(left), words(right)];
-    if left.reparse == right.reparse || both[0] != both[1] {
-        return both;
-    }
-    [left, right].map(|details| {
-        let (words, buffer) = (words(details)?, details.reparse.as_deref()?);
-        Some(format!("{words}, {}", hex(buffer)))
-    })
-}
-
-fn kind(node: &Node) -> &'static str {
-    match node.kind {
-        NodeKind::File => "file",
-        NodeKind::Directory => "directory",
-        NodeKind::Removal => "removal",
-    }
-}
-
 fn folded(stream: &StreamDetails) -> Vec<u16> {
     stream
         .name
         .as_ref()
         .map_or_else(Vec::new, StreamName::folded)
-}
-
-/// Returns bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

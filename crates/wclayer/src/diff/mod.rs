@@ -14,6 +14,7 @@
 mod compare;
 mod content;
 mod security;
+mod text;
 mod walks;
 
 pub use walks::Diff;

@@ -8,7 +8,7 @@ use ntmeta::SecurityDescriptor;
 use ntmeta::security::{AclSlot, ControlFlags};
 
 use super::Aspect;
-use super::compare::hex;
+use super::text::hex;
 
 const PARTS: [Aspect; 4] = [Aspect::Owner, Aspect::Group, Aspect::Dacl, Aspect::Sacl];
 

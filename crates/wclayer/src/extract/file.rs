@@ -11,9 +11,10 @@ use ntmeta::FileAttributes;
 
 use super::keep::{Keeper, make_read_only, set_file_times};
 use super::place::{Folder, Ground};
-use super::report::{Extracted, Loss, Tally};
+use super::report::{Extracted, Loss};
 use super::stream::{Content, Metadata, Taker};
 use super::symlink::PendingSymlink;
+use super::tally::Tally;
 use crate::error::Result;
 use crate::hub::FileEntry;
 use crate::place::disk;

@@ -39,6 +39,7 @@ mod place;
 mod report;
 mod stream;
 mod symlink;
+mod tally;
 mod walk;
 mod workers;
 
@@ -51,9 +52,10 @@ use self::file::FileJob;
 use self::keep::Keeper;
 use self::links::{Links, PendingDirectory};
 use self::place::Ground;
-use self::report::{Tally, Why};
+use self::report::Why;
 use self::stream::{NoContent, Taker, Value};
 use self::symlink::PendingSymlink;
+use self::tally::Tally;
 use self::walk::Places;
 use self::workers::Workers;
 use crate::error::{Error, Result};
@@ -64,7 +66,8 @@ use crate::rules::Breach;
 
 pub use self::first::First;
 pub use self::names::{NameRules, host_name, real_name};
-pub use self::report::{Extracted, Listed, Loss, Lost, NotMade, Reason, Renamed, SoFar};
+pub use self::report::{Extracted, Listed, Loss, Lost, NotMade, Reason, Renamed};
+pub use self::tally::SoFar;
 
 /// How much reparse data of directories is kept in memory until it can be set, in bytes.
 const MAX_WAITING: usize = 16 << 20;

@@ -13,8 +13,8 @@ use std::thread::{self, JoinHandle};
 use super::file::{FileJob, Maker, NewFile};
 use super::keep::Keeper;
 use super::place::Ground;
-use super::report::Tally;
 use super::symlink::PendingSymlink;
+use super::tally::Tally;
 use crate::error::{Error, Result};
 use crate::resources;
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use ntmeta::FileAttributes;
 
-use super::folder::FolderSummary;
+use super::sums::FolderSummary;
 use crate::error::Result;
 use crate::hub::FileEntry;
 use crate::layout;

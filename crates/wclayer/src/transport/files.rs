@@ -25,7 +25,7 @@ use crate::volume::{BufferedFile, File, Form, Kind, Root, Scope};
 
 use super::added::{Added, AddedPaths, Counts};
 use super::entry_file::EntryFile;
-use super::folder::FolderSummary;
+use super::sums::FolderSummary;
 
 /// Encodes entries of `Files` and `Hives` as files of a transport folder.
 ///

@@ -7,7 +7,7 @@ use ntmeta::{FileAttributes, FileBasicInfo};
 
 use super::added::{Added, AddedPaths, Counts};
 use super::entry_file::EntryFile;
-use super::folder::FolderSummary;
+use super::sums::FolderSummary;
 use crate::error::{Error, Result, entry_error};
 use crate::hub::FileEntry;
 use crate::path::LayerPath;

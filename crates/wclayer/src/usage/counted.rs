@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::Sum;
+use super::sums::Sum;
 use crate::layer::{ItemId, ItemKind};
 use crate::view::{Node, NodeKind};
 

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 
 use super::counted::Counted;
-use super::{HiddenFile, LARGEST, LayerUsage, LayersUsage, Sum};
+use super::sums::{HiddenFile, LARGEST, LayerUsage, LayersUsage, Sum};
 use crate::error::Result;
 use crate::hub::{Progress, poll};
 use crate::path::LayerPath;
