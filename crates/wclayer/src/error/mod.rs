@@ -5,6 +5,7 @@
 //! people one sentence on what to do. No code matches on a message.
 
 mod hcs;
+mod hresult;
 mod index;
 mod messages;
 mod portable;
@@ -20,7 +21,8 @@ use crate::path::{LayerPath, PathError};
 use crate::resources;
 use crate::rules::RuleError;
 
-pub use hcs::{HResult, HcsError, ServiceError, WindowsError};
+pub use hcs::{HcsError, ServiceError, WindowsError};
+pub use hresult::HResult;
 pub use index::IndexError;
 pub use portable::{OtherDiffIds, PortableError};
 pub use privilege::{Privilege, PrivilegeError};
