@@ -1,4 +1,4 @@
-//! [`Decoder`]: gzip members or zstd frames, one behind the other, or plain bytes.
+//! [`Decoder`]: gzip members or zstd frames in sequence, or plain bytes.
 
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
@@ -14,11 +14,11 @@ const GZIP_START: u8 = 0x1f;
 
 type Sniffed<R> = BufReader<Chain<Cursor<Vec<u8>>, Source<R>>>;
 
-/// Decodes a stream whose compression it finds out by itself.
+/// Decodes a stream and detects its compression automatically.
 ///
-/// At the end of the compressed data nothing may follow but zeros (padding, as `gzip` allows it).
-/// Memory is bounded by what the format asks for: 32 KiB for gzip, the frame's window for zstd, of
-/// up to 128 MiB (8 MiB at the usual levels).
+/// Only zeros (padding, as `gzip` allows) may follow the compressed data. The format bounds the
+/// memory: 32 KiB for gzip, and for zstd the window of the frame, up to 128 MiB (8 MiB at the usual
+/// levels).
 pub enum Decoder<R: Read> {
     /// The bytes as they are.
     Plain(Sniffed<R>),
@@ -56,7 +56,7 @@ impl<R: Read> Decoder<R> {
         }
     }
 
-    /// Gives the input back.
+    /// Returns the input.
     pub fn into_inner(self) -> R {
         let sniffed = match self {
             Self::Plain(input) => input,
@@ -78,7 +78,8 @@ impl<R: Read> Read for Decoder<R> {
     }
 }
 
-/// The compressed input, whose own errors are marked: the decoders pass them on among theirs.
+/// The compressed input. It marks its errors, because the decoders pass them on along with their
+/// own.
 pub struct Source<R>(R);
 
 /// An error of the compressed input.
@@ -89,15 +90,15 @@ struct SourceError(io::Error);
 impl<R: Read> Read for Source<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer).map_err(|error| match error.kind() {
-            // For the reader to try again.
+            // The reader tries again.
             io::ErrorKind::Interrupted => error,
             kind => io::Error::new(kind, SourceError(error)),
         })
     }
 }
 
-/// Gives an error of the input back as it was. The decoders report damaged data under several
-/// kinds; here it has one.
+/// Restores an error of the input. The decoders report damaged data as errors of several kinds;
+/// this makes them one kind.
 fn sort_out(error: io::Error) -> io::Error {
     match error.downcast::<SourceError>() {
         Ok(SourceError(source)) => source,
@@ -113,7 +114,7 @@ fn sort_out(error: io::Error) -> io::Error {
 
 /// Decodes gzip members until the end of the input.
 pub struct GzipDecoder<R> {
-    /// `None` while the next member is being looked for.
+    /// `None` between two members.
     member: Option<flate2::bufread::GzDecoder<R>>,
     between: Option<R>,
 }
@@ -127,11 +128,11 @@ impl<R: BufRead> GzipDecoder<R> {
         }
     }
 
-    /// Gives the input back.
+    /// Returns the input.
     ///
     /// # Panics
     ///
-    /// Never: the input is always in one of the two places.
+    /// Never: the input is always in one of the two fields.
     fn into_inner(self) -> R {
         match (self.member, self.between) {
             (Some(member), _) => member.into_inner(),

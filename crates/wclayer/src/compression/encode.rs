@@ -7,7 +7,7 @@ use super::zstd_memory::{is_out_of_memory, no_memory, room_for_context};
 use super::{Compression, CompressionSpec};
 use crate::resources::processors;
 
-/// Encodes what is written to it; the same input gives the same bytes.
+/// Encodes the bytes written to it; the same input gives the same output.
 pub enum Encoder<W: Write> {
     /// The bytes as they are.
     Plain(W),

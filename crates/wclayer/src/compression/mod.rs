@@ -1,7 +1,7 @@
 //! Compressed layers: recognised by content, decoded as a stream, encoded on export.
 //!
-//! [`Decoder`] is a reader over any reader, [`Encoder`] a writer over any writer; the encoder uses
-//! all processors and gives the same bytes on all of them.
+//! [`Decoder`] wraps any reader, [`Encoder`] any writer. The encoder uses all processors; its
+//! output does not depend on their number.
 //!
 //! Sources: RFC 1952 (gzip, several members), RFC 8878 (zstd, several frames), image-spec
 //! `layer.md` (media types).
@@ -34,7 +34,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Recognises the compression by the first bytes of a blob.
+    /// Recognises the compression from the first bytes of a blob.
     pub fn sniff(start: &[u8]) -> Self {
         match start {
             [0x1F, 0x8B, 0x08, ..] => Self::Gzip,
@@ -45,7 +45,7 @@ impl Compression {
         }
     }
 
-    /// Returns the OCI media type of a layer compressed so.
+    /// Returns the OCI media type of a layer with this compression.
     pub fn media_type(self) -> &'static str {
         match self {
             Self::None => "application/vnd.oci.image.layer.v1.tar",
@@ -74,7 +74,7 @@ pub struct CompressionSpec {
     pub level: Option<u32>,
 }
 
-/// Why a text is no [`CompressionSpec`].
+/// Why a text is not a [`CompressionSpec`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CompressionSpecError {
     /// An unknown method.
@@ -87,7 +87,7 @@ pub enum CompressionSpecError {
         level: String,
         /// The method.
         method: Compression,
-        /// The levels that it has.
+        /// The levels of the method.
         allowed: &'static str,
     },
 }

@@ -7,15 +7,15 @@ use std::io::{self, BufRead};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeProblem {
-    /// What follows the compressed data is neither more of it nor padding.
+    /// Bytes other than compressed data and padding follow the compressed data.
     #[error("the compressed data is followed by something else")]
     BytesBehind,
-    /// A zstd frame refers back further than is kept in memory.
+    /// A zstd frame needs a larger window than is kept in memory.
     #[error(
         "a zstd frame needs a window of {window} bytes, which is more than the limit of {limit}"
     )]
     Window {
-        /// What the frame asks for, in bytes.
+        /// The window of the frame, in bytes.
         window: u64,
         /// The limit, in bytes.
         limit: u64,
@@ -29,8 +29,7 @@ pub enum DecodeProblem {
 }
 
 impl DecodeProblem {
-    /// Returns the problem that an error of a decoder is about; `None` for damage, and for errors
-    /// of the input.
+    /// Returns the problem in an error of a decoder; `None` for damage and for errors of the input.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }

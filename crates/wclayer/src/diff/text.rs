@@ -5,8 +5,7 @@ use ntmeta::ReparsePoint;
 use crate::layer::Details;
 use crate::view::{Node, NodeKind};
 
-/// Returns both reparse points in words, with their bytes where the words do not tell the
-/// difference.
+/// Returns both reparse points in words, with their bytes if the words are the same.
 pub(super) fn reparse(left: &Details, right: &Details) -> [Option<String>; 2] {
     let words = |details: &Details| {
         let buffer = details.reparse.as_deref()?;

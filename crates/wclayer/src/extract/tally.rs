@@ -6,13 +6,13 @@ use super::made::lock;
 use super::place::Ground;
 use super::report::Extracted;
 
-/// What an extraction has done so far, or had done when it failed; made by
+/// The progress of an extraction, also after a failure; returned by
 /// [`ExtractWriter::so_far`](super::ExtractWriter::so_far).
 #[derive(Debug, Clone)]
 pub struct SoFar(pub(super) Arc<Ground>);
 
 impl SoFar {
-    /// Returns what was done. It is complete once the writer is dropped.
+    /// Returns the report so far. It is complete once the writer is dropped.
     pub fn extracted(&self) -> Extracted {
         let mut report = lock(&self.0.report).clone();
         report.replaced = self.0.replaced();
@@ -21,7 +21,7 @@ impl SoFar {
     }
 }
 
-/// The report of one thread, which is added to that of all in the end, whatever that is.
+/// The report of one thread, which is added to that of all threads when it is dropped.
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) own: Extracted,
