@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_and_damage_is_an_error() {
+    fn truncated_and_damaged_data_is_an_error() {
         for spec in ["gzip", "zstd"] {
             let whole = encode(&[7; 5000], spec);
             for end in 4..whole.len() {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_early_end_is_called_one() {
+    fn only_an_early_end_is_reported_as_one() {
         let kind = |bytes: &[u8]| decode(bytes).expect_err("refused").kind();
         for spec in ["gzip", "zstd"] {
             let whole = encode(&[7; 5000], spec);

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn any_length_and_level_is_one_member_that_any_gunzip_reads() {
+    fn every_length_and_level_gives_one_valid_member() {
         for len in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 20 * BLOCK + 7] {
             let input = text(len);
             for level in [0, 1, 6, 9] {
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pieces_of_the_input_do_not_show() {
+    fn the_sizes_of_writes_do_not_matter() {
         let input = text(3 * BLOCK + 11);
         assert_eq!(encode(&input, 6, 1 << 20), encode(&input, 6, 4_093));
     }

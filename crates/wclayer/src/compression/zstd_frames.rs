@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_asks_for_too_much_says_so() {
+    fn a_frame_with_too_large_needs_is_reported() {
         let problem = |head: &[u8]| {
             let frame = [&MAGIC, head, &[0; 40]].concat();
             let error = decode(&frame, 64).expect_err("refused");

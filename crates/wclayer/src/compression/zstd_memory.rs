@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_is_the_one_of_memory() {
+    fn the_error_is_zstds_error_of_memory() {
         let error = io::Error::other("Allocation error : not enough memory");
         assert!(is_out_of_memory(&error));
         assert!(!is_out_of_memory(&io::Error::other(

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_holes_are_does_not_count_and_where_the_bytes_are_does() {
+    fn holes_do_not_change_the_hash_but_moved_bytes_do() {
         let zeros = vec![0; 20_000];
         let same = [
             hash_of(&[Err(10_000), Ok(b"x"), Err(9_999)]),

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sddl_does_not_spell_is_told() {
+    fn properties_outside_sddl_are_reported() {
         let sddl = "O:BAD:(A;;FA;;;SY)";
         let left = bytes(sddl, |_| {});
         let set = |flags| move |changed: &mut SecurityDescriptor| changed.control |= flags;
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_no_part_is_told() {
+    fn properties_outside_the_parts_are_reported() {
         let sddl = "O:BAD:(A;;FA;;;SY)";
         let left = bytes(sddl, |_| {});
         let managed = bytes(sddl, |changed| {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_none() {
+    fn a_missing_part_is_none() {
         let left = bytes("O:BAG:SY", |_| {});
         let without_owner = bytes("G:SY", |_| {});
         assert_eq!(shown(&left, &without_owner), ["owner: O:BA -> none"]);

@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_a_directory_comes_before_its_neighbours() {
+    fn a_directory_is_followed_by_its_contents() {
         let path = |text: &str| -> LayerPath { text.parse().expect(text) };
         let sorted = ["Files", "Files/a", "Files/A/z", "Files/a b", "Files/a-b/c"];
         for pair in sorted.windows(2) {

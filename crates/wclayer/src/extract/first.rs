@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_stay_in_any_order_and_within_bounds() {
+    fn the_first_items_are_kept_in_any_order_within_limits() {
         let mut numbers: Vec<usize> = (0..1000).map(|number| number * 7919 % 1000).collect();
         for _ in 0..2 {
             let mut first = First::default();

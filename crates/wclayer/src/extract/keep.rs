@@ -397,7 +397,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_extended_attribute_tells_its_length_too() {
+    fn the_last_extended_attribute_has_a_length_too() {
         let first = b"\x10\0\0\0\0\x03\x03\0FOO\0bar\0";
         let list = |last: &[u8]| [&first[..], last].concat();
         for (last, rewritten) in [

@@ -224,7 +224,7 @@ mod tests {
 
     /// Not on Windows, which has a lower limit for such a path.
     #[test]
-    fn few_directories_are_open_however_deep_they_lie() {
+    fn few_directories_are_open_at_any_depth() {
         let folder = tempfile::tempdir().expect("a folder");
         let (ground, root) = Ground::open(folder.path()).expect("a folder");
         let mut places = Places::new(ground, root);
