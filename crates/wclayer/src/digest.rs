@@ -14,8 +14,31 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
-/// The digest of an uncompressed layer tar.
-pub type DiffId = Digest;
+/// The DiffID of a layer: the digest of its uncompressed tar.
+///
+/// It has the same form as the [`Digest`] of the blob, and for an uncompressed layer the same
+/// value. Taking one for the other is the classic mistake with OCI images, so they are different
+/// types that cannot be compared with each other.
+///
+/// ```
+/// use wclayer::DiffId;
+///
+/// let text = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+/// let diff_id: DiffId = text.parse()?;
+/// assert_eq!(diff_id, DiffId::of(b""));
+/// assert_eq!(diff_id.to_string(), text);
+/// # Ok::<(), wclayer::digest::DigestError>(())
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use wclayer::{DiffId, Digest};
+/// let wrong = DiffId::of(b"tar") == Digest::of(b"blob");
+/// ```
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct DiffId(Digest);
 
 /// Why a text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +62,51 @@ impl Digest {
     /// Returns the 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl DiffId {
+    /// Takes the digest of a whole uncompressed layer tar as its DiffID.
+    pub const fn of_tar(digest: Digest) -> Self {
+        Self(digest)
+    }
+
+    /// Computes the DiffID of an uncompressed layer tar in memory.
+    pub fn of(tar: &[u8]) -> Self {
+        Self(Digest::of(tar))
+    }
+
+    /// Returns the digest of the uncompressed tar.
+    pub const fn digest(self) -> Digest {
+        self.0
+    }
+}
+
+/// A DiffID is the digest of an uncompressed tar; the reverse conversion is
+/// [`DiffId::of_tar`], by name.
+impl From<DiffId> for Digest {
+    fn from(diff_id: DiffId) -> Self {
+        diff_id.0
+    }
+}
+
+impl fmt::Display for DiffId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for DiffId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for DiffId {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        text.parse().map(Self)
     }
 }
 

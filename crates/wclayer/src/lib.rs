@@ -30,9 +30,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// Without the index, nobody uses some of what the rooms below it offer.
+#![cfg_attr(not(feature = "portable"), allow(dead_code, unused_imports))]
 // For Windows the lint does not see the `const` that it asks for.
 #![cfg_attr(windows, allow(clippy::missing_const_for_thread_local))]
 
+#[cfg(feature = "portable")]
 mod check;
 pub mod compression;
 pub mod diff;
@@ -43,6 +46,7 @@ pub mod find;
 pub mod foreign;
 pub mod hcs;
 pub mod hub;
+#[cfg(feature = "portable")]
 pub mod index;
 pub mod layer;
 pub mod layout;
@@ -50,16 +54,19 @@ mod parent_chain;
 pub mod path;
 mod pipeline;
 pub mod place;
+#[cfg(feature = "portable")]
 pub mod portable;
 #[doc(hidden)]
 pub mod resources;
 pub mod rules;
+#[cfg(feature = "portable")]
 pub mod source;
 pub mod squash;
 mod steps;
 pub mod tar;
 pub mod transport;
 pub mod usage;
+#[cfg(feature = "portable")]
 pub mod validate;
 pub mod view;
 pub mod volume;

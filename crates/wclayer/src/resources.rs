@@ -78,16 +78,24 @@ fn no_memory(bytes: usize) -> io::Error {
     io::Error::new(io::ErrorKind::OutOfMemory, NoMemory { bytes })
 }
 
-/// Returns what can be done about an error of this kind; `None` for any other.
-pub(crate) fn hint(error: &io::Error) -> Option<&'static str> {
-    if error.get_ref().is_some_and(|inner| inner.is::<NoThread>()) {
-        return Some(
-            "End other programs, or raise the limits of processes and memory (`ulimit -u`, \
-             `ulimit -v`).",
-        );
+/// Something that the system refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lack {
+    /// Another thread.
+    Threads,
+    /// More memory.
+    Memory,
+}
+
+impl Lack {
+    /// Returns the resource whose lack caused `error`; `None` for any other error.
+    pub fn of(error: &io::Error) -> Option<Self> {
+        if error.get_ref().is_some_and(|inner| inner.is::<NoThread>()) {
+            return Some(Self::Threads);
+        }
+        (error.kind() == io::ErrorKind::OutOfMemory).then_some(Self::Memory)
     }
-    (error.kind() == io::ErrorKind::OutOfMemory)
-        .then_some("End other programs, or raise the limit of memory (`ulimit -v`).")
 }
 
 #[cfg(test)]
@@ -99,7 +107,7 @@ mod tests {
         let error = buffer(isize::MAX as usize).expect_err("no machine has that");
         assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
         assert!(error.to_string().contains("bytes of memory"), "{error}");
-        assert!(hint(&error).expect("a hint").contains("ulimit -v"));
+        assert_eq!(Lack::of(&error), Some(Lack::Memory));
     }
 
     #[test]
@@ -112,6 +120,6 @@ mod tests {
         }
         let error = spawn_some::<()>(3, |_| Err(refused())).expect_err("none");
         let error = io::Error::new(error.kind(), NoThread(error));
-        assert!(hint(&error).expect("a hint").contains("ulimit -u"));
+        assert_eq!(Lack::of(&error), Some(Lack::Threads));
     }
 }

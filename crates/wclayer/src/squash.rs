@@ -34,6 +34,7 @@ const HIVE_START: u64 = 64 * 1024;
 
 /// How to squash a chain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SquashOptions {
     /// Whether the lowest layer is left out: the result then goes on top of it, and keeps the
     /// chain's removals of its paths.
@@ -43,8 +44,25 @@ pub struct SquashOptions {
     pub lose_registry: bool,
 }
 
+impl SquashOptions {
+    /// Sets `keep_base`.
+    #[must_use]
+    pub fn keep_base(mut self, keep_base: bool) -> Self {
+        self.keep_base = keep_base;
+        self
+    }
+
+    /// Sets `lose_registry`.
+    #[must_use]
+    pub fn lose_registry(mut self, lose_registry: bool) -> Self {
+        self.lose_registry = lose_registry;
+        self
+    }
+}
+
 /// The result of squashing a chain.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Squashed<T> {
     /// The output of the writer.
     pub output: T,
@@ -68,7 +86,7 @@ pub struct LostHive {
 /// use wclayer::squash::{SquashOptions, squash};
 /// use wclayer::tar::TarLayerWriter;
 ///
-/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
 /// let view = source::open(layer, &OpenOptions::default(), &())?;
 /// let writer = TarLayerWriter::new(Vec::new());
 /// let squashed = squash(view, SquashOptions::default(), writer, &())?;
@@ -90,10 +108,9 @@ pub fn squash<W: LayerWriter>(
     progress: &dyn Progress,
 ) -> Result<Squashed<W::Output>> {
     let layer = view.places().next().map(Path::to_owned);
-    squash_view(view, options, writer, progress).map_err(|error| match (error, layer) {
-        (Error::Cancelled, _) => Error::Cancelled,
-        (error, Some(layer)) => error.of_layer("squash", &layer),
-        (error, None) => error,
+    squash_view(view, options, writer, progress).map_err(|error| match layer {
+        Some(layer) => error.of_layer("squash", &layer),
+        None => error,
     })
 }
 
@@ -214,7 +231,7 @@ fn changes_something(view: &View, layer: usize, path: &LayerPath) -> Result<bool
     }
     let mut start = Vec::new();
     let content = view.layer(layer).content(&item, None)?;
-    let read = content.take(HIVE_START).read_to_end(&mut start);
-    read.map_err(Error::Input)?;
+    let read = content.reader().take(HIVE_START).read_to_end(&mut start);
+    read.map_err(Error::input)?;
     Ok(!hive::says_nothing(&start))
 }

@@ -4,6 +4,7 @@
 //! A step is an instruction of SQLite's virtual machine, or whatever else calls [`add`]. Each thread
 //! counts for itself, and only in this crate's own tests: elsewhere nothing happens.
 
+#[cfg(feature = "portable")]
 use rusqlite::Connection;
 
 /// Takes note of so many steps.
@@ -16,6 +17,7 @@ pub(crate) fn add(steps: usize) {
 }
 
 /// Counts the steps of what is asked of a database from now on.
+#[cfg(feature = "portable")]
 #[inline]
 pub(crate) fn watch(connection: &Connection) {
     #[cfg(test)]
@@ -28,11 +30,9 @@ pub(crate) fn watch(connection: &Connection) {
 mod counting {
     use std::cell::Cell;
 
-    use rusqlite::trace::{TraceEvent, TraceEventCodes};
-    use rusqlite::{Connection, StatementStatus};
-
     thread_local! {
         static STEPS: Cell<i64> = const { Cell::new(0) };
+        static STATEMENTS: Cell<usize> = const { Cell::new(0) };
     }
 
     pub(super) fn add(steps: i64) {
@@ -40,10 +40,15 @@ mod counting {
     }
 
     /// The count of a statement goes on when it runs again: what it was at the start is taken off.
-    pub(super) fn watch(connection: &Connection) {
+    #[cfg(feature = "portable")]
+    pub(super) fn watch(connection: &rusqlite::Connection) {
+        use rusqlite::StatementStatus;
+        use rusqlite::trace::{TraceEvent, TraceEventCodes};
+
         let events = TraceEventCodes::SQLITE_TRACE_STMT | TraceEventCodes::SQLITE_TRACE_PROFILE;
         let count = |event: TraceEvent<'_>| match event {
             TraceEvent::Stmt(statement, _) => {
+                STATEMENTS.set(STATEMENTS.get() + 1);
                 add(-i64::from(statement.get_status(StatementStatus::VmStep)));
             }
             TraceEvent::Profile(statement, _) => {
@@ -61,6 +66,13 @@ mod counting {
         STEPS.get() - before
     }
 
+    /// Returns how many statements of SQLite this thread runs to do something.
+    pub(crate) fn statements_of<T>(work: impl FnOnce() -> T) -> usize {
+        let before = STATEMENTS.get();
+        work();
+        STATEMENTS.get() - before
+    }
+
     /// Checks that work on an input twice as large takes about twice the steps: three times at most,
     /// where four would be quadratic. `work` makes an input of a size, and returns what is counted.
     #[track_caller]
@@ -75,7 +87,9 @@ mod counting {
 }
 
 #[cfg(test)]
-pub(crate) use counting::assert_linear;
+pub(crate) use counting::{assert_linear, statements_of};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "portable"))]
+mod test_tar;
+#[cfg(all(test, feature = "portable"))]
 mod tests;

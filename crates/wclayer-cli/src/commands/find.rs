@@ -1,6 +1,4 @@
-//! `find`: the entries of a view that pass some tests.
-//!
-//! The options of the tests are in [`super::find_tests`].
+//! `find`: prints the entries of a view that pass tests ([`super::find_tests`]).
 
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
@@ -9,6 +7,7 @@ use clap::Args;
 use wclayer::find::{Find, find};
 use wclayer::source::Access;
 
+use super::Command;
 use super::find_tests::TestOptions;
 use super::view_options::ViewOptions;
 use crate::errors::CliError;
@@ -26,44 +25,49 @@ Examples:
 
 /// Find entries by name, kind, size, attributes, owner, layer or time
 ///
-/// Prints the paths of what passes all tests, one a line.
+/// Prints the path of each entry that passes all tests, one per line.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// Where to look: the entry itself and all below it [default: everywhere]
+    /// Entry to search, including everything below it [default: the whole layer]
     ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
     #[arg(value_name = "PATH", value_parser = place())]
     path: Option<Place>,
     #[command(flatten)]
     tests: TestOptions,
-    /// End each path with a NUL instead of a line end, and do not escape it
+    /// End each path with NUL instead of a newline, without escaping
     #[arg(short = '0', long, conflicts_with = "json")]
     null: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
-/// Prints what passes the tests.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let start = match Place::path(&arguments.path) {
-        Some(path) => Some(opened.find(path, false)?),
-        None => None,
-    };
-    let tests = arguments.tests.tests(&opened)?;
-    let cancelled = Bar::hidden(Arc::clone(&opened.cancelled));
-    let mut found = find(&opened.view, start, &tests, &cancelled);
-    let sink = BufWriter::new(io::stdout().lock());
-    if arguments.json {
-        let mut entries = EntriesJson::start(sink)?;
-        let added = found.try_for_each(|node| entries.add(&opened.view, &node?));
-        return entries.end(added);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Listing, output)?;
+        let start = match Place::path(&self.path) {
+            Some(path) => Some(opened.find(path, false)?),
+            None => None,
+        };
+        let tests = self.tests.tests(&opened)?;
+        let cancelled = Bar::hidden(Arc::clone(&opened.cancelled));
+        let mut found = find(&opened.view, start, &tests, &cancelled);
+        let sink = BufWriter::new(io::stdout().lock());
+        if self.json {
+            let mut entries = EntriesJson::start(sink)?;
+            let added = found.try_for_each(|node| entries.add(&opened.view, &node?));
+            return entries.end(added);
+        }
+        print(found, self.null, sink)
     }
-    print(found, arguments.null, sink)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 /// Prints the paths.

@@ -1,5 +1,4 @@
-//! What `import` shows of a layer that keeps its entries, not its tar: the same for transport
-//! folders and for layers of Windows.
+//! The result of an `import` to a transport folder or a Windows layer, which do not keep the tar.
 
 use std::time::Duration;
 
@@ -15,19 +14,19 @@ use crate::layer_view;
 use crate::output::{Output, Summary};
 use crate::units;
 
-/// What was imported.
+/// An imported layer.
 pub(super) struct Imported<'a> {
     /// The name of the format.
     pub(super) format: &'static str,
-    /// The tar that it came from.
+    /// The imported tar.
     pub(super) blob: &'a LayerBlob,
-    /// The layers below.
+    /// The parents.
     pub(super) parents: &'a ParentChain,
-    /// How many entries of each kind there are.
+    /// The number of entries of each kind.
     pub(super) entries: EntryCounts,
-    /// Length of all data in bytes.
+    /// The length of all data in bytes.
     pub(super) content_size: u64,
-    /// What was odd about the layer, beside what was odd about the tar.
+    /// Warnings about the layer, apart from those about the tar.
     pub(super) warnings: &'a [String],
 }
 
@@ -48,7 +47,7 @@ struct ImportJson<'a> {
 }
 
 impl Imported<'_> {
-    /// Prints the result, and the warnings.
+    /// Prints the result and the warnings.
     pub(super) fn show(
         &self,
         arguments: &Arguments,

@@ -1,4 +1,4 @@
-//! `info`: what a layer is.
+//! `info`: describes a layer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use serde::Serialize;
 use wclayer::hcs::{self, WindowsLayer, WindowsLayerKind};
 use wclayer::portable::PortableLayer;
 
+use super::Command;
 use super::host_compute::Disks;
 use super::{info_tar, info_transport};
 use crate::errors::{CliError, on_path};
@@ -21,23 +22,23 @@ Examples:
   wclayer info base.tar.gz
   curl -sL URL | wclayer info -";
 
-/// Show what a layer is: DiffID, source, sizes, parents, entries
+/// Describe a layer: DiffID, source, sizes, parents, entries
 ///
-/// Reads the descriptor of a portable layer; `verify` reads the content. Looks at a layer of
-/// Windows from outside: what it is, whether it is complete, its parents. Counts the entries of a
-/// transport folder. Reads a layer tar (plain, gzip or zstd) to its end, for its DiffID.
+/// Reads only the descriptor of a portable layer; `verify` reads its contents. Shows the kind of a
+/// Windows layer, its parents, and whether it is complete. Counts the entries of a transport folder.
+/// Reads a whole layer tar (plain, gzip or zstd) for its DiffID.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
-    /// Folder of the layer, or a layer tar; `-` for a tar on stdin
+    json: bool,
+    /// Folder of the layer, or layer tar; `-` for a tar on stdin
     #[arg(value_name = "PATH")]
     path: PathBuf,
 }
 
-/// A layer of Windows as JSON.
+/// A Windows layer as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WindowsLayerJson {
@@ -49,25 +50,30 @@ struct WindowsLayerJson {
     parents: Option<Vec<String>>,
 }
 
-/// Prints the layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    if is_tar(&arguments.path)? {
-        return info_tar::run(&arguments.path, output);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        if is_tar(&self.path)? {
+            return info_tar::run(&self.path, output);
+        }
+        if !wclayer::place::is_portable_layer(&self.path)
+            && let Some(layer) = hcs::recognise(&Disks::new(), &self.path)?
+        {
+            return show_windows_layer(self, &layer, output);
+        }
+        if !wclayer::place::is_portable_layer(&self.path)
+            && wclayer::place::is_transport_folder(&self.path)
+        {
+            return info_transport::run(&self.path, output);
+        }
+        show_portable_layer(self, output)
     }
-    if !wclayer::place::is_portable_layer(&arguments.path)
-        && let Some(layer) = hcs::recognise(&Disks::new(), &arguments.path)?
-    {
-        return show_windows_layer(arguments, &layer, output);
+
+    fn wants_json(&self) -> bool {
+        self.json
     }
-    if !wclayer::place::is_portable_layer(&arguments.path)
-        && wclayer::place::is_transport_folder(&arguments.path)
-    {
-        return info_transport::run(&arguments.path, output);
-    }
-    show_portable_layer(arguments, output)
 }
 
-/// Returns whether there is something to read that is not a folder.
+/// Returns whether a path is standard input or something other than a folder.
 fn is_tar(path: &Path) -> Result<bool, CliError> {
     if is_dash(path) {
         return Ok(true);
@@ -113,20 +119,20 @@ fn show_windows_layer(
         parents: layer.parents.as_ref().map(layer_view::paths),
     };
     output.step(format_args!(
-        "recognised a layer of Windows at `{}`",
+        "recognised a Windows layer at `{}`",
         json.path
     ));
     let mut summary = Summary::new(format!("Layer `{}`", arguments.path.display()));
     let kind = match layer.kind {
-        WindowsLayerKind::Base => "base layer of Windows",
-        WindowsLayerKind::Layer => "layer of Windows",
-        WindowsLayerKind::Scratch => "scratch layer of Windows",
-        WindowsLayerKind::Unknown => "layer of Windows, with or without parents",
+        WindowsLayerKind::Base => "Windows base layer",
+        WindowsLayerKind::Layer => "Windows layer",
+        WindowsLayerKind::Scratch => "Windows scratch layer",
+        WindowsLayerKind::Unknown => "Windows layer, with or without parents",
     };
     summary.row("kind", kind);
     let complete = match layer.is_complete {
         true => "yes",
-        false => "no, its import or removal was interrupted",
+        false => "no: its import or removal was interrupted",
     };
     summary.row("complete", complete);
     summary.row(
@@ -134,7 +140,7 @@ fn show_windows_layer(
         if layer.has_utility_vm { "yes" } else { "no" },
     );
     match &layer.parents {
-        None => summary.row("parents", "not known: it has no layerchain.json"),
+        None => summary.row("parents", "unknown: it has no layerchain.json"),
         Some(parents) => layer_view::parent_rows(&mut summary, parents),
     }
     output.answer(&summary, &json)

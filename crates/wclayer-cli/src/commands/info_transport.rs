@@ -1,4 +1,4 @@
-//! `info` of a transport folder: what it holds, counted.
+//! `info` of a transport folder.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ struct FolderJson {
     entry_counts: EntryCounts,
 }
 
-/// Prints what a transport folder holds.
+/// Describes a transport folder.
 pub(crate) fn run(path: &Path, output: &Output) -> Result<(), CliError> {
     let json_path = layer_view::absolute(path);
     output.step(format_args!(
@@ -48,7 +48,7 @@ pub(crate) fn run(path: &Path, output: &Output) -> Result<(), CliError> {
     output.answer(&summary, &json)
 }
 
-/// Counts what a transport folder holds.
+/// Counts the entries of a transport folder.
 fn count(disks: &Disks, folder: &Path, progress: &dyn Progress) -> Result<FolderSummary, CliError> {
     let privileges = disks
         .enable(&[Privilege::Backup])

@@ -1,15 +1,15 @@
-//! Why nothing is at a path, as the hint of the error.
+//! Explains why nothing is at a path, for the hint of the error.
 
 use wclayer::LayerPath;
 use wclayer::view::{Absence, View};
 
-const TOP: &str = "Paths begin with `Files`, `Hives` or `UtilityVM`.";
+const TOP: &str = "Paths start with `Files`, `Hives` or `UtilityVM`.";
 
-/// A path where nothing is.
+/// A path that a view does not have.
 pub(super) struct Missing<'a> {
-    /// Where nothing is at it.
+    /// The view.
     pub(super) view: &'a View,
-    /// How many layers of the chain are above those of the view; they say nothing of the path.
+    /// How many layers of the chain are above those of the view; they do not mention the path.
     pub(super) above: usize,
     /// The path.
     pub(super) path: &'a LayerPath,
@@ -18,24 +18,24 @@ pub(super) struct Missing<'a> {
 }
 
 impl Missing<'_> {
-    /// Says why nothing is there.
+    /// Explains why nothing is there.
     pub(super) fn why(&self) -> String {
         match self.view.why_missing(self.path) {
-            Ok(Some(absence)) => self.say(&absence),
-            // That a layer cannot be read now is not what was asked about.
+            Ok(Some(absence)) => self.describe(&absence),
+            // The user asked about the path, not about a layer that cannot be read.
             Ok(None) | Err(_) => TOP.to_owned(),
         }
     }
 
-    fn say(&self, absence: &Absence) -> String {
+    fn describe(&self, absence: &Absence) -> String {
         match absence {
             Absence::BelowFile { file } => format!("`{file}` is a file."),
             Absence::BelowReparsePoint { link, target } => match target {
                 Some(target) if !self.follows => format!(
-                    "`{link}` is a link to `{target}`; `ls`, `tree`, `stat` and `cat` go through \
-                     it with --follow."
+                    "`{link}` is a link to `{target}`; `ls`, `tree`, `stat` and `cat` follow it \
+                     with --follow."
                 ),
-                _ => format!("`{link}` is a reparse point that leads to no path."),
+                _ => format!("`{link}` is a reparse point without a target path."),
             },
             Absence::Removed { path, layer } => {
                 format!("`{path}` is removed by {}.", self.layer(*layer))
@@ -44,12 +44,12 @@ impl Missing<'_> {
                 format!("`{directory}` is emptied by {}.", self.layer(*layer))
             }
             Absence::NotInDirectory { directory } => {
-                format!("`{directory}` is there, and has no such name.")
+                format!("`{directory}` exists, but has no such entry.")
             }
             Absence::NoTop { name } => format!("The layer has no `{name}`."),
             Absence::OutsideTop {
                 in_files: Some(path),
-            } => format!("{TOP} There is `{path}`."),
+            } => format!("{TOP} The layer has `{path}`."),
             _ => TOP.to_owned(),
         }
     }

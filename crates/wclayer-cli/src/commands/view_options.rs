@@ -1,8 +1,8 @@
-//! The options of all commands that look into a layer, and how these open it.
+//! The options of all commands that read a view of a layer, and the view itself.
 //!
-//! [`ViewOptions`] names the layer and its parents; [`open`](ViewOptions::open) makes the view,
-//! with a progress bar while tars are read through. [`Opened::find`] finds what a path of the
-//! command line names, or says why it cannot.
+//! [`ViewOptions`] names the layer and its parents; [`open`](ViewOptions::open) opens the view, with a
+//! progress bar while it reads tars. [`Opened::find`] finds the entry at a path of the command line,
+//! or explains why there is none.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use clap::Args;
 use wclayer::layer::LostEntry;
 use wclayer::source::{self, Access, OpenOptions};
 use wclayer::view::{Node, Resolved, View};
-use wclayer::{Error, LayerPath, ParentChain, Progress};
+use wclayer::{Error, LayerPath, Progress};
 
 use super::missing::Missing;
+use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::file_argument::is_dash;
 use crate::output::Output;
@@ -22,22 +23,18 @@ use crate::progress::Bar;
 use crate::signals;
 use crate::units;
 
-/// How many entries that are left out a warning names.
+/// How many omitted entries a warning names.
 const SHOWN_LOST: usize = 3;
 
-/// The layer to look into.
+/// The layer to read.
 #[derive(Debug, Args)]
 pub(crate) struct ViewOptions {
-    /// Layer below it: a folder or a tar; repeat it for each, nearest parent first
-    ///
-    /// Not needed for a layer that knows its parents. When given, they count instead; those of a
-    /// portable layer must be the layers that it was made on, wherever they are now.
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    pub(crate) layers: Vec<PathBuf>,
-    /// Show the layer alone, with what it removes of its parents
+    #[command(flatten)]
+    pub(crate) parents: ParentOptions,
+    /// Use the layer alone, including its removals
     #[arg(long)]
     pub(crate) this_layer: bool,
-    /// The layer: its folder, or a layer tar (plain, gzip or zstd)
+    /// Folder of the layer, or layer tar (plain, gzip or zstd)
     #[arg(value_name = "LAYER")]
     pub(crate) layer: PathBuf,
 }
@@ -48,9 +45,9 @@ impl ViewOptions {
         Opened::open(&self.layer, &self.options(access), output)
     }
 
-    /// Returns where the layers are that are seen, nearest first.
+    /// Returns the paths of the visible layers, nearest first.
     pub(crate) fn seen_chain(&self) -> Result<Vec<PathBuf>, CliError> {
-        check_places(std::iter::once(&self.layer).chain(&self.layers))?;
+        check_places(std::iter::once(&self.layer).chain(&self.parents.layers))?;
         let mut chain = source::whole_chain(&self.layer, &self.options(Access::Listing))?;
         if self.this_layer {
             chain.truncate(1);
@@ -60,18 +57,18 @@ impl ViewOptions {
 
     fn options(&self, access: Access) -> OpenOptions {
         OpenOptions {
-            parents: ParentChain::from_nearest_first(&self.layers),
+            parents: self.parents.chain(),
             this_layer: self.this_layer,
             access,
         }
     }
 }
 
-/// An open view, and whether Ctrl-C was pressed since.
+/// An open view, and whether to stop.
 pub(crate) struct Opened {
-    /// What the command works on.
+    /// The view.
     pub(crate) view: View,
-    /// Set once the command is to stop.
+    /// Set once the command must stop.
     pub(crate) cancelled: Arc<AtomicBool>,
     layer: PathBuf,
     /// How many layers of the chain are above those of the view.
@@ -79,7 +76,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens a layer with its parents; Ctrl-C is watched for from then on.
+    /// Opens a layer with its parents; from then on, Ctrl-C sets the flag.
     pub(crate) fn open(
         layer: &Path,
         options: &OpenOptions,
@@ -91,15 +88,15 @@ impl Opened {
         let opened = Self::with_bar(layer, &places, output, |progress| {
             source::open(layer, options, progress)
         })?;
-        // `extract` lists what is lost, and `squash` refuses.
+        // `extract` lists lost entries, and `squash` refuses them.
         if options.access == Access::Listing {
-            opened.warn_of_lost(output)?;
+            opened.warn_about_lost(output)?;
         }
         Ok(opened)
     }
 
-    /// Warns of what the view leaves out although a layer has it.
-    fn warn_of_lost(&self, output: &Output) -> Result<(), CliError> {
+    /// Warns about entries of a layer that the view omits.
+    fn warn_about_lost(&self, output: &Output) -> Result<(), CliError> {
         let (mut count, mut first) = (0_u64, Vec::new());
         self.view.for_each_lost(&mut |layer, lost| {
             count += 1;
@@ -122,7 +119,7 @@ impl Opened {
             _ => &format!("{count} entries are"),
         };
         output.warn(&format!(
-            "{entries} left out, because the same layer has something else in the way: {}{more}",
+            "{entries} omitted because the same layer has something else in the way: {}{more}",
             first.join("; ")
         ));
         Ok(())
@@ -140,7 +137,7 @@ impl Opened {
             source::open_chain(chain, Access::Listing, progress)
         })?;
         let opened = Self { above, ..opened };
-        opened.warn_of_lost(output)?;
+        opened.warn_about_lost(output)?;
         Ok(opened)
     }
 
@@ -153,10 +150,7 @@ impl Opened {
         let cancelled = signals::watch()?;
         let total = tars_size(places);
         let view = if total > 0 {
-            output.step(format_args!(
-                "reading through tars of {}",
-                units::size(total)
-            ));
+            output.step(format_args!("reading tars of {}", units::size(total)));
             open(&Bar::start(output, Some(total), Arc::clone(&cancelled)))?
         } else {
             open(&())?
@@ -172,7 +166,7 @@ impl Opened {
         })
     }
 
-    /// Fails once the command is to stop; to be called in every loop over entries.
+    /// Returns an error once the command must stop; call it in every loop over entries.
     pub(crate) fn check_cancelled(&self) -> Result<(), CliError> {
         match self.cancelled.load(Ordering::Relaxed) {
             true => Err(Error::Cancelled.into()),
@@ -180,8 +174,8 @@ impl Opened {
         }
     }
 
-    /// Returns the error for a path where nothing is: not even over links with `follows`; `led` says
-    /// whether a link led to it.
+    /// Returns the error for a path where nothing is. `follows` tells whether links were followed,
+    /// and `led` whether one led to the path.
     pub(crate) fn missing(&self, path: &LayerPath, follows: bool, led: bool) -> CliError {
         let missing = Missing {
             view: &self.view,
@@ -194,13 +188,13 @@ impl Opened {
             path: path.to_string(),
             layer: self.layer.clone(),
             why: match led {
-                true => format!("A symbolic link or junction led there. {why}"),
+                true => format!("A symbolic link or junction leads there. {why}"),
                 false => why,
             },
         }
     }
 
-    /// Finds what is at a path; with `follow` over symbolic links and junctions.
+    /// Finds the entry at a path, following symbolic links and junctions if `follow`.
     pub(crate) fn find(&self, path: &LayerPath, follow: bool) -> Result<Node, CliError> {
         let missing = |at: &LayerPath| {
             let led = follow && at != path;
@@ -223,7 +217,7 @@ impl Opened {
     }
 }
 
-/// Refuses standard input, which cannot be read twice.
+/// Returns an error for standard input, which cannot be read twice.
 pub(super) fn check_places(
     places: impl IntoIterator<Item = impl AsRef<Path>>,
 ) -> Result<(), CliError> {
@@ -234,7 +228,7 @@ pub(super) fn check_places(
     }
 }
 
-/// Returns the size of those layers that are tars, in bytes.
+/// Returns the total size of the layers that are tars, in bytes.
 pub(crate) fn tars_size(places: &[impl AsRef<Path>]) -> u64 {
     let found = places
         .iter()

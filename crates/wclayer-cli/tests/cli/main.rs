@@ -1,4 +1,4 @@
-//! `wclayer` as its users meet it: arguments in, files, output and exit codes out.
+//! `wclayer` as users see it: arguments in; files, output and exit codes out.
 
 mod du;
 mod export;

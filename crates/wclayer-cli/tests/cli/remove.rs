@@ -1,9 +1,9 @@
-//! `remove`: portable layers and nothing else.
+//! `remove`: deletes portable layers and nothing else.
 
 use crate::support::{Workplace, members};
 
 #[test]
-fn a_layer_is_removed_whole() {
+fn a_layer_is_removed_completely() {
     let work = Workplace::new();
     work.import_base("layers/base");
     let run = work.run(&["remove", "layers/base"]).succeeds();
@@ -67,7 +67,7 @@ fn a_damaged_layer_can_be_removed() {
 }
 
 #[test]
-fn what_a_killed_removal_left_goes_with_the_next() {
+fn the_leftovers_of_a_killed_removal_are_removed_by_the_next() {
     let work = Workplace::new();
     work.import_base("base");
     work.create_folder(".base.wclayer-x1y2z3/layer");
@@ -96,7 +96,7 @@ fn links_are_not_followed() {
 
 #[cfg(not(windows))]
 #[test]
-fn a_layer_of_windows_needs_windows_and_stays() {
+fn removing_a_windows_layer_requires_windows() {
     let work = Workplace::new();
     work.create_folder("base/Files");
     work.write("base/layerchain.json", b"null");
@@ -107,7 +107,7 @@ fn a_layer_of_windows_needs_windows_and_stays() {
     work.write("scratch/sandbox.vhdx", b"disk");
     for path in ["base", "scratch"] {
         work.run(&["remove", "--force", path])
-            .fails("`remove` needs Windows with the Host Compute Service");
+            .fails("`remove` requires Windows with the Host Compute Service");
     }
     assert_eq!(work.list("."), ["base", "no-layer", "scratch"]);
     assert_eq!(work.list("scratch"), ["sandbox.vhdx"]);
@@ -125,7 +125,7 @@ fn nothing_can_be_removed_by_force() {
     }
     work.write("file", b"");
     work.run(&["remove", "--force", "file"]).fails("file");
-    // Windows does not tell a file on the way from nothing.
+    // Windows reports a file within a path as a missing path.
     if cfg!(unix) {
         work.run(&["remove", "--force", "file/x"]).fails("file");
     }

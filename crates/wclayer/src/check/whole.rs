@@ -212,7 +212,7 @@ fn enter(
     directory: &LayerPath,
     is_own: bool,
 ) -> Result<Sight> {
-    Ok(match parents.child(above, directory)? {
+    Ok(match parents.child(above, directory.file_name())? {
         None => Sight::Closed,
         Some(node) if node.is_plain_directory() => Sight::Open(Some(Box::new(node))),
         Some(_) if is_own => Sight::Closed,

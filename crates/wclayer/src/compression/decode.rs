@@ -4,7 +4,9 @@ use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
 use super::Compression;
 use super::problem::{DecodeProblem, skip_zero_padding};
+#[cfg(feature = "zstd")]
 use super::zstd_frames::ZstdDecoder;
+#[cfg(feature = "zstd")]
 use super::zstd_memory::{is_out_of_memory, no_memory};
 
 /// The size of the buffer before a decoder, in bytes.
@@ -19,12 +21,12 @@ type Sniffed<R> = BufReader<Chain<Cursor<Vec<u8>>, Source<R>>>;
 /// Only zeros (padding, as `gzip` allows) may follow the compressed data. The format bounds the
 /// memory: 32 KiB for gzip, and for zstd the window of the frame, up to 128 MiB (8 MiB at the usual
 /// levels).
-pub enum Decoder<R: Read> {
-    /// The bytes as they are.
+pub struct Decoder<R: Read>(Method<R>);
+
+enum Method<R: Read> {
     Plain(Sniffed<R>),
-    /// gzip members, one after the other.
     Gzip(Box<GzipDecoder<Sniffed<R>>>),
-    /// zstd frames, one after the other.
+    #[cfg(feature = "zstd")]
     Zstd(Box<ZstdDecoder<Sniffed<R>>>),
 }
 
@@ -33,35 +35,41 @@ impl<R: Read> Decoder<R> {
     ///
     /// # Errors
     ///
-    /// When the input cannot be read.
+    /// Returns an error if the input cannot be read; of the kind `Unsupported` for zstd in a build
+    /// without the feature `zstd`.
     pub fn new(mut input: R) -> io::Result<Self> {
         let mut start = Vec::with_capacity(4);
         input.by_ref().take(4).read_to_end(&mut start)?;
         let compression = Compression::sniff(&start);
         let input = Cursor::new(start).chain(Source(input));
         let input = BufReader::with_capacity(INPUT_BUFFER, input);
-        Ok(match compression {
-            Compression::None => Self::Plain(input),
-            Compression::Gzip => Self::Gzip(Box::new(GzipDecoder::new(input))),
-            Compression::Zstd => Self::Zstd(Box::new(ZstdDecoder::new(input)?)),
-        })
+        Ok(Self(match compression {
+            Compression::None => Method::Plain(input),
+            Compression::Gzip => Method::Gzip(Box::new(GzipDecoder::new(input))),
+            #[cfg(feature = "zstd")]
+            Compression::Zstd => Method::Zstd(Box::new(ZstdDecoder::new(input)?)),
+            #[cfg(not(feature = "zstd"))]
+            Compression::Zstd => return Err(super::NoZstd.into()),
+        }))
     }
 
     /// Returns the compression that was found.
     pub fn compression(&self) -> Compression {
-        match self {
-            Self::Plain(_) => Compression::None,
-            Self::Gzip(_) => Compression::Gzip,
-            Self::Zstd(_) => Compression::Zstd,
+        match self.0 {
+            Method::Plain(_) => Compression::None,
+            Method::Gzip(_) => Compression::Gzip,
+            #[cfg(feature = "zstd")]
+            Method::Zstd(_) => Compression::Zstd,
         }
     }
 
     /// Returns the input.
     pub fn into_inner(self) -> R {
-        let sniffed = match self {
-            Self::Plain(input) => input,
-            Self::Gzip(decoder) => decoder.into_inner(),
-            Self::Zstd(decoder) => decoder.into_inner(),
+        let sniffed = match self.0 {
+            Method::Plain(input) => input,
+            Method::Gzip(decoder) => decoder.into_inner(),
+            #[cfg(feature = "zstd")]
+            Method::Zstd(decoder) => decoder.into_inner(),
         };
         sniffed.into_inner().into_inner().1.0
     }
@@ -69,10 +77,11 @@ impl<R: Read> Decoder<R> {
 
 impl<R: Read> Read for Decoder<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(input) => input.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer),
-            Self::Zstd(decoder) => decoder.read(buffer),
+        match &mut self.0 {
+            Method::Plain(input) => input.read(buffer),
+            Method::Gzip(decoder) => decoder.read(buffer),
+            #[cfg(feature = "zstd")]
+            Method::Zstd(decoder) => decoder.read(buffer),
         }
         .map_err(sort_out)
     }
@@ -80,7 +89,7 @@ impl<R: Read> Read for Decoder<R> {
 
 /// The compressed input. It marks its errors, because the decoders pass them on along with their
 /// own.
-pub struct Source<R>(R);
+struct Source<R>(R);
 
 /// An error of the compressed input.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +111,7 @@ impl<R: Read> Read for Source<R> {
 fn sort_out(error: io::Error) -> io::Error {
     match error.downcast::<SourceError>() {
         Ok(SourceError(source)) => source,
+        #[cfg(feature = "zstd")]
         Err(error) if is_out_of_memory(&error) => no_memory(error),
         Err(error) => match error.kind() {
             io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
@@ -113,7 +123,7 @@ fn sort_out(error: io::Error) -> io::Error {
 }
 
 /// Decodes gzip members until the end of the input.
-pub struct GzipDecoder<R> {
+struct GzipDecoder<R> {
     /// `None` between two members.
     member: Option<flate2::bufread::GzDecoder<R>>,
     between: Option<R>,
@@ -121,7 +131,7 @@ pub struct GzipDecoder<R> {
 
 impl<R: BufRead> GzipDecoder<R> {
     /// Starts at the first member.
-    pub fn new(input: R) -> Self {
+    fn new(input: R) -> Self {
         Self {
             member: Some(flate2::bufread::GzDecoder::new(input)),
             between: None,

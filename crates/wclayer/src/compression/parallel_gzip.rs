@@ -26,7 +26,7 @@ const HEADER: [u8; 10] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF];
 const LAST_BLOCK: [u8; 2] = [3, 0];
 
 /// Compresses the bytes written to it as one gzip member.
-pub struct ParallelGzip<W: Write> {
+pub(super) struct ParallelGzip<W: Write> {
     output: W,
     /// The block that is being filled.
     block: Vec<u8>,

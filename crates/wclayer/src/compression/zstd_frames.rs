@@ -19,7 +19,7 @@ const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 const MAX_WINDOW: u64 = 128 << 20;
 
 /// Decodes zstd frames until the end of the input.
-pub struct ZstdDecoder<R> {
+pub(super) struct ZstdDecoder<R> {
     input: R,
     decoder: raw::Decoder<'static>,
     /// The first bytes of the current frame (or slightly more, if the frame is short), and how many
@@ -36,7 +36,7 @@ impl<R: BufRead> ZstdDecoder<R> {
     /// # Errors
     ///
     /// When there is no memory for the decoder.
-    pub fn new(input: R) -> io::Result<Self> {
+    pub(super) fn new(input: R) -> io::Result<Self> {
         room_for_context()?;
         Ok(Self {
             input,

@@ -210,7 +210,10 @@ impl Comparison<'_> {
         let Some(stream) = stream else {
             return Ok(None);
         };
-        let open = || side.view.content(side.node, stream.name.as_ref());
+        let open = || {
+            let content = side.view.content(side.node, stream.name.as_ref())?;
+            Ok::<_, crate::Error>(content.reader())
+        };
         let size = stream.size;
         Ok(Some(match (form, stream.sha256) {
             (Form::Blocks, _) => {

@@ -1,9 +1,11 @@
 //! Compares the content of two streams.
 
+use std::io::Read as _;
+
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
-use crate::hub::Progress;
-use crate::layer::{Content, StreamDetails};
+use crate::hub::{Progress, poll};
+use crate::layer::{ContentReader, StreamDetails};
 
 /// Size of the pieces in which content is read, in bytes.
 const PIECE: usize = 256 * 1024;
@@ -42,7 +44,7 @@ impl Form {
 }
 
 /// Computes the SHA-256 of content, holes as zeros.
-pub(super) fn hash(content: &mut dyn Content, progress: &dyn Progress) -> Result<Digest> {
+pub(super) fn hash(content: &mut ContentReader, progress: &dyn Progress) -> Result<Digest> {
     let mut hasher = Hasher::new();
     let mut piece = vec![0; PIECE];
     loop {
@@ -57,11 +59,11 @@ pub(super) fn hash(content: &mut dyn Content, progress: &dyn Progress) -> Result
 /// Computes the SHA-256 of the blocks that are not all zeros, each preceded by its number (64 bits,
 /// little-endian); the last one is padded with zeros. Contents of the same length have the same
 /// hash exactly if they are equal, wherever a layer has holes in them.
-pub(super) fn hash_blocks(content: &mut dyn Content, progress: &dyn Progress) -> Result<Digest> {
+pub(super) fn hash_blocks(content: &mut ContentReader, progress: &dyn Progress) -> Result<Digest> {
     let mut blocks = Blocks::default();
     let mut piece = vec![0; PIECE];
     loop {
-        let hole = content.skip_hole().map_err(Error::Input)?;
+        let hole = content.skip_hole().map_err(Error::input)?;
         blocks.skip(hole);
         let read = read(content, &mut piece, progress)?;
         if read == 0 && hole == 0 {
@@ -71,11 +73,9 @@ pub(super) fn hash_blocks(content: &mut dyn Content, progress: &dyn Progress) ->
     }
 }
 
-fn read(content: &mut dyn Content, piece: &mut [u8], progress: &dyn Progress) -> Result<usize> {
-    if progress.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
-    let read = content.read(piece).map_err(Error::Input)?;
+fn read(content: &mut ContentReader, piece: &mut [u8], progress: &dyn Progress) -> Result<usize> {
+    poll(progress)?;
+    let read = content.read(piece).map_err(Error::input)?;
     progress.advance(read as u64);
     Ok(read)
 }

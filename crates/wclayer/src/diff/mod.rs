@@ -26,6 +26,7 @@ use crate::view::{Node, View};
 
 /// A property in which two entries of one path can differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Aspect {
     /// File, directory or removal.
     Kind,
@@ -156,9 +157,19 @@ pub enum Change {
 
 /// How to compare views.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct DiffOptions {
     /// The aspects to ignore.
     pub ignore: BTreeSet<Aspect>,
+}
+
+impl DiffOptions {
+    /// Sets `ignore`.
+    #[must_use]
+    pub fn ignore(mut self, ignore: impl IntoIterator<Item = Aspect>) -> Self {
+        self.ignore = ignore.into_iter().collect();
+        self
+    }
 }
 
 /// Compares two views; the changes are sorted by path. The differences between two files with
@@ -170,7 +181,7 @@ pub struct DiffOptions {
 /// use wclayer::source::{self, OpenOptions};
 /// use wclayer::diff::{Change, DiffOptions, diff};
 ///
-/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");
+/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample");
 /// let base = format!("{sample}/base.tar.gz");
 /// let options = OpenOptions {
 ///     parents: ParentChain::from_nearest_first([&base]),

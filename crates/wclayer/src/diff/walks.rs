@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::compare::{Comparison, Side};
 use super::{Change, DiffOptions};
-use crate::error::{Error, Result};
-use crate::hub::Progress;
+use crate::error::Result;
+use crate::hub::{Progress, poll};
 use crate::layer::ItemId;
 use crate::path::LayerPath;
 use crate::view::{Node, View, Walk};
@@ -89,9 +89,7 @@ impl<'a> Diff<'a> {
 
     fn step(&mut self) -> Result<Option<Change>> {
         loop {
-            if self.progress.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            poll(self.progress)?;
             self.left.fill()?;
             self.right.fill()?;
             let order = match (&self.left.next, &self.right.next) {

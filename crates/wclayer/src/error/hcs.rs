@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::PrivilegeError;
+use super::cause::FailureCause;
 use super::hresult::HResult;
 use crate::error::ErrorKind;
 use crate::path::LayerPath;
@@ -50,8 +51,8 @@ pub enum ServiceError {
         dll: &'static str,
         /// What it was called with: ``layer `C:\layers\app` ``.
         on: String,
-        /// The reason, when it was found, and what to do, as a sentence.
-        cause: Option<String>,
+        /// The reason, when it was found.
+        cause: Option<Box<FailureCause>>,
         /// What Windows said.
         source: WindowsError,
     },
@@ -206,35 +207,5 @@ impl HcsError {
                 ErrorKind::InvalidLayer
             }
         }
-    }
-
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Service(ServiceError::Failed {
-                cause: Some(cause), ..
-            }) => cause,
-            Self::Privilege(error) => return Some(error.hint()),
-            Self::NoService { .. } => {
-                "Enable the Windows feature Containers; or use portable layers (--format portable), \
-                 which need nothing."
-            }
-            Self::NoParents => "Name them with -l, nearest parent first.",
-            Self::LeftBehind { .. } | Self::StillThere { .. } => {
-                "Delete it with `wclayer remove --force`."
-            }
-            Self::NotEmpty { .. } => {
-                "Delete it with `wclayer remove`, or choose another path: a failed import could not \
-                 give back what is there."
-            }
-            Self::Incomplete { .. } => "Import it again, or delete it with `wclayer remove`.",
-            Self::Entry {
-                rule: HcsRule::LinkWithFilter | HcsRule::OpaqueWithFilter,
-                ..
-            } => "Let wclayer choose the writer: it takes the one that can.",
-            Self::Entry { .. } => "The layer is malformed: ask whoever built it.",
-            _ => return None,
-        };
-        Some(hint.to_owned())
     }
 }

@@ -1,9 +1,12 @@
 //! The errors of this crate.
 //!
 //! [`Error`] says what failed and where; each area has a closed type of its own below it, found
-//! through [`std::error::Error::source`]. Programs act on [`Error::kind`]; [`Error::hint`] gives
-//! people one sentence on what to do. No code matches on a message.
+//! through [`std::error::Error::source`]. Programs act on [`Error::kind`] and on the variants. No
+//! code matches on a message, and no error advises its user: advice names options and commands,
+//! which only the program that is run knows.
 
+mod cancelled;
+mod cause;
 mod hcs;
 mod hresult;
 mod index;
@@ -16,14 +19,14 @@ mod transport;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::digest::Digest;
+use crate::digest::{DiffId, Digest};
 use crate::path::{LayerPath, PathError};
-use crate::resources;
 use crate::rules::RuleError;
 
+pub use cause::FailureCause;
 pub use hcs::{HcsError, ServiceError, WindowsError};
 pub use hresult::HResult;
-pub use index::IndexError;
+pub use index::{IndexError, SystemFailure};
 pub use portable::{OtherDiffIds, PortableError};
 pub use privilege::{Privilege, PrivilegeError};
 pub use tar::{TarError, TarProblem};
@@ -64,7 +67,7 @@ pub enum Error {
     Output(#[source] io::Error),
     /// A layer tar is not what it should be.
     #[error(transparent)]
-    Tar(#[from] TarError),
+    Tar(TarError),
     /// A layer breaks a rule of layers.
     #[error(transparent)]
     Rule(#[from] RuleError),
@@ -151,7 +154,7 @@ pub enum Error {
         /// SHA-256 of the blob.
         digest: Digest,
         /// SHA-256 of the uncompressed tar.
-        diff_id: Digest,
+        diff_id: DiffId,
     },
     /// The destination exists.
     #[error("`{}` exists already", path.display())]
@@ -213,6 +216,15 @@ pub enum ErrorKind {
     Unsupported,
 }
 
+impl From<TarError> for Error {
+    fn from(error: TarError) -> Self {
+        match &error.problem {
+            TarProblem::Io(source) if cancelled::is_cancelled(source) => Self::Cancelled,
+            _ => Self::Tar(error),
+        }
+    }
+}
+
 impl From<ServiceError> for Error {
     fn from(error: ServiceError) -> Self {
         Self::Hcs(error.into())
@@ -257,63 +269,25 @@ impl Error {
         }
     }
 
-    /// Returns what can be done about it, as one sentence, where there is something.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Layer { source, .. } => source.hint(),
-            Self::Exists { is_layer: true, .. } => Some("Pass --force to replace it.".to_owned()),
-            Self::Exists {
-                is_layer: false,
-                path,
-            } => Some(format!(
-                "`{}` is no layer and is never replaced: choose another path.",
-                path.display()
-            )),
-            Self::NotInLayer { .. } => Some("`wclayer ls` shows what is there.".to_owned()),
-            Self::NoLayer { .. } => Some(
-                "A layer is a folder made by `wclayer import`, a transport folder, or a layer tar \
-                 (plain, gzip or zstd)."
-                    .to_owned(),
-            ),
-            Self::LinkTarget { .. } => Some("Name every parent with -l, nearest first.".to_owned()),
-            Self::SeveralHives { .. } => Some(
-                "Squash fewer layers, leave the base out (--keep-base), or lose these changes \
-                 (--lose-registry)."
-                    .to_owned(),
-            ),
-            Self::Busy { .. } => Some("Wait for it to end, or choose another path.".to_owned()),
-            Self::Destination { .. } => {
-                Some("Name a folder that does not exist yet, such as `layers/base`.".to_owned())
-            }
-            Self::NotKept { .. } => {
-                Some("A layer is read more than once: write it to a file first.".to_owned())
-            }
-            Self::Rule(error) => Some(error.rule.hint()),
-            Self::Index(error) => error.hint(),
-            Self::Portable(error) => error.hint(),
-            Self::Hcs(error) => error.hint(),
-            Self::Transport(error) => error.hint(),
-            Self::Tar(error) => error.hint(),
-            Self::DigestForDiffId { diff_id, .. } => Some(format!(
-                "The blob is the one that you mean: give its DiffID, `--diff-id {diff_id}`."
-            )),
-            Self::DigestMismatch { .. } => {
-                Some("The file is damaged or is another layer: fetch it again.".to_owned())
-            }
-            Self::Io { source, .. }
-            | Self::Input(source)
-            | Self::Output(source)
-            | Self::Resources(source) => io_hint(source),
-            _ => None,
+    /// Makes an error of what a layer's input returned: [`Error::Cancelled`] if the input stopped
+    /// because the caller asked it to, [`Error::Input`] otherwise.
+    pub fn input(error: io::Error) -> Self {
+        match cancelled::is_cancelled(&error) {
+            true => Self::Cancelled,
+            false => Self::Input(error),
         }
     }
 
-    /// Says which layer's operation failed.
-    pub(crate) fn of_layer(self, operation: &'static str, layer: &Path) -> Self {
-        Self::Layer {
-            operation,
-            layer: layer.to_owned(),
-            source: Box::new(self),
+    /// Names the operation that failed and its layer. [`Error::Cancelled`] stays as it is: nothing
+    /// failed.
+    pub fn of_layer(self, operation: &'static str, layer: &Path) -> Self {
+        match self {
+            Self::Cancelled => self,
+            source => Self::Layer {
+                operation,
+                layer: layer.to_owned(),
+                source: Box::new(source),
+            },
         }
     }
 }
@@ -348,24 +322,6 @@ pub(crate) fn io_kind(error: &io::Error) -> ErrorKind {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::InvalidLayer,
         io::ErrorKind::Unsupported => ErrorKind::Unsupported,
         _ => ErrorKind::Io,
-    }
-}
-
-fn io_hint(error: &io::Error) -> Option<String> {
-    if let Some(hint) = resources::hint(error) {
-        return Some(hint.to_owned());
-    }
-    match error.kind() {
-        io::ErrorKind::StorageFull => Some("The disk is full: free some space.".to_owned()),
-        io::ErrorKind::PermissionDenied => {
-            Some("The user that runs wclayer may not do this: check the permissions.".to_owned())
-        }
-        io::ErrorKind::IsADirectory => Some(
-            "A directory is in the way, which is never replaced: move it away, or choose another \
-             path."
-                .to_owned(),
-        ),
-        _ => None,
     }
 }
 

@@ -35,7 +35,7 @@ pub enum PortableError {
         /// The file.
         path: PathBuf,
         /// Where and why.
-        source: serde_json::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The layer has a format version that this program does not know.
     #[error("`{}` has format {format} version {version}, which this program does not read", path.display())]
@@ -145,40 +145,5 @@ impl PortableError {
             | Self::Link { .. }
             | Self::Chain { .. } => ErrorKind::InvalidInput,
         }
-    }
-
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NotALayer { .. } => {
-                "A portable layer is a folder made by `wclayer import`; `wclayer info` shows one."
-            }
-            Self::Stranger { .. } => {
-                "Delete the folder yourself if nothing in it is of use to another program."
-            }
-            Self::ParentMismatch { .. } => {
-                "Give the parents nearest first, base layer last; or only the nearest, whose \
-                 parents are then found by themselves."
-            }
-            Self::Version { .. } => "Use the program version that wrote it, or import it again.",
-            Self::Json { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => {
-                "The folder was changed or damaged: `wclayer repair` makes this file anew."
-            }
-            Self::TarSize { .. } => "The folder was changed or damaged: import the layer again.",
-            Self::Parent { .. } => {
-                "Was it moved or removed? Name each parent with -l, nearest first, where it is now."
-            }
-            Self::OtherParent { .. } => {
-                "Put the right layer there, or name each parent with -l, nearest first, where it \
-                 is now."
-            }
-            Self::ForeignFile { .. } => "Move it away first.",
-            Self::Link { .. } => "Name the folder itself.",
-            Self::Chain { .. } => {
-                "Each parent has an absolute path, comes once, and is not the layer itself; there are \
-                 255 at most."
-            }
-        };
-        Some(hint.to_owned())
     }
 }

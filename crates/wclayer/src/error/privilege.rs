@@ -7,6 +7,7 @@ use std::io;
 
 /// A right of Windows that layers need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Privilege {
     /// `SeBackupPrivilege`: read any file with its metadata.
     Backup,
@@ -68,13 +69,9 @@ pub enum PrivilegeError {
 }
 
 impl PrivilegeError {
-    /// Returns how the right is got.
-    pub fn hint(&self) -> String {
+    /// Returns the privilege.
+    pub fn privilege(&self) -> Privilege {
         let (Self::NotHeld(privilege) | Self::System { privilege, .. }) = self;
-        format!(
-            "Run wclayer as an administrator from an elevated prompt, or give the account the \
-             right \"{}\" (secpol.msc, Local Policies, User Rights Assignment).",
-            privilege.title()
-        )
+        *privilege
     }
 }

@@ -8,7 +8,6 @@ use ntmeta::{AttributesError, BackupStreamError, EaError, ReparseError, TimeErro
 use crate::error::{ErrorKind, io_kind};
 use crate::foreign::{Foreign, ImageArchive};
 use crate::path::PathError;
-use crate::resources;
 use crate::rules::place;
 
 /// A problem with one entry of a layer tar.
@@ -152,7 +151,7 @@ pub enum TarProblem {
         /// The PAX key.
         key: String,
         /// Where and why.
-        source: base64::DecodeError,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The text form of the security descriptor is malformed.
     #[error("`MSWINDOWS.sd` cannot be used")]
@@ -197,36 +196,5 @@ impl TarError {
             TarProblem::Io(error) => io_kind(error),
             _ => ErrorKind::InvalidLayer,
         }
-    }
-
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match &self.problem {
-            TarProblem::Io(error) if resources::hint(error).is_some() => {
-                return resources::hint(error).map(str::to_owned);
-            }
-            TarProblem::Io(error) => match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    "The compressed data is cut off: fetch the file again."
-                }
-                io::ErrorKind::InvalidData => {
-                    "The compressed data is damaged: fetch the file again."
-                }
-                _ => return None,
-            },
-            TarProblem::TruncatedHeader | TarProblem::TruncatedContent { .. } => {
-                "The file is cut off: fetch it again."
-            }
-            TarProblem::Empty => "Nothing was read: is the input the file you mean?",
-            TarProblem::Checksum { .. } | TarProblem::Number { .. } if self.offset == 0 => {
-                "The input is not a layer tar (plain, gzip or zstd), or its start is damaged."
-            }
-            TarProblem::Path(_) | TarProblem::LinkTarget { .. } => {
-                "A layer's names are relative, below Files, Hives or UtilityVM."
-            }
-            TarProblem::Type { .. } => "Was this layer made for Linux?",
-            _ => return None,
-        };
-        Some(hint.to_owned())
     }
 }

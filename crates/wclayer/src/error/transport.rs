@@ -61,6 +61,7 @@ pub enum TransportError {
 
 /// What is wrong with a line of `tombstones.txt`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TombstoneProblem {
     /// Another first line than expected.
     #[error("is not `Version 1.0`")]
@@ -75,6 +76,7 @@ pub enum TombstoneProblem {
 
 /// What is wrong with a file of a transport folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EntryProblem {
     /// A file that cannot hold the attributes.
     #[error("is shorter than the attributes that it must start with")]
@@ -100,6 +102,9 @@ pub enum EntryProblem {
     /// Sparse streams of any length cost nothing on disk, and time without end when they are read.
     #[error("has more than 64 GiB of holes")]
     Holes,
+    /// Another program writes to the folder.
+    #[error("was changed while it was being read")]
+    Changed,
 }
 
 impl EntryProblem {
@@ -124,23 +129,5 @@ impl TransportError {
             | Self::Removal { .. }
             | Self::NothingToRemove { .. } => ErrorKind::InvalidLayer,
         }
-    }
-
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NotATransportFolder { .. } => {
-                "A transport folder has `Files` and `tombstones.txt`: \
-                 `wclayer import --format transport` makes one."
-            }
-            Self::Tombstones { .. } | Self::Entry { .. } => {
-                "The folder is damaged, or was changed after it was made."
-            }
-            Self::LinkTarget { .. } | Self::NothingToRemove { .. } => {
-                "Name the parent layers with -l, nearest first."
-            }
-            Self::Removal { .. } => return None,
-        };
-        Some(hint.to_owned())
     }
 }

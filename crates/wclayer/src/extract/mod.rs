@@ -74,9 +74,19 @@ const MAX_WAITING: usize = 16 << 20;
 
 /// How to extract a layer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ExtractOptions {
     /// Whether to keep metadata in extended attributes.
     pub xattrs: bool,
+}
+
+impl ExtractOptions {
+    /// Sets `xattrs`.
+    #[must_use]
+    pub fn xattrs(mut self, xattrs: bool) -> Self {
+        self.xattrs = xattrs;
+        self
+    }
 }
 
 /// Writes a layer as plain files.
@@ -85,7 +95,7 @@ pub struct ExtractOptions {
 /// use wclayer::source::{self, OpenOptions};
 /// use wclayer::extract::{ExtractOptions, ExtractWriter};
 ///
-/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
 /// let view = source::open(layer, &OpenOptions::default(), &())?;
 /// let out = tempfile::tempdir()?;
 /// let writer = ExtractWriter::new(out.path(), ExtractOptions::default())?;

@@ -24,6 +24,7 @@ const HASH_DIGITS: usize = 16;
 
 /// The rules of a system for names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NameRules {
     /// UTF-8 of up to 255 bytes, as on Linux and macOS.
     Unix,

@@ -16,6 +16,7 @@ const MAX_RENAMED: usize = 100_000;
 /// The result of an extraction, with its losses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Extracted {
     /// Directories created.
     pub directories: u64,
@@ -47,6 +48,7 @@ pub struct Extracted {
 
 /// The first items of a list, sorted by path, and their total number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Listed<T> {
     /// The total number of items.
     pub count: u64,
@@ -56,6 +58,7 @@ pub struct Listed<T> {
 
 /// An entry with another name on the host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
 pub struct Renamed {
     /// The path in the layer.
     pub path: String,
@@ -65,6 +68,7 @@ pub struct Renamed {
 
 /// An entry that was not created.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
 pub struct NotMade {
     /// The path in the layer.
     pub path: String,
@@ -79,6 +83,7 @@ pub struct NotMade {
 /// Why an entry was not created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Reason {
     /// The link leads out of the layer.
     LeadsOutside,
@@ -115,6 +120,7 @@ impl From<Reason> for Why {
 /// A kind of metadata that a host cannot keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Loss {
     /// The security descriptor.
     SecurityDescriptors,
@@ -161,6 +167,7 @@ fn serialize_lost<S: Serializer>(
 
 /// The losses of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Lost {
     /// The number of losses.
     pub count: u64,

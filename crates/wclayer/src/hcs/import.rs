@@ -25,15 +25,17 @@ use super::parents::store_parents;
 use super::summary::WriterSummary;
 use super::writer::{Contents, new_layer_writer};
 use super::{HcsError, HostCompute, is_absent, parent_layers};
-use crate::error::{Error, Result, entry_error, io_error};
+use crate::error::{Result, entry_error, io_error};
 use crate::hub::EntryCounts;
 use crate::hub::{LayerReader, Progress, copy};
 use crate::layout;
 use crate::parent_chain::ParentChain;
 use crate::volume::{Privileges, Root, Volume, delete_contents, delete_tree, enable_to_write};
 
-/// How a layer is to be imported.
+/// How to import a layer of the Host Compute Service. The DiffID is checked by the source, such
+/// as a `tar::BlobReader`.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ImportOptions {
     /// All layers below; none for a base layer.
     pub parents: ParentChain,
@@ -41,8 +43,25 @@ pub struct ImportOptions {
     pub contents: Contents,
 }
 
+impl ImportOptions {
+    /// Sets `parents`.
+    #[must_use]
+    pub fn parents(mut self, parents: ParentChain) -> Self {
+        self.parents = parents;
+        self
+    }
+
+    /// Sets `contents`.
+    #[must_use]
+    pub fn contents(mut self, contents: Contents) -> Self {
+        self.contents = contents;
+        self
+    }
+}
+
 /// What an import made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImportSummary {
     /// The number of entries of each kind.
     pub entries: EntryCounts,
@@ -79,10 +98,7 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
         };
         import.run(source, progress)
     };
-    import().map_err(|error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("import", layer),
-    })
+    import().map_err(|error| error.of_layer("import", layer))
 }
 
 /// Makes a layer of a transport folder, as `ImportLayer` itself does it: the folder of the layer is

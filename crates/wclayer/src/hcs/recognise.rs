@@ -44,6 +44,7 @@ pub enum WindowsLayerKind {
 
 /// A layer of the Host Compute Service, looked at from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WindowsLayer {
     /// What it is.
     pub kind: WindowsLayerKind,

@@ -26,7 +26,7 @@ pub trait Progress: Send + Sync {
 
 impl Progress for () {}
 
-/// Ends what has been cancelled.
+/// Returns [`Error::Cancelled`] if the caller has asked to stop.
 pub(crate) fn poll(progress: &dyn Progress) -> Result<()> {
     match progress.is_cancelled() {
         true => Err(Error::Cancelled),
@@ -67,9 +67,7 @@ where
         }
         progress.entry();
         loop {
-            if progress.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            poll(progress)?;
             let read = reader.read_stream(&mut piece)?;
             if read == 0 {
                 break;

@@ -24,6 +24,8 @@ use crate::error::Result;
 use crate::path::LayerPath;
 
 /// One entry of a layer, in the order of its source.
+///
+/// Sinks match it exhaustively: a new kind of entry is one that each of them has to handle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     /// A file, a directory or a reparse point; its backup stream follows.

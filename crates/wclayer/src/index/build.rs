@@ -1,4 +1,4 @@
-//! Writing the index while a layer is imported.
+//! Writing an index while a layer tar passes.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use ntmeta::{FileAttributes, FileBasicInfo, ea};
 use rusqlite::{Connection, params};
 
-use super::read::{Index, IndexedKind};
+use super::entry::IndexedKind;
+use super::read::Index;
 use super::schema::{self, Keys, VERSION, index_error};
 use crate::digest::Digest;
 use crate::error::Result;
@@ -14,8 +15,8 @@ use crate::path::LayerPath;
 use crate::steps;
 use crate::tar::{FileMember, SparseMap, StreamMember, TarEntry, TarEntryKind};
 
-/// How many descriptors are remembered for sharing. Real layers have some dozens; a layer with a
-/// descriptor a file may not make memory grow.
+/// How many descriptors are remembered for sharing. Real layers have a few dozen; a layer with a
+/// different one for each file must not make memory grow.
 const MAX_SHARED_DESCRIPTORS: usize = 4096;
 
 /// Writes an index, entry by entry in the order of the tar.
@@ -31,9 +32,9 @@ pub(crate) struct IndexBuilder {
 }
 
 impl IndexBuilder {
-    /// Creates the database; a file that is there must be empty. Nothing in it survives a crash:
-    /// SQLite flushes nothing, and the folder it lies in is thrown away then. What is to stay is
-    /// flushed by a handle that was opened before.
+    /// Creates the database; an existing file must be empty. Nothing in it survives a crash: SQLite
+    /// flushes nothing, and the folder is thrown away in that case. An index that is kept is
+    /// flushed through a handle that was opened before.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let error = index_error(path);
         let connection = Connection::open(schema::of_any_length(path)).map_err(&error)?;
@@ -65,7 +66,7 @@ impl IndexBuilder {
         })
     }
 
-    /// Adds an entry; a stream is added to the entry before it by
+    /// Adds an entry. A stream belongs to the entry before it and is added by
     /// [`add_content`](Self::add_content).
     pub(crate) fn add_entry(&mut self, entry: &TarEntry) -> Result<()> {
         let added = match &entry.kind {
@@ -86,8 +87,8 @@ impl IndexBuilder {
         added.map_err(index_error(&self.path))
     }
 
-    /// Adds the content of a file or a stream, which belongs to the file added last; its hash where
-    /// it was read.
+    /// Adds the content of the file that was added last, or of one of its streams; with its hash if
+    /// the content was read.
     pub(crate) fn add_content(&mut self, entry: &TarEntry, sha256: Option<&Digest>) -> Result<()> {
         let (name, sparse) = match &entry.kind {
             TarEntryKind::File(file) => (None, &file.sparse),
@@ -114,7 +115,7 @@ impl IndexBuilder {
         Ok(())
     }
 
-    /// Completes the database, which from then on is only read.
+    /// Completes the database, which is only read from then on.
     pub(crate) fn finish(self) -> Result<Index> {
         let error = index_error(&self.path);
         self.connection.execute_batch("COMMIT;").map_err(&error)?;
@@ -133,7 +134,7 @@ impl IndexBuilder {
             .basic_info
             .attributes
             .contains(FileAttributes::DIRECTORY);
-        // The reader has made this list of legal parts, so that it can be encoded.
+        // The reader made this list of valid parts, so it can be encoded.
         let ea = (!file.ea.is_empty()).then(|| ea::encode_list(&file.ea).unwrap_or_default());
         let kind = if is_directory {
             IndexedKind::Directory
@@ -153,7 +154,7 @@ impl IndexBuilder {
         added.map_err(index_error(&self.path))
     }
 
-    /// Returns the id of a descriptor, stored once however many files have it.
+    /// Returns the id of a descriptor, which is stored once, however many files have it.
     fn share_descriptor(&mut self, bytes: &[u8]) -> rusqlite::Result<i64> {
         let digest = Digest::of(bytes);
         if let Some(id) = self.descriptors.get(&digest) {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::digest::{DiffId, Hasher};
 use crate::error::{Error, Result};
-use crate::hub::Progress;
+use crate::hub::{Progress, poll};
 use crate::resources;
 
 pub(crate) use block_sums::{BLOCK, BlockSums, Summing};
@@ -118,9 +118,7 @@ impl<'a, R: Read + Send + 'static> ReadAhead<'a, R> {
         self.current = None;
         self.position = 0;
         let next = loop {
-            if self.progress.is_cancelled() {
-                return Err(io::Error::other("cancelled"));
-            }
+            poll(self.progress).map_err(io::Error::other)?;
             match self.filled.recv_timeout(CANCEL_POLL) {
                 Ok(next) => break next?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -293,7 +291,8 @@ fn write_all(
         }
     }
     flusher.map_or(Ok(()), Flusher::finish)?;
-    Ok((hasher.finish(), len, sums.finish()))
+    let diff_id = DiffId::of_tar(hasher.finish());
+    Ok((diff_id, len, sums.finish()))
 }
 
 /// Flushes a file in the background while it is written.
@@ -373,7 +372,7 @@ impl<R: Read> Read for Counting<R> {
 pub(crate) fn skip_to_end(input: &mut impl BufRead) -> Result<u64> {
     let mut not_zero = 0;
     loop {
-        let bytes = input.fill_buf().map_err(Error::Input)?;
+        let bytes = input.fill_buf().map_err(Error::input)?;
         if bytes.is_empty() {
             return Ok(not_zero);
         }

@@ -68,6 +68,34 @@ impl Scratch {
     }
 }
 
+/// A file for this process alone, in a folder of its own.
+pub(crate) struct ScratchFile {
+    // Closed before its folder is removed, as Windows requires.
+    file: File,
+    _folder: Scratch,
+}
+
+impl ScratchFile {
+    /// Creates a file in a folder with a prefix of [`leftovers`].
+    pub(crate) fn create(prefix: &str, name: &str) -> Result<Self> {
+        let mut folder = Scratch::new(prefix)?;
+        let path = folder.path().join(name);
+        let mut options = File::options();
+        let file = options.read(true).write(true).create_new(true).open(&path);
+        let file = file.map_err(io_error("create", &path))?;
+        folder.hide();
+        Ok(Self {
+            file,
+            _folder: folder,
+        })
+    }
+
+    /// Returns the open file.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
 /// Locks the folder; `None` when that was too late. Windows cannot lock a folder, but keeps the
 /// files in it that are open.
 fn own(folder: &Path) -> Result<Option<Option<File>>> {

@@ -102,9 +102,9 @@ impl LayerDescriptor {
     /// Reads the descriptor of a layer, and checks that it is what was written.
     pub(super) fn read(layer: &Path) -> Result<Self> {
         let text = read_file(layer, DESCRIPTOR_FILE)?;
-        let json = |source| PortableError::Json {
+        let json = |source: serde_json::Error| PortableError::Json {
             path: layer.join(DESCRIPTOR_FILE),
-            source,
+            source: source.into(),
         };
         let any: AnyVersion = serde_json::from_slice(&text).map_err(json)?;
         let version = any.version.as_u64();
@@ -192,7 +192,7 @@ mod tests {
         let descriptor = LayerDescriptor {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
-            diff_id: Digest::of(b"tar"),
+            diff_id: DiffId::of(b"tar"),
             tar_size: 3,
             source: SourceBlob {
                 digest: Digest::of(b"tar"),
@@ -208,7 +208,7 @@ mod tests {
                 layer_chain: Digest::of(b"null"),
                 parents: vec![ParentRecord {
                     path: "../base".into(),
-                    diff_id: Digest::of(b"base"),
+                    diff_id: DiffId::of(b"base"),
                 }],
             }),
         };

@@ -21,7 +21,7 @@ use crate::compression::{Compression, Decoder};
 use crate::digest::{DiffId, Digest, Hashing};
 use crate::error::PortableError;
 use crate::error::{Error, Result, io_error};
-use crate::hub::Progress;
+use crate::hub::{Progress, poll};
 use crate::index::{Index, IndexBuilder, Scanned, scan, store_block_sums};
 use crate::layout;
 use crate::parent_chain::ParentChain;
@@ -31,8 +31,20 @@ use crate::place::{FORMAT, Staging, Written};
 use crate::tar::check_diff_id;
 use crate::view::View;
 
-/// How a layer is to be imported.
+/// How to import a portable layer. The other imports have options of the same shape:
+/// `transport::ImportOptions` and `hcs::ImportOptions`.
+///
+/// ```
+/// use wclayer::ParentChain;
+/// use wclayer::portable::ImportOptions;
+///
+/// let options = ImportOptions::default()
+///     .parents(ParentChain::from_nearest_first(["layers/base"]))
+///     .replace(true);
+/// assert_eq!(options.expected_diff_id, None);
+/// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ImportOptions {
     /// The parent layers; none for a base layer. When only the nearest is given, its own parents
     /// complete the chain.
@@ -41,6 +53,29 @@ pub struct ImportOptions {
     pub expected_diff_id: Option<DiffId>,
     /// Whether an existing layer at the destination is replaced.
     pub replace: bool,
+}
+
+impl ImportOptions {
+    /// Sets `parents`.
+    #[must_use]
+    pub fn parents(mut self, parents: ParentChain) -> Self {
+        self.parents = parents;
+        self
+    }
+
+    /// Sets `expected_diff_id`.
+    #[must_use]
+    pub fn expected_diff_id(mut self, expected_diff_id: impl Into<Option<DiffId>>) -> Self {
+        self.expected_diff_id = expected_diff_id.into();
+        self
+    }
+
+    /// Sets `replace`.
+    #[must_use]
+    pub fn replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
 }
 
 /// Imports a layer tar (plain, gzip or zstd) to a folder that does not exist yet.
@@ -73,10 +108,7 @@ pub fn import<R: Read + Send + 'static>(
             }
             .run(source, counter)
         })
-        .map_err(|error| match error {
-            Error::Cancelled => error,
-            error => error.of_layer("import", destination),
-        })
+        .map_err(|error| error.of_layer("import", destination))
 }
 
 /// The parents of the layer that is being made.
@@ -177,9 +209,6 @@ impl Import<'_> {
         let read = parsed.and_then(|found| Ok((found, input.finish()?)));
         // A full disk shows on the reading side as well; the writing side knows the reason.
         let written = sink.finish()?.map_err(io_error("write", &tar_path));
-        if self.progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
         let (tar, diff_id, tar_size, sums) = written?;
         let (indexed, decoder) = read?;
         let compression = decoder.compression();
@@ -217,16 +246,13 @@ impl Import<'_> {
                 Err(error)
             }
         };
-        if self.progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
         let (indexed, tar) = read?;
         let (tar, digest, size) = tar.finish();
         let media_type = Compression::None.media_type().to_owned();
         self.complete(
             indexed,
             StoredTar {
-                diff_id: digest,
+                diff_id: DiffId::of_tar(digest),
                 size,
                 sums: tar.finish(),
                 file: written,
@@ -263,9 +289,7 @@ impl Import<'_> {
         check(&indexed.index, self.parents.view.as_ref(), self.progress)?;
         let (descriptor, written) =
             complete_files(&self.staging, indexed, tar, source, &self.parents)?;
-        if self.progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        poll(self.progress)?;
         let path = self.staging.commit(Written::Files(written))?;
         // Not opened again: nothing may fail any more.
         let parents = ParentChain::from_nearest_first(self.parents.chain);
@@ -302,7 +326,7 @@ pub(super) fn complete_files(
         let (path, mut file) = staging.create_file(name)?;
         let text = text.map_err(|source| PortableError::Json {
             path: path.clone(),
-            source,
+            source: source.into(),
         })?;
         file.write_all(&text).map_err(io_error("write", &path))?;
         Ok::<_, Error>((Digest::of(&text), (path, file)))

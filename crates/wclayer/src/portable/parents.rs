@@ -72,7 +72,7 @@ pub(super) fn chain_of(layer: &Path, text: &[u8]) -> Result<Vec<PathBuf>> {
     let parsed: serde_json::Result<Option<Vec<PathBuf>>> = serde_json::from_slice(text);
     let places = parsed.map_err(|source| PortableError::Json {
         path: layer.join(layout::LAYER_CHAIN),
-        source,
+        source: source.into(),
     })?;
     let places = places.unwrap_or_default();
     // A relative path would mean another folder in every working folder.

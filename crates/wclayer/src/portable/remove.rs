@@ -21,6 +21,7 @@ use crate::place::{Place, parts};
 
 /// What a removal did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Removed {
     /// How many bytes it freed.
     pub size: u64,
@@ -147,6 +148,7 @@ fn check_is_layer(path: &Path) -> Result<()> {
 
 /// Layers that have another one as a parent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Children {
     /// The first of them, by name.
     pub first: Vec<PathBuf>,

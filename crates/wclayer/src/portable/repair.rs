@@ -10,21 +10,22 @@ use std::path::{Path, PathBuf};
 
 use super::descriptor::{self, LayerDescriptor, SourceBlob};
 use super::import::{Indexed, Parents, StoredTar, complete_files};
-use super::layer::{PortableLayer, verify};
+use super::layer::{PortableLayer, check_stored};
 use super::verify::{ReadTar, read_tar};
 use super::{DESCRIPTOR_FILE, FILES, INDEX_FILE, TAR_FILE, parents};
 use crate::check::check;
 use crate::compression::Compression;
 use crate::digest::DiffId;
-use crate::error::{Error, Result, io_error};
 use crate::error::{OtherDiffIds, PortableError};
-use crate::hub::Progress;
+use crate::error::{Result, io_error};
+use crate::hub::{Progress, poll};
 use crate::layout;
 use crate::parent_chain::ParentChain;
 use crate::place::{Staging, Written};
 
 /// How a layer is to be made anew.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RepairOptions {
     /// Its parents, where they are not where the layer has them, or where it does not say.
     pub parents: ParentChain,
@@ -32,8 +33,25 @@ pub struct RepairOptions {
     pub expected_diff_id: Option<DiffId>,
 }
 
+impl RepairOptions {
+    /// Sets `parents`.
+    #[must_use]
+    pub fn parents(mut self, parents: ParentChain) -> Self {
+        self.parents = parents;
+        self
+    }
+
+    /// Sets `expected_diff_id`.
+    #[must_use]
+    pub fn expected_diff_id(mut self, expected_diff_id: impl Into<Option<DiffId>>) -> Self {
+        self.expected_diff_id = expected_diff_id.into();
+        self
+    }
+}
+
 /// A layer that was made anew.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Repaired {
     /// The layer.
     pub layer: PortableLayer,
@@ -54,10 +72,7 @@ pub fn repair(
     progress: &dyn Progress,
 ) -> Result<Repaired> {
     let layer = layer.as_ref();
-    repair_layer(layer, options, progress).map_err(|error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("repair", layer),
-    })
+    repair_layer(layer, options, progress).map_err(|error| error.of_layer("repair", layer))
 }
 
 fn repair_layer(
@@ -77,7 +92,7 @@ fn repair_layer(
     let old_diff_id = old.as_ref().map(|old| old.diff_id);
     let expected = options.expected_diff_id.or(old_diff_id);
     if let Some(expected) = expected {
-        verify("DiffID of the stored layer", expected, tar.diff_id)?;
+        check_stored(expected, tar.diff_id)?;
     }
     check(&tar.index, parents.view.as_ref(), progress)?;
     // What is told of the blob is right as long as the tar is that one.
@@ -95,9 +110,7 @@ fn repair_layer(
         file: index_file,
     };
     let (descriptor, written) = complete_files(&staging, indexed, stored, source, &parents)?;
-    if progress.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
+    poll(progress)?;
     let path = staging.commit(Written::Files(written))?;
     // Not opened again: nothing may fail any more.
     let parents = ParentChain::from_nearest_first(parents.chain);
@@ -109,7 +122,7 @@ fn repair_layer(
 
 fn as_source(tar: &ReadTar) -> SourceBlob {
     SourceBlob {
-        digest: tar.diff_id,
+        digest: tar.diff_id.digest(),
         size: tar.size,
         media_type: Compression::None.media_type().to_owned(),
     }

@@ -93,24 +93,4 @@ impl Breach {
         }
         (!is_directory).then_some(Self::BelowFile { file: name })
     }
-
-    /// Returns what can be done about a layer that breaks the rule.
-    pub(crate) fn hint(&self) -> String {
-        match self {
-            Self::LinkTargetMissing { .. } => {
-                "Is a parent missing? Name each one with -l, nearest first."
-            }
-            Self::RemovalInBaseLayer => "Name the parent layers with -l, nearest first.",
-            Self::LinkToDirectory { .. }
-            | Self::LinkLoop { .. }
-            | Self::LinkChainTooLong { .. } => {
-                "The tool that wrote this layer is at fault: Windows has no such link."
-            }
-            Self::BelowFile { .. } | Self::BelowReparsePoint { .. } => {
-                "Such an entry would be written through a link, or cannot be written at all."
-            }
-            Self::DuplicateOfOtherKind { .. } => "Remove one of the two entries from the layer.",
-        }
-        .to_owned()
-    }
 }

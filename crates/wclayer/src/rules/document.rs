@@ -33,17 +33,3 @@ pub fn rules_document() -> String {
     }
     text
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_document_is_what_the_table_says() {
-        let written = include_str!("../../../../docs/rules.md").replace("\r\n", "\n");
-        assert!(
-            written == rules_document(),
-            "docs/rules.md is not of this table: run `cargo xtask rules`"
-        );
-    }
-}

@@ -29,16 +29,18 @@ pub struct OpenOptions {
     pub access: Access,
 }
 
-/// What a view is for: it decides how compressed tars are opened.
+/// How much content will be read, which decides how compressed tars are opened. It changes only how
+/// long things take, never an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Access {
-    /// Names and metadata, and the content of a few files. A compressed tar is read through once;
-    /// for the content of a file it is decompressed again, up to the end of that.
+    /// Names and metadata, and the content of a few files. A compressed tar is read once when it is
+    /// opened; content is decompressed again, a few times at most.
     #[default]
     Listing,
-    /// The content of most files. A compressed tar is decompressed into a temporary file, once.
+    /// The content of most files. A compressed tar is decompressed into a temporary file when it is
+    /// opened.
     Content,
-    /// The same, but for the lowest layer.
+    /// Same as `Content`, except for the lowest layer.
     UpperContent,
 }
 

@@ -10,7 +10,7 @@ use std::io::Write;
 use super::blob::LayerBlob;
 use super::writer::TarLayerWriter;
 use crate::compression::{Compression, CompressionSpec, Encoder};
-use crate::digest::Hashing;
+use crate::digest::{DiffId, Hashing};
 use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::path::LayerPath;
@@ -63,12 +63,12 @@ impl<W: Write> LayerWriter for BlobWriter<W> {
     }
 
     fn finish(self) -> Result<LayerBlob> {
-        let (encoder, diff_id, tar_size) = self.tar.finish()?.finish();
+        let (encoder, tar_digest, tar_size) = self.tar.finish()?.finish();
         let output = encoder.finish().map_err(Error::Output)?;
         let (mut output, digest, size) = output.finish();
         output.flush().map_err(Error::Output)?;
         Ok(LayerBlob {
-            diff_id,
+            diff_id: DiffId::of_tar(tar_digest),
             tar_size,
             digest,
             size,
@@ -88,7 +88,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        for method in [Compression::None, Compression::Gzip, Compression::Zstd] {
+        let mut methods = vec![Compression::None, Compression::Gzip];
+        if cfg!(feature = "zstd") {
+            methods.push(Compression::Zstd);
+        }
+        for method in methods {
             let mut output = Vec::new();
             let mut writer = BlobWriter::new(&mut output, method.into()).expect("a writer");
             let path: LayerPath = "Files/gone".parse().expect("a path");

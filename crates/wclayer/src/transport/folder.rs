@@ -6,10 +6,10 @@ use ntmeta::FileAttributes;
 
 use super::reader::TransportReader;
 use super::sums::FolderSummary;
-use super::writer::{TransportOptions, TransportSummary, TransportWriter};
+use super::writer::{ImportOptions, ImportSummary, TransportWriter};
 use crate::error::Privilege;
 use crate::error::{Error, Result, io_error};
-use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress};
+use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress, poll};
 use crate::volume::{Privileges, Volume, enable_to_write};
 
 /// Opens a transport folder as a source, with the security of its utility VM.
@@ -36,9 +36,7 @@ pub fn count<R: LayerReader>(source: &mut R, progress: &dyn Progress) -> Result<
     let mut found = FolderSummary::default();
     let counts = &mut found.entries;
     while let Some(entry) = source.next_entry()? {
-        if progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        poll(progress)?;
         progress.entry();
         let counter = match &entry {
             Entry::Link(_) => &mut counts.links,
@@ -71,9 +69,9 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
     volume: &V,
     source: &mut R,
     destination: &Path,
-    options: TransportOptions,
+    options: ImportOptions,
     progress: &dyn Progress,
-) -> Result<TransportSummary>
+) -> Result<ImportSummary>
 where
     V::Root: 'static,
 {
@@ -83,11 +81,7 @@ where
             let writer = TransportWriter::create(volume, destination, options, &privileges)?;
             hub::copy(source, writer, progress)
         });
-    copied.map_err(|error| match error {
-        _ if progress.is_cancelled() => Error::Cancelled,
-        Error::Cancelled => error,
-        error => error.of_layer("import", destination),
-    })
+    copied.map_err(|error| error.of_layer("import", destination))
 }
 
 /// Copies a transport folder into a sink.
@@ -108,8 +102,5 @@ pub fn export<V: Volume, W: LayerWriter>(
             let mut reader = open(volume, folder, &privileges)?;
             hub::copy(&mut reader, writer, progress)
         });
-    copied.map_err(|error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("export", folder),
-    })
+    copied.map_err(|error| error.of_layer("export", folder))
 }

@@ -41,4 +41,4 @@ pub use folder::{count, export, import, open};
 pub(crate) use pending_links::PendingLinks;
 pub use reader::TransportReader;
 pub use sums::FolderSummary;
-pub use writer::{TransportOptions, TransportSummary, TransportWriter};
+pub use writer::{ImportOptions, ImportSummary, TransportWriter};

@@ -4,6 +4,7 @@ use crate::hub::EntryCounts;
 
 /// The sums of a transport folder. Alternate data streams are not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FolderSummary {
     /// Number of entries of each kind.
     pub entries: EntryCounts,

@@ -32,9 +32,10 @@ use crate::transport::PendingLinks;
 use crate::view::View;
 use crate::volume::{Access, File, Privileges, Root, Volume};
 
-/// How a transport folder is to be made.
+/// How to make a transport folder. The DiffID is checked by the source.
 #[derive(Default)]
-pub struct TransportOptions {
+#[non_exhaustive]
+pub struct ImportOptions {
     /// The merged view of the parents, for hard links to their files; `None` for a base layer.
     pub parents: Option<View>,
     /// Whether the empty delta hives are added that the layer does not have.
@@ -43,9 +44,33 @@ pub struct TransportOptions {
     pub replace: bool,
 }
 
+impl ImportOptions {
+    /// Sets `parents`.
+    #[must_use]
+    pub fn parents(mut self, parents: impl Into<Option<View>>) -> Self {
+        self.parents = parents.into();
+        self
+    }
+
+    /// Sets `hives`.
+    #[must_use]
+    pub fn hives(mut self, hives: bool) -> Self {
+        self.hives = hives;
+        self
+    }
+
+    /// Sets `replace`.
+    #[must_use]
+    pub fn replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
+}
+
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransportSummary {
+#[non_exhaustive]
+pub struct ImportSummary {
     /// Where it is.
     pub path: PathBuf,
     /// What it holds: the same as [`count`](super::count) finds in it.
@@ -92,7 +117,7 @@ where
     pub fn create(
         volume: &V,
         destination: &Path,
-        options: TransportOptions,
+        options: ImportOptions,
         privileges: &Privileges,
     ) -> Result<Self> {
         let staging = Staging::create(destination, options.replace)?;
@@ -261,7 +286,7 @@ impl<V: Volume> LayerWriter for TransportWriter<V>
 where
     V::Root: 'static,
 {
-    type Output = TransportSummary;
+    type Output = ImportSummary;
 
     fn add(&mut self, file: &FileEntry) -> Result<()> {
         self.pending.links.remove(&file.path);
@@ -301,7 +326,7 @@ where
         Ok(())
     }
 
-    fn finish(mut self) -> Result<TransportSummary> {
+    fn finish(mut self) -> Result<ImportSummary> {
         self.files.end_entry()?;
         self.live.end_entry()?;
         let files = layout::path(layout::FILES);
@@ -339,7 +364,7 @@ where
         // Windows does not rename a folder with anything in it open.
         drop((files, live));
         let path = staging.commit(Written::Many)?;
-        Ok(TransportSummary {
+        Ok(ImportSummary {
             path,
             found,
             warnings,

@@ -123,7 +123,7 @@ where
         };
         let mut source = view.backup_stream(&node)?;
         self.start_copy(path, info, node.size())?;
-        self.put_all(&mut source.reader, Error::Input)?;
+        self.put_all(&mut source.reader, Error::input)?;
         self.pending.warnings.push(format!(
             "`{path}` is a copy of the parents' `{target}`, which it should be a link to"
         ));

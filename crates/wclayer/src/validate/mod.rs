@@ -132,6 +132,7 @@ impl Report {
 
 /// How a layer is to be checked.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ValidateOptions {
     /// Its parents, nearest first. When there are none, those that the layer itself names; a layer
     /// that names none is a base layer.
@@ -141,6 +142,29 @@ pub struct ValidateOptions {
     pub has_unknown_parents: bool,
     /// How many findings of each rule are kept, with texts of 64 MiB in all; all are counted.
     pub limit: usize,
+}
+
+impl ValidateOptions {
+    /// Sets `parents`.
+    #[must_use]
+    pub fn parents(mut self, parents: ParentChain) -> Self {
+        self.parents = parents;
+        self
+    }
+
+    /// Sets `has_unknown_parents`.
+    #[must_use]
+    pub fn has_unknown_parents(mut self, has_unknown_parents: bool) -> Self {
+        self.has_unknown_parents = has_unknown_parents;
+        self
+    }
+
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
 }
 
 impl Default for ValidateOptions {
@@ -159,7 +183,7 @@ impl Default for ValidateOptions {
 /// ```
 /// use wclayer::validate::{Severity, ValidateOptions, validate};
 ///
-/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/app.tar.gz");
+/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/app.tar.gz");
 /// let report = validate(layer, &ValidateOptions::default(), &())?;
 /// for (rule, findings) in report.by_severity() {
 ///     println!("{}: {}", rule.info().id, findings.count);

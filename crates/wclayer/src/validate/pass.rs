@@ -17,7 +17,7 @@ use super::{Report, Rule, whole};
 use crate::compression::Decoder;
 use crate::error::{Error, Result};
 use crate::error::{TarError, TarProblem};
-use crate::hub::Progress;
+use crate::hub::{Progress, poll};
 use crate::index::IndexBuilder;
 use crate::path::{LayerPath, split_stream};
 use crate::pipeline::{Counting, ReadAhead, skip_to_end};
@@ -65,7 +65,7 @@ pub(super) fn run<R: Read + Send + 'static>(
         progress,
     }
     .read(&mut input);
-    if progress.is_cancelled() {
+    if matches!(read, Err(Error::Cancelled)) {
         // The thread may wait for a pipe that says no more.
         return Err(Error::Cancelled);
     }
@@ -90,9 +90,7 @@ impl Pass<'_> {
     fn read(&mut self, input: &mut impl BufRead) -> Result<bool> {
         let mut entries = TarEntries::new(&mut *input);
         loop {
-            if self.progress.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            poll(self.progress)?;
             let next = entries.next_entry();
             if let Some(member) = entries.member() {
                 self.report.entries += 1;

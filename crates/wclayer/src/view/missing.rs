@@ -2,7 +2,7 @@
 
 use ntmeta::{ReparsePoint, wide};
 
-use super::lookup::{Node, View};
+use super::{Node, View};
 use crate::error::Result;
 use crate::layer::{Removed, Slot};
 use crate::layout;

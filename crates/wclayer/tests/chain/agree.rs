@@ -1,5 +1,5 @@
-//! Of random chains, `import`, `validate` and the model say the same of each layer: what an import
-//! refuses is an error of `validate`, and the reverse for the rules that an import enforces.
+//! For random chains, `import`, `validate` and the model agree on each layer: if an import rejects
+//! it, `validate` reports an error, and the reverse holds for the rules that an import enforces.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -26,7 +26,7 @@ const ENFORCED: [Rule; 8] = [
     Rule::WhiteoutInBase,
 ];
 
-/// Checks the layers one on top of the other, given base first. One that is refused is left out of
+/// Checks layers that are stacked on top of each other, base first. A rejected layer is left out of
 /// the chain.
 fn check(layers: &[Vec<Op>]) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -56,10 +56,7 @@ fn check(layers: &[Vec<Op>]) {
             "{broken:?} {ops:?} on {layers:?}"
         );
         let place = folder.path().join(format!("portable {number}"));
-        let options = ImportOptions {
-            parents: ParentChain::from_nearest_first(of_kind(1)),
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default().parents(ParentChain::from_nearest_first(of_kind(1)));
         let source = File::open(&tar).expect("a tar");
         let imported = portable::import(source, &place, &options, &());
         assert_eq!(
@@ -84,7 +81,7 @@ proptest! {
     }
 }
 
-/// Random layers are too small to have these often.
+/// Random layers are too small to reach this depth often.
 #[test]
 fn import_and_validate_and_the_model_agree_on_three_layers_and_more() {
     let path = |text: &str| text.to_owned();

@@ -1,4 +1,4 @@
-//! The kinds of layers that can be checked: all say the same.
+//! The kinds of layers that can be checked: the results agree.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -19,24 +19,20 @@ fn layer() -> Vec<u8> {
 const EXPECTED: [&str; 2] = ["path-reserved-name", "whiteout-of-nothing"];
 
 fn check(layer: &Path, parents: &[&Path]) -> Report {
-    let options = ValidateOptions {
-        parents: ParentChain::from_nearest_first(parents.iter().copied()),
-        ..ValidateOptions::default()
-    };
+    let options = ValidateOptions::default()
+        .parents(ParentChain::from_nearest_first(parents.iter().copied()));
     validate(layer, &options, &()).expect("a layer")
 }
 
 fn import(tar: &Path, place: &Path, parents: &[&Path]) {
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first(parents.iter().copied()),
-        ..ImportOptions::default()
-    };
-    let tar = Cursor::new(std::fs::read(tar).expect("it is there"));
+    let options =
+        ImportOptions::default().parents(ParentChain::from_nearest_first(parents.iter().copied()));
+    let tar = Cursor::new(std::fs::read(tar).expect("the tar exists"));
     portable::import(tar, place, &options, &()).expect("a layer");
 }
 
 #[test]
-fn a_tar_and_a_portable_layer_say_the_same_and_the_latter_knows_its_parents() {
+fn a_tar_and_a_portable_layer_have_the_same_findings_and_the_latter_knows_its_parents() {
     let (_, folder, base) = parents(Start::Above).expect("it has some");
     let (app, portable, below) = (
         folder.path().join("app.tar"),
@@ -59,7 +55,7 @@ fn a_tar_and_a_portable_layer_say_the_same_and_the_latter_knows_its_parents() {
 }
 
 #[test]
-fn a_portable_layer_is_checked_by_its_index_as_well() {
+fn a_portable_layer_is_also_checked_by_its_index() {
     use wclayer::portable::PortableLayer;
     use wclayer::rules::Severity;
     use wclayer::validate::validate_stored;
@@ -97,18 +93,17 @@ fn a_portable_layer_is_checked_by_its_index_as_well() {
 #[cfg(unix)]
 fn a_transport_folder_has_no_offsets() {
     use wclayer::tar::TarLayerReader;
-    use wclayer::transport::{self, TransportOptions};
+    use wclayer::transport::{self, ImportOptions};
     use wclayer::volume::host::HostVolume;
 
     let (_, folder, base) = parents(Start::Above).expect("it has some");
     let place = folder.path().join("transport");
     let portable = folder.path().join("base");
     import(&base, &portable, &[]);
-    let options = TransportOptions {
-        parents: wclayer::source::open_parents(&ParentChain::from_nearest_first([&portable]), &())
+    let options = ImportOptions::default().parents(
+        wclayer::source::open_parents(&ParentChain::from_nearest_first([&portable]), &())
             .expect("a parent"),
-        ..TransportOptions::default()
-    };
+    );
     let mut reader = TarLayerReader::new(Cursor::new(layer()));
     transport::import(&HostVolume::new(), &mut reader, &place, options, &()).expect("a layer");
     let report = check(&place, &[&portable]);
@@ -119,7 +114,7 @@ fn a_transport_folder_has_no_offsets() {
 }
 
 #[test]
-fn what_only_parents_could_tell_is_not_said_of_unknown_ones() {
+fn findings_that_need_parents_are_not_reported_without_them() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let app = folder.path().join("app.tar");
     let bytes = tar(Start::Above, |tar| {
@@ -130,26 +125,24 @@ fn what_only_parents_could_tell_is_not_said_of_unknown_ones() {
         tar.file("Files/no/file", &file(), b"")
     });
     std::fs::write(&app, bytes).expect("free");
-    let options = ValidateOptions {
-        has_unknown_parents: true,
-        ..ValidateOptions::default()
-    };
+    let options = ValidateOptions::default().has_unknown_parents(true);
     let report = validate(&app, &options, &()).expect("a layer");
     assert_eq!(broken(&report), ["parent-missing"].into());
     assert_eq!(report.rules[&wclayer::rules::Rule::ParentMissing].count, 1);
 }
 
 #[test]
-fn what_is_no_layer_is_an_error() {
+fn anything_but_a_layer_is_an_error() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let options = ValidateOptions::default();
     assert!(validate(folder.path(), &options, &()).is_err());
-    let error = validate(folder.path().join("no"), &options, &()).expect_err("nothing is there");
+    let error =
+        validate(folder.path().join("no"), &options, &()).expect_err("the path does not exist");
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
 #[test]
-fn a_check_can_be_stopped() {
+fn a_check_can_be_cancelled() {
     struct Stopped;
     impl wclayer::Progress for Stopped {
         fn is_cancelled(&self) -> bool {
@@ -161,9 +154,9 @@ fn a_check_can_be_stopped() {
     assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 
-/// What takes long may be the check of the whole, with the tar read already.
+/// The checks of the whole layer may take long even after the tar was read.
 #[test]
-fn the_check_of_the_whole_can_be_stopped_as_well() {
+fn the_check_of_the_whole_layer_can_be_cancelled_too() {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     struct Later(AtomicUsize);
@@ -180,5 +173,5 @@ fn the_check_of_the_whole_can_be_stopped_as_well() {
     });
     let later = Later(AtomicUsize::new(0));
     let error = wclayer::validate::validate_tar(Cursor::new(tar), None, 1, &later);
-    assert_eq!(error.expect_err("stopped").kind(), ErrorKind::Cancelled);
+    assert_eq!(error.expect_err("cancelled").kind(), ErrorKind::Cancelled);
 }

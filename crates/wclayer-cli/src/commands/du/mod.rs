@@ -1,4 +1,4 @@
-//! `du`: how much content a chain has, by directory and by layer, and how much of it is hidden.
+//! `du`: counts the content of a chain by directory and by layer, and the hidden content.
 
 mod show;
 
@@ -9,6 +9,7 @@ use wclayer::source::Access;
 use wclayer::usage::{UsageOptions, usage};
 
 use self::show::UsageJson;
+use super::Command;
 use super::view_options::ViewOptions;
 use crate::errors::CliError;
 use crate::output::Output;
@@ -20,36 +21,37 @@ Examples:
   wclayer du layers/app --depth 2 --sort size
   wclayer du --by-layer -l base.tar.gz app.tar.gz";
 
-/// Show how much content there is, and how much upper layers hide
+/// Show the size of the content, and how much of it upper layers hide
 ///
-/// Content is the bytes of all data streams, holes included, also of streams of directories; a file
-/// with several names counts once, at the first of these. --by-layer adds what each layer has by
-/// itself, what of it is hidden by layers above (replaced or removed), and the efficiency: the bytes
-/// that are seen, divided by the bytes of all layers. It is 100 % when no file comes in two layers
-/// and none is removed. Of files that come twice in one layer, only the last counts. With --by-layer,
-/// PATH need not be seen: it is enough that a layer has it.
+/// Counts the bytes of all data streams of files and directories, including holes. Counts a file with
+/// several names once, at its first name, and a file that a layer contains twice once, as the last.
+///
+/// --by-layer adds the size of each layer, the part of it that upper layers hide (replace or remove),
+/// and the efficiency: the visible bytes divided by the bytes of all layers. The efficiency is 100%
+/// if no file is in two layers and none is removed. With --by-layer, PATH may be hidden in the chain
+/// as long as a layer contains it.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// Directory or file [default: everything]
+    /// Directory or file to count [default: the whole layer]
     ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
     #[arg(value_name = "PATH", value_parser = place())]
     path: Option<Place>,
-    /// How deep the directories lie that are shown
+    /// Maximum depth of the directories to show
     #[arg(long, value_name = "N", default_value_t = 1)]
     depth: usize,
-    /// Show also the layers, and what is hidden of them
+    /// Also show each layer and its hidden content
     #[arg(long)]
     by_layer: bool,
     /// Order of the directories
     #[arg(long, value_name = "KEY", default_value = "name")]
     sort: Sort,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,25 +62,30 @@ enum Sort {
     Size,
 }
 
-/// Counts content.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let path = Place::path(&arguments.path);
-    let options = UsageOptions::default()
-        .path(path.cloned())
-        .depth(arguments.depth)
-        .by_layer(arguments.by_layer);
-    let cancelled = Bar::hidden(Arc::clone(&opened.cancelled));
-    let found = usage(&opened.view, &options, &cancelled)?;
-    let mut found = match path {
-        Some(path) => found.ok_or_else(|| opened.missing(path, false, false))?,
-        None => found.unwrap_or_default(),
-    };
-    if arguments.sort == Sort::Size {
-        found
-            .directories
-            .sort_by_key(|directory| std::cmp::Reverse(directory.sum.size));
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Listing, output)?;
+        let path = Place::path(&self.path);
+        let options = UsageOptions::default()
+            .path(path.cloned())
+            .depth(self.depth)
+            .by_layer(self.by_layer);
+        let cancelled = Bar::hidden(Arc::clone(&opened.cancelled));
+        let found = usage(&opened.view, &options, &cancelled)?;
+        let mut found = match path {
+            Some(path) => found.ok_or_else(|| opened.missing(path, false, false))?,
+            None => found.unwrap_or_default(),
+        };
+        if self.sort == Sort::Size {
+            found
+                .directories
+                .sort_by_key(|directory| std::cmp::Reverse(directory.sum.size));
+        }
+        let shown = UsageJson::new(&found, &opened.view);
+        output.answer(&shown, &shown)
     }
-    let shown = UsageJson::new(&found, &opened.view);
-    output.answer(&shown, &shown)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }

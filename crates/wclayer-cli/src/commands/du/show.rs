@@ -139,7 +139,7 @@ impl fmt::Display for UsageJson<'_> {
         for directory in &self.by_directory {
             row(directory.size, &directory.path)?;
         }
-        row(self.size, &format!("in all, {}", files(self.files)))?;
+        row(self.size, &format!("total, {}", files(self.files)))?;
         for layer in self.layers.iter().flatten() {
             let (number, place) = (layer.layer, layer.place.display());
             let count = files(layer.files);
@@ -153,7 +153,7 @@ impl fmt::Display for UsageJson<'_> {
             return Ok(());
         };
         let percent = hidden.efficiency * 100.0;
-        let text = format!("hidden, {}; efficiency {percent:.1} %", files(hidden.files));
+        let text = format!("hidden, {}; efficiency {percent:.1}%", files(hidden.files));
         row(hidden.size, &text)?;
         for file in &hidden.largest {
             row(

@@ -1,4 +1,4 @@
-//! The tests of `find`, as options of the command line.
+//! The tests of `find` as options of the command line.
 
 mod glob;
 mod newer;
@@ -16,41 +16,41 @@ use wclayer::{LayerPath, layout};
 
 use self::newer::Newer;
 use super::view_options::Opened;
-use crate::errors::CliError;
+use crate::errors::{CliError, Mistake};
 
-/// What is to be found.
+/// The options for tests.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tests")]
 pub(super) struct TestOptions {
-    /// Name, without case: `*`, `?` and `[a-z]` stand for others
+    /// Match the name, ignoring case, with the wildcards `*`, `?` and `[a-z]`
     #[arg(long, value_name = "GLOB", value_parser = glob::parser())]
     name: Option<Glob>,
-    /// Whole path, without case; `*` crosses directories
+    /// Match the whole path, ignoring case; `*` also matches `/`
     #[arg(long = "path", value_name = "GLOB", value_parser = glob::parser())]
     whole: Option<Glob>,
-    /// Kind of entry
+    /// Match the kind of entry
     #[arg(long = "type", value_name = "KIND")]
     kind: Option<Kind>,
-    /// Size of a file: `+10M` larger, `-1.5k` smaller, `=0` or `0` just that; k, M, G, T (or KiB,
-    /// MiB, …) are of 1024
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = size::parse_test)]
+    /// Match the size of files: `+10M` larger, `-1.5k` smaller, `=0` or `0` exactly; k, M, G and T
+    /// (or KiB, MiB, …) are powers of 1024
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = size::parse)]
     size: Option<SizeTest>,
-    /// Attributes, all of which it has, separated by commas
+    /// Match entries that have all of these attributes, separated by commas
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = attribute)]
     attr: Vec<FileAttributes>,
-    /// Owner: a SID, its alias such as BA, or the name of a SID that is the same everywhere, such
-    /// as `BUILTIN\Users` or `TrustedInstaller`
+    /// Match the owner: a SID, an SDDL alias such as BA, or a well-known name such as `BUILTIN\Users`
+    /// or `TrustedInstaller`
     #[arg(long, value_name = "OWNER", value_parser = owner::parse)]
     owner: Option<Sid>,
-    /// Layer that it comes from: its number, 0 for the nearest, or where that layer is
-    #[arg(long, value_name = "N|PLACE")]
+    /// Match entries of one layer: its number (0 is the nearest) or its path
+    #[arg(long, value_name = "N|LAYER")]
     from_layer: Option<String>,
-    /// Changed after this: a time (`2024-05-01`, `2024-05-01T12:30:00.1234567Z`, `2024-05-01
-    /// 12:30+02:00`; UTC without an offset), `today`, `yesterday`, `2 days ago`, or an entry of the
-    /// layer
+    /// Match entries written after a time (`2024-05-01`, `2024-05-01T12:30:00.1234567Z`, `2024-05-01
+    /// 12:30+02:00`; UTC without an offset), `today`, `yesterday`, `2 days ago`, or the time of
+    /// another entry
     #[arg(long, value_name = "TIME|PATH", value_parser = newer::parser())]
     newer: Option<Newer>,
-    /// Has alternate data streams
+    /// Match entries with alternate data streams
     #[arg(long)]
     stream: bool,
 }
@@ -58,7 +58,7 @@ pub(super) struct TestOptions {
 /// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
-    /// File, of one name or several
+    /// File, with one or several names
     #[value(name = "f")]
     File,
     /// Directory
@@ -67,16 +67,16 @@ enum Kind {
     /// Reparse point: symbolic link, junction, …
     #[value(name = "l")]
     Reparse,
-    /// Hard link: one more name of a file
+    /// Hard link: another name of a file
     #[value(name = "h")]
     HardLink,
-    /// Removal of what a parent has (with --this-layer)
+    /// Removal of an entry of a parent (with --this-layer)
     #[value(name = "w")]
     Whiteout,
 }
 
 impl TestOptions {
-    /// Finds the entry and the layer that the options name in the view.
+    /// Returns the tests; looks up the entry and the layer that the options name.
     pub(super) fn tests(&self, opened: &Opened) -> Result<Tests, CliError> {
         let mut tests: Vec<Test> = Vec::new();
         tests.extend(self.name.clone().map(Test::Name));
@@ -108,7 +108,7 @@ impl From<Kind> for EntryType {
     }
 }
 
-/// Returns the time that an entry is to be newer than.
+/// Returns the time of `--newer`.
 fn time(newer: &Newer, opened: &Opened) -> Result<FileTime, CliError> {
     let path = match newer {
         Newer::Than(time) => return Ok(*time),
@@ -118,13 +118,13 @@ fn time(newer: &Newer, opened: &Opened) -> Result<FileTime, CliError> {
         .find(path, false)
         .map_err(|error| match is_below_top(path) {
             true => error,
-            false => CliError::Hinted(Box::new(error), newer::TAKES),
+            false => CliError::Mistaken(Box::new(error), Mistake::NotATime),
         })?;
     let time = node.basic_info().map(|info| info.last_write_time);
     Ok(time.unwrap_or_default())
 }
 
-/// Returns whether a path begins as those of layers do.
+/// Returns whether a path starts with a top-level directory of layers.
 fn is_below_top(path: &LayerPath) -> bool {
     let tops = [layout::FILES, layout::HIVES, layout::UTILITY_VM];
     let first = path.components().next().unwrap_or_default();
