@@ -170,10 +170,13 @@ impl<const N: usize> From<[Test; N]> for Tests {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "portable")]
     use crate::layer::StreamDetails;
+    #[cfg(feature = "portable")]
     use crate::source::{self, OpenOptions};
 
     /// Returns a file of three bytes in the nearest layer.
+    #[cfg(feature = "portable")]
     fn node() -> Node {
         let folder = tempfile::tempdir().expect("a folder");
         let mut tar = layergen::TarBuilder::new(Vec::new());
@@ -186,6 +189,7 @@ mod tests {
         view.find(&path).expect("readable").expect("the file")
     }
 
+    #[cfg(feature = "portable")]
     fn with_stream() -> Details {
         let stream = StreamDetails {
             name: Some(crate::StreamName::parse(b"s").expect("a name")),
@@ -200,6 +204,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "portable")]
     #[test]
     fn details_are_read_once_and_only_if_all_other_tests_pass() {
         let node = node();
