@@ -13,6 +13,7 @@
 //! | [`source`] | recognises what a path is, and opens it with its parents |
 //! | [`view`] | layers merged: what a container would see |
 //! | [`diff`], [`squash`], [`extract`] | differences between chains, a chain as one layer, plain files |
+//! | [`find`], [`usage`] | entries of a view that pass tests; how much content there is, and where |
 //! | [`validate`], [`rules`] | the rules of layers, and whatever breaks them |
 //! | [`volume`] | disks as layers need them |
 //! | [`place`] | locks, staging folders, output files, leftovers |
@@ -58,6 +59,7 @@ pub mod diff;
 pub mod digest;
 pub mod error;
 pub mod extract;
+pub mod find;
 pub mod foreign;
 pub mod hcs;
 pub mod hub;
@@ -81,6 +83,7 @@ pub mod squash;
 mod steps;
 pub mod tar;
 pub mod transport;
+pub mod usage;
 #[cfg(feature = "portable")]
 pub mod validate;
 pub mod view;

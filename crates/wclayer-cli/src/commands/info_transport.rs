@@ -50,11 +50,7 @@ pub(crate) fn run(layer: &Layer, output: &Output) -> Result<(), CliError> {
 }
 
 /// Counts the entries of a transport folder.
-pub(super) fn count(
-    disks: &Disks,
-    folder: &Path,
-    progress: &dyn Progress,
-) -> Result<FolderSummary, CliError> {
+fn count(disks: &Disks, folder: &Path, progress: &dyn Progress) -> Result<FolderSummary, CliError> {
     let privileges = disks
         .enable(&[Privilege::Backup])
         .map_err(wclayer::Error::from)?;

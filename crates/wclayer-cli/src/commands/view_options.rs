@@ -162,25 +162,31 @@ impl Opened {
         }
     }
 
+    /// Returns the error for a path where nothing is. `follows` tells whether links were followed,
+    /// and `led` whether one led to the path.
+    pub(crate) fn missing(&self, path: &LayerPath, follows: bool, led: bool) -> CliError {
+        let missing = Missing {
+            view: &self.view,
+            above: self.above,
+            path,
+            follows,
+        };
+        let why = missing.why();
+        CliError::NoEntry {
+            path: path.to_string(),
+            layer: self.layer.clone(),
+            why: match led {
+                true => format!("A symbolic link or junction leads there. {why}"),
+                false => why,
+            },
+        }
+    }
+
     /// Finds the entry at a path, following symbolic links and junctions if `follow`.
     pub(crate) fn find(&self, path: &LayerPath, follow: bool) -> Result<Node, CliError> {
         let missing = |at: &LayerPath| {
             let led = follow && at != path;
-            let missing = Missing {
-                view: &self.view,
-                above: self.above,
-                path: at,
-                follows: follow,
-            };
-            let why = missing.why();
-            CliError::NoEntry {
-                path: at.to_string(),
-                layer: self.layer.clone(),
-                why: match led {
-                    true => format!("A symbolic link or junction leads there. {why}"),
-                    false => why,
-                },
-            }
+            self.missing(at, follow, led)
         };
         if !follow {
             return self.view.find(path)?.ok_or_else(|| missing(path));

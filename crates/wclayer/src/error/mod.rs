@@ -8,6 +8,7 @@
 mod cancelled;
 mod cause;
 mod hcs;
+mod hresult;
 mod index;
 mod messages;
 mod portable;
@@ -24,7 +25,8 @@ use crate::path::{LayerPath, PathError};
 use crate::rules::{Breach, RuleError};
 
 pub use cause::FailureCause;
-pub use hcs::{HResult, HcsError, ServiceError, WindowsError};
+pub use hcs::{HcsError, ServiceError, WindowsError};
+pub use hresult::HResult;
 pub use index::{IndexError, SystemFailure};
 pub use portable::{OtherDiffIds, PortableError};
 pub use privilege::{Privilege, PrivilegeError};

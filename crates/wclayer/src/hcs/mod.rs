@@ -35,6 +35,7 @@ mod parents;
 mod reader;
 mod recognise;
 mod service;
+mod summary;
 mod temporary;
 mod utility_image;
 mod writer;
@@ -68,7 +69,8 @@ pub use recognise::{WindowsLayer, is_layer, recognise};
 pub use service::{
     Exported, FilterExport, FilterImport, Function, LayerService, ParentLayer, parent_layers,
 };
-pub use writer::{Contents, HcsLayerWriter, WriterSummary, new_layer_writer};
+pub use summary::WriterSummary;
+pub use writer::{Contents, HcsLayerWriter, new_layer_writer};
 
 /// A machine with the Host Compute Service.
 pub struct HostCompute<V: Volume> {

@@ -26,6 +26,7 @@ mod header;
 mod members;
 mod metadata;
 mod new_member;
+mod output;
 mod pax;
 mod reader;
 mod recompress;

@@ -20,7 +20,7 @@ use ntmeta::backup_stream::{StreamHeader, StreamId};
 use ntmeta::{FileAttributes, FileBasicInfo, hive};
 
 use super::live::LiveFiles;
-use super::{Added, TransportFiles, tombstones};
+use super::{Added, FolderSummary, TransportFiles, tombstones};
 use crate::error::{Result, entry_error, io_error};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
@@ -72,6 +72,8 @@ impl ImportOptions {
 pub struct ImportSummary {
     /// Where it is.
     pub path: PathBuf,
+    /// What it holds: the same as [`count`](super::count) finds in it.
+    pub found: FolderSummary,
     /// What was done beyond what the source says, as sentences.
     pub warnings: Vec<String>,
 }
@@ -244,15 +246,27 @@ where
         Ok(())
     }
 
-    fn write_tombstones(&mut self) -> Result<()> {
-        let text = tombstones::format(&self.removals()?)?;
+    /// Writes the removals and returns how many there are.
+    fn write_tombstones(&mut self) -> Result<u64> {
+        let removals = self.removals()?;
+        let text = tombstones::format(&removals)?;
         let (root, name) = (self.files.root(), layout::path(layout::TOMBSTONES));
         let made = root.create(&name, crate::volume::Kind::File);
         made.and_then(|mut file| {
             file.write_all(&text)?;
             file.close()
         })
-        .map_err(entry_error("write", root.path(), &name))
+        .map_err(entry_error("write", root.path(), &name))?;
+        Ok(removals.len() as u64)
+    }
+
+    /// Adds up what the folder holds.
+    fn sums(&self, removals: u64) -> FolderSummary {
+        let mut sums = FolderSummary::default();
+        self.files.add_to(&mut sums);
+        self.live.add_to(&mut sums);
+        sums.entries.removals = removals;
+        sums
     }
 
     fn set_directory_times(&self) -> Result<()> {
@@ -335,9 +349,10 @@ where
             self.add_hives()?;
         }
         self.files.finish()?;
-        self.write_tombstones()?;
+        let removals = self.write_tombstones()?;
         self.live.finish()?;
         self.set_directory_times()?;
+        let found = self.sums(removals);
         let mut warnings = std::mem::take(&mut self.pending.warnings);
         let made = self.files.made().chain(self.live.made());
         warnings.extend(made.map(|path| {
@@ -352,7 +367,11 @@ where
         // Windows does not rename a folder with anything in it open.
         drop((files, live));
         let path = staging.commit(Written::Many)?;
-        Ok(ImportSummary { path, warnings })
+        Ok(ImportSummary {
+            path,
+            found,
+            warnings,
+        })
     }
 }
 
