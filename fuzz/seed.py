@@ -32,9 +32,9 @@ def add(target, content):
 def add_tar(tar):
     for target in ["tar", "portable_import", "validate"]:
         add(target, tar)
-    # The whole tar as the upper layer, and on top of itself.
-    add("view", b"\xff" + tar + b"\0")
-    add("view", b"\x80" + tar + tar)
+    # All of it as the top layer, and three times on top of itself.
+    add("view", b"\xf0" + tar)
+    add("view", b"\x57" + tar * 3)
     add("compression", gzip.compress(tar, mtime=0))
     at = 0
     while at + BLOCK <= len(tar):

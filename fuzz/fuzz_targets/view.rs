@@ -1,7 +1,8 @@
-//! Two stacked layers made of any bytes: the merged view answers every question consistently and
-//! without a panic, a squashed layer looks the same, and extracted files stay in their folder.
+//! Three layers on top of one another, made of any bytes: the merged view answers every question
+//! without a panic and consistently, the squashed layer looks the same, and extracted files stay in
+//! their folder. `import`, `validate` and the naive model agree on each layer.
 //!
-//! The first byte determines how much of the rest is the tar of the upper layer.
+//! The first byte divides the rest between the three tars.
 
 #![no_main]
 
@@ -12,27 +13,39 @@ use std::path::{Path, PathBuf};
 
 use libfuzzer_sys::fuzz_target;
 use wclayer::ParentChain;
-use wclayer::source::{self, OpenOptions};
-use wclayer::view::{Node, View};
 use wclayer::diff::{DiffOptions, diff};
 use wclayer::extract::{ExtractOptions, ExtractWriter};
 use wclayer::hub::copy;
+use wclayer::source::{self, OpenOptions};
 use wclayer::squash::{SquashOptions, squash};
 use wclayer::tar::TarLayerWriter;
-use wclayer_fuzz::repair_checksums;
+use wclayer::view::{Node, View};
+use wclayer_fuzz::{agree, repair_checksums};
 
 /// The maximum content that one input may expand to, in bytes: holes make a small input large.
 const LIMIT: u64 = 4 << 20;
 
 fuzz_target!(|data: &[u8]| {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));
-    let (upper, base) = rest.split_at(rest.len() * usize::from(*first) / 256);
+    let (upper, rest) = rest.split_at(rest.len() * usize::from(first >> 4) / 15);
+    let share = usize::from(first & 15).min(14);
+    let (middle, base) = rest.split_at(rest.len() * share / 14);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let layers = [("upper.tar", upper), ("base.tar", base)].map(|(name, tar)| {
+    let tars = [
+        ("upper.tar", upper),
+        ("middle.tar", middle),
+        ("base.tar", base),
+    ];
+    let mut layers = tars.map(|(name, tar)| {
         let path = folder.path().join(name);
         fs::write(&path, repair_checksums(tar)).expect("a file");
         path
     });
+    let inside = folder.path().join("portable");
+    fs::create_dir(&inside).expect("new");
+    layers.reverse();
+    agree::check(&layers, &inside);
+    layers.reverse();
     let (Some(view), Some(other)) = (open(&layers), open(&layers)) else {
         return;
     };
@@ -117,7 +130,8 @@ fn extract(view: &View, folder: &Path) {
     let inside = folder.join("out");
     fs::create_dir(&inside).expect("new");
     let before = names(folder);
-    let writer = ExtractWriter::new(&inside, ExtractOptions::default().xattrs(true)).expect("a folder");
+    let writer =
+        ExtractWriter::new(&inside, ExtractOptions::default().xattrs(true)).expect("a folder");
     let _ = copy(&mut view.reader(&[]), writer, &());
     assert_eq!(names(folder), before);
 }

@@ -1,5 +1,7 @@
 //! Shared by the fuzz targets: makes tars plausible, reads layers into memory and writes them back.
 
+pub mod agree;
+
 use std::io::{Cursor, Read};
 
 use ntmeta::{BackupStreamReader, FileAttributes, StreamHeader, StreamId, ea};

@@ -1,8 +1,8 @@
-//! SHA-256 digests and the readers and writers that compute them in passing.
+//! SHA-256 digests, and the readers and writers that compute them as bytes pass.
 //!
 //! A digest is written `sha256:` and 64 lower-case hexadecimal digits (image-spec
-//! `descriptor.md`). [`DiffId`] is the digest of the uncompressed layer tar, [`Digest`] that of a
-//! blob as it is distributed.
+//! `descriptor.md`). [`DiffId`] identifies the uncompressed layer tar, [`Digest`] a blob as it
+//! is distributed.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -11,6 +11,14 @@ use std::str::FromStr;
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 digest.
+///
+/// ```
+/// use wclayer::Digest;
+///
+/// let digest = Digest::of(b"abc");
+/// assert!(digest.to_string().starts_with("sha256:ba7816bf"));
+/// assert_eq!(digest.to_string().parse(), Ok(digest));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
@@ -40,16 +48,16 @@ pub struct Digest([u8; 32]);
 #[serde(transparent)]
 pub struct DiffId(Digest);
 
-/// Why a text is not a digest.
+/// A text that is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a digest: expected `sha256:` and 64 hexadecimal digits")]
 pub struct DigestError {
-    /// The text as given.
+    /// The text, as given.
     pub text: String,
 }
 
 impl Digest {
-    /// Makes a digest of its 32 bytes.
+    /// Makes a digest from its 32 bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -161,7 +169,7 @@ impl<'de> serde::Deserialize<'de> for Digest {
 pub struct Hasher(Sha256);
 
 impl Hasher {
-    /// Starts with no bytes.
+    /// Starts without any bytes.
     pub fn new() -> Self {
         Self::default()
     }
@@ -171,7 +179,7 @@ impl Hasher {
         self.0.update(bytes);
     }
 
-    /// Adds that many zeros.
+    /// Adds `count` zeros.
     pub(crate) fn update_zeros(&mut self, mut count: u64) {
         const ZEROS: [u8; 4096] = [0; 4096];
         while count > 0 {
@@ -187,7 +195,7 @@ impl Hasher {
     }
 }
 
-/// Passes bytes through, counting and hashing them: around a source or around a sink.
+/// Counts and hashes the bytes that pass through it, around a reader or a writer.
 pub struct Hashing<T> {
     inner: T,
     hasher: Hasher,

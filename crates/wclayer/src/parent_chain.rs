@@ -1,8 +1,8 @@
-//! The layers below a layer, in the one order this project knows.
+//! The layers below a layer, in the only order that this project uses.
 //!
 //! The reference documents three different orders for lists of parents; every call into Windows
-//! takes the immediate parent first. [`ParentChain`] is built from either end by name, so that no
-//! caller can mix them up, and is read nearest first.
+//! takes the immediate parent first. [`ParentChain`] is built from either end by name, so that
+//! callers cannot confuse the two, and is read nearest first.
 //!
 //! Source: hcsshim `internal/wclayer`, docker's `layerchain.json` (topmost first).
 

@@ -1,10 +1,10 @@
-//! Threads and memory that the system may refuse: an error in words, not the end of the program.
+//! Threads and memory that the system may refuse: an error, not the end of the program.
 
 use std::cell::Cell;
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
-/// No thread can be started: a limit of processes, or of memory for their stacks.
+/// No thread can be started, because of a limit of processes or of memory for stacks.
 #[derive(Debug, thiserror::Error)]
 #[error("the system refuses another thread")]
 pub(crate) struct NoThread(#[source] io::Error);
@@ -25,8 +25,7 @@ pub(crate) fn spawn<T: Send + 'static>(
         .map_err(|error| io::Error::new(error.kind(), NoThread(error)))
 }
 
-/// Starts up to `count` threads, at least one: what they do together does not depend on how many
-/// they are.
+/// Starts up to `count` threads, at least one, for work that any number of them can share.
 pub(crate) fn spawn_some<T>(
     count: usize,
     start: impl FnMut(usize) -> io::Result<T>,
@@ -42,7 +41,7 @@ pub(crate) fn spawn_some<T>(
     Ok(started)
 }
 
-/// Makes an empty buffer with room for `capacity` bytes.
+/// Allocates an empty buffer with room for `capacity` bytes.
 pub(crate) fn buffer(capacity: usize) -> io::Result<Vec<u8>> {
     let mut buffer = Vec::new();
     reserve(&mut buffer, capacity)?;
@@ -61,8 +60,8 @@ thread_local! {
     static CAN_FAIL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns whether this thread is just asking for memory that it can do without. An allocator that
-/// ends the program in its own way where there is no memory returns nothing then.
+/// Returns whether this thread is asking for memory in a way that can fail. An allocator that ends the
+/// program when memory runs out has to return null then.
 pub fn can_fail() -> bool {
     CAN_FAIL.get()
 }

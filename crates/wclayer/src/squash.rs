@@ -25,7 +25,6 @@ use crate::hub::{self, LayerWriter, Progress};
 use crate::layer::ItemKind;
 use crate::layout;
 use crate::path::LayerPath;
-use crate::rules::RuleError;
 use crate::view::View;
 
 /// How much of a hive is read to see whether it says something, in bytes: the root key is in front.
@@ -96,7 +95,7 @@ pub struct LostHive {
 /// # Errors
 ///
 /// [`Error::Layer`] with the nearest layer: [`Error::OnlyBase`] when the base is to be kept and there
-/// is nothing on top of it; [`Error::SeveralHives`]; [`Error::LinkTarget`] for a hard link to nothing;
+/// is nothing on top of it; [`Error::SeveralHives`]; [`Error::Rule`] for a hard link to nothing;
 /// [`Error::Rule`] for an entry that its own layer hides, such as one below a symbolic link;
 /// what reading the view or writing the layer says. [`Error::Cancelled`].
 pub fn squash<W: LayerWriter>(
@@ -141,11 +140,7 @@ fn squash_view<W: LayerWriter>(
 /// Refuses layers with entries that the view leaves out.
 fn check_nothing_is_lost(view: &View) -> Result<()> {
     view.for_each_lost(&mut |layer, lost| {
-        let error = Error::Rule(RuleError {
-            entry: lost.path.to_string(),
-            offset: lost.offset,
-            rule: lost.rule,
-        });
+        let error = Error::Rule(lost.rule.of(&lost.path, Some(lost.offset)));
         Err(error.of_layer("read", view.layer(layer).place()))
     })
 }

@@ -1,13 +1,13 @@
-//! Counting what an algorithm does, so that a test can hold it to an order of growth: a time would
-//! say more about the machine, and what else it is doing.
+//! Counting the steps of an algorithm, so that a test can hold it to an order of growth: a time would
+//! depend on the machine and its load.
 //!
-//! A step is an instruction of SQLite's virtual machine, or whatever else calls [`add`]. Each thread
-//! counts for itself, and only in this crate's own tests: elsewhere nothing happens.
+//! A step is an instruction of SQLite's virtual machine, or anything else that calls [`add`]. Each
+//! thread counts its own, and only in the tests of this crate.
 
 #[cfg(feature = "portable")]
 use rusqlite::Connection;
 
-/// Takes note of so many steps.
+/// Adds steps to the count.
 #[inline]
 pub(crate) fn add(steps: usize) {
     #[cfg(test)]
@@ -16,7 +16,7 @@ pub(crate) fn add(steps: usize) {
     let _ = steps;
 }
 
-/// Counts the steps of what is asked of a database from now on.
+/// Counts the steps of all queries to a database from now on.
 #[cfg(feature = "portable")]
 #[inline]
 pub(crate) fn watch(connection: &Connection) {
@@ -39,7 +39,7 @@ mod counting {
         STEPS.set(STEPS.get() + steps);
     }
 
-    /// The count of a statement goes on when it runs again: what it was at the start is taken off.
+    /// The count of a statement continues when it runs again, so the count at its start is subtracted.
     #[cfg(feature = "portable")]
     pub(super) fn watch(connection: &rusqlite::Connection) {
         use rusqlite::StatementStatus;
@@ -59,7 +59,7 @@ mod counting {
         connection.trace_v2(events, Some(count));
     }
 
-    /// Returns how many steps this thread takes to do something.
+    /// Returns the number of steps that this thread takes to do something.
     pub(crate) fn of<T>(work: impl FnOnce() -> T) -> i64 {
         let before = STEPS.get();
         work();
@@ -73,8 +73,9 @@ mod counting {
         STATEMENTS.get() - before
     }
 
-    /// Checks that work on an input twice as large takes about twice the steps: three times at most,
-    /// where four would be quadratic. `work` makes an input of a size, and returns what is counted.
+    /// Checks that work on an input twice as large takes about twice the steps: at most three times as
+    /// many, where four would be quadratic. `work` prepares an input of a size, and returns the work to
+    /// count.
     #[track_caller]
     pub(crate) fn assert_linear<W: FnOnce()>(size: usize, work: impl Fn(usize) -> W) {
         let [one, two] = [size, 2 * size].map(|size| of(work(size)));

@@ -1,23 +1,26 @@
 //! Cancellation is an error of its own: it is neither lost in another error nor put in its place.
 
+use std::fs;
 use std::io::{Cursor, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use wclayer::compression::{Compression, Encoder};
 use wclayer::index::summarise;
 use wclayer::portable::{self, ImportOptions};
+use wclayer::source;
 use wclayer::tar::BlobReader;
 use wclayer::{Error, ErrorKind, LayerReader as _, Progress};
 
 mod common;
 
-use common::tar;
+use common::{plain, tar};
 
-/// Is cancelled when told to, or with the first entry.
+/// Is cancelled by [`cancel`](Cancel::cancel), by the first entry, or by the first bytes.
 #[derive(Default)]
 struct Cancel {
     is_cancelled: AtomicBool,
     with_entry: bool,
+    with_bytes: bool,
 }
 
 impl Cancel {
@@ -27,6 +30,12 @@ impl Cancel {
 }
 
 impl Progress for Cancel {
+    fn advance(&self, _bytes: u64) {
+        if self.with_bytes {
+            self.cancel();
+        }
+    }
+
     fn entry(&self) {
         if self.with_entry {
             self.cancel();
@@ -58,6 +67,23 @@ fn a_reader_that_stops_is_cancelled_and_nothing_else() {
         let error = reader.next_entry().expect_err("cancelled");
         assert!(matches!(error, Error::Cancelled), "{error:?}");
     }
+}
+
+#[test]
+fn a_file_that_is_looked_for_is_cancelled_in_the_middle_of_its_tar() {
+    let mut rng = layergen::Rng::new(7);
+    let noise: Vec<u8> = (0..8 << 20).map(|_| rng.next_u64() as u8).collect();
+    let tar = tar(|tar| tar.file("Files/noise", &plain(), &noise)).into_inner();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let place = folder.path().join("layer.tar.gz");
+    fs::write(&place, gzip(&tar)).expect("writable");
+    let path = "Files/noise".parse().expect("a path");
+    let cancel = Cancel {
+        with_bytes: true,
+        ..Cancel::default()
+    };
+    let found = source::content_in_passing(&[place], &path, None, &cancel);
+    assert!(matches!(found, Err(Error::Cancelled)));
 }
 
 /// The caller cancels once the damage is certain to be read next, without another question.

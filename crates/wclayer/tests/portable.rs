@@ -199,7 +199,7 @@ fn rules_are_checked_and_a_rejected_layer_leaves_nothing_behind() {
                 tar.hard_link("Files/a", "Files/b", &plain())?;
                 tar.hard_link("Files/b", "files/A", &plain())
             },
-            "the hard link's target `Files/b` leads in a circle and to no file",
+            "the hard link's target `Files/b` leads into a loop of hard links",
         ),
         (
             "removal in a base layer",
@@ -217,7 +217,7 @@ fn rules_are_checked_and_a_rejected_layer_leaves_nothing_behind() {
                 tar.file("Files/f", &plain(), b"")?;
                 tar.file("Files/F/g", &plain(), b"")
             },
-            "it lies below `Files/f`, which is no directory",
+            "it is below `Files/f`, which is not a directory",
         ),
         (
             "deep below a file that comes later",
@@ -225,7 +225,7 @@ fn rules_are_checked_and_a_rejected_layer_leaves_nothing_behind() {
                 tar.file("Files/f/x/y/g", &plain(), b"")?;
                 tar.file("Files/f", &plain(), b"")
             },
-            "it lies below `Files/f`, which is no directory",
+            "it is below `Files/f`, which is not a directory",
         ),
         (
             "below a junction",
@@ -237,7 +237,7 @@ fn rules_are_checked_and_a_rejected_layer_leaves_nothing_behind() {
                 )?;
                 tar.file("Files/j/g", &plain(), b"")
             },
-            "it lies below `Files/j`, which is a reparse point",
+            "it is below `Files/j`, which is a reparse point",
         ),
         (
             "two kinds at one path",
@@ -245,12 +245,12 @@ fn rules_are_checked_and_a_rejected_layer_leaves_nothing_behind() {
                 tar.file("Files/x", &plain(), b"")?;
                 tar.directory("Files/X", &directory())
             },
-            "it is a directory, but the same path is a file at byte 0x600",
+            "it is a directory, but another entry at the same path is a file (at byte 0x600)",
         ),
         (
             "a path that leaves the layer",
             |tar| tar.file("Files/../../x", &plain(), b""),
-            "the path holds a `..` component",
+            "the path contains a `..` component",
         ),
     ];
     for (name, build, message) in cases {
@@ -301,7 +301,7 @@ fn chains_of_links_are_limited_by_the_number_of_names_of_a_file() {
         .import("more", links(1024), &[])
         .expect_err("one link too many");
     let cause = root_cause(&error);
-    assert!(cause.contains("more than 1,023 links"), "{cause}");
+    assert!(cause.contains("more than 1,023 hard links"), "{cause}");
 }
 
 #[test]
@@ -360,7 +360,7 @@ fn link_targets_and_directories_are_looked_up_in_the_whole_chain() {
         (
             "below a file of the base",
             |tar| tar.file("Files/file/x", &plain(), b""),
-            Some("it lies below `Files/file`, which is no directory"),
+            Some("it is below `Files/file`, which is not a directory"),
         ),
         (
             "below a former link of the base",
@@ -397,7 +397,19 @@ fn link_targets_and_directories_are_looked_up_in_the_whole_chain() {
 fn only_visible_entries_of_the_parents_are_in_the_way() {
     type Build = fn(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>;
     let below: Build = |tar| tar.file("Files/d/x", &plain(), b"");
-    let cases: [(&str, [Build; 3], Option<&str>); 6] = [
+    let cases: [(&str, [Build; 3], Option<&str>); 7] = [
+        (
+            "an opaque whiteout of a file, which removes nothing",
+            [
+                |tar| tar.file("Files/d", &plain(), b""),
+                |_| Ok(()),
+                |tar| {
+                    tar.opaque("Files/d")?;
+                    tar.file("Files/d/x", &plain(), b"")
+                },
+            ],
+            Some("it is below `Files/d`, which is not a directory"),
+        ),
         (
             "a directory of the middle layer replaces a file of the base",
             [
@@ -426,7 +438,7 @@ fn only_visible_entries_of_the_parents_are_in_the_way() {
                 |tar| tar.file("Files/d", &plain(), b""),
                 below,
             ],
-            Some("it lies below `Files/d`, which is no directory"),
+            Some("it is below `Files/d`, which is not a directory"),
         ),
         (
             "a hard link of the middle layer",
@@ -435,7 +447,7 @@ fn only_visible_entries_of_the_parents_are_in_the_way() {
                 |tar| tar.hard_link("Files/d", "Files/f", &plain()),
                 below,
             ],
-            Some("it lies below `Files/d`, which is no directory"),
+            Some("it is below `Files/d`, which is not a directory"),
         ),
         (
             "a link to a directory that a parent only implies",
@@ -644,7 +656,10 @@ fn two_imports_to_the_same_path_do_not_collide() {
         .expect("one thread")
         .take()
         .expect("there were entries");
-    assert!(root_cause(&error).contains("is under way"), "{error:?}");
+    assert!(
+        root_cause(&error).contains("another process is importing"),
+        "{error:?}"
+    );
     assert_eq!(layers.names(), ["x"]);
 }
 

@@ -10,7 +10,9 @@ use std::io::Cursor;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use common::{DIRECTORY, Layers, REPARSE, chain, directory, names_in, plain, snapshot, tar};
+use common::{
+    DIRECTORY, Layers, REPARSE, chain, directory, names_in, plain, root_cause, snapshot, tar,
+};
 use layergen::{Meta, TarBuilder};
 use wclayer::hub::{self, Entry, LayerReader};
 use wclayer::ntmeta::{BackupStreamReader, StreamHeader, StreamId};
@@ -239,15 +241,15 @@ fn links_before_their_target_and_to_links_are_hard_links() {
 }
 
 #[test]
-fn links_in_a_circle_have_no_target() {
+fn a_loop_of_links_is_refused() {
     let layers = Layers::new();
     let tar = build(|tar| {
         tar.hard_link("Files/a", "Files/b", &plain())?;
         tar.hard_link("Files/b", "Files/a", &plain())
     });
-    let error = import(&layers, "layer", &tar, &[]).expect_err("a circle");
-    let rule = std::error::Error::source(&error).expect("a reason");
-    assert!(rule.to_string().contains("neither in this layer"), "{rule}");
+    let error = import(&layers, "layer", &tar, &[]).expect_err("a loop");
+    let cause = root_cause(&error);
+    assert!(cause.contains("a loop of hard links"), "{cause}");
     assert_eq!(layers.names(), [""; 0]);
 }
 
@@ -300,7 +302,7 @@ fn a_link_to_a_file_of_a_parent_is_copied_with_a_warning() {
         assert!(back["Files/one = Files/two"].contains("13"), "{back:?}");
     }
     let error = import(&layers, "alone", &upper, &[]).expect_err("no parent");
-    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{:?}", chain(&error));
+    assert_eq!(error.kind(), ErrorKind::InvalidLayer, "{:?}", chain(&error));
     assert!(!layers.path("alone").exists());
 }
 

@@ -50,14 +50,13 @@ fn of_library(error: &Error) -> Option<String> {
         Error::NotInLayer { .. } => "Use `wclayer ls` to list the entries of the layer.",
         Error::NotALayer { kind, .. } => input::not_a_layer(*kind)?,
         Error::WrongKind { kind, needed, .. } => input::wrong_kind(*kind, *needed)?,
-        Error::LinkTarget { .. } => "Name every parent with -l, nearest first.",
         Error::SeveralHives { .. } => {
             "Squash fewer layers, leave the base layer out (--keep-base), or drop these changes \
              (--lose-registry)."
         }
         Error::Busy { .. } => "Wait for it to finish, or choose another path.",
         Error::Destination { .. } => "Name a new folder, such as `layers/base`.",
-        Error::Rule(error) => of_breach(&error.rule),
+        Error::Rule(error) => of_breach(&error.breach),
         Error::Index(error) => of_index(error),
         Error::Portable(error) => of_portable(error),
         Error::Transport(error) => of_transport(error)?,
@@ -111,7 +110,13 @@ fn of_breach(breach: &Breach) -> &'static str {
             "Rebuild the layer without it: it cannot be written, or would be written through a link."
         }
         Breach::DuplicateOfOtherKind { .. } => "Remove one of the two entries from the layer.",
-        _ => windows::MALFORMED,
+        Breach::LinkWithFilter | Breach::OpaqueWithFilter => {
+            "Let wclayer choose the writer: it picks one that supports the layer."
+        }
+        // The fix that `validate` prints.
+        breach => breach
+            .rule()
+            .map_or(windows::MALFORMED, |rule| rule.info().fix),
     }
 }
 
@@ -189,11 +194,9 @@ fn of_transport(error: &TransportError) -> Option<&'static str> {
         TransportError::Tombstones { .. } | TransportError::Entry { .. } => {
             Some("Make the folder again: it is damaged, or was changed after it was made.")
         }
-        TransportError::LinkTarget { .. } | TransportError::NothingToRemove { .. } => {
-            Some(NAME_PARENTS)
-        }
         _ => None,
     }
 }
+
 #[cfg(test)]
 mod tests;

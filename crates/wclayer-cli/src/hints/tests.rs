@@ -9,7 +9,7 @@ use wclayer::error::{
     ServiceError, TarError, TarProblem, TombstoneProblem, WindowsError,
 };
 use wclayer::foreign::{Foreign, ImageArchive};
-use wclayer::rules::{HcsRule, RuleError};
+use wclayer::rules::RuleError;
 use wclayer::source::{Kind, Needed, WindowsLayerKind};
 use wclayer::{DiffId, Digest, LayerPath, PathError};
 
@@ -103,13 +103,6 @@ fn general() -> Cases {
             "`wclayer ls`",
         ),
         (
-            Error::LinkTarget {
-                path: text(),
-                target: text(),
-            },
-            "every parent with -l",
-        ),
-        (
             Error::SeveralHives {
                 hive: text(),
                 layers: text(),
@@ -160,35 +153,39 @@ fn general() -> Cases {
 }
 
 fn rules() -> Cases {
-    let target = text;
+    let target = path;
     let rules = [
         (Breach::LinkTargetMissing { target: target() }, "with -l"),
         (Breach::LinkToDirectory { target: target() }, "the tool"),
         (Breach::LinkLoop { target: target() }, "the tool"),
         (Breach::LinkChainTooLong { target: target() }, "the tool"),
         (Breach::RemovalInBaseLayer, "with -l"),
-        (Breach::BelowFile { file: text() }, "cannot be written"),
+        (Breach::BelowFile { file: path() }, "cannot be written"),
         (
             Breach::BelowReparsePoint {
-                reparse_point: text(),
+                reparse_point: path(),
             },
             "through a link",
         ),
         (
             Breach::DuplicateOfOtherKind {
                 first: "a file",
-                first_offset: 0,
+                first_offset: Some(0),
                 second: "a directory",
             },
             "Remove one",
         ),
+        (Breach::LinkWithFilter, "writer"),
+        (Breach::OpaqueWithFilter, "writer"),
+        (Breach::RemovalOutside, "Remove the whiteout"),
+        (Breach::RemovalOutsideFiles, "malformed"),
     ];
-    let broken = |(rule, words)| {
-        let (entry, offset) = (text(), 0);
+    let broken = |(breach, words)| {
+        let (entry, offset) = (text(), Some(0));
         let error = RuleError {
             entry,
             offset,
-            rule,
+            breach,
         };
         (error.into(), words)
     };
@@ -328,22 +325,6 @@ fn transport() -> Cases {
             },
             "damaged",
         ),
-        (
-            TransportError::Removal {
-                entry: path(),
-                why: "of a rule",
-            },
-            "",
-        ),
-        (
-            TransportError::LinkTarget {
-                entry: path(),
-                target: path(),
-                why: "which is not there",
-            },
-            "with -l",
-        ),
-        (TransportError::NothingToRemove { entry: path() }, "with -l"),
     ];
     let errors = errors.into_iter();
     errors.map(|(error, words)| (error.into(), words)).collect()
@@ -426,10 +407,6 @@ fn tars() -> Cases {
 
 fn host_compute() -> Cases {
     let path = place;
-    let entry = |rule| HcsError::Entry {
-        entry: self::path(),
-        rule,
-    };
     let boxed = || Box::new(Error::Cancelled);
     let errors = vec![
         (
@@ -454,9 +431,6 @@ fn host_compute() -> Cases {
         (HcsError::StillThere { layer: path() }, "--force"),
         (HcsError::NotEmpty { path: path() }, "`wclayer remove`"),
         (HcsError::Incomplete { path: path() }, "`wclayer remove`"),
-        (entry(HcsRule::LinkWithFilter), "writer"),
-        (entry(HcsRule::OpaqueWithFilter), "writer"),
-        (entry(HcsRule::RemovalOutside), "malformed"),
         (HcsError::LayerName { path: path() }, ""),
     ];
     let errors = errors.into_iter();

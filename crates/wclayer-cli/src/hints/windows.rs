@@ -1,7 +1,6 @@
 //! Hints about layers of the Host Compute Service.
 
 use wclayer::error::{FailureCause, HcsError, Privilege, ServiceError};
-use wclayer::rules::HcsRule;
 
 pub(super) const MALFORMED: &str = "The layer is malformed: report it to whoever built the image.";
 const ELEVATE: &str = "Run wclayer as an administrator from an elevated prompt.";
@@ -26,11 +25,6 @@ pub(super) fn hint(error: &HcsError) -> Option<String> {
              restore the contents of the folder."
         }
         HcsError::Incomplete { .. } => "Import it again, or delete it with `wclayer remove`.",
-        HcsError::Entry {
-            rule: HcsRule::LinkWithFilter | HcsRule::OpaqueWithFilter,
-            ..
-        } => "Let wclayer choose the writer: it picks one that supports the layer.",
-        HcsError::Entry { .. } => MALFORMED,
         _ => return None,
     };
     Some(hint.to_owned())

@@ -131,7 +131,7 @@ fn an_existing_layer_is_replaced_only_by_force() {
     work.write("small.tar", &small_tar(b"x"));
     let run = work
         .run(&["import", "--json", "-i", "small.tar", "base"])
-        .fails("exists already");
+        .fails("already exists");
     assert_eq!(run.json()["error"]["kind"], "exists");
     assert!(run.stderr.contains("Hint: Use --force"), "{}", run.stderr);
     assert_eq!(
@@ -178,7 +178,7 @@ fn only_layers_are_ever_replaced() {
     );
     for path in ["file", "folder", "stranger"] {
         work.run(&["import", "--force", "-i", "small.tar", path])
-            .fails("exists already");
+            .fails("already exists");
     }
     assert_eq!(work.read("file"), b"precious");
     assert_eq!(work.list("folder"), ["file"]);
@@ -251,7 +251,7 @@ fn of_two_imports_to_one_path_one_wins() {
     wait_until("the first import is under way", || work.list(".").len() > 1);
 
     let second = work.run(&["import", "--json", "-i", "small.tar", "layer"]);
-    let second = second.fails("another import to");
+    let second = second.fails("another process is importing to");
     assert_eq!(second.json()["error"]["kind"], "busy");
 
     stdin

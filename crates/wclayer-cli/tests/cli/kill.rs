@@ -159,7 +159,7 @@ fn a_killed_import_releases_its_path() {
             .any(|name| name.starts_with(".layer.wclayer-"))
     });
     work.run(&["import", "-i", "in.tar", "layer"])
-        .fails("is under way");
+        .fails("another process is importing to");
     child.kill().expect("it can be killed");
     child.wait().expect("it ended");
     work.run(&["import", "-i", "in.tar", "layer"]).succeeds();

@@ -150,7 +150,7 @@ fn a_layer_with_a_damaged_descriptor_can_be_replaced_and_removed() {
     work.write("stranger/layer.json", b"{");
     work.write("stranger/notes.txt", b"precious");
     let again = [&["import", "--force"][..], &import[1..5], &["stranger"]].concat();
-    work.run(&again).fails("exists already");
+    work.run(&again).fails("already exists");
     work.run(&["remove", "stranger"])
         .fails("a folder whose `layer.json` was not written by wclayer");
     assert_eq!(work.list("stranger"), ["layer.json", "notes.txt"]);

@@ -147,7 +147,7 @@ fn a_refused_import_leaves_nothing() {
     assert_eq!(work.list("."), ["no-layer"]);
     import(&work, &["-i", &base, "base"]);
     work.run(&["import", "--format", "transport", "-i", &base, "base"])
-        .fails("exists already");
+        .fails("already exists");
     import(&work, &["--force", "-i", &base, "base"]);
     fs::remove_file(work.path("base/Files.$wcidirs$")).expect("written");
     fs::write(work.path("base/Files/short"), "x").expect("a file");

@@ -23,20 +23,20 @@ fn bad() -> Vec<u8> {
 }
 
 const SHOWN: &str = r#"error path-parent
-  A name holds `..`.
-  What happens: The import fails: it would lead out of the layer.
+  A name contains `..`.
+  What happens: The import fails, because the name could lead out of the layer.
   Fix: Write the name without `..`.
-    0x1800  Files/../\u{1b}[2J  the name is not a path of a layer: the path holds a `..` component
+    0x1800  Files/../\u{1b}[2J  the name is not a path of a layer: the path contains a `..` component
 
 error path-character
-  A name holds a character that NTFS does not take: `"*<>?|`, or a control character.
+  A name contains a character that NTFS does not allow: `"*<>?|` or a control character.
   What happens: The import to Windows fails: 0x7b (0xc0000033).
   Fix: Rename the file.
     0x1800  Files/../\u{1b}[2J  `\u{1b}[2J`
 
 warning path-reserved-name (2 times)
   A name is that of a device: `NUL`, `CON`, `COM1`, …, with or without an extension.
-  What happens: It is imported, but most programs in the container open the device in its place.
+  What happens: The file is imported, but most programs in the container open the device instead.
   Fix: Rename the file.
      0xc00  Files/nul       `nul`
     0x1200  Files/Com1.txt  `Com1.txt`
@@ -159,7 +159,7 @@ fn rules_are_explained() {
         .succeeds();
     assert!(
         run.text()
-            .starts_with("warning hive-empty\n  A registry hive has no bytes.\n")
+            .starts_with("warning hive-empty\n  A registry hive has no content.\n")
     );
     assert!(run.text().contains("0x3f1"));
     let all = work

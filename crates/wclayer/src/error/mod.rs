@@ -1,6 +1,6 @@
 //! The errors of this crate.
 //!
-//! [`Error`] says what failed and where; each area has a closed type of its own below it, found
+//! [`Error`] reports what failed and where; each area has a closed type of its own below it, found
 //! through [`std::error::Error::source`]. Programs act on [`Error::kind`] and on the variants. No
 //! code matches on a message, and no error advises its user: advice names options and commands,
 //! which only the program that is run knows.
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use crate::digest::{DiffId, Digest};
 use crate::kind::{Kind, Needed};
 use crate::path::{LayerPath, PathError};
-use crate::rules::RuleError;
+use crate::rules::{Breach, RuleError};
 
 pub use cause::FailureCause;
 pub use hcs::{HResult, HcsError, ServiceError, WindowsError};
@@ -34,14 +34,14 @@ pub use transport::{EntryProblem, TombstoneProblem, TransportError};
 /// The result of every fallible operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, on what.
+/// What went wrong, and where.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An operation on a layer as a whole failed.
     #[error("cannot {operation} layer `{layer}`")]
     Layer {
-        /// What was to be done: `import`, `export`, `remove`, …
+        /// The operation: `import`, `export`, `remove`, …
         operation: &'static str,
         /// The layer, as its user named it.
         layer: String,
@@ -51,20 +51,20 @@ pub enum Error {
     /// A file or folder of the host could not be used.
     #[error("cannot {action} `{}`", path.display())]
     Io {
-        /// What was to be done: `create`, `open`, `rename`, …
+        /// The action: `create`, `open`, `rename`, …
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The stream that a layer is read from failed.
+    /// The input that a layer is read from failed.
     #[error("cannot read the layer's input")]
     Input(#[source] io::Error),
-    /// The stream that a layer is written to failed.
+    /// The output that a layer is written to failed.
     #[error("cannot write the layer's output")]
     Output(#[source] io::Error),
-    /// A layer tar is not what it should be.
+    /// A layer tar is malformed.
     #[error(transparent)]
     Tar(TarError),
     /// A layer breaks a rule of layers.
@@ -76,13 +76,13 @@ pub enum Error {
     /// A folder is not a readable portable layer.
     #[error(transparent)]
     Portable(#[from] PortableError),
-    /// A layer of the Host Compute Service cannot be made, read or deleted.
+    /// A Windows layer cannot be created, read or deleted.
     #[error(transparent)]
     Hcs(#[from] HcsError),
-    /// A transport folder cannot be read or made.
+    /// A transport folder cannot be read or created.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// A path given by the caller is not a path of a layer.
+    /// The caller gave a path that no layer can hold.
     #[error("`{path}` is not a path of a layer")]
     Path {
         /// The path as given.
@@ -90,7 +90,7 @@ pub enum Error {
         /// The rule it breaks.
         source: PathError,
     },
-    /// A file has no such data stream.
+    /// A file does not have the data stream that was asked for.
     #[error("`{path}` has no {}", stream_name(stream.as_deref()))]
     NoStream {
         /// The file.
@@ -105,14 +105,6 @@ pub enum Error {
         path: String,
         /// The layer, as its user named it.
         layer: String,
-    },
-    /// The file that a hard link names is not there.
-    #[error("the hard link `{path}` names `{target}`, and no layer of the chain has that file")]
-    LinkTarget {
-        /// The link.
-        path: String,
-        /// What it names.
-        target: String,
     },
     /// Layers that change the registry cannot become one layer.
     #[error("the registry changes in `{hive}` of {layers} cannot be merged")]
@@ -149,17 +141,17 @@ pub enum Error {
         /// What it should be.
         needed: Needed,
     },
-    /// The content is not what its digest says.
+    /// The content does not match its digest.
     #[error("the {what} is {actual}, but {expected} was expected")]
     DigestMismatch {
-        /// Which digest: `DiffID`, `digest of the source`, …
+        /// The name of the digest: `DiffID`, `digest of the source`, …
         what: &'static str,
-        /// What it should be.
+        /// The digest that was expected.
         expected: Digest,
-        /// What it is.
+        /// The digest of the content.
         actual: Digest,
     },
-    /// The digest of a blob was given for its DiffID.
+    /// The digest of a blob was given instead of its DiffID.
     #[error("{digest} is the digest of the compressed blob; its DiffID is {diff_id}")]
     DigestForDiffId {
         /// SHA-256 of the blob.
@@ -168,52 +160,52 @@ pub enum Error {
         diff_id: DiffId,
     },
     /// The destination exists.
-    #[error("`{}` exists already", path.display())]
+    #[error("`{}` already exists", path.display())]
     Exists {
         /// The destination.
         path: PathBuf,
-        /// Whether it is a layer, which may be replaced on request.
+        /// Whether it is a layer, which can be replaced on request.
         is_layer: bool,
     },
     /// Another process is importing to a path, or removing the layer there.
-    #[error("another import to `{}`, or its removal, is under way", path.display())]
+    #[error("another process is importing to `{}` or removing it", path.display())]
     Busy {
         /// The path of the layer.
         path: PathBuf,
     },
-    /// A destination has no name, or no folder to be in.
+    /// A destination has no name, or no folder that could contain it.
     #[error("`{}` cannot be the folder of a layer", path.display())]
     Destination {
         /// The destination.
         path: PathBuf,
     },
-    /// The caller asked to stop.
+    /// The caller asked the operation to stop.
     #[error("cancelled")]
     Cancelled,
     /// The caller used a writer out of order.
     #[error("backup stream bytes were written without a file to hold them")]
     NoCurrentFile,
-    /// The caller used a writer that had failed before.
-    #[error("a layer cannot be continued after an error")]
+    /// The caller used a writer after it had failed.
+    #[error("a writer cannot be used after an error")]
     AfterError,
-    /// The system refuses a thread or memory.
+    /// The system refused a thread or memory.
     #[error(transparent)]
     Resources(io::Error),
-    /// A part of the work ended without saying why.
+    /// A thread of the operation ended without a result.
     #[error("an internal worker thread stopped unexpectedly")]
     WorkerLost,
 }
 
-/// What kind of failure an [`Error`] is, for programs to act on.
+/// The kind of failure that an [`Error`] is, for programs to act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The layer's data is malformed, breaks a rule or fails a digest.
+    /// The layer's data is malformed, breaks a rule or does not match a digest.
     InvalidLayer,
-    /// What the caller passed cannot be.
+    /// The caller passed something that cannot work.
     InvalidInput,
-    /// A file or folder does not exist, or is no layer.
+    /// A file or folder does not exist, or is not a layer.
     NotFound,
     /// The destination exists.
     Exists,
@@ -221,9 +213,9 @@ pub enum ErrorKind {
     Busy,
     /// The system failed to read or write.
     Io,
-    /// The caller asked to stop.
+    /// The caller asked the operation to stop.
     Cancelled,
-    /// The environment lacks something.
+    /// This machine, or this build, does not support it.
     Unsupported,
 }
 
@@ -248,6 +240,13 @@ impl From<PrivilegeError> for Error {
     }
 }
 
+impl Breach {
+    /// Returns the error of a writer for an entry that breaks the rule.
+    pub(crate) fn broken_by(self, entry: &LayerPath) -> Error {
+        self.of(entry, None).into()
+    }
+}
+
 impl Error {
     /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
@@ -255,9 +254,7 @@ impl Error {
             Self::Layer { source, .. } => source.kind(),
             Self::Io { source, .. } | Self::Input(source) | Self::Output(source) => io_kind(source),
             Self::Tar(error) => error.kind(),
-            Self::Rule(_) | Self::LinkTarget { .. } | Self::DigestMismatch { .. } => {
-                ErrorKind::InvalidLayer
-            }
+            Self::Rule(_) | Self::DigestMismatch { .. } => ErrorKind::InvalidLayer,
             Self::SeveralHives { .. } => ErrorKind::Unsupported,
             Self::Index(error) => error.kind(),
             Self::Portable(error) => error.kind(),
@@ -304,7 +301,7 @@ impl Error {
     }
 }
 
-/// Makes an [`Error::Io`] of a system error: `.map_err(io_error("open", path))`.
+/// Makes an [`Error::Io`] from a system error: `.map_err(io_error("open", path))`.
 pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io {
@@ -324,6 +321,15 @@ pub(crate) fn entry_error<'a>(
         action,
         path: folder.join(entry.to_string().split('/').collect::<PathBuf>()),
         source,
+    }
+}
+
+/// Returns the rule of the table that an error reports.
+#[cfg(test)]
+pub(crate) fn rule_of(error: &Error) -> Option<crate::rules::Rule> {
+    match error {
+        Error::Rule(error) => error.breach.rule(),
+        _ => None,
     }
 }
 

@@ -147,17 +147,17 @@ impl ExtractWriter {
     /// ([`View::for_each_lost`](crate::view::View::for_each_lost) finds these).
     pub fn leave_out(&mut self, lost: &LostEntry) {
         let (target, reason) = match &lost.rule {
-            Breach::BelowFile { file } => (&**file, Reason::NotInDirectory),
-            Breach::BelowReparsePoint { reparse_point } => {
-                (&**reparse_point, Reason::NotInDirectory)
-            }
-            _ => ("", Reason::PlaceTaken),
+            Breach::BelowFile { file: above }
+            | Breach::BelowReparsePoint {
+                reparse_point: above,
+            } => (above.to_string(), Reason::NotInDirectory),
+            _ => (String::new(), Reason::PlaceTaken),
         };
         let why = Why {
             reason,
             cause: Some(lost.rule.to_string()),
         };
-        self.report.own.not_made(&lost.path, target, why);
+        self.report.own.not_made(&lost.path, &target, why);
     }
 
     /// Makes the directory whose backup stream has ended, where there is one.

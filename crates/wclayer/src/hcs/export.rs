@@ -33,8 +33,8 @@ const HELPFUL: [Privilege; 1] = [Privilege::ManageVolume];
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: a privilege that is not held, a layer whose import was
-/// interrupted, what the service or the writer says; [`Error::Cancelled`].
+/// [`Error::Layer`](crate::Error::Layer) around the reason: a privilege that is not held, a layer whose import was
+/// interrupted, what the service or the writer says; [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn export<V: Volume, W: LayerWriter>(
     host: &HostCompute<V>,
     layer: &Path,

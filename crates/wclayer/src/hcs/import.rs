@@ -77,9 +77,9 @@ pub struct ImportSummary {
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: a privilege that is not held, a folder that is not empty, a
+/// [`Error::Layer`](crate::Error::Layer) around the reason: a privilege that is not held, a folder that is not empty, a
 /// parent that is incomplete, a source that cannot be read or breaks a rule of layers, what the
-/// service says; [`HcsError::LeftBehind`] around it when the clean-up fails. [`Error::Cancelled`].
+/// service says; [`HcsError::LeftBehind`] around it when the clean-up fails. [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn import<V: Volume, R: LayerReader + ?Sized>(
     host: &HostCompute<V>,
     source: &mut R,
@@ -105,7 +105,7 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: a privilege that is not held, what the service says.
+/// [`Error::Layer`](crate::Error::Layer) around the reason: a privilege that is not held, what the service says.
 pub fn import_layer<V: Volume>(
     host: &HostCompute<V>,
     layer: &Path,

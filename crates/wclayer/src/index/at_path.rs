@@ -5,6 +5,7 @@ use super::often::Ends;
 use super::read::Index;
 use super::schema::index_error;
 use crate::error::Result;
+use crate::layer::Removed;
 use crate::path::LayerPath;
 
 /// What the layer has at a path.
@@ -101,10 +102,14 @@ impl Index {
         Ok(false)
     }
 
-    /// Returns whether the layer removes a path, or everything in it.
-    pub(crate) fn removes(&self, path: &LayerPath) -> Result<bool> {
+    /// Returns how the layer removes a path: as a whole, or only its contents.
+    pub(crate) fn removal(&self, path: &LayerPath) -> Result<Option<Removed>> {
         let found = self.deciding(path)?;
-        Ok(found.iter().any(|entry| !entry.is_added()))
+        Ok(found.iter().find_map(|entry| match entry.kind {
+            IndexedKind::Removal => Some(Removed::Path),
+            IndexedKind::Opaque => Some(Removed::Contents),
+            _ => None,
+        }))
     }
 
     /// Returns the entries that decide about a path: its removal, otherwise its opaque whiteout,

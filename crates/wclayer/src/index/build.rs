@@ -66,25 +66,30 @@ impl IndexBuilder {
         })
     }
 
-    /// Adds an entry. A stream belongs to the entry before it and is added by
+    /// Adds an entry of a tar. A stream belongs to the entry before it and is added by
     /// [`add_content`](Self::add_content).
     pub(crate) fn add_entry(&mut self, entry: &TarEntry) -> Result<()> {
-        let added = match &entry.kind {
-            TarEntryKind::File(file) => return self.add_file(entry.offset, file),
-            TarEntryKind::Stream(_) => return Ok(()),
-            TarEntryKind::Link(link) => self.insert(Row {
+        let offset = entry.offset;
+        match &entry.kind {
+            TarEntryKind::File(file) => self.add_file(offset, file),
+            TarEntryKind::Stream(_) => Ok(()),
+            TarEntryKind::Link(link) => self.add(&NewEntry {
                 basic_info: link.basic_info,
-                target: Some(link.target.as_bytes()),
-                ..Row::new(IndexedKind::Link, &link.path, entry.offset)
+                target: Some(&link.target),
+                ..NewEntry::new(IndexedKind::Link, &link.path, offset)
             }),
             TarEntryKind::Whiteout(path) => {
-                self.insert(Row::new(IndexedKind::Removal, path, entry.offset))
+                self.add(&NewEntry::new(IndexedKind::Removal, path, offset))
             }
             TarEntryKind::Opaque(path) => {
-                self.insert(Row::new(IndexedKind::Opaque, path, entry.offset))
+                self.add(&NewEntry::new(IndexedKind::Opaque, path, offset))
             }
-        };
-        added.map_err(index_error(&self.path))
+        }
+    }
+
+    /// Adds an entry of any source.
+    pub(crate) fn add(&mut self, entry: &NewEntry<'_>) -> Result<()> {
+        self.insert(entry).map_err(index_error(&self.path))
     }
 
     /// Adds the content of the file that was added last, or of one of its streams; with its hash if
@@ -126,32 +131,15 @@ impl IndexBuilder {
     }
 
     fn add_file(&mut self, offset: u64, file: &FileMember) -> Result<()> {
-        let security = file
-            .security
-            .as_ref()
-            .map(|bytes| self.share_descriptor(bytes));
-        let is_directory = file
-            .basic_info
-            .attributes
-            .contains(FileAttributes::DIRECTORY);
         // The reader made this list of valid parts, so it can be encoded.
         let ea = (!file.ea.is_empty()).then(|| ea::encode_list(&file.ea).unwrap_or_default());
-        let kind = if is_directory {
-            IndexedKind::Directory
-        } else {
-            IndexedKind::File
-        };
-        let added = security.transpose().and_then(|security| {
-            self.insert(Row {
-                basic_info: Some(file.basic_info),
-                security,
-                reparse: file.reparse.as_deref(),
-                ea: ea.as_deref(),
-                other_streams: Some(&file.other_streams[..]).filter(|bytes| !bytes.is_empty()),
-                ..Row::new(kind, &file.path, offset)
-            })
-        });
-        added.map_err(index_error(&self.path))
+        self.add(&NewEntry {
+            security: file.security.as_deref(),
+            reparse: file.reparse.as_deref(),
+            ea: ea.as_deref(),
+            other_streams: Some(&file.other_streams[..]).filter(|bytes| !bytes.is_empty()),
+            ..NewEntry::file(&file.path, file.basic_info, offset)
+        })
     }
 
     /// Returns the id of a descriptor, which is stored once, however many files have it.
@@ -172,7 +160,9 @@ impl IndexBuilder {
         Ok(id)
     }
 
-    fn insert(&mut self, row: Row<'_>) -> rusqlite::Result<()> {
+    fn insert(&mut self, row: &NewEntry<'_>) -> rusqlite::Result<()> {
+        let security = row.security.map(|bytes| self.share_descriptor(bytes));
+        let security = security.transpose()?;
         let info = row.basic_info;
         let (parent_key, path_key) = self.keys.parent_and_own(row.path);
         let time = |time: fn(&FileBasicInfo) -> ntmeta::FileTime| {
@@ -192,11 +182,11 @@ impl IndexBuilder {
                 time(|info| info.last_write_time),
                 time(|info| info.change_time),
                 info.map(|info| info.attributes.bits()),
-                row.security,
+                security,
                 row.reparse,
                 row.ea,
                 row.other_streams,
-                row.target,
+                row.target.map(LayerPath::as_bytes),
             ])?;
         self.next_entry += 1;
         self.next_stream = 0;
@@ -204,21 +194,22 @@ impl IndexBuilder {
     }
 }
 
-/// A row of the table `entry`.
-struct Row<'a> {
-    kind: IndexedKind,
-    path: &'a LayerPath,
-    offset: u64,
-    basic_info: Option<FileBasicInfo>,
-    security: Option<i64>,
-    reparse: Option<&'a [u8]>,
-    ea: Option<&'a [u8]>,
-    other_streams: Option<&'a [u8]>,
-    target: Option<&'a [u8]>,
+/// An entry to be added: a row of the table `entry`.
+pub(crate) struct NewEntry<'a> {
+    pub(crate) kind: IndexedKind,
+    pub(crate) path: &'a LayerPath,
+    /// Where its first header block starts in the tar, in bytes; 0 without a tar.
+    pub(crate) offset: u64,
+    pub(crate) basic_info: Option<FileBasicInfo>,
+    pub(crate) security: Option<&'a [u8]>,
+    pub(crate) reparse: Option<&'a [u8]>,
+    pub(crate) ea: Option<&'a [u8]>,
+    pub(crate) other_streams: Option<&'a [u8]>,
+    pub(crate) target: Option<&'a LayerPath>,
 }
 
-impl<'a> Row<'a> {
-    fn new(kind: IndexedKind, path: &'a LayerPath, offset: u64) -> Self {
+impl<'a> NewEntry<'a> {
+    pub(crate) fn new(kind: IndexedKind, path: &'a LayerPath, offset: u64) -> Self {
         Self {
             kind,
             path,
@@ -229,6 +220,18 @@ impl<'a> Row<'a> {
             ea: None,
             other_streams: None,
             target: None,
+        }
+    }
+
+    /// Starts a file or a directory, as its attributes say.
+    pub(crate) fn file(path: &'a LayerPath, basic_info: FileBasicInfo, offset: u64) -> Self {
+        let kind = match basic_info.attributes.contains(FileAttributes::DIRECTORY) {
+            true => IndexedKind::Directory,
+            false => IndexedKind::File,
+        };
+        Self {
+            basic_info: Some(basic_info),
+            ..Self::new(kind, path, offset)
         }
     }
 }

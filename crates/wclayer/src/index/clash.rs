@@ -24,7 +24,7 @@ pub(crate) fn for_each_clash(
 pub(crate) fn duplicate(first: &IndexedEntry, second: &IndexedEntry) -> Breach {
     Breach::DuplicateOfOtherKind {
         first: describe(first),
-        first_offset: first.offset,
+        first_offset: Some(first.offset),
         second: describe(second),
     }
 }

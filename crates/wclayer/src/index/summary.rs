@@ -37,7 +37,7 @@ pub struct TarSummary {
 /// # Errors
 ///
 /// Returns an error if the tar cannot be read or an entry of it is malformed, and
-/// [`Error::Cancelled`].
+/// [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn summarise<R: Read + Send + 'static>(
     source: R,
     progress: &dyn Progress,

@@ -80,8 +80,26 @@ impl ImportOptions {
 
 /// Imports a layer tar (plain, gzip or zstd) to a folder that does not exist yet.
 ///
-/// The folder appears whole, with everything on disk, or not at all. Bytes behind the end of the
+/// The folder appears whole, with everything on disk, or not at all. Bytes after the end of the
 /// tar are kept: they are part of its DiffID.
+///
+/// ```
+/// use std::fs::File;
+/// use wclayer::ParentChain;
+/// use wclayer::portable::{self, ImportOptions};
+///
+/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample");
+/// let layers = tempfile::tempdir()?;
+/// let [base, app] = ["base", "app"].map(|name| layers.path().join(name));
+/// let tar = File::open(format!("{sample}/base.tar.gz"))?;
+/// portable::import(tar, &base, &ImportOptions::default(), &())?;
+///
+/// let options = ImportOptions::default().parents(ParentChain::from_nearest_first([base]));
+/// let tar = File::open(format!("{sample}/app.tar.gz"))?;
+/// let layer = portable::import(tar, app, &options, &())?;
+/// assert_eq!(layer.parents().len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///

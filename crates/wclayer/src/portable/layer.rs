@@ -18,6 +18,24 @@ use crate::tar::TarLayerReader;
 const READ_BUFFER: usize = 256 * 1024;
 
 /// A portable layer on disk.
+///
+/// ```
+/// use std::fs::File;
+/// use wclayer::compression::Compression;
+/// use wclayer::portable::{self, ImportOptions, PortableLayer};
+///
+/// let tar = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
+/// let layers = tempfile::tempdir()?;
+/// let folder = layers.path().join("base");
+/// portable::import(File::open(tar)?, &folder, &ImportOptions::default(), &())?;
+///
+/// let layer = PortableLayer::open(&folder)?;
+/// assert!(layer.parents().is_empty());
+/// let mut tar = Vec::new();
+/// let blob = layer.export(&mut tar, Compression::None.into(), &())?;
+/// assert_eq!(blob.diff_id, layer.descriptor().diff_id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct PortableLayer {
     path: PathBuf,

@@ -63,9 +63,9 @@ pub struct Repaired {
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: no layer tar, one that is not what the descriptor says, a
+/// [`Error::Layer`](crate::Error::Layer) around the reason: no layer tar, one that is not what the descriptor says, a
 /// parent that is missing, anything in the folder that does not belong to a layer, another process
-/// that is at work there; [`Error::Cancelled`].
+/// that is at work there; [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn repair(
     layer: impl AsRef<Path>,
     options: &RepairOptions,

@@ -21,7 +21,23 @@ use crate::pipeline::{Counting, ReadAhead, skip_to_end};
 
 type Input<R> = Hashing<Decoder<Hashing<Counting<R>>>>;
 
-/// Reads a layer tar, plain or compressed, as entries; verified at the end.
+/// Reads a layer tar, plain or compressed, as entries, and verifies it at the end.
+///
+/// ```
+/// use std::fs::File;
+/// use wclayer::LayerReader;
+/// use wclayer::tar::BlobReader;
+///
+/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
+/// let diff_id = "sha256:b81eb6d04927e8286f84ca4f9e7e1bd453013cf41a478d0971c2ebfb0de3a4e9".parse()?;
+/// let mut reader = BlobReader::new(File::open(path)?, Some(diff_id), &())?;
+/// while let Some(entry) = reader.next_entry()? {
+///     println!("{}", entry.path());
+/// }
+/// let blob = reader.blob().expect("the last entry has been read");
+/// assert_eq!(blob.diff_id, diff_id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BlobReader<'a, R: Read> {
     /// `None` once everything has been read.
     tar: Option<TarLayerReader<ReadAhead<'a, Input<R>>>>,

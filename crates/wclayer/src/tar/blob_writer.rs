@@ -15,7 +15,22 @@ use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::path::LayerPath;
 
-/// Writes a layer tar, compressed as asked.
+/// Writes a layer tar, compressed or plain.
+///
+/// ```
+/// use std::fs::File;
+/// use wclayer::compression::Compression;
+/// use wclayer::hub;
+/// use wclayer::tar::{BlobReader, BlobWriter};
+///
+/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/app.tar.gz");
+/// let mut reader = BlobReader::new(File::open(path)?, None, &())?;
+/// let mut output = Vec::new();
+/// let writer = BlobWriter::new(&mut output, Compression::Gzip.into())?;
+/// let blob = hub::copy(&mut reader, writer, &())?;
+/// assert_eq!(blob.size, output.len() as u64);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// Whether all of it could be written is known in the end only: without
 /// [`finish`](LayerWriter::finish), what was written is to be thrown away.

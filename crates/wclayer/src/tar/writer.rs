@@ -29,7 +29,37 @@ use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
 use crate::path::{LayerPath, PathError, StreamName};
 
-/// Writes a layer tar, uncompressed.
+/// Writes an uncompressed layer tar.
+///
+/// ```
+/// use std::io::Write;
+/// use wclayer::ntmeta::{BackupStreamWriter, FileAttributes, FileBasicInfo, StreamHeader, StreamId};
+/// use wclayer::tar::TarLayerWriter;
+/// use wclayer::{FileEntry, LayerWriter};
+///
+/// let mut layer = TarLayerWriter::new(Vec::new());
+/// let mut entry = FileEntry {
+///     path: "Files".parse()?,
+///     basic_info: FileBasicInfo::default(),
+///     size: 0,
+///     metadata_first: true,
+/// };
+/// entry.basic_info.attributes = FileAttributes::DIRECTORY;
+/// layer.add(&entry)?;
+///
+/// entry.path = "Files/hello.txt".parse()?;
+/// entry.basic_info.attributes = FileAttributes::ARCHIVE;
+/// entry.size = 5;
+/// layer.add(&entry)?;
+/// let mut stream = BackupStreamWriter::new(Vec::new());
+/// stream.begin(&StreamHeader::new(StreamId::DATA, 5))?;
+/// stream.write_all(b"hello")?;
+/// layer.write(&stream.finish()?)?;
+///
+/// let tar = layer.finish()?;
+/// assert_eq!(tar.len() % 512, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// What was written before an error, or before the writer was dropped, is no complete tar: it is
 /// for the owner of `output` to discard.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::error::Result;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 
 /// What an entry was added as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,19 @@ impl Kind {
         }
     }
 
+    fn describe(self) -> &'static str {
+        match self {
+            Self::File => "a file",
+            Self::Link => "a hard link",
+            Self::Directory => "a directory",
+            Self::FileReparsePoint | Self::DirectoryReparsePoint => "a reparse point",
+        }
+    }
+
+    fn is_directory(self) -> bool {
+        matches!(self, Self::Directory | Self::DirectoryReparsePoint)
+    }
+
     fn is_reparse_point(self) -> bool {
         matches!(self, Self::FileReparsePoint | Self::DirectoryReparsePoint)
     }
@@ -73,22 +86,25 @@ impl AddedPaths {
             .map(|(path, state)| (path, state.kind.added()))
     }
 
+    /// Iterates over the paths that entries of the layer have brought, in no order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &LayerPath> {
+        let own = self.paths.iter().filter(|(_, state)| state.is_own);
+        own.map(|(path, _)| path)
+    }
+
     /// Returns the directories above a path that were not added, outermost first; refuses a path
     /// below a file or a reparse point.
     pub(crate) fn missing(&self, path: &LayerPath) -> Result<Vec<LayerPath>> {
         let mut missing = Vec::new();
         let mut next = path.parent();
         while let Some(directory) = next {
-            match self.get(&directory) {
-                Some(Added::Directory) => break,
-                Some(Added::File) => {
-                    return Err(HcsRule::FileInWay { path: directory }.broken_by(path));
+            if let Some(kind) = self.paths.get(&directory).map(|state| state.kind) {
+                match Breach::below(&directory, kind.is_directory(), kind.is_reparse_point()) {
+                    Some(breach) => return Err(breach.broken_by(path)),
+                    None => break,
                 }
-                Some(Added::DirectoryReparsePoint) => {
-                    return Err(HcsRule::ReparsePointInWay { path: directory }.broken_by(path));
-                }
-                None => next = directory.parent(),
             }
+            next = directory.parent();
             missing.push(directory);
         }
         missing.reverse();
@@ -107,9 +123,13 @@ impl AddedPaths {
             Kind::Link => false,
             Kind::Directory | Kind::DirectoryReparsePoint => is_directory,
         };
+        let second = match is_directory {
+            true => Kind::Directory,
+            false => Kind::File,
+        };
         match is_same {
             true => Ok(true),
-            false => Err(HcsRule::DuplicateOfOtherKind.broken_by(path)),
+            false => Err(duplicate(was.kind, second).broken_by(path)),
         }
     }
 
@@ -119,7 +139,7 @@ impl AddedPaths {
         match self.paths.get(path).map(|was| was.kind) {
             None => Ok(false),
             Some(Kind::Link) => Ok(true),
-            Some(_) => Err(HcsRule::DuplicateOfOtherKind.broken_by(path)),
+            Some(kind) => Err(duplicate(kind, Kind::Link).broken_by(path)),
         }
     }
 
@@ -173,23 +193,37 @@ impl AddedPaths {
         let Some(state) = self.paths.get_mut(path) else {
             return Ok(());
         };
-        let is_other = |before: Kind| before.is_reparse_point() != is_reparse_point;
-        let is_filled = is_reparse_point && state.has_children;
-        if is_filled || state.before.is_some_and(is_other) {
-            return Err(HcsRule::DuplicateOfOtherKind.broken_by(path));
-        }
-        state.kind = match (state.kind, is_reparse_point) {
+        let kind = match (state.kind, is_reparse_point) {
             (Kind::Directory, true) => Kind::DirectoryReparsePoint,
             (Kind::File, true) => Kind::FileReparsePoint,
             (kind, _) => kind,
         };
+        let is_other = |before: &Kind| before.is_reparse_point() != is_reparse_point;
+        if let Some(before) = state.before.filter(is_other) {
+            return Err(duplicate(before, kind).broken_by(path));
+        }
+        if is_reparse_point && state.has_children {
+            return Err(Breach::ReparsePointWithContents.broken_by(path));
+        }
+        state.kind = kind;
         Ok(())
+    }
+}
+
+/// Returns the rule that an entry breaks whose path was added as another kind of thing.
+fn duplicate(first: Kind, second: Kind) -> Breach {
+    Breach::DuplicateOfOtherKind {
+        first: first.describe(),
+        first_offset: None,
+        second: second.describe(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::rule_of;
+    use crate::rules::Rule;
 
     fn path(text: &str) -> LayerPath {
         text.parse().expect(text)
@@ -220,13 +254,13 @@ mod tests {
     #[test]
     fn nothing_lies_below_a_file_or_a_reparse_point() {
         for (below, rule) in [
-            ("Files/d/f/x", "is a file"),
-            ("Files/d/F/x/y", "is a file"),
-            ("Files/l/x", "is a file"),
-            ("Files/j/x/y", "is a reparse point"),
+            ("Files/d/f/x", Rule::BelowFile),
+            ("Files/d/F/x/y", Rule::BelowFile),
+            ("Files/l/x", Rule::BelowFile),
+            ("Files/j/x/y", Rule::BelowReparsePoint),
         ] {
             let error = some().missing(&path(below)).expect_err(below);
-            assert!(error.to_string().contains(rule), "{error}");
+            assert_eq!(rule_of(&error), Some(rule), "{error}");
         }
     }
 

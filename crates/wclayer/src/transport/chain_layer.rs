@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ntmeta::FileAttributes;
 
 use super::entries::{Entries, EntryStream, OpenEntry};
+use super::removals::Removals;
 use super::streams::{Cursor, StreamContent, StreamPlace, Summary, details, summarize};
 use crate::error::EntryProblem;
 use crate::error::Privilege;
@@ -81,9 +82,6 @@ struct Listing {
     /// The names that are entries, sorted.
     names: Vec<(LayerPath, FileAttributes)>,
 }
-
-/// The paths that a folder removes, sorted: those below a directory come together.
-struct Removals(Vec<LayerPath>);
 
 impl<R: Root> TransportLayer<R> {
     fn new(root: R, privileges: Privileges) -> Result<Self> {
@@ -315,63 +313,6 @@ impl Listing {
         // The order does not depend on how the directory is spelled.
         let at = self.names.binary_search_by(|(known, _)| known.cmp(path));
         at.ok().map(|at| self.names[at].clone())
-    }
-}
-
-impl Removals {
-    fn new(mut paths: Vec<LayerPath>) -> Self {
-        paths.sort();
-        paths.dedup();
-        Self(paths)
-    }
-
-    fn contains(&self, path: &LayerPath) -> bool {
-        self.0.binary_search(path).is_ok()
-    }
-
-    /// Returns the spelling of a path that is removed or has removals below it.
-    fn spelling(&self, path: &LayerPath) -> Option<LayerPath> {
-        if let Ok(at) = self.0.binary_search(path) {
-            return Some(self.0[at].clone());
-        }
-        let first = self.below(Some(path)).first()?;
-        std::iter::successors(first.parent(), LayerPath::parent).find(|above| above == path)
-    }
-
-    /// Returns the removed paths below a directory, at any depth.
-    fn below(&self, directory: Option<&LayerPath>) -> &[LayerPath] {
-        let Some(directory) = directory else {
-            return &self.0;
-        };
-        let prefix: Vec<u16> = directory.folded_units().chain([u16::from(b'/')]).collect();
-        let is_before = |path: &LayerPath| path.folded_units().lt(prefix.iter().copied());
-        let rest = &self.0[self.0.partition_point(is_before)..];
-        &rest[..rest.partition_point(|path| path.is_below(directory))]
-    }
-
-    fn has_below(&self, directory: &LayerPath) -> bool {
-        !self.below(Some(directory)).is_empty()
-    }
-
-    /// Returns the names directly in a directory that are removed or have removals below them.
-    fn children(&self, directory: Option<&LayerPath>) -> Result<Vec<LayerPath>> {
-        let depth = directory.map_or(0, |directory| directory.components().count());
-        let mut children: Vec<LayerPath> = Vec::new();
-        for path in self.below(directory) {
-            if children
-                .last()
-                .is_some_and(|last| path == last || path.is_below(last))
-            {
-                continue;
-            }
-            let name = path.components().nth(depth).unwrap_or_default().to_vec();
-            let listed = Listed {
-                name,
-                attributes: FileAttributes::empty(),
-            };
-            children.push(listed.path_in(directory)?);
-        }
-        Ok(children)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::error::{Error, Result, entry_error};
 use crate::hub::FileEntry;
 use crate::layout;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::volume::{BufferedFile, File, Form, Kind, Root, Scope};
 
 use super::added::{Added, AddedPaths};
@@ -65,9 +65,9 @@ impl<R: Root> TransportFiles<R> {
     ///
     /// # Errors
     ///
-    /// [`HcsError::Entry`](crate::error::HcsError::Entry) for an entry that clashes with an earlier one or takes a name that the
-    /// format needs itself; [`Error::Io`] when it cannot be written. No method but
-    /// [`end_entry`](Self::end_entry) can be used after an error; this holds for all of them.
+    /// Returns [`Error::Rule`] if the entry clashes with an earlier one or has a name that the format
+    /// uses itself, and [`Error::Io`] if it cannot be written. After an error, of this method or
+    /// another, only [`end_entry`](Self::end_entry) can be used.
     pub fn add(&mut self, file: &FileEntry) -> Result<()> {
         self.end_entry()?;
         check_name(&file.path)?;
@@ -144,7 +144,7 @@ impl<R: Root> TransportFiles<R> {
     ///
     /// # Errors
     ///
-    /// [`HcsError::Entry`](crate::error::HcsError::Entry) when a file or a reparse point is among those that have come.
+    /// Returns [`Error::Rule`] if one of them was added as a file or a reparse point.
     pub fn missing(&self, path: &LayerPath) -> Result<Vec<LayerPath>> {
         self.added.missing(path)
     }
@@ -153,6 +153,11 @@ impl<R: Root> TransportFiles<R> {
     /// entry has brought since.
     pub fn made(&self) -> impl Iterator<Item = &LayerPath> {
         self.made.iter()
+    }
+
+    /// Iterates over the paths that entries have brought, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &LayerPath> {
+        self.added.entries()
     }
 
     /// Ends the last entry and makes the directories that were left out.
@@ -250,7 +255,7 @@ fn check_name(path: &LayerPath) -> Result<()> {
     let describes_directory = layout::describes_directory(path.file_name());
     let is_tombstones = path.parent().is_none() && layout::is(path, layout::TOMBSTONES);
     if describes_directory || is_tombstones {
-        return Err(HcsRule::ReservedName.broken_by(path));
+        return Err(Breach::ReservedName.broken_by(path));
     }
     Ok(())
 }

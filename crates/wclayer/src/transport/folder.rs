@@ -105,12 +105,17 @@ pub fn export<V: Volume, W: LayerWriter>(
     writer: W,
     progress: &dyn Progress,
 ) -> Result<W::Output> {
-    let copied = volume
-        .enable(&[Privilege::Backup])
-        .map_err(Error::from)
-        .and_then(|privileges| {
-            let mut reader = open(volume, folder, &privileges)?;
-            hub::copy(&mut reader, writer, progress)
-        });
-    copied.map_err(|error| error.of_layer("export", folder))
+    copy(volume, folder, writer, progress).map_err(|error| error.of_layer("export", folder))
+}
+
+/// Copies a transport folder into a sink; errors do not name the folder.
+pub(crate) fn copy<V: Volume, W: LayerWriter>(
+    volume: &V,
+    folder: &Path,
+    writer: W,
+    progress: &dyn Progress,
+) -> Result<W::Output> {
+    let privileges = volume.enable(&[Privilege::Backup])?;
+    let mut reader = open(volume, folder, &privileges)?;
+    hub::copy(&mut reader, writer, progress)
 }

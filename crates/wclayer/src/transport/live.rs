@@ -78,6 +78,11 @@ impl<R: Root> LiveFiles<R> {
         self.made.iter()
     }
 
+    /// Iterates over the paths that entries have brought, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &LayerPath> {
+        self.added.entries()
+    }
+
     /// Gives the directories their times, what is inside first.
     pub(super) fn finish(&mut self) -> Result<()> {
         self.end_entry()?;

@@ -21,13 +21,12 @@ use ntmeta::{FileAttributes, FileBasicInfo, hive};
 
 use super::live::LiveFiles;
 use super::{Added, TransportFiles, tombstones};
-use crate::error::{EntryProblem, TransportError};
 use crate::error::{Result, entry_error, io_error};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
 use crate::path::LayerPath;
 use crate::place::{Staging, Written};
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::transport::PendingLinks;
 use crate::view::View;
 use crate::volume::{Access, File, Privileges, Root, Volume};
@@ -96,8 +95,8 @@ pub struct TransportWriter<V: Volume> {
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) links: PendingLinks,
-    removals: Vec<LayerPath>,
-    opaque: Vec<LayerPath>,
+    pub(super) removals: Vec<LayerPath>,
+    pub(super) opaque: Vec<LayerPath>,
     /// `Files` and `Hives`, whose own times count.
     directories: Vec<(LayerPath, FileBasicInfo)>,
     pub(super) warnings: Vec<String>,
@@ -111,7 +110,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`](crate::Error::Exists); as for [`source::open`] of the parents; an error of the system.
+    /// [`Error::Exists`](crate::Error::Exists); as for `source::open` of the parents; an error of the system.
     pub fn create(
         volume: &V,
         destination: &Path,
@@ -141,9 +140,12 @@ where
             .basic_info
             .attributes
             .contains(FileAttributes::DIRECTORY);
-        // What could not be read again: a directory with data, a file where a directory must be.
-        if is_directory && file.size > 0 || !is_directory && is_top_level(&file.path) {
-            return Err(EntryProblem::Kind.of(&file.path));
+        if is_directory && file.size > 0 {
+            return Err(Breach::DirectoryWithData.broken_by(&file.path));
+        }
+        if !is_directory && is_top_level(&file.path) {
+            let path = file.path.clone();
+            return Err(Breach::NotAPlainDirectory { path }.broken_by(&file.path));
         }
         self.in_utility_vm = is_live(&file.path);
         if self.in_utility_vm {
@@ -287,7 +289,7 @@ where
         let (path, target) = (&link.path, &link.target);
         if !layout::is_link_allowed(path, target) {
             let target = target.clone();
-            return Err(HcsRule::LinkOutside { target }.broken_by(path));
+            return Err(Breach::LinkOutside { target }.broken_by(path));
         }
         self.files.end_entry()?;
         self.live.end_entry()?;
@@ -301,13 +303,13 @@ where
     }
 
     fn remove(&mut self, path: &LayerPath) -> Result<()> {
-        self.check_removal(path)?;
+        self.check_removal(path, layout::is_below)?;
         self.pending.removals.push(path.clone());
         Ok(())
     }
 
     fn remove_contents(&mut self, directory: &LayerPath) -> Result<()> {
-        self.check_removal(directory)?;
+        self.check_removal(directory, layout::is_in)?;
         self.pending.opaque.push(directory.clone());
         Ok(())
     }
@@ -327,6 +329,7 @@ where
                 metadata_first: true,
             })?;
         }
+        self.check_obstacles()?;
         self.make_links()?;
         if self.hives {
             self.add_hives()?;
@@ -354,17 +357,22 @@ where
 }
 
 impl<V: Volume> TransportWriter<V> {
-    fn check_removal(&mut self, path: &LayerPath) -> Result<()> {
+    /// Refuses a removal that a transport folder cannot hold.
+    fn check_removal(
+        &mut self,
+        path: &LayerPath,
+        is_placed: fn(&LayerPath, &str) -> bool,
+    ) -> Result<()> {
         self.files.end_entry()?;
         self.live.end_entry()?;
         if self.parents.is_none() {
-            let entry = path.clone();
-            return Err(TransportError::NothingToRemove { entry }.into());
+            return Err(Breach::RemovalInBaseLayer.broken_by(path));
         }
-        if !layout::is_below(path, layout::FILES) && !layout::is(path, layout::FILES) {
-            return Err(HcsRule::RemovalOutside.broken_by(path));
+        match [layout::FILES, layout::UTILITY_VM_FILES].map(|top| is_placed(path, top)) {
+            [true, _] => Ok(()),
+            [_, true] => Err(Breach::RemovalOutsideFiles.broken_by(path)),
+            _ => Err(Breach::RemovalOutside.broken_by(path)),
         }
-        Ok(())
     }
 }
 

@@ -14,12 +14,11 @@ use ntmeta::FileBasicInfo;
 use super::entries::{EntryStream, read_attributes};
 use super::writer::is_live;
 use super::{Added, TransportWriter};
-use crate::error::TransportError;
 use crate::error::{Error, Result, entry_error};
 use crate::hub::FileEntry;
 use crate::layer::ItemKind;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::view::{NodeKind, View};
 use crate::volume::{Access, File, Root, Scope, Volume};
 
@@ -42,7 +41,7 @@ where
                 Some(Added::File) if is_live(end) == form => self.link(end, path)?,
                 Some(Added::Directory | Added::DirectoryReparsePoint) => {
                     let target = target.clone();
-                    return Err(HcsRule::LinkToDirectory { target }.broken_by(path));
+                    return Err(Breach::LinkToDirectory { target }.broken_by(path));
                 }
                 added => {
                     if let Some(copy) = copies.get(&(end, form)) {
@@ -95,25 +94,25 @@ where
         path: &LayerPath,
         target: &LayerPath,
     ) -> Result<()> {
-        let fails = |why| TransportError::LinkTarget {
-            entry: path.clone(),
-            target: target.clone(),
-            why,
+        let missing = || {
+            let target = target.clone();
+            Breach::LinkTargetMissing { target }.broken_by(path)
         };
         let found = match parents {
             Some(view) => view.find(target)?.map(|node| (view, node)),
             None => None,
         };
         let Some((view, node)) = found else {
-            return Err(fails("and no parent that was given has it").into());
+            return Err(missing());
         };
         if node.kind == NodeKind::Directory {
             let target = target.clone();
-            return Err(HcsRule::LinkToDirectory { target }.broken_by(path));
+            return Err(Breach::LinkToDirectory { target }.broken_by(path));
         }
         let info = match &node.item {
             Some(item) if item.kind == ItemKind::File => item.basic_info,
-            _ => return Err(fails("where it is a link to nothing").into()),
+            // A link whose own file is missing.
+            _ => return Err(missing()),
         };
         let mut source = view.backup_stream(&node)?;
         self.start_copy(path, info, node.size())?;

@@ -1,18 +1,16 @@
-//! Opening what is to be checked, and its parents.
+//! Opens the layer to check, and its parents.
 //!
-//! A portable layer is its tar. A transport folder becomes one on the way: a thread writes it into
-//! a pipe from which the pass reads, and offsets mean nothing then.
+//! A portable layer is checked by its tar, a transport folder by its entries, which have no offsets.
 
 use std::fs::File;
-use std::io::{self, BufWriter};
 use std::path::Path;
 
-use super::{Report, ValidateOptions, pass};
+use super::checker::Checker;
+use super::{Report, ValidateOptions, pass, whole};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
 use crate::parent_chain::ParentChain;
 use crate::source::{self, Access, Chain, Disks, Kind, LayerRef, Needed};
-use crate::tar::TarLayerWriter;
 use crate::transport;
 use crate::view::View;
 
@@ -24,7 +22,7 @@ pub(super) fn validate(
     let layer = source::recognise(reference)?;
     layer.check()?;
     let parents = match options.has_unknown_parents {
-        // Something that nothing is known of.
+        // A chain that contains nothing.
         true => Some(View::new(Vec::new())),
         false => open_parents(reference, &options.parents, progress)?,
     };
@@ -32,7 +30,7 @@ pub(super) fn validate(
     let report = Report::new(options.limit);
     match layer.kind() {
         Kind::Portable | Kind::DamagedPortable => {
-            // Nothing is said of a tar or an index that is damaged.
+            // A damaged tar or index is an error and not a finding.
             let (_, tar) = layer.portable()?.open_checked()?;
             pass::run(tar.reader(), parents, report, progress)
         }
@@ -45,7 +43,8 @@ pub(super) fn validate(
     }
 }
 
-/// Opens the parents that are given, else those that the layer names; `None` without any.
+/// Opens the given parents or, if there are none, those that the layer names; `None` for a base
+/// layer.
 pub(super) fn open_parents(
     layer: &LayerRef,
     given: &ParentChain<LayerRef>,
@@ -64,25 +63,19 @@ fn validate_transport(
     report: Report,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let report = Report {
+    let mut report = Report {
         has_offsets: false,
+        parents: parents.map_or(0, View::depth),
         ..report
     };
-    let (reader, writer) = io::pipe().map_err(Error::Input)?;
-    let folder = folder.to_owned();
-    std::thread::scope(|scope| {
-        let writing = scope.spawn(move || {
-            let writer = TarLayerWriter::new(BufWriter::with_capacity(64 * 1024, writer));
-            // Closes the pipe, which ends the tar.
-            transport::export(&Disks::new(), &folder, writer, &()).map(drop)
-        });
-        let checked = pass::run(reader, parents, report, progress);
-        let written = writing.join().map_err(|_| Error::WorkerLost)?;
-        let report = checked?;
-        match report.is_complete {
-            true => written.map(|_| report),
-            // The damage is where writing ended, and says less.
-            false => written.and(Ok(report)),
-        }
-    })
+    let (_scratch, index) = whole::new_index()?;
+    let checker = Checker::new(&mut report, index, parents.is_none());
+    let read = transport::copy(&Disks::new(), folder, checker, progress);
+    let index = read.map_err(|error| match error {
+        Error::Cancelled => error,
+        error => error.of_layer("read", folder),
+    })?;
+    report.is_complete = true;
+    whole::check(&index.finish()?, parents, &mut report, progress)?;
+    Ok(report)
 }

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry};
 use crate::layer::{Item, ItemId, ItemKind, Removed};
 use crate::path::LayerPath;
+use crate::rules::Breach;
 
 /// A file: the number of its layer, and its id there.
 type Identity = (usize, ItemId);
@@ -191,10 +192,8 @@ impl<'a> ViewReader<'a> {
     fn link_target(&mut self, node: &Node, item: &Item) -> Result<Option<LayerPath>> {
         if let ItemKind::Link(target) = &item.kind {
             if self.is_layer {
-                return Err(Error::LinkTarget {
-                    path: node.path.to_string(),
-                    target: target.to_string(),
-                });
+                let target = target.clone();
+                return Err(Breach::LinkTargetMissing { target }.broken_by(&node.path));
             }
             // Its file is missing, which the sink has to report.
             return Ok(Some(target.clone()));

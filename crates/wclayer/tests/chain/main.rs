@@ -5,6 +5,7 @@
 
 mod agree;
 mod model;
+mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -21,7 +22,8 @@ use wclayer::tar::TarLayerWriter;
 use wclayer::validate::validate_tar;
 use wclayer::view::View;
 
-use model::{Identity, Op, State, Thing, apply, content, importable, layers, time, write};
+use model::{Identity, Op, State, Thing, apply, content, importable};
+use random::{layers, time, write};
 
 /// A directory without an entry. It exists because of its content, which is compared.
 const IMPLIED: &str = "implied";
@@ -198,6 +200,19 @@ fn a_directory_that_an_opaque_whiteout_hides_has_replaced_a_junction() {
     ];
     let (view, model) = of_both(&layers);
     assert_eq!(view, model);
+}
+
+/// Found by a random chain: an opaque whiteout and a whiteout of one directory, spelled differently.
+#[test]
+fn two_removals_of_one_path_have_one_spelling() {
+    let layers = [vec![
+        Op::Opaque("Files/b/B".to_owned()),
+        Op::Whiteout("Files/b/b".to_owned()),
+    ]];
+    let folder = tempfile::tempdir().expect("a folder");
+    let view = open(&write_all(folder.path(), &layers));
+    check_spelling(&view);
+    check_spelling(&view.only_nearest(1));
 }
 
 /// Another such case.

@@ -161,7 +161,7 @@ fn invalid_entries_are_named_and_leave_nothing_behind() {
                 tar.file("Files/x", &file(1), b"content")?;
                 tar.hard_link("Files/X", "Files/Windows/a.dll", &file(1))
             },
-            "another kind",
+            "another entry at the same path",
         ),
         (
             "Files/x",
@@ -169,7 +169,7 @@ fn invalid_entries_are_named_and_leave_nothing_behind() {
                 tar.hard_link("Files/X", "Files/Windows/a.dll", &file(1))?;
                 tar.file("Files/x", &file(1), b"content")
             },
-            "another kind",
+            "another entry at the same path",
         ),
         (
             "Files/x",
@@ -177,7 +177,7 @@ fn invalid_entries_are_named_and_leave_nothing_behind() {
                 tar.file("Files/x", &file(1), b"content")?;
                 tar.symlink("Files/x", "Windows", &file(1))
             },
-            "another kind",
+            "another entry at the same path",
         ),
         (
             "UtilityVM/Files/x",
@@ -186,7 +186,7 @@ fn invalid_entries_are_named_and_leave_nothing_behind() {
                 tar.file("UtilityVM/Files/x", &file(1), b"content")?;
                 tar.hard_link("UtilityVM/Files/x", "Files/Windows/a.dll", &file(1))
             },
-            "another kind",
+            "another entry at the same path",
         ),
         (
             "UtilityVM/other",
@@ -215,7 +215,7 @@ fn invalid_entries_are_named_and_leave_nothing_behind() {
                 tar.file("Files/x", &file(1), b"file")?;
                 tar.directory("Files/X", &directory(1))
             },
-            "another kind",
+            "another entry at the same path",
         ),
         (
             "Files/x/y",
@@ -223,7 +223,7 @@ fn invalid_entries_are_named_and_leave_nothing_behind() {
                 tar.file("Files/x", &file(1), b"file")?;
                 tar.file("Files/x/y", &file(1), b"below")
             },
-            "is a file",
+            "is not a directory",
         ),
         (
             "Files/a",

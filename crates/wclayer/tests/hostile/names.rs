@@ -345,7 +345,7 @@ fn two_spellings_of_one_file_are_detected() {
         });
         let reason = ground.refuses(directory, &tar, false);
         assert!(
-            reason.starts_with("it is a directory, but the same path is a file"),
+            reason.starts_with("it is a directory, but another entry at the same path is a file"),
             "{reason}"
         );
     }

@@ -18,16 +18,13 @@ fn nothing_is_reached_through_an_entry_that_hides_a_directory_of_the_parent() {
         tar.file("Files/dir/deep/evil.dll", &plain(), b"")
     });
     let reason = ground.refuses("a junction", &tar, true);
-    assert_eq!(
-        reason,
-        "it lies below `Files/dir`, which is a reparse point"
-    );
+    assert_eq!(reason, "it is below `Files/dir`, which is a reparse point");
     let tar = built(|tar| {
         tar.file("Files/dir", &plain(), b"")?;
         tar.file("Files/dir/deep/x", &plain(), b"")
     });
     let reason = ground.refuses("a file", &tar, true);
-    assert_eq!(reason, "it lies below `Files/dir`, which is no directory");
+    assert_eq!(reason, "it is below `Files/dir`, which is not a directory");
 }
 
 #[test]

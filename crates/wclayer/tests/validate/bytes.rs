@@ -111,13 +111,13 @@ fn entries_before_damaged_gzip_are_checked() {
     let whole = gzip(&tar(Start::Nothing, |tar| {
         tar.file("elsewhere", &crate::file(), b"")
     }));
-    // The length at the end of the member is lost.
+    // The length at the end of the gzip member is cut off.
     let report = check(Start::Nothing, whole[..whole.len() - 4].to_vec());
     assert_eq!(broken(&report), ["tar-damaged", "top-level-name"].into());
     assert!(!report.is_complete);
     let found = &report.rules[&Rule::TarDamaged].first[0];
     assert!(
-        found.detail.starts_with("behind the end of the tar: "),
+        found.detail.starts_with("after the end of the tar: "),
         "{found:?}"
     );
 }

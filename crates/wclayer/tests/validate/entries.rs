@@ -10,7 +10,7 @@ use wclayer::validate::validate_tar;
 use crate::Start::{Above, AboveVm, Bare, Base};
 use crate::{Build, Row, Start, Tar, directory, file, link, secured, vm, with};
 
-/// A row about the name of a file.
+/// Builds a row about the name of a file.
 macro_rules! name {
     ($rule:ident, $bad:expr, $good:expr) => {
         row(

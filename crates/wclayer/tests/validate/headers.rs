@@ -152,7 +152,7 @@ fn each_number_that_the_reference_reads_is_checked() {
             let expected = is_refused.then(|| {
                 (
                     "tar-number",
-                    format!("Files/a: its field `{name}` is not a number"),
+                    format!("Files/a: the field `{name}` is not a number"),
                 )
             });
             let found: Vec<_> = found
@@ -162,7 +162,7 @@ fn each_number_that_the_reference_reads_is_checked() {
             assert_eq!(found, Vec::from_iter(expected), "{name} {magic:?}");
         }
     }
-    // GNU's base-256 is a number, and an empty field is 0.
+    // GNU's base-256 encoding is a number, and an empty field is 0.
     for text in [
         b"\x80\0\0\0\0\0\x01\0",
         b"\xff\xff\xff\xff\xff\xff\xff\xff",
@@ -179,7 +179,7 @@ fn each_number_that_the_reference_reads_is_checked() {
         padded(tar, &body)?;
         tar.raw_header(&header("Files/a", b'0', 0))
     });
-    let expected = "Files/a: its field `gid` is not a number".to_owned();
+    let expected = "Files/a: the field `gid` is not a number".to_owned();
     assert_eq!(found, [("tar-number", expected)]);
 }
 
@@ -198,7 +198,7 @@ fn owners_in_pax_records_are_numbers() {
             extended(tar, &[(key, value)])?;
             tar.raw_header(&header("Files/a", b'0', 0))
         });
-        let text = format!("Files/a: its field `{key}` is not a number");
+        let text = format!("Files/a: the field `{key}` is not a number");
         let expected = (!is_number).then_some(("tar-number", text));
         assert_eq!(found, Vec::from_iter(expected), "{key}={value}");
     }
@@ -262,9 +262,9 @@ fn ambiguous_members_are_reported() {
     ];
     for (text, build) in rows {
         let found = findings(build);
-        let told = found.iter().find(|(id, _)| *id == "tar-two-readings");
+        let found = found.iter().find(|(id, _)| *id == "tar-two-readings");
         assert!(
-            told.is_some_and(|(_, told)| told.contains(text)),
+            found.is_some_and(|(_, detail)| detail.contains(text)),
             "{text}: {found:?}"
         );
     }

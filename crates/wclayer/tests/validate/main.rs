@@ -73,7 +73,7 @@ fn with(key: &str, value: &[u8]) -> Meta {
     meta
 }
 
-/// A file's metadata with this descriptor.
+/// Returns a file's metadata with this descriptor.
 fn secured(descriptor: &[u8]) -> Meta {
     Meta {
         security_descriptor: Some(descriptor.to_vec()),
@@ -185,7 +185,7 @@ struct Row {
 }
 
 #[test]
-fn every_rule_is_broken_alone_and_kept_by_a_near_miss() {
+fn every_rule_can_be_broken_alone_and_is_kept_by_a_near_miss() {
     let mut seen: BTreeSet<Rule> = bytes::RULES.iter().copied().collect();
     // `a_file_of_8_gib_is_large`
     seen.insert(Rule::LargeFile);

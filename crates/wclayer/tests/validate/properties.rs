@@ -47,10 +47,10 @@ proptest! {
         }
         let start = if above { Start::Above } else { Start::Base };
         let report = check(start, bytes);
-        let is_told = ["tar-damaged", "tar-truncated", "tar-empty", "not-a-layer"]
+        let is_reported = ["tar-damaged", "tar-truncated", "tar-empty", "not-a-layer"]
             .iter()
             .any(|id| crate::broken(&report).contains(id));
-        prop_assert_eq!(report.is_complete, !is_told);
+        prop_assert_eq!(report.is_complete, !is_reported);
         for found in report.rules.values() {
             prop_assert!(found.count >= found.first.len() as u64 && !found.first.is_empty());
         }

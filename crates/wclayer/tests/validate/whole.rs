@@ -15,7 +15,7 @@ fn row(rule: Rule, start: Start, breaks: Build, keeps: Build) -> Row {
     }
 }
 
-/// The metadata of a link to a directory.
+/// Returns the metadata of a link to a directory.
 fn directory_link() -> Meta {
     Meta {
         attributes: Some(0x410),
@@ -400,7 +400,7 @@ fn link_targets_are_earlier_entries_or_in_the_parents() {
         tar.hard_link("Files/a", "Files/old.txt", &file())?;
         tar.file("Files/old.txt", &file(), b"new")
     };
-    let detail = "the target is `Files/old.txt`; it links to what a parent has there";
+    let detail = "the target is `Files/old.txt`; it links to a parent's file at that path";
     assert_eq!(row(Above, old), [("link-before-target", detail.to_owned())]);
     let later = |tar: &mut crate::Tar| {
         tar.hard_link("Files/a", "Files/b", &file())?;
