@@ -52,6 +52,9 @@
 // For Windows the lint does not see the `const` that it asks for.
 #![cfg_attr(windows, allow(clippy::missing_const_for_thread_local))]
 
+#[macro_use]
+mod setters;
+
 #[cfg(feature = "portable")]
 mod check;
 pub mod compression;

@@ -43,21 +43,10 @@ pub struct SquashOptions {
     pub lose_registry: bool,
 }
 
-impl SquashOptions {
-    /// Sets `keep_base`.
-    #[must_use]
-    pub fn keep_base(mut self, keep_base: bool) -> Self {
-        self.keep_base = keep_base;
-        self
-    }
-
-    /// Sets `lose_registry`.
-    #[must_use]
-    pub fn lose_registry(mut self, lose_registry: bool) -> Self {
-        self.lose_registry = lose_registry;
-        self
-    }
-}
+setters!(SquashOptions {
+    keep_base: bool,
+    lose_registry: bool
+});
 
 /// The result of squashing a chain.
 #[derive(Debug)]

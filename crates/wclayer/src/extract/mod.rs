@@ -80,14 +80,7 @@ pub struct ExtractOptions {
     pub xattrs: bool,
 }
 
-impl ExtractOptions {
-    /// Sets `xattrs`.
-    #[must_use]
-    pub fn xattrs(mut self, xattrs: bool) -> Self {
-        self.xattrs = xattrs;
-        self
-    }
-}
+setters!(ExtractOptions { xattrs: bool });
 
 /// Writes a layer as plain files.
 ///

@@ -43,21 +43,10 @@ pub struct ImportOptions {
     pub contents: Contents,
 }
 
-impl ImportOptions {
-    /// Sets `parents`.
-    #[must_use]
-    pub fn parents(mut self, parents: ParentChain) -> Self {
-        self.parents = parents;
-        self
-    }
-
-    /// Sets `contents`.
-    #[must_use]
-    pub fn contents(mut self, contents: Contents) -> Self {
-        self.contents = contents;
-        self
-    }
-}
+setters!(ImportOptions {
+    parents: ParentChain,
+    contents: Contents
+});
 
 /// What an import made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

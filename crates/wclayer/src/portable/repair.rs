@@ -33,21 +33,7 @@ pub struct RepairOptions {
     pub expected_diff_id: Option<DiffId>,
 }
 
-impl RepairOptions {
-    /// Sets `parents`.
-    #[must_use]
-    pub fn parents(mut self, parents: ParentChain) -> Self {
-        self.parents = parents;
-        self
-    }
-
-    /// Sets `expected_diff_id`.
-    #[must_use]
-    pub fn expected_diff_id(mut self, expected_diff_id: impl Into<Option<DiffId>>) -> Self {
-        self.expected_diff_id = expected_diff_id.into();
-        self
-    }
-}
+setters!(RepairOptions { parents: ParentChain } into { expected_diff_id: Option<DiffId> });
 
 /// A layer that was made anew.
 #[derive(Debug)]

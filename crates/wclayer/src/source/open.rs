@@ -20,28 +20,7 @@ pub struct OpenOptions {
     pub access: Access,
 }
 
-impl OpenOptions {
-    /// Sets `parents`.
-    #[must_use]
-    pub fn parents(mut self, parents: ParentChain<LayerRef>) -> Self {
-        self.parents = parents;
-        self
-    }
-
-    /// Sets `this_layer`.
-    #[must_use]
-    pub fn this_layer(mut self, this_layer: bool) -> Self {
-        self.this_layer = this_layer;
-        self
-    }
-
-    /// Sets `access`.
-    #[must_use]
-    pub fn access(mut self, access: Access) -> Self {
-        self.access = access;
-        self
-    }
-}
+setters!(OpenOptions { parents: ParentChain<LayerRef>, this_layer: bool, access: Access });
 
 /// How much content will be read, which decides how compressed tars are opened. It changes only how
 /// long things take, never an answer.

@@ -43,28 +43,7 @@ pub struct ImportOptions {
     pub replace: bool,
 }
 
-impl ImportOptions {
-    /// Sets `parents`.
-    #[must_use]
-    pub fn parents(mut self, parents: impl Into<Option<View>>) -> Self {
-        self.parents = parents.into();
-        self
-    }
-
-    /// Sets `hives`.
-    #[must_use]
-    pub fn hives(mut self, hives: bool) -> Self {
-        self.hives = hives;
-        self
-    }
-
-    /// Sets `replace`.
-    #[must_use]
-    pub fn replace(mut self, replace: bool) -> Self {
-        self.replace = replace;
-        self
-    }
-}
+setters!(ImportOptions { hives: bool, replace: bool } into { parents: Option<View> });
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,28 +15,7 @@ pub struct UsageOptions {
     pub by_layer: bool,
 }
 
-impl UsageOptions {
-    /// Sets `path`.
-    #[must_use]
-    pub fn path(mut self, path: Option<LayerPath>) -> Self {
-        self.path = path;
-        self
-    }
-
-    /// Sets `depth`.
-    #[must_use]
-    pub fn depth(mut self, depth: usize) -> Self {
-        self.depth = depth;
-        self
-    }
-
-    /// Sets `by_layer`.
-    #[must_use]
-    pub fn by_layer(mut self, by_layer: bool) -> Self {
-        self.by_layer = by_layer;
-        self
-    }
-}
+setters!(UsageOptions { path: Option<LayerPath>, depth: usize, by_layer: bool });
 
 /// The content of a view, or of a part of it.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -166,28 +166,7 @@ pub struct ValidateOptions {
     pub limit: usize,
 }
 
-impl ValidateOptions {
-    /// Sets `parents`.
-    #[must_use]
-    pub fn parents(mut self, parents: ParentChain<LayerRef>) -> Self {
-        self.parents = parents;
-        self
-    }
-
-    /// Sets `has_unknown_parents`.
-    #[must_use]
-    pub fn has_unknown_parents(mut self, has_unknown_parents: bool) -> Self {
-        self.has_unknown_parents = has_unknown_parents;
-        self
-    }
-
-    /// Sets `limit`.
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit;
-        self
-    }
-}
+setters!(ValidateOptions { parents: ParentChain<LayerRef>, has_unknown_parents: bool, limit: usize });
 
 impl Default for ValidateOptions {
     fn default() -> Self {
