@@ -18,19 +18,8 @@ use wclayer::{Entry, LayerReader, ParentChain};
 #[path = "../../crates/wclayer/tests/chain/model.rs"]
 mod model;
 
-use model::{Op, State, apply, broken_op};
+use model::{ENFORCED, Op, State, apply, broken_op};
 
-/// The rules on whole layers that an import enforces.
-const ENFORCED: [Rule; 8] = [
-    Rule::BelowFile,
-    Rule::BelowReparsePoint,
-    Rule::DuplicateKind,
-    Rule::LinkTargetMissing,
-    Rule::LinkToDirectory,
-    Rule::LinkLoop,
-    Rule::LinkTooMany,
-    Rule::WhiteoutInBase,
-];
 /// How many entries the model is asked about: it is not fast, and follows few links.
 const MAX_OPS: usize = 90;
 

@@ -12,20 +12,8 @@ use wclayer::rules::Rule;
 use wclayer::source;
 use wclayer::validate::{Report, ValidateOptions, validate, validate_tar};
 
-use crate::model::{Op, State, apply, broken_op};
+use crate::model::{ENFORCED, Op, State, apply, broken_op};
 use crate::random::{layers, write};
-
-/// The rules on whole layers that an import enforces.
-const ENFORCED: [Rule; 8] = [
-    Rule::BelowFile,
-    Rule::BelowReparsePoint,
-    Rule::DuplicateKind,
-    Rule::LinkTargetMissing,
-    Rule::LinkToDirectory,
-    Rule::LinkLoop,
-    Rule::LinkTooMany,
-    Rule::WhiteoutInBase,
-];
 
 /// Returns the enforced rules among the broken ones.
 fn enforced(report: &Report) -> BTreeSet<Rule> {

@@ -7,27 +7,13 @@ mod find;
 mod missing;
 mod usage;
 
-use std::fs;
 use std::path::PathBuf;
 
-use layergen::TarBuilder;
-use tempfile::TempDir;
 use wclayer::source::{self, OpenOptions};
 use wclayer::view::View;
-use wclayer::{LayerPath, ParentChain, Progress};
+use wclayer::{ParentChain, Progress};
 
-type Tar = TarBuilder<Vec<u8>>;
-
-/// Writes a layer tar.
-fn write(
-    folder: &TempDir,
-    name: &str,
-    build: impl FnOnce(&mut Tar) -> std::io::Result<()>,
-) -> PathBuf {
-    let path = folder.path().join(name);
-    fs::write(&path, common::tar(build).get_ref()).expect("written");
-    path
-}
+use common::{path, write};
 
 /// Opens layers, nearest first.
 fn open(layers: &[PathBuf]) -> View {
@@ -36,10 +22,6 @@ fn open(layers: &[PathBuf]) -> View {
         ..OpenOptions::default()
     };
     source::open(&layers[0], &options, &()).expect("a view")
-}
-
-fn path(text: &str) -> LayerPath {
-    text.parse().expect(text)
 }
 
 /// Progress of an operation that is to stop.
