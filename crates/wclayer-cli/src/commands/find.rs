@@ -9,12 +9,11 @@ use wclayer::source::Access;
 
 use super::Command;
 use super::find_tests::TestOptions;
-use super::view_options::ViewOptions;
+use super::view_options::{StartOption, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::node_view::EntriesJson;
 use crate::output::Output;
-use crate::path_argument::{Place, place};
 use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
@@ -31,11 +30,8 @@ Examples:
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// Entry to search, including everything below it [default: the whole layer]
-    ///
-    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
-    #[arg(value_name = "PATH", value_parser = place())]
-    path: Option<Place>,
+    #[command(flatten)]
+    start: StartOption,
     #[command(flatten)]
     tests: TestOptions,
     /// End each path with NUL instead of a newline, without escaping
@@ -49,7 +45,7 @@ pub(crate) struct Arguments {
 impl Command for Arguments {
     fn run(&self, output: &Output) -> Result<(), CliError> {
         let opened = self.view.open(Access::Listing, output)?;
-        let start = match Place::path(&self.path) {
+        let start = match self.start.path() {
             Some(path) => Some(opened.find(path, false)?),
             None => None,
         };

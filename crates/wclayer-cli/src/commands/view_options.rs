@@ -19,6 +19,7 @@ use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::file_argument::is_dash;
 use crate::output::Output;
+use crate::path_argument::{Place, place};
 use crate::progress::Bar;
 use crate::signals;
 use crate::units;
@@ -37,6 +38,23 @@ pub(crate) struct ViewOptions {
     /// Folder of the layer, or layer tar (plain, gzip or zstd)
     #[arg(value_name = "LAYER")]
     pub(crate) layer: PathBuf,
+}
+
+/// The part of the layer that a command deals with.
+#[derive(Debug, Args)]
+pub(crate) struct StartOption {
+    /// Directory or file to start from [default: the whole layer]
+    ///
+    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
+    #[arg(value_name = "PATH", value_parser = place())]
+    path: Option<Place>,
+}
+
+impl StartOption {
+    /// Returns the path; `None` for the whole layer.
+    pub(crate) fn path(&self) -> Option<&LayerPath> {
+        Place::path(&self.path)
+    }
 }
 
 impl ViewOptions {

@@ -10,10 +10,9 @@ use wclayer::usage::{UsageOptions, usage};
 
 use self::show::UsageJson;
 use super::Command;
-use super::view_options::ViewOptions;
+use super::view_options::{StartOption, ViewOptions};
 use crate::errors::CliError;
 use crate::output::Output;
-use crate::path_argument::{Place, place};
 use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
@@ -35,11 +34,8 @@ Examples:
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// Directory or file to count [default: the whole layer]
-    ///
-    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
-    #[arg(value_name = "PATH", value_parser = place())]
-    path: Option<Place>,
+    #[command(flatten)]
+    start: StartOption,
     /// Maximum depth of the directories to show
     #[arg(long, value_name = "N", default_value_t = 1)]
     depth: usize,
@@ -65,7 +61,7 @@ enum Sort {
 impl Command for Arguments {
     fn run(&self, output: &Output) -> Result<(), CliError> {
         let opened = self.view.open(Access::Listing, output)?;
-        let path = Place::path(&self.path);
+        let path = self.start.path();
         let options = UsageOptions::default()
             .path(path.cloned())
             .depth(self.depth)
