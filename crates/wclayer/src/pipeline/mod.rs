@@ -208,13 +208,18 @@ impl<R: Read + Send + 'static> BufRead for ReadAhead<'_, R> {
     }
 }
 
+/// Implements [`Read::read`] for a reader that lends its bytes.
+pub(crate) fn read_buffered(input: &mut impl BufRead, buffer: &mut [u8]) -> io::Result<usize> {
+    let available = input.fill_buf()?;
+    let count = available.len().min(buffer.len());
+    buffer[..count].copy_from_slice(&available[..count]);
+    input.consume(count);
+    Ok(count)
+}
+
 impl<R: Read + Send + 'static> Read for ReadAhead<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let count = available.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&available[..count]);
-        self.consume(count);
-        Ok(count)
+        read_buffered(self, buffer)
     }
 }
 

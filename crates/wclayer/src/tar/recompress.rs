@@ -15,7 +15,7 @@ use crate::compression::{CompressionSpec, Decoder, Encoder};
 use crate::digest::{DiffId, Hashing};
 use crate::error::{Error, Result};
 use crate::hub::{Progress, poll};
-use crate::pipeline::{Counting, ReadAhead, skip_to_end};
+use crate::pipeline::{Counting, ReadAhead, read_buffered, skip_to_end};
 
 /// Copies a layer tar bit for bit and compresses it as asked: its DiffID stays. `progress` receives
 /// the bytes of the source. The result describes what was written.
@@ -127,11 +127,7 @@ impl<R: BufRead, W: Write> BufRead for Tee<R, W> {
 
 impl<R: BufRead, W: Write> Read for Tee<R, W> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.fill_buf()?;
-        let count = bytes.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&bytes[..count]);
-        self.consume(count);
-        Ok(count)
+        read_buffered(self, buffer)
     }
 }
 
