@@ -18,19 +18,8 @@ use wclayer::{Entry, LayerReader, ParentChain};
 #[path = "../../crates/wclayer/tests/chain/model.rs"]
 mod model;
 
-use model::{Op, State, apply, broken_op};
+use model::{ENFORCED, Op, State, apply, broken_op};
 
-/// The rules on whole layers that an import enforces.
-const ENFORCED: [Rule; 8] = [
-    Rule::BelowFile,
-    Rule::BelowReparsePoint,
-    Rule::DuplicateKind,
-    Rule::LinkTargetMissing,
-    Rule::LinkToDirectory,
-    Rule::LinkLoop,
-    Rule::LinkTooMany,
-    Rule::WhiteoutInBase,
-];
 /// How many entries the model is asked about: it is not fast, and follows few links.
 const MAX_OPS: usize = 90;
 
@@ -42,7 +31,8 @@ pub fn check(layers: &[PathBuf], folder: &Path) {
     for tar in layers {
         let number = chain.len();
         let below_all = ParentChain::from_nearest_first(&chain);
-        let parents = source::open_parents(&below_all, &()).expect("they were imported");
+        let parents = source::open_parents(&ParentChain::from_nearest_first(&chain), &())
+            .expect("they were imported");
         let open = || File::open(tar).expect("it was written");
         let report = validate_tar(open(), parents.as_ref(), 1, &()).expect("it can be read");
         let broken: BTreeSet<_> = report.rules.keys().collect();

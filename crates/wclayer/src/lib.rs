@@ -13,6 +13,7 @@
 //! | [`source`] | recognises what a path is, and opens it with its parents |
 //! | [`view`] | layers merged: what a container would see |
 //! | [`diff`], [`squash`], [`extract`] | differences between chains, a chain as one layer, plain files |
+//! | [`find`], [`usage`] | entries of a view that pass tests; how much content there is, and where |
 //! | [`validate`], [`rules`] | the rules of layers, and whatever breaks them |
 //! | [`volume`] | disks as layers need them |
 //! | [`place`] | locks, staging folders, output files, leftovers |
@@ -51,6 +52,9 @@
 // For Windows the lint does not see the `const` that it asks for.
 #![cfg_attr(windows, allow(clippy::missing_const_for_thread_local))]
 
+#[macro_use]
+mod setters;
+
 #[cfg(feature = "portable")]
 mod check;
 pub mod compression;
@@ -58,11 +62,13 @@ pub mod diff;
 pub mod digest;
 pub mod error;
 pub mod extract;
+pub mod find;
 pub mod foreign;
 pub mod hcs;
 pub mod hub;
 #[cfg(feature = "portable")]
 pub mod index;
+mod kind;
 pub mod layer;
 pub mod layout;
 mod parent_chain;
@@ -80,6 +86,7 @@ pub mod squash;
 mod steps;
 pub mod tar;
 pub mod transport;
+pub mod usage;
 #[cfg(feature = "portable")]
 pub mod validate;
 pub mod view;

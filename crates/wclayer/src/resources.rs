@@ -41,6 +41,13 @@ pub(crate) fn spawn_some<T>(
     Ok(started)
 }
 
+/// Returns how many threads to compress with; the result does not depend on it.
+pub(crate) fn processors() -> usize {
+    /// Each thread costs memory, whatever the machine has.
+    const MOST: usize = 8;
+    std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST))
+}
+
 /// Allocates an empty buffer with room for `capacity` bytes.
 pub(crate) fn buffer(capacity: usize) -> io::Result<Vec<u8>> {
     let mut buffer = Vec::new();

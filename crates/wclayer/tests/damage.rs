@@ -213,7 +213,8 @@ fn version_1_layers_are_read_and_converted_to_version_2() {
         ..OpenOptions::default()
     };
     source::open(&app, &options, &()).expect("given");
-    let options = RepairOptions::default().parents(options.parents);
+    let options =
+        RepairOptions::default().parents(ParentChain::from_nearest_first([layers.path("moved")]));
     let repaired = portable::repair(&app, &options, &()).expect("repairable");
     assert_eq!(repaired.layer.descriptor().version, 2);
     assert!(repaired.is_verified);

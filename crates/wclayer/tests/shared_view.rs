@@ -76,11 +76,9 @@ fn gzip(tar: &[u8], path: &Path) {
 }
 
 fn open(layer: PathBuf, parents: &[PathBuf], access: Access) -> View {
-    let options = OpenOptions {
-        parents: ParentChain::from_nearest_first(parents),
-        access,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default()
+        .parents(ParentChain::from_nearest_first(parents))
+        .access(access);
     source::open(layer, &options, &()).expect("a view")
 }
 

@@ -16,9 +16,9 @@ use common::{
 use layergen::{Meta, TarBuilder};
 use wclayer::hub::{self, Entry, LayerReader};
 use wclayer::ntmeta::{BackupStreamReader, StreamHeader, StreamId};
-use wclayer::source;
+use wclayer::source::{self, Kind};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
-use wclayer::transport::{self, ImportOptions, ImportSummary};
+use wclayer::transport::{self, FolderSummary, ImportOptions, ImportSummary};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Error, ErrorKind, LayerPath, ParentChain};
 
@@ -116,7 +116,17 @@ fn import(
 
 fn import_with(folder: &Path, tar: &[u8], options: ImportOptions) -> Result<ImportSummary, Error> {
     let mut reader = TarLayerReader::new(tar);
-    transport::import(&HostVolume::new(), &mut reader, folder, options, &())
+    let made = transport::import(&HostVolume::new(), &mut reader, folder, options, &())?;
+    assert_eq!(made.found, counted(folder));
+    Ok(made)
+}
+
+/// Counts what a finished folder holds.
+fn counted(folder: &Path) -> FolderSummary {
+    let volume = HostVolume::new();
+    let privileges = wclayer::volume::Volume::enable(&volume, &[]).expect("none");
+    let mut reader = transport::open(&volume, folder, &privileges).expect("a folder");
+    transport::count(&mut reader, &()).expect("readable")
 }
 
 fn export(folder: &Path) -> Result<Vec<u8>, Error> {
@@ -696,14 +706,76 @@ fn the_content_of_a_folder_is_counted() {
     let mut expected = portable.descriptor().entries;
     expected.streams = 0;
     assert_eq!(found.entries, expected);
-    assert!(wclayer::place::is_transport_folder(&layers.path("layer")));
-    assert!(!wclayer::place::is_transport_folder(
-        &layers.path("portable")
-    ));
     symlink(layers.path("layer"), layers.path("link")).expect("a link");
-    assert!(!wclayer::place::is_transport_folder(&layers.path("link")));
+    for (name, kind) in [
+        ("layer", Kind::Transport),
+        ("link", Kind::Transport),
+        ("portable", Kind::Portable),
+    ] {
+        let found = source::recognise(layers.path(name)).expect("something");
+        assert_eq!(found.kind(), kind, "{name}");
+    }
     // The hub connects the folder to any sink.
     let mut reader = transport::open(&volume, &layers.path("layer"), &privileges)
         .expect("it is a transport folder");
     hub::copy(&mut reader, TarLayerWriter::new(std::io::sink()), &()).expect("copied");
+}
+
+#[test]
+fn the_sums_of_an_import_are_those_of_the_finished_folder() {
+    let layers = Layers::new();
+    let base = build(|tar| {
+        tar.file("Files/base", &plain(), &[1; 1000])?;
+        tar.directory("Files/full", &directory())?;
+        tar.file("Files/full/a", &plain(), b"a")?;
+        tar.file("Files/full/b", &plain(), b"b")
+    });
+    import(&layers, "base", &base, &[]).expect("a layer");
+    let reparse = || Meta::with_attributes(DIRECTORY | REPARSE);
+    let upper = build(|tar| {
+        tar.file("Files/implied/deep/file", &plain(), &[2; 300])?;
+        tar.stream("Files/implied/deep/file", "s", &plain(), &[3; 40])?;
+        tar.file("Files/twice", &plain(), &[4; 500])?;
+        tar.file("Files/TWICE", &plain(), &[5; 20])?;
+        tar.hard_link("Files/a", "Files/implied/deep/file", &plain())?;
+        tar.hard_link("Files/b", "Files/a", &plain())?;
+        tar.hard_link("Files/copy", "Files/base", &plain())?;
+        tar.hard_link("Files/copy2", "Files/base", &plain())?;
+        tar.symlink("Files/link", "twice", &Meta::with_attributes(REPARSE))?;
+        tar.hard_link("Files/link2", "Files/link", &plain())?;
+        tar.junction("Files/junction", r"C:\implied", &reparse())?;
+        tar.whiteout("Files/base")?;
+        tar.opaque("Files/full")?;
+        tar.directory("Files/$Recycle.Bin", &directory())?;
+        tar.file("Files/$Recycle.Bin/gone", &plain(), &[6; 70])?;
+        tar.hard_link("Files/kept", "Files/$Recycle.Bin/gone", &plain())?;
+        tar.hard_link("Files/kept2", "Files/kept", &plain())?;
+        tar.file(
+            "Hives/Software_Delta",
+            &plain(),
+            &layergen::minimal_hive("Software", true),
+        )?;
+        tar.directory("UtilityVM", &directory())?;
+        tar.directory("UtilityVM/Files", &directory())?;
+        tar.file("UtilityVM/Files/own", &plain(), &[7; 80])?;
+        tar.hard_link("UtilityVM/Files/own2", "UtilityVM/Files/own", &plain())?;
+        tar.hard_link("UtilityVM/Files/other", "Files/twice", &plain())?;
+        tar.hard_link("Files/vm", "UtilityVM/Files/own", &plain())
+    });
+    // `import` compares the sums with a count of the folder.
+    let found = import(&layers, "upper", &upper, &["base"])
+        .expect("a layer")
+        .found;
+    let entries = found.entries;
+    assert_eq!(
+        (entries.directories, entries.files, entries.reparse_points),
+        (6, 8, 2)
+    );
+    assert_eq!((entries.links, entries.removals), (6, 3));
+    assert_eq!((entries.opaque, entries.streams), (0, 0));
+    let hive = layergen::minimal_hive("Software", true).len() as u64;
+    assert_eq!(
+        found.content_size,
+        300 + 20 + 1000 + 70 + 80 + 20 + 80 + hive
+    );
 }

@@ -5,27 +5,16 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use layergen::TarBuilder;
-use tempfile::TempDir;
 use wclayer::layer::{ItemKind, Removed};
 use wclayer::source::{self, OpenOptions};
 use wclayer::view::{Resolved, View};
-use wclayer::{ErrorKind, LayerPath, ParentChain};
+use wclayer::{ErrorKind, ParentChain};
 
 mod common;
 
-use common::{DIRECTORY, Layers, REPARSE, directory, plain, tar};
+use common::{DIRECTORY, Layers, REPARSE, directory, path, plain, tar, write};
 
 type Tar = TarBuilder<Vec<u8>>;
-
-fn write(
-    folder: &TempDir,
-    name: &str,
-    build: impl FnOnce(&mut Tar) -> std::io::Result<()>,
-) -> PathBuf {
-    let path = folder.path().join(name);
-    fs::write(&path, tar(build).get_ref()).expect("written");
-    path
-}
 
 /// Opens layers, nearest first.
 fn open(layers: &[PathBuf]) -> View {
@@ -34,10 +23,6 @@ fn open(layers: &[PathBuf]) -> View {
         ..OpenOptions::default()
     };
     source::open(&layers[0], &options, &()).expect("a view")
-}
-
-fn path(text: &str) -> LayerPath {
-    text.parse().expect(text)
 }
 
 /// Describes briefly where a path leads.

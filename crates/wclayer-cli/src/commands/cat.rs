@@ -12,7 +12,7 @@ use wclayer::source::{self, Access, Passed};
 use wclayer::view::{Node, View};
 
 use super::Command;
-use super::view_options::{Opened, ViewOptions, tars_size};
+use super::view_options::{Opened, ViewOptions};
 use crate::errors::{CliError, Contentless};
 use crate::node_view;
 use crate::output::Output;
@@ -99,15 +99,19 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
     let StreamPath(path, stream) = &arguments.path;
     let chain = arguments.view.seen_chain()?;
     let cancelled = signals::watch()?;
-    let total = tars_size(&chain);
-    let bar = Bar::start(output, Some(total), Arc::clone(&cancelled));
-    match source::content_in_passing(&chain, path, stream.as_ref(), &bar)? {
+    let bar = Bar::start(output, Some(chain.tars_size()), Arc::clone(&cancelled));
+    let places: Vec<_> = chain
+        .layers()
+        .iter()
+        .map(|it| it.path().to_owned())
+        .collect();
+    match source::content_in_passing(&places, path, stream.as_ref(), &bar)? {
         Passed::Content { content, layer } => {
             bar.clear();
-            copy(content.reader(), &chain[layer], &cancelled).map(|()| None)
+            copy(content.reader(), &places[layer], &cancelled).map(|()| None)
         }
         Passed::Below(layers) if layers > 0 => {
-            let opened = Opened::open_chain(&arguments.view.layer, &chain, layers, output);
+            let opened = Opened::open_chain(&arguments.view.layer, chain, layers, output);
             opened.map(Some)
         }
         _ => arguments.view.open(Access::Listing, output).map(Some),
@@ -118,7 +122,7 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
 fn copy(mut content: ContentReader, place: &Path, cancelled: &AtomicBool) -> Result<(), CliError> {
     let of_layer = |error: io::Error| Error::Layer {
         operation: "read",
-        layer: place.to_owned(),
+        layer: place.display().to_string(),
         source: Box::new(error.downcast::<Error>().unwrap_or_else(Error::Input)),
     };
     let mut stdout = SparseSink::new(io::stdout().lock());

@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use wclayer::compression::{Compression, CompressionSpec};
-use wclayer::hcs;
 use wclayer::place::output::{NewFile, close};
 use wclayer::portable::PortableLayer;
+use wclayer::source::{Kind, Needed, recognise};
 use wclayer::tar::LayerBlob;
 use wclayer::{DiffId, Digest, Progress};
 
 use super::Command;
-use super::host_compute::{Disks, HostComputeOptions};
+use super::host_compute::HostComputeOptions;
 use super::output_file::{OutputOptions, OutputPlace};
 use super::parent_options::ParentOptions;
-use super::{export_transport, export_windows};
+use super::{export_tar, export_transport, export_windows};
 use crate::errors::{CliError, on_path};
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -35,6 +35,7 @@ Examples:
 /// Export a layer to a tar file
 ///
 /// Restores the tar that a portable layer was imported from, bit for bit, and verifies its DiffID.
+/// Copies a layer tar, compressed as requested.
 /// Writes the entries of a transport folder to a new tar, on any system. Reads a Windows layer from
 /// its files, which requires an elevated prompt (SeBackupPrivilege).
 ///
@@ -52,7 +53,7 @@ pub(crate) struct Arguments {
     /// Print a JSON object; requires --output
     #[arg(long, requires = "output")]
     json: bool,
-    /// Folder of the layer
+    /// Folder of the layer, or layer tar
     #[arg(value_name = "PATH")]
     pub(super) path: PathBuf,
     #[command(flatten)]
@@ -109,17 +110,16 @@ pub(super) struct LostHiveJson {
 
 impl Command for Arguments {
     fn run(&self, output: &Output) -> Result<(), CliError> {
-        let path = &self.path;
-        (self.output).check_is_outside(std::iter::once(path.as_path()))?;
-        if wclayer::place::is_portable_layer(path) {
-            run_portable(self, output)
-        } else if hcs::is_layer(&Disks::new(), path)? {
-            export_windows::run(self, output)
-        } else if wclayer::place::is_transport_folder(path) {
-            export_transport::run(self, output)
-        } else {
-            // Fails, and names the missing file.
-            run_portable(self, output)
+        let layer = recognise(&self.path)?;
+        (self.output).check_is_outside(std::iter::once(layer.path()))?;
+        match layer.kind() {
+            Kind::Portable | Kind::DamagedPortable => {
+                run_portable(self, &layer.portable()?, output)
+            }
+            Kind::Windows(_) => export_windows::run(self, output),
+            Kind::Transport => export_transport::run(self, layer.path(), output),
+            Kind::Tar(_) | Kind::Special => export_tar::run(self, output),
+            _ => Err(layer.refuse(Needed::View).into()),
         }
     }
 
@@ -132,8 +132,11 @@ impl Command for Arguments {
     }
 }
 
-fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let layer = PortableLayer::open(&arguments.path)?;
+fn run_portable(
+    arguments: &Arguments,
+    layer: &PortableLayer,
+    output: &Output,
+) -> Result<(), CliError> {
     layer.check_parents(&arguments.parents.chain())?;
     let size = layer.descriptor().tar_size;
     output.step(format_args!(
@@ -167,7 +170,12 @@ pub(super) fn write(
     target.commit()?;
     let (path, file) = (&arguments.path, arguments.output.file());
     let taken = started.elapsed();
-    show("Exported", path, file, &exported, taken, None, output)
+    show("Exported", path, file, &exported, taken, None, output)?;
+    exported
+        .warnings
+        .iter()
+        .for_each(|warning| output.warn(warning));
+    Ok(())
 }
 
 /// The destination of a tar.

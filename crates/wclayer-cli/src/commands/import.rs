@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use wclayer::hcs::{HcsError, ServiceError};
 use wclayer::portable::{self, Children, ImportOptions, PortableLayer};
+use wclayer::source::{Kind, Layer, Needed, recognise};
 use wclayer::{DiffId, Error, ErrorKind};
 
 use super::Command;
@@ -97,11 +98,16 @@ struct ImportJson<'a> {
 
 impl Command for Arguments {
     fn run(&self, output: &Output) -> Result<(), CliError> {
-        let format = self.format.unwrap_or_else(|| default_format(self));
         view_options::check_places(&self.parents.layers)?;
+        let parents = self.parents.layers.iter().map(recognise);
+        let parents = parents.collect::<wclayer::Result<Vec<_>>>()?;
+        let format = self
+            .format
+            .unwrap_or_else(|| default_format(self, &parents));
         if self.hives && format != Format::Transport {
             return Err(CliError::HivesElsewhere);
         }
+        format.check_parents(&parents)?;
         let imported = match format {
             Format::Portable => run_portable(self, output),
             Format::Transport => import_transport::run(self, output),
@@ -143,19 +149,34 @@ fn is_of_layer(error: &Error) -> bool {
 }
 
 /// Returns the format of the nearest parent, or the default of the machine.
-fn default_format(arguments: &Arguments) -> Format {
-    let nearest = arguments.parents.layers.first();
-    if nearest.is_some_and(|parent| wclayer::place::is_transport_folder(parent)) {
-        return Format::Transport;
+fn default_format(arguments: &Arguments, parents: &[Layer]) -> Format {
+    match parents.first().map(Layer::kind) {
+        Some(Kind::Transport) => Format::Transport,
+        Some(Kind::Portable | Kind::DamagedPortable) => Format::Portable,
+        Some(Kind::Windows(_)) => Format::Windows,
+        _ if arguments.host.is_available() => Format::Windows,
+        _ => Format::Portable,
     }
-    let on_portable = arguments
-        .parents
-        .layers
-        .first()
-        .is_some_and(|parent| wclayer::place::is_portable_layer(parent));
-    match !on_portable && arguments.host.is_available() {
-        true => Format::Windows,
-        false => Format::Portable,
+}
+
+impl Format {
+    /// Refuses parents that a layer of this format cannot have.
+    fn check_parents(self, parents: &[Layer]) -> Result<(), CliError> {
+        let wrong = |parent: &&Layer| match self {
+            Self::Portable => !parent.kind().is_portable(),
+            // A layer that another program made may contain only `Files`.
+            Self::Windows => !matches!(parent.kind(), Kind::Windows(_) | Kind::Folder),
+            // Opening the others reports which of them cannot be read.
+            Self::Transport => !parent.kind().is_layer(),
+        };
+        let needed = match self {
+            Self::Windows => Needed::Windows,
+            _ => Needed::Portable,
+        };
+        match parents.iter().find(wrong) {
+            Some(parent) => Err(parent.refuse(needed).into()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -224,7 +245,16 @@ impl Source {
                 size: None,
             });
         };
-        let file = File::open(path).map_err(on_path("open", path))?;
+        let file = match File::open(path) {
+            Ok(file) if !file.metadata().is_ok_and(|found| found.is_dir()) => file,
+            opened => {
+                let found = recognise(path)?;
+                return Err(match (opened, found.kind()) {
+                    (Err(error), Kind::Tar(_) | Kind::Special) => on_path("open", path)(error),
+                    _ => found.refuse(Needed::Tar).into(),
+                });
+            }
+        };
         // Windows has no metadata of pipes and devices.
         let metadata = file.metadata().ok().filter(Metadata::is_file);
         Ok(Self {
@@ -295,7 +325,7 @@ mod tests {
         };
         let error = Error::Layer {
             operation: "import",
-            layer: "layer".into(),
+            layer: "layer".to_owned(),
             source: Box::new(HcsError::Service(failed).into()),
         };
         assert!(is_of_layer(&error));

@@ -22,10 +22,10 @@ pub(super) struct Imported<'a> {
     pub(super) blob: &'a LayerBlob,
     /// The parents.
     pub(super) parents: &'a ParentChain,
-    /// `None` if they could not be counted.
-    pub(super) entries: Option<EntryCounts>,
+    /// The number of entries of each kind.
+    pub(super) entries: EntryCounts,
     /// The length of all data in bytes.
-    pub(super) content_size: Option<u64>,
+    pub(super) content_size: u64,
     /// Warnings about the layer, apart from those about the tar.
     pub(super) warnings: &'a [String],
 }
@@ -38,9 +38,9 @@ struct ImportJson<'a> {
     format: &'static str,
     diff_id: DiffId,
     tar_size: u64,
-    content_size: Option<u64>,
+    content_size: u64,
     source: SourceBlob,
-    entry_counts: Option<EntryCounts>,
+    entry_counts: EntryCounts,
     parents: Vec<String>,
     warnings: &'a [&'a str],
     elapsed_seconds: f64,
@@ -85,13 +85,9 @@ impl Imported<'_> {
         summary.row("DiffID", self.blob.diff_id);
         layer_view::source_rows(&mut summary, source);
         summary.row("tar size", units::size(self.blob.tar_size));
-        if let Some(content_size) = self.content_size {
-            summary.row("content", units::size(content_size));
-        }
+        summary.row("content", units::size(self.content_size));
         layer_view::parent_rows(&mut summary, self.parents);
-        if let Some(entries) = &self.entries {
-            layer_view::entry_rows(&mut summary, entries);
-        }
+        layer_view::entry_rows(&mut summary, &self.entries);
         summary.row("time", units::time_and_rate(self.blob.tar_size, taken));
         summary
     }

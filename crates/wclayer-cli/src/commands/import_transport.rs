@@ -10,7 +10,6 @@ use wclayer::transport::{self, ImportOptions};
 use super::host_compute::Disks;
 use super::import::{self, Arguments, Source};
 use super::import_result::Imported;
-use super::info_transport;
 use crate::errors::CliError;
 use crate::output::Output;
 use crate::progress::Bar;
@@ -23,7 +22,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     arguments.parents.print(output);
     let parents = arguments.parents.chain();
     let options = ImportOptions::default()
-        .parents(source::open_parents(&parents, &())?)
+        .parents(source::open_parents(&arguments.parents.chain(), &())?)
         .hives(arguments.hives)
         .replace(arguments.force);
     let disks = Disks::new();
@@ -34,22 +33,14 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let made = transport::import(&disks, &mut reader, &arguments.path, options, &entries_only)?;
     let blob = reader.blob().cloned().ok_or(wclayer::Error::WorkerLost)?;
     drop(reader);
-    let counted = info_transport::count(&disks, &made.path, &progress);
     let taken = started.elapsed();
     drop(progress);
-    let found = counted.inspect_err(|error| {
-        // The import is complete: a failure to count must not fail it.
-        output.warn(&format!(
-            "imported the layer, but cannot count its entries: {error}"
-        ));
-    });
-    let found = found.ok();
     Imported {
         format: "transport",
         blob: &blob,
         parents: &parents,
-        entries: found.map(|found| found.entries),
-        content_size: found.map(|found| found.content_size),
+        entries: made.found.entries,
+        content_size: made.found.content_size,
         warnings: &made.warnings,
     }
     .show(arguments, taken, output)

@@ -53,8 +53,8 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
         format: "windows",
         blob: &blob,
         parents: &options.parents,
-        entries: Some(imported.entries),
-        content_size: Some(imported.content_size),
+        entries: imported.entries,
+        content_size: imported.content_size,
         warnings: &imported.warnings,
     }
     .show(arguments, taken, output)

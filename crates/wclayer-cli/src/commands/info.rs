@@ -1,17 +1,16 @@
 //! `info`: describes a layer.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use wclayer::hcs::{self, WindowsLayer, WindowsLayerKind};
+use wclayer::hcs::{WindowsLayer, WindowsLayerKind};
 use wclayer::portable::PortableLayer;
+use wclayer::source::{Kind, Needed, recognise};
 
 use super::Command;
-use super::host_compute::Disks;
 use super::{info_tar, info_transport};
-use crate::errors::{CliError, on_path};
+use crate::errors::CliError;
 use crate::file_argument::is_dash;
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
@@ -52,20 +51,19 @@ struct WindowsLayerJson {
 
 impl Command for Arguments {
     fn run(&self, output: &Output) -> Result<(), CliError> {
-        if is_tar(&self.path)? {
+        if is_dash(&self.path) {
             return info_tar::run(&self.path, output);
         }
-        if !wclayer::place::is_portable_layer(&self.path)
-            && let Some(layer) = hcs::recognise(&Disks::new(), &self.path)?
-        {
-            return show_windows_layer(self, &layer, output);
+        let layer = recognise(&self.path)?;
+        match layer.kind() {
+            Kind::Portable | Kind::DamagedPortable => {
+                show_portable_layer(self, &layer.portable()?, output)
+            }
+            Kind::Windows(_) => show_windows_layer(self, &layer.windows()?, output),
+            Kind::Transport => info_transport::run(&layer, output),
+            Kind::Tar(_) | Kind::Special => info_tar::run(&self.path, output),
+            _ => Err(layer.refuse(Needed::View).into()),
         }
-        if !wclayer::place::is_portable_layer(&self.path)
-            && wclayer::place::is_transport_folder(&self.path)
-        {
-            return info_transport::run(&self.path, output);
-        }
-        show_portable_layer(self, output)
     }
 
     fn wants_json(&self) -> bool {
@@ -73,17 +71,11 @@ impl Command for Arguments {
     }
 }
 
-/// Returns whether a path is standard input or something other than a folder.
-fn is_tar(path: &Path) -> Result<bool, CliError> {
-    if is_dash(path) {
-        return Ok(true);
-    }
-    let found = fs::metadata(path).map_err(on_path("open", path))?;
-    Ok(!found.is_dir())
-}
-
-fn show_portable_layer(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let layer = PortableLayer::open(&arguments.path)?;
+fn show_portable_layer(
+    arguments: &Arguments,
+    layer: &PortableLayer,
+    output: &Output,
+) -> Result<(), CliError> {
     let descriptor = layer.descriptor();
     output.step(format_args!(
         "recognised a portable layer, version {}, at `{}`",
@@ -91,8 +83,8 @@ fn show_portable_layer(arguments: &Arguments, output: &Output) -> Result<(), Cli
         layer_view::absolute(layer.path())
     ));
     let mut summary = Summary::new(format!("Layer `{}`", arguments.path.display()));
-    layer_view::rows(&mut summary, &layer);
-    output.answer(&summary, &LayerJson::new(&layer))?;
+    layer_view::rows(&mut summary, layer);
+    output.answer(&summary, &LayerJson::new(layer))?;
     descriptor
         .warnings
         .iter()
@@ -112,7 +104,7 @@ fn show_windows_layer(
             WindowsLayerKind::Base => "base",
             WindowsLayerKind::Layer => "layer",
             WindowsLayerKind::Scratch => "scratch",
-            WindowsLayerKind::Unknown => "unknown",
+            _ => "unknown",
         },
         complete: layer.is_complete,
         utility_vm: layer.has_utility_vm,
@@ -123,13 +115,7 @@ fn show_windows_layer(
         json.path
     ));
     let mut summary = Summary::new(format!("Layer `{}`", arguments.path.display()));
-    let kind = match layer.kind {
-        WindowsLayerKind::Base => "Windows base layer",
-        WindowsLayerKind::Layer => "Windows layer",
-        WindowsLayerKind::Scratch => "Windows scratch layer",
-        WindowsLayerKind::Unknown => "Windows layer, with or without parents",
-    };
-    summary.row("kind", kind);
+    summary.row("kind", layer.kind.to_string().trim_start_matches("a "));
     let complete = match layer.is_complete {
         true => "yes",
         false => "no: its import or removal was interrupted",
@@ -143,5 +129,6 @@ fn show_windows_layer(
         None => summary.row("parents", "unknown: it has no layerchain.json"),
         Some(parents) => layer_view::parent_rows(&mut summary, parents),
     }
+    summary.row("content", "readable only by `wclayer export`, on Windows");
     output.answer(&summary, &json)
 }

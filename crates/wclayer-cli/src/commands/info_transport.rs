@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use wclayer::Progress;
 use wclayer::hub::EntryCounts;
+use wclayer::source::Layer;
 use wclayer::transport::{self, FolderSummary};
 use wclayer::volume::{Privilege, Volume};
 
@@ -27,15 +28,15 @@ struct FolderJson {
 }
 
 /// Describes a transport folder.
-pub(crate) fn run(path: &Path, output: &Output) -> Result<(), CliError> {
-    let json_path = layer_view::absolute(path);
+pub(crate) fn run(layer: &Layer, output: &Output) -> Result<(), CliError> {
+    let json_path = layer_view::absolute(layer.path());
     output.step(format_args!(
         "recognised a transport folder at `{json_path}`"
     ));
     let progress = Bar::start(output, None, signals::watch()?);
-    let found = count(&Disks::new(), path, &progress)?;
+    let found = count(&Disks::new(), layer.path(), &progress)?;
     drop(progress);
-    let mut summary = Summary::new(format!("Layer `{}`", path.display()));
+    let mut summary = Summary::new(format!("Layer `{layer}`"));
     summary.row("kind", "transport folder");
     summary.row("content", units::size(found.content_size));
     layer_view::entry_rows(&mut summary, &found.entries);
@@ -49,11 +50,7 @@ pub(crate) fn run(path: &Path, output: &Output) -> Result<(), CliError> {
 }
 
 /// Counts the entries of a transport folder.
-pub(super) fn count(
-    disks: &Disks,
-    folder: &Path,
-    progress: &dyn Progress,
-) -> Result<FolderSummary, CliError> {
+fn count(disks: &Disks, folder: &Path, progress: &dyn Progress) -> Result<FolderSummary, CliError> {
     let privileges = disks
         .enable(&[Privilege::Backup])
         .map_err(wclayer::Error::from)?;

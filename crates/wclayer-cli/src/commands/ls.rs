@@ -9,13 +9,12 @@ use wclayer::view::{Node, NodeKind};
 use wclayer::{ErrorKind, LayerPath};
 
 use super::Command;
-use super::view_options::{Opened, ViewOptions};
+use super::view_options::{Opened, StartOption, ViewOptions};
 use crate::errors::{CliError, Mistake};
 use crate::escape::escaped;
 use crate::file_argument::is_dash;
 use crate::node_view::{self, EntriesJson};
 use crate::output::{self, Output};
-use crate::path_argument::{Place, place};
 use crate::units;
 
 const EXAMPLES: &str = "\
@@ -33,11 +32,8 @@ Examples:
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// Directory or file to list [default: the root of the layer]
-    ///
-    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
-    #[arg(value_name = "PATH", value_parser = place())]
-    path: Option<Place>,
+    #[command(flatten)]
+    start: StartOption,
     /// Show attributes, layer, size and time of each entry (`-l` names a parent layer)
     #[arg(long)]
     long: bool,
@@ -55,7 +51,7 @@ pub(crate) struct Arguments {
 impl Command for Arguments {
     fn run(&self, output: &Output) -> Result<(), CliError> {
         let opened = open(self, output)?;
-        let start = match Place::path(&self.path) {
+        let start = match self.start.path() {
             Some(path) => Some(opened.find(path, self.follow)?),
             None => None,
         };

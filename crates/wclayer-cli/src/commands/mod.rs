@@ -9,6 +9,7 @@ mod create;
 mod diff;
 mod du;
 mod export;
+mod export_tar;
 mod export_transport;
 mod export_windows;
 mod extract;

@@ -29,8 +29,8 @@ impl ParentOptions {
         }
     }
 
-    /// Returns the parents as a chain.
-    pub(crate) fn chain(&self) -> ParentChain {
+    /// Returns the parents as a chain: of paths, or of references.
+    pub(crate) fn chain<T: for<'a> From<&'a PathBuf>>(&self) -> ParentChain<T> {
         ParentChain::from_nearest_first(&self.layers)
     }
 }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use wclayer::portable::{self, Children};
+use wclayer::source::{Kind, Needed, recognise};
 use wclayer::{ErrorKind, hcs};
 
 use super::Command;
-use super::host_compute::{Disks, HostComputeOptions};
+use super::host_compute::HostComputeOptions;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -90,16 +91,26 @@ impl Command for Arguments {
 /// Removes the layer; returns the number of freed bytes, and whether only the rest of an interrupted
 /// command existed.
 fn remove(arguments: &Arguments, output: &Output) -> Result<(Option<u64>, bool), CliError> {
-    if !is_of_windows(arguments)? {
-        let children = portable::children_of(&arguments.path);
-        let removed = portable::remove(&arguments.path)?;
-        warn_about(&children, GONE, output);
-        return Ok((Some(removed.size), removed.was_rest));
+    let layer = recognise(&arguments.path)?;
+    match layer.kind() {
+        Kind::Windows(_) if !layer.is_link() => {
+            let host = arguments.host.open("remove", output)?;
+            let layer = hcs::full_path(&arguments.path)?;
+            hcs::remove(&host, &layer, arguments.force)?;
+            Ok((None, false))
+        }
+        Kind::Tar(_) | Kind::Special if !layer.is_link() => {
+            Err(layer.refuse(Needed::Folder).into())
+        }
+        kind if kind.is_layer() || kind == Kind::Missing || layer.is_link() => {
+            // Refuses links, and completes an interrupted removal.
+            let children = portable::children_of(&arguments.path);
+            let removed = portable::remove(&arguments.path)?;
+            warn_about(&children, GONE, output);
+            Ok((Some(removed.size), removed.was_rest))
+        }
+        _ => Err(layer.refuse(Needed::Folder).into()),
     }
-    let host = arguments.host.open("remove", output)?;
-    let layer = hcs::full_path(&arguments.path)?;
-    hcs::remove(&host, &layer, arguments.force)?;
-    Ok((None, false))
 }
 
 /// Reports that nothing is there, which is a success with `--force`.
@@ -133,13 +144,6 @@ pub(super) fn warn_about(children: &Children, why: &str, output: &Output) {
     if !names.is_empty() {
         output.warn(&format!("{why}: {}{more}", names.join(", ")));
     }
-}
-
-/// Returns whether to remove a Windows layer; the other formats are removed, or refused, without the
-/// service.
-fn is_of_windows(arguments: &Arguments) -> Result<bool, CliError> {
-    Ok(!wclayer::place::may_be_replaced(&arguments.path)
-        && hcs::is_layer(&Disks::new(), &arguments.path)?)
 }
 
 /// Returns whether a removal failed because nothing is at the path.

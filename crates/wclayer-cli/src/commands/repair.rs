@@ -9,6 +9,7 @@ use wclayer::portable::{self, RepairOptions};
 
 use super::Command;
 use super::parent_options::ParentOptions;
+use super::verify::check_kind;
 use crate::errors::CliError;
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
@@ -54,6 +55,7 @@ struct RepairJson<'a> {
 
 impl Command for Arguments {
     fn run(&self, output: &Output) -> Result<(), CliError> {
+        check_kind(&self.layer)?;
         let tar = self.layer.join("layer.tar");
         let size = tar.metadata().ok().map(|tar| tar.len());
         let progress = Bar::start(output, size, signals::watch()?);

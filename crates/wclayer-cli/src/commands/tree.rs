@@ -7,12 +7,11 @@ use wclayer::source::Access;
 use wclayer::view::Node;
 
 use super::Command;
-use super::view_options::{Opened, ViewOptions};
+use super::view_options::{Opened, StartOption, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::node_view::{self, EntriesJson};
 use crate::output::{self, Output};
-use crate::path_argument::{Place, place};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,11 +24,8 @@ Examples:
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// Directory to start from [default: the root of the layer]
-    ///
-    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
-    #[arg(value_name = "PATH", value_parser = place())]
-    path: Option<Place>,
+    #[command(flatten)]
+    start: StartOption,
     /// Maximum depth to show [default: unlimited]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     depth: Option<u32>,
@@ -49,7 +45,7 @@ trait Sink {
 impl Command for Arguments {
     fn run(&self, output: &Output) -> Result<(), CliError> {
         let opened = self.view.open(Access::Listing, output)?;
-        let start = match Place::path(&self.path) {
+        let start = match self.start.path() {
             Some(path) => Some(opened.find(path, self.follow)?),
             None => None,
         };

@@ -1,11 +1,12 @@
 //! `verify`: compares a portable layer with what was imported.
 
 use std::error::Error as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 use wclayer::portable::{self, Check, Verified};
+use wclayer::source::{Kind, Needed, recognise};
 use wclayer::{DiffId, Error};
 
 use super::Command;
@@ -62,6 +63,7 @@ struct CheckJson {
 
 impl Command for Arguments {
     fn run(&self, output: &Output) -> Result<(), CliError> {
+        check_kind(&self.layer)?;
         let tar = self.layer.join("layer.tar");
         let size = tar.metadata().ok().map(|tar| tar.len());
         let progress = Bar::start(output, size, signals::watch()?);
@@ -77,6 +79,17 @@ impl Command for Arguments {
 
     fn wants_json(&self) -> bool {
         self.json
+    }
+}
+
+/// Refuses anything that is not even the remains of a portable layer.
+pub(super) fn check_kind(layer: &Path) -> Result<(), CliError> {
+    let layer = recognise(layer)?;
+    match layer.kind() {
+        kind if kind.is_portable() => Ok(()),
+        // Its `layer.tar` may be all that is left.
+        Kind::Folder | Kind::ForeignDescriptor => Ok(()),
+        _ => Err(layer.refuse(Needed::Portable).into()),
     }
 }
 

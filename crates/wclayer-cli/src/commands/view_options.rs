@@ -10,15 +10,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use wclayer::layer::LostEntry;
-use wclayer::source::{self, Access, OpenOptions};
+use wclayer::source::{Access, Chain, LayerRef, OpenOptions};
 use wclayer::view::{Node, Resolved, View};
-use wclayer::{Error, LayerPath, Progress};
+use wclayer::{Error, LayerPath};
 
 use super::missing::Missing;
 use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::file_argument::is_dash;
 use crate::output::Output;
+use crate::path_argument::{Place, place};
 use crate::progress::Bar;
 use crate::signals;
 use crate::units;
@@ -39,20 +40,32 @@ pub(crate) struct ViewOptions {
     pub(crate) layer: PathBuf,
 }
 
+/// The part of the layer that a command deals with.
+#[derive(Debug, Args)]
+pub(crate) struct StartOption {
+    /// Directory or file to start from [default: the whole layer]
+    ///
+    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
+    #[arg(value_name = "PATH", value_parser = place())]
+    path: Option<Place>,
+}
+
+impl StartOption {
+    /// Returns the path; `None` for the whole layer.
+    pub(crate) fn path(&self) -> Option<&LayerPath> {
+        Place::path(&self.path)
+    }
+}
+
 impl ViewOptions {
     /// Opens the view.
     pub(crate) fn open(&self, access: Access, output: &Output) -> Result<Opened, CliError> {
         Opened::open(&self.layer, &self.options(access), output)
     }
 
-    /// Returns the paths of the visible layers, nearest first.
-    pub(crate) fn seen_chain(&self) -> Result<Vec<PathBuf>, CliError> {
-        check_places(std::iter::once(&self.layer).chain(&self.parents.layers))?;
-        let mut chain = source::whole_chain(&self.layer, &self.options(Access::Listing))?;
-        if self.this_layer {
-            chain.truncate(1);
-        }
-        Ok(chain)
+    /// Returns the visible layers.
+    pub(crate) fn seen_chain(&self) -> Result<Chain, CliError> {
+        Ok(chain(&self.layer, &self.options(Access::Listing))?.seen())
     }
 
     fn options(&self, access: Access) -> OpenOptions {
@@ -82,12 +95,7 @@ impl Opened {
         options: &OpenOptions,
         output: &Output,
     ) -> Result<Self, CliError> {
-        let mut places = vec![layer];
-        places.extend(options.parents.iter_nearest_first());
-        check_places(&places)?;
-        let opened = Self::with_bar(layer, &places, output, |progress| {
-            source::open(layer, options, progress)
-        })?;
+        let opened = Self::with_bar(layer, &chain(layer, options)?, options.access, output)?;
         // `extract` lists lost entries, and `squash` refuses them.
         if options.access == Access::Listing {
             opened.warn_about_lost(output)?;
@@ -128,14 +136,11 @@ impl Opened {
     /// Opens the chain of `layer` without the nearest `above` layers.
     pub(crate) fn open_chain(
         layer: &Path,
-        chain: &[PathBuf],
+        chain: Chain,
         above: usize,
         output: &Output,
     ) -> Result<Self, CliError> {
-        let chain = &chain[above..];
-        let opened = Self::with_bar(layer, chain, output, |progress| {
-            source::open_chain(chain, Access::Listing, progress)
-        })?;
+        let opened = Self::with_bar(layer, &chain.below(above), Access::Listing, output)?;
         let opened = Self { above, ..opened };
         opened.warn_about_lost(output)?;
         Ok(opened)
@@ -143,17 +148,18 @@ impl Opened {
 
     fn with_bar(
         layer: &Path,
-        places: &[impl AsRef<Path>],
+        chain: &Chain,
+        access: Access,
         output: &Output,
-        open: impl FnOnce(&dyn Progress) -> wclayer::Result<View>,
     ) -> Result<Self, CliError> {
         let cancelled = signals::watch()?;
-        let total = tars_size(places);
+        let total = chain.tars_size();
         let view = if total > 0 {
             output.step(format_args!("reading tars of {}", units::size(total)));
-            open(&Bar::start(output, Some(total), Arc::clone(&cancelled)))?
+            let bar = Bar::start(output, Some(total), Arc::clone(&cancelled));
+            chain.open(access, &bar)?
         } else {
-            open(&())?
+            chain.open(access, &())?
         };
         for (number, place) in view.places().enumerate() {
             output.step(format_args!("layer {number}: `{}`", place.display()));
@@ -174,25 +180,31 @@ impl Opened {
         }
     }
 
+    /// Returns the error for a path where nothing is. `follows` tells whether links were followed,
+    /// and `led` whether one led to the path.
+    pub(crate) fn missing(&self, path: &LayerPath, follows: bool, led: bool) -> CliError {
+        let missing = Missing {
+            view: &self.view,
+            above: self.above,
+            path,
+            follows,
+        };
+        let why = missing.why();
+        CliError::NoEntry {
+            path: path.to_string(),
+            layer: self.layer.clone(),
+            why: match led {
+                true => format!("A symbolic link or junction leads there. {why}"),
+                false => why,
+            },
+        }
+    }
+
     /// Finds the entry at a path, following symbolic links and junctions if `follow`.
     pub(crate) fn find(&self, path: &LayerPath, follow: bool) -> Result<Node, CliError> {
         let missing = |at: &LayerPath| {
             let led = follow && at != path;
-            let missing = Missing {
-                view: &self.view,
-                above: self.above,
-                path: at,
-                follows: follow,
-            };
-            let why = missing.why();
-            CliError::NoEntry {
-                path: at.to_string(),
-                layer: self.layer.clone(),
-                why: match led {
-                    true => format!("A symbolic link or junction leads there. {why}"),
-                    false => why,
-                },
-            }
+            self.missing(at, follow, led)
         };
         if !follow {
             return self.view.find(path)?.ok_or_else(|| missing(path));
@@ -211,6 +223,20 @@ impl Opened {
     }
 }
 
+/// Finds a layer and its parents.
+fn chain(layer: &Path, options: &OpenOptions) -> Result<Chain, CliError> {
+    let OpenOptions {
+        parents,
+        this_layer,
+        ..
+    } = options;
+    let is_stdin = |layer: &LayerRef| matches!(layer, LayerRef::Path(path) if is_dash(path));
+    if is_dash(layer) || parents.as_slice().iter().any(is_stdin) {
+        return Err(CliError::InputIsDash);
+    }
+    Ok(Chain::resolve(layer, parents, *this_layer)?)
+}
+
 /// Returns an error for standard input, which cannot be read twice.
 pub(super) fn check_places(
     places: impl IntoIterator<Item = impl AsRef<Path>>,
@@ -220,12 +246,4 @@ pub(super) fn check_places(
         true => Err(CliError::InputIsDash),
         false => Ok(()),
     }
-}
-
-/// Returns the total size of the layers that are tars, in bytes.
-pub(crate) fn tars_size(places: &[impl AsRef<Path>]) -> u64 {
-    let found = places
-        .iter()
-        .filter_map(|place| place.as_ref().metadata().ok());
-    found.filter(|tar| tar.is_file()).map(|tar| tar.len()).sum()
 }

@@ -1,11 +1,11 @@
 //! Hints about inputs that are not layers, or are damaged.
 
 use std::io;
-use std::path::Path;
 
 use wclayer::compression::DecodeProblem;
 use wclayer::error::{TarError, TarProblem};
 use wclayer::foreign::Foreign;
+use wclayer::source::{Kind, Needed};
 
 /// Returns the hint for a problem of a tar, if there is one.
 pub(super) fn of_tar(error: &TarError) -> Option<&'static str> {
@@ -114,17 +114,46 @@ fn of_foreign(foreign: Foreign) -> &'static str {
     }
 }
 
-/// Returns the hint for a path that is not a layer: a folder may hold layers in other forms.
-pub(super) fn not_a_layer(folder: &Path) -> &'static str {
-    let has = |name: &str| folder.join(name).exists();
-    if has("oci-layout") || (has("index.json") && has("blobs")) {
-        "Name a layer in this OCI image layout: a file in `blobs/sha256` that the manifest of the \
-         image lists under `layers`."
-    } else if has("manifest.json") {
-        "Name a layer in this unpacked image archive: a file that `manifest.json` lists under \
-         `Layers`."
-    } else {
-        "Name a folder made by `wclayer import`, a transport folder, or a layer tar (plain, gzip or \
-         zstd)."
+/// Returns the hint for something that is not a layer: a folder may hold layers in other forms.
+pub(super) fn not_a_layer(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::ImageLayout => Some(
+            "Name a layer in this OCI image layout: a file in `blobs/sha256` that the manifest of \
+             the image lists under `layers`.",
+        ),
+        Kind::ImageArchive => Some(
+            "Name a layer in this unpacked image archive: a file that `manifest.json` lists under \
+             `Layers`.",
+        ),
+        Kind::BrokenLink => None,
+        _ => Some(
+            "Name a folder made by `wclayer import`, a transport folder, a Windows layer, or a layer \
+             tar (plain, gzip or zstd).",
+        ),
     }
+}
+
+/// Returns the hint for a layer of a kind that a command does not take.
+pub(super) fn wrong_kind(kind: Kind, needed: Needed) -> Option<&'static str> {
+    Some(match (needed, kind) {
+        (Needed::View, Kind::Windows(_)) => {
+            "Run `wclayer export` on Windows to write it to a layer tar, which every command reads; use \
+             `wclayer info` to describe it."
+        }
+        (Needed::View, _) => "Layers are read more than once: save the tar to a file first.",
+        (Needed::Portable | Needed::Windows, Kind::Tar(_) | Kind::Special) => {
+            "Import it first: `wclayer import -i FILE FOLDER`."
+        }
+        (Needed::Portable, _) => {
+            "Make a portable layer of it: `wclayer export LAYER | wclayer import --format portable \
+             FOLDER`."
+        }
+        (Needed::Windows, _) => {
+            "Make a Windows layer of it: `wclayer export LAYER | wclayer import --format windows \
+             FOLDER`."
+        }
+        (Needed::Tar, _) => "Use `wclayer export LAYER` to write it to a layer tar.",
+        (Needed::Folder, _) => "Delete the file with a command of the system.",
+        _ => return None,
+    })
 }

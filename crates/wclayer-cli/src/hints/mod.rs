@@ -48,14 +48,14 @@ fn of_library(error: &Error) -> Option<String> {
             "The file is damaged or is another layer: download it again."
         }
         Error::NotInLayer { .. } => "Use `wclayer ls` to list the entries of the layer.",
-        Error::NoLayer { place } => input::not_a_layer(place),
+        Error::NotALayer { kind, .. } => input::not_a_layer(*kind)?,
+        Error::WrongKind { kind, needed, .. } => input::wrong_kind(*kind, *needed)?,
         Error::SeveralHives { .. } => {
             "Squash fewer layers, leave the base layer out (--keep-base), or drop these changes \
              (--lose-registry)."
         }
         Error::Busy { .. } => "Wait for it to finish, or choose another path.",
         Error::Destination { .. } => "Name a new folder, such as `layers/base`.",
-        Error::NotKept { .. } => "Layers are read more than once: save the tar to a file first.",
         Error::Rule(error) => of_breach(&error.breach),
         Error::Index(error) => of_index(error),
         Error::Portable(error) => of_portable(error),
@@ -155,6 +155,10 @@ fn of_portable(error: &PortableError) -> &'static str {
         PortableError::ParentMismatch { .. } => {
             "Name the parents nearest first, base layer last; or name only the nearest, and its \
              own parents are found automatically."
+        }
+        PortableError::ParentWithoutDiffId { .. } => {
+            "Omit -l: the layer records its parents. If they have moved, name the portable layers at \
+             their current paths."
         }
         PortableError::Version { .. } => {
             "Use the version of wclayer that wrote it, or import the layer again."

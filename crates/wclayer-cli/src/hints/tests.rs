@@ -10,6 +10,7 @@ use wclayer::error::{
 };
 use wclayer::foreign::{Foreign, ImageArchive};
 use wclayer::rules::RuleError;
+use wclayer::source::{Kind, Needed, WindowsLayerKind};
 use wclayer::{DiffId, Digest, LayerPath, PathError};
 
 use super::*;
@@ -44,6 +45,18 @@ fn io(kind: io::ErrorKind) -> io::Error {
     kind.into()
 }
 
+fn not_a_layer(kind: Kind) -> Error {
+    Error::NotALayer { name: text(), kind }
+}
+
+fn wrong_kind(kind: Kind, needed: Needed) -> Error {
+    Error::WrongKind {
+        layer: text(),
+        kind,
+        needed,
+    }
+}
+
 fn general() -> Cases {
     let (digest, diff_id) = (digest('1'), digest('2'));
     let exists = |is_layer| Error::Exists {
@@ -55,14 +68,37 @@ fn general() -> Cases {
         (exists(false), "`layers/app` is not a layer"),
         (Error::Cancelled, ""),
         (Error::OnlyBase, ""),
-        (Error::NoLayer { place: place() }, "`wclayer import`"),
+        (not_a_layer(Kind::Folder), "`wclayer import`"),
+        (not_a_layer(Kind::ImageLayout), "`blobs/sha256`"),
+        (not_a_layer(Kind::BrokenLink), ""),
+        (Error::NotFound { name: text() }, ""),
+        (
+            wrong_kind(Kind::Special, Needed::View),
+            "save the tar to a file",
+        ),
+        (
+            wrong_kind(Kind::Windows(WindowsLayerKind::Base), Needed::View),
+            "`wclayer export`",
+        ),
+        (
+            wrong_kind(Kind::Tar(Compression::Gzip), Needed::Portable),
+            "`wclayer import -i",
+        ),
+        (
+            wrong_kind(Kind::Transport, Needed::Windows),
+            "--format windows",
+        ),
+        (wrong_kind(Kind::Portable, Needed::Tar), "`wclayer export"),
+        (
+            wrong_kind(Kind::Tar(Compression::None), Needed::Folder),
+            "Delete the file",
+        ),
         (Error::Busy { path: place() }, "Wait"),
         (Error::Destination { path: place() }, "`layers/base`"),
-        (Error::NotKept { place: place() }, "save the tar to a file"),
         (
             Error::NotInLayer {
                 path: text(),
-                place: place(),
+                layer: text(),
             },
             "`wclayer ls`",
         ),
@@ -225,6 +261,13 @@ fn portable() -> Cases {
                 given: text(),
             },
             "nearest first",
+        ),
+        (
+            PortableError::ParentWithoutDiffId {
+                layer: path(),
+                parent: path(),
+            },
+            "Omit -l",
         ),
         (PortableError::Damaged { path: path() }, "`wclayer repair`"),
         (PortableError::TooLarge { path: path() }, "`wclayer repair`"),
@@ -557,7 +600,7 @@ fn every_error_has_its_hint() {
 fn an_error_of_a_layer_has_the_hint_of_its_cause() {
     let error = Error::Layer {
         operation: "import",
-        layer: place(),
+        layer: text(),
         source: Box::new(HcsError::NoParents.into()),
     };
     let hint = hint(&CliError::Layer(error));

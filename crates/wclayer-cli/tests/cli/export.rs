@@ -253,7 +253,7 @@ fn only_layers_are_exported() {
     let work = Workplace::new();
     work.create_folder("folder");
     let run = work.run(&["export", "--json", "-o", "out.tar", "folder"]);
-    let run = run.fails("is not a portable layer");
+    let run = run.fails("is not a layer: it is an empty folder");
     assert_eq!(run.json()["error"]["kind"], "not_found");
     assert_eq!(work.list("."), ["folder"]);
 }

@@ -209,8 +209,8 @@ fn missing_and_wrong_parents_are_refused() {
         work.run(&arguments)
     };
     import(&[]).fails("a layer without parents has nothing to remove");
-    import(&["nowhere"]).fails("nowhere");
-    import(&["folder"]).fails("is not a portable layer");
+    import(&["nowhere"]).fails("`nowhere` does not exist");
+    import(&["folder"]).fails("is not a layer: it is an empty folder");
     import(&["base", "app"]).fails("the parents of `base` are");
     import(&["app", "app"]).fails("the parents of `app` are");
     assert_eq!(work.list("."), ["app", "base", "folder"]);

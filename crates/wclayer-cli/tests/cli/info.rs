@@ -77,7 +77,7 @@ fn a_path_that_is_not_a_layer_is_an_error_in_text_and_json() {
     work.create_folder("folder");
     let run = work
         .run(&["info", "--json", "folder"])
-        .fails("is not a portable layer");
+        .fails("is not a layer");
     assert!(run.stderr.contains("Hint: "), "{}", run.stderr);
     let json = run.json();
     assert_eq!(members(&json), ["error"]);
@@ -110,8 +110,7 @@ fn a_windows_layer_is_recognised_on_every_system() {
     work.create_folder("bare/Files");
     work.create_folder("bare/Hives");
     work.create_folder("no-layer/Files");
-    work.run(&["info", "no-layer"])
-        .fails("is not a portable layer");
+    work.run(&["info", "no-layer"]).fails("is not a layer");
     work.create_folder("scratch");
     work.write("scratch/sandbox.vhdx", b"disk");
     work.create_folder("half");
@@ -144,5 +143,5 @@ fn a_windows_layer_is_recognised_on_every_system() {
     assert_eq!(info("bare")["kind"], "layer");
     assert_eq!(info("bare")["parents"], parent);
     work.write("bare/tombstones.txt", b"");
-    work.run(&["info", "bare"]).fails("is not a portable layer");
+    work.run(&["info", "bare"]).fails("is not a layer");
 }

@@ -35,7 +35,8 @@ fn gc_removes_and_lists_leftovers() {
     assert_eq!(work.list("layers"), [".wclayer-export-notes", "base"]);
     let again = work.run(&["gc", "layers"]).succeeds();
     assert_eq!(again.text(), "Nothing to remove in `layers`\n");
-    work.run(&["gc", "nowhere"]).fails("cannot read");
+    work.run(&["gc", "nowhere"])
+        .fails("`nowhere` does not exist");
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn a_second_removal_finishes_the_first() {
     assert_eq!(work.list("."), [""; 0]);
     // Nothing is left to restore, and a lock file alone holds nothing.
     work.write(".base.lock", b"");
-    work.run(&["remove", "base"]).fails("cannot remove layer");
+    work.run(&["remove", "base"]).fails("`base` does not exist");
     assert_eq!(work.list("."), [""; 0]);
 }
 
@@ -150,6 +151,7 @@ fn a_layer_with_a_damaged_descriptor_can_be_replaced_and_removed() {
     work.write("stranger/notes.txt", b"precious");
     let again = [&["import", "--force"][..], &import[1..5], &["stranger"]].concat();
     work.run(&again).fails("already exists");
-    work.run(&["remove", "stranger"]).fails("is not recognised");
+    work.run(&["remove", "stranger"])
+        .fails("a folder whose `layer.json` was not written by wclayer");
     assert_eq!(work.list("stranger"), ["layer.json", "notes.txt"]);
 }

@@ -198,7 +198,8 @@ fn missing_paths_are_reported_and_links_outside_are_not_followed() {
     work.write("text", b"no layer");
     work.run(&["ls", "text"]).fails("cannot read layer");
     work.create_folder("empty");
-    work.run(&["ls", "empty"]).fails("is no layer");
+    work.run(&["ls", "empty"])
+        .fails("is not a layer: it is an empty folder");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod import;
 mod info;
 #[cfg(unix)]
 mod kill;
+mod kinds;
 mod leftovers;
 mod look;
 mod names;

@@ -95,7 +95,7 @@ fn nothing_and_nonsense() {
 fn a_missing_input_file() {
     let work = Workplace::new();
     let run = work.run(&["import", "--json", "-i", "nowhere.tar", "layer"]);
-    let run = run.fails("cannot open `nowhere.tar`");
+    let run = run.fails("`nowhere.tar` does not exist");
     assert_eq!(run.json()["error"]["kind"], "not_found");
     assert_eq!(work.list("."), [""; 0]);
 }

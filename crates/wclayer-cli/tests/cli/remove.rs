@@ -14,7 +14,7 @@ fn a_layer_is_removed_completely() {
     );
     assert_eq!(work.list("layers"), [""; 0]);
     work.run(&["remove", "layers/base"])
-        .fails("cannot remove layer `layers/base`");
+        .fails("`layers/base` does not exist");
 }
 
 #[test]
@@ -45,10 +45,16 @@ fn other_folders_and_files_are_refused() {
     work.create_folder("broken");
     work.write("broken/layer.json", b"{");
     work.write("file", b"precious");
-    for path in ["folder", "stranger", "broken", "file", "nowhere", ".", "/"] {
-        let run = work
-            .run(&["remove", "--json", path])
-            .fails("cannot remove layer");
+    for (path, why) in [
+        ("folder", "is not a layer: it is an ordinary folder"),
+        ("stranger", "`layer.json` was not written by wclayer"),
+        ("broken", "`layer.json` was not written by wclayer"),
+        ("file", "is a file, not the folder of a layer"),
+        ("nowhere", "`nowhere` does not exist"),
+        (".", "is not a layer: it is an ordinary folder"),
+        ("/", "is not a layer: it is an ordinary folder"),
+    ] {
+        let run = work.run(&["remove", "--json", path]).fails(why);
         assert!(run.json()["error"]["kind"].is_string(), "{path}");
     }
     assert_eq!(work.list("."), ["broken", "file", "folder", "stranger"]);
@@ -102,7 +108,7 @@ fn removing_a_windows_layer_requires_windows() {
     work.write("base/layerchain.json", b"null");
     work.create_folder("no-layer/Files");
     work.run(&["remove", "--force", "no-layer"])
-        .fails("is not a portable layer");
+        .fails("is not a layer");
     work.create_folder("scratch");
     work.write("scratch/sandbox.vhdx", b"disk");
     for path in ["base", "scratch"] {
@@ -121,7 +127,8 @@ fn nothing_can_be_removed_by_force() {
         assert_eq!(run.text(), format!("Nothing to remove at `{path}`\n"));
         let json = work.run(&["remove", "--force", "--json", path]).succeeds();
         assert_eq!(json.json()["size"], 0);
-        work.run(&["remove", path]).fails("cannot remove layer");
+        work.run(&["remove", path])
+            .fails(&format!("`{path}` does not exist"));
     }
     work.write("file", b"");
     work.run(&["remove", "--force", "file"]).fails("file");

@@ -82,7 +82,7 @@ fn info_describes_a_tar_like_the_layer_it_becomes() {
     work.write("cut", &gzip[..gzip.len() / 2]);
     work.run(&["info", "cut"]).fails("cannot read layer `cut`");
     work.run(&["info", "nowhere"])
-        .fails("cannot open `nowhere`");
+        .fails("`nowhere` does not exist");
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn a_refused_import_leaves_nothing() {
         &app,
         "app",
     ])
-    .fails("is no layer");
+    .fails("is not a layer: it is an empty folder");
     assert_eq!(work.list("."), ["no-layer"]);
     import(&work, &["-i", &base, "base"]);
     work.run(&["import", "--format", "transport", "-i", &base, "base"])

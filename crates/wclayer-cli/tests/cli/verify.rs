@@ -28,7 +28,7 @@ fn an_intact_layer_is_reported_as_intact() {
     assert_eq!(members(&json["checks"][0]), ["against", "part", "problems"]);
     work.create_folder("other");
     work.run(&["verify", "other"])
-        .fails("cannot verify layer `other`");
+        .fails("is not a layer: it is an empty folder");
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! [`Decoder`]: gzip members or zstd frames, one behind the other, or plain bytes.
+//! [`Decoder`]: gzip members or zstd frames in sequence, or plain bytes.
 
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
 use super::Compression;
+use super::problem::{DecodeProblem, skip_zero_padding};
 #[cfg(feature = "zstd")]
 use super::zstd_frames::ZstdDecoder;
 #[cfg(feature = "zstd")]
@@ -15,11 +16,11 @@ const GZIP_START: u8 = 0x1f;
 
 type Sniffed<R> = BufReader<Chain<Cursor<Vec<u8>>, Source<R>>>;
 
-/// Decodes a stream whose compression it finds out by itself.
+/// Decodes a stream and detects its compression automatically.
 ///
-/// At the end of the compressed data nothing may follow but zeros (padding, as `gzip` allows it).
-/// Memory is bounded by what the format asks for: 32 KiB for gzip, the frame's window for zstd, of
-/// up to 128 MiB (8 MiB at the usual levels).
+/// Only zeros (padding, as `gzip` allows) may follow the compressed data. The format bounds the
+/// memory: 32 KiB for gzip, and for zstd the window of the frame, up to 128 MiB (8 MiB at the usual
+/// levels).
 pub struct Decoder<R: Read>(Method<R>);
 
 enum Method<R: Read> {
@@ -62,7 +63,7 @@ impl<R: Read> Decoder<R> {
         }
     }
 
-    /// Gives the input back.
+    /// Returns the input.
     pub fn into_inner(self) -> R {
         let sniffed = match self.0 {
             Method::Plain(input) => input,
@@ -86,7 +87,8 @@ impl<R: Read> Read for Decoder<R> {
     }
 }
 
-/// The compressed input, whose own errors are marked: the decoders pass them on among theirs.
+/// The compressed input. It marks its errors, because the decoders pass them on along with their
+/// own.
 struct Source<R>(R);
 
 /// An error of the compressed input.
@@ -97,55 +99,15 @@ struct SourceError(io::Error);
 impl<R: Read> Read for Source<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer).map_err(|error| match error.kind() {
-            // For the reader to try again.
+            // The reader tries again.
             io::ErrorKind::Interrupted => error,
             kind => io::Error::new(kind, SourceError(error)),
         })
     }
 }
 
-/// What can be wrong with compressed data, beside damage. It is inside the [`io::Error`] that
-/// [`Decoder`] returns.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeProblem {
-    /// What follows the compressed data is neither more of it nor padding.
-    #[error("the compressed data is followed by something else")]
-    BytesBehind,
-    /// A zstd frame refers back further than is kept in memory.
-    #[error(
-        "a zstd frame needs a window of {window} bytes, which is more than the limit of {limit}"
-    )]
-    Window {
-        /// What the frame asks for, in bytes.
-        window: u64,
-        /// The limit, in bytes.
-        limit: u64,
-    },
-    /// A zstd frame needs a dictionary, which no layer comes with.
-    #[error("a zstd frame needs the dictionary {id}")]
-    Dictionary {
-        /// The number of the dictionary.
-        id: u32,
-    },
-}
-
-impl DecodeProblem {
-    /// Returns the problem that an error of a decoder is about; `None` for damage, and for errors
-    /// of the input.
-    pub fn of(error: &io::Error) -> Option<&Self> {
-        error.get_ref()?.downcast_ref()
-    }
-}
-
-impl From<DecodeProblem> for io::Error {
-    fn from(problem: DecodeProblem) -> Self {
-        Self::new(io::ErrorKind::InvalidData, problem)
-    }
-}
-
-/// Gives an error of the input back as it was. The decoders report damaged data under several
-/// kinds; here it has one.
+/// Restores an error of the input. The decoders report damaged data as errors of several kinds;
+/// this makes them one kind.
 fn sort_out(error: io::Error) -> io::Error {
     match error.downcast::<SourceError>() {
         Ok(SourceError(source)) => source,
@@ -162,7 +124,7 @@ fn sort_out(error: io::Error) -> io::Error {
 
 /// Decodes gzip members until the end of the input.
 struct GzipDecoder<R> {
-    /// `None` while the next member is being looked for.
+    /// `None` between two members.
     member: Option<flate2::bufread::GzDecoder<R>>,
     between: Option<R>,
 }
@@ -176,11 +138,11 @@ impl<R: BufRead> GzipDecoder<R> {
         }
     }
 
-    /// Gives the input back.
+    /// Returns the input.
     ///
     /// # Panics
     ///
-    /// Never: the input is always in one of the two places.
+    /// Never: the input is always in one of the two fields.
     fn into_inner(self) -> R {
         match (self.member, self.between) {
             (Some(member), _) => member.into_inner(),
@@ -226,19 +188,5 @@ impl<R: BufRead> Read for GzipDecoder<R> {
                 .map(flate2::bufread::GzDecoder::into_inner);
         }
         Ok(0)
-    }
-}
-
-pub(super) fn skip_zero_padding(input: &mut impl BufRead) -> io::Result<()> {
-    loop {
-        let bytes = input.fill_buf()?;
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        if bytes.iter().any(|byte| *byte != 0) {
-            return Err(DecodeProblem::BytesBehind.into());
-        }
-        let len = bytes.len();
-        input.consume(len);
     }
 }

@@ -6,8 +6,9 @@ use super::parallel_gzip::ParallelGzip;
 #[cfg(feature = "zstd")]
 use super::zstd_memory::{is_out_of_memory, no_memory, room_for_context};
 use super::{Compression, CompressionSpec};
+use crate::resources::processors;
 
-/// Encodes what is written to it; the same input gives the same bytes.
+/// Encodes the bytes written to it; the same input gives the same output.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -112,11 +113,4 @@ fn sort_out(error: io::Error) -> io::Error {
         true => no_memory(error),
         false => error,
     }
-}
-
-/// The number of threads to compress with; the result does not depend on it.
-pub(super) fn processors() -> usize {
-    /// Each costs memory, whatever the machine has.
-    const MOST: usize = 8;
-    std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST))
 }

@@ -1,7 +1,7 @@
 //! Compressed layers: recognised by content, decoded as a stream, encoded on export.
 //!
-//! [`Decoder`] is a reader over any reader, [`Encoder`] a writer over any writer; the encoder uses
-//! all processors and gives the same bytes on all of them.
+//! [`Decoder`] wraps any reader, [`Encoder`] any writer. The encoder uses all processors; its
+//! output does not depend on their number.
 //!
 //! Sources: RFC 1952 (gzip, several members), RFC 8878 (zstd, several frames), image-spec
 //! `layer.md` (media types).
@@ -9,13 +9,15 @@
 mod decode;
 mod encode;
 mod parallel_gzip;
+mod problem;
 #[cfg(feature = "zstd")]
 mod zstd_frames;
 #[cfg(feature = "zstd")]
 mod zstd_memory;
 
-pub use decode::{DecodeProblem, Decoder};
+pub use decode::Decoder;
 pub use encode::Encoder;
+pub use problem::DecodeProblem;
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,7 +36,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Recognises the compression by the first bytes of a blob.
+    /// Recognises the compression from the first bytes of a blob.
     pub fn sniff(start: &[u8]) -> Self {
         match start {
             [0x1F, 0x8B, 0x08, ..] => Self::Gzip,
@@ -45,7 +47,7 @@ impl Compression {
         }
     }
 
-    /// Returns the OCI media type of a layer compressed so.
+    /// Returns the OCI media type of a layer with this compression.
     pub fn media_type(self) -> &'static str {
         match self {
             Self::None => "application/vnd.oci.image.layer.v1.tar",
@@ -88,7 +90,7 @@ pub struct CompressionSpec {
     pub level: Option<u32>,
 }
 
-/// Why a text is no [`CompressionSpec`].
+/// Why a text is not a [`CompressionSpec`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompressionSpecError {
@@ -102,7 +104,7 @@ pub enum CompressionSpecError {
         level: String,
         /// The method.
         method: Compression,
-        /// The levels that it has.
+        /// The levels of the method.
         allowed: &'static str,
     },
 }
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_and_damage_is_an_error() {
+    fn truncated_and_damaged_data_is_an_error() {
         for spec in supported(&["gzip", "zstd"]) {
             let whole = encode(&[7; 5000], spec);
             for end in 4..whole.len() {
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_early_end_is_called_one() {
+    fn only_an_early_end_is_reported_as_one() {
         let kind = |bytes: &[u8]| decode(bytes).expect_err("refused").kind();
         for spec in supported(&["gzip", "zstd"]) {
             let whole = encode(&[7; 5000], spec);

@@ -2,7 +2,7 @@
 //!
 //! Source: `winerror.h` of the mingw-w64 headers; the codes named in hcsshim's issues.
 
-use super::hcs::HResult;
+use super::hresult::HResult;
 
 /// Returns the message of a known code.
 pub(super) fn known(hresult: HResult) -> Option<&'static str> {

@@ -8,6 +8,7 @@
 mod cancelled;
 mod cause;
 mod hcs;
+mod hresult;
 mod index;
 mod messages;
 mod portable;
@@ -19,11 +20,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::{DiffId, Digest};
+use crate::kind::{Kind, Needed};
 use crate::path::{LayerPath, PathError};
 use crate::rules::{Breach, RuleError};
 
 pub use cause::FailureCause;
-pub use hcs::{HResult, HcsError, ServiceError, WindowsError};
+pub use hcs::{HcsError, ServiceError, WindowsError};
+pub use hresult::HResult;
 pub use index::{IndexError, SystemFailure};
 pub use portable::{OtherDiffIds, PortableError};
 pub use privilege::{Privilege, PrivilegeError};
@@ -38,12 +41,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// An operation on a layer as a whole failed.
-    #[error("cannot {operation} layer `{}`", layer.display())]
+    #[error("cannot {operation} layer `{layer}`")]
     Layer {
         /// The operation: `import`, `export`, `remove`, …
         operation: &'static str,
-        /// The layer's folder, as given.
-        layer: PathBuf,
+        /// The layer, as its user named it.
+        layer: String,
         /// Why.
         source: Box<Error>,
     },
@@ -98,12 +101,12 @@ pub enum Error {
         stream: Option<String>,
     },
     /// Nothing is at a path of a layer or of the chain that it is on top of.
-    #[error("`{path}` is not in {}", place.display())]
+    #[error("`{path}` is not in `{layer}`")]
     NotInLayer {
         /// The path.
         path: String,
-        /// Where the layer is.
-        place: PathBuf,
+        /// The layer, as its user named it.
+        layer: String,
     },
     /// Layers that change the registry cannot become one layer.
     #[error("the registry changes in `{hive}` of {layers} cannot be merged")]
@@ -116,17 +119,29 @@ pub enum Error {
     /// A chain has nothing on top of its base layer.
     #[error("the chain has no layer on top of its base")]
     OnlyBase,
-    /// A file or folder is no layer of any kind that can be read.
-    #[error("`{}` is no layer", place.display())]
-    NoLayer {
-        /// The file or folder.
-        place: PathBuf,
+    /// A layer, or the folder that should hold layers, does not exist.
+    #[error("`{name}` does not exist")]
+    NotFound {
+        /// What the user named.
+        name: String,
     },
-    /// Something is neither a file nor a folder: a pipe, a device.
-    #[error("`{}` is neither a file nor a folder", place.display())]
-    NotKept {
-        /// What is there.
-        place: PathBuf,
+    /// Something that is not a layer was given for one.
+    #[error("`{name}` is not a layer: it is {kind}")]
+    NotALayer {
+        /// What the user named.
+        name: String,
+        /// What it is.
+        kind: Kind,
+    },
+    /// A layer is not of the kind that the operation works on.
+    #[error("`{layer}` is {kind}, {needed}")]
+    WrongKind {
+        /// The layer, as its user named it.
+        layer: String,
+        /// What it is.
+        kind: Kind,
+        /// What it should be.
+        needed: Needed,
     },
     /// The content does not match its digest.
     #[error("the {what} is {actual}, but {expected} was expected")]
@@ -248,15 +263,16 @@ impl Error {
             Self::Hcs(error) => error.kind(),
             Self::Transport(error) => error.kind(),
             Self::Path { .. }
-            | Self::NotKept { .. }
+            | Self::WrongKind { .. }
             | Self::OnlyBase
             | Self::Destination { .. }
             | Self::NoCurrentFile
             | Self::DigestForDiffId { .. }
             | Self::AfterError => ErrorKind::InvalidInput,
-            Self::NoStream { .. } | Self::NotInLayer { .. } | Self::NoLayer { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoStream { .. }
+            | Self::NotInLayer { .. }
+            | Self::NotFound { .. }
+            | Self::NotALayer { .. } => ErrorKind::NotFound,
             Self::Exists { .. } => ErrorKind::Exists,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -280,7 +296,7 @@ impl Error {
             Self::Cancelled => self,
             source => Self::Layer {
                 operation,
-                layer: layer.to_owned(),
+                layer: layer.display().to_string(),
                 source: Box::new(source),
             },
         }

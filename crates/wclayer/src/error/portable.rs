@@ -57,6 +57,19 @@ pub enum PortableError {
         /// The parents that the caller gave.
         given: String,
     },
+    /// A parent was given that is not a portable layer: a layer tar, a transport folder.
+    #[error(
+        "`{}` is not a portable layer: whether it is a parent of `{}` cannot be checked, because \
+         only portable layers store their DiffID",
+        parent.display(),
+        layer.display()
+    )]
+    ParentWithoutDiffId {
+        /// The layer.
+        layer: PathBuf,
+        /// What was given as its parent.
+        parent: PathBuf,
+    },
     /// A small file of the layer does not have the content that was written.
     #[error("`{}` is damaged, or was changed", path.display())]
     Damaged {
@@ -141,6 +154,7 @@ impl PortableError {
             Self::Parent { source, .. } => source.kind(),
             Self::Version { .. } => ErrorKind::Unsupported,
             Self::ParentMismatch { .. }
+            | Self::ParentWithoutDiffId { .. }
             | Self::ForeignFile { .. }
             | Self::Link { .. }
             | Self::Chain { .. } => ErrorKind::InvalidInput,

@@ -12,8 +12,8 @@ use std::path::Path;
 use ntmeta::{FileAttributes, FileBasicInfo};
 
 use super::directory_times::DirectoryTimes;
+use super::summary::WriterSummary;
 use super::utility_image::process_utility_vm;
-use super::writer::WriterSummary;
 use super::{HostCompute, is_absent};
 use crate::error::{Error, Result, entry_error, io_error};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};

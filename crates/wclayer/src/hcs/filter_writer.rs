@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use super::writer::WriterSummary;
+use super::summary::WriterSummary;
 use super::{FilterImport, HostCompute, parent_layers};
 use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};

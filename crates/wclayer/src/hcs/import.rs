@@ -22,7 +22,8 @@ use super::diagnose::explain;
 use super::full_path::{full_chain, full_path};
 use super::marker;
 use super::parents::store_parents;
-use super::writer::{Contents, WriterSummary, new_layer_writer};
+use super::summary::WriterSummary;
+use super::writer::{Contents, new_layer_writer};
 use super::{HcsError, HostCompute, is_absent, parent_layers};
 use crate::error::{Result, entry_error, io_error};
 use crate::hub::EntryCounts;
@@ -42,21 +43,10 @@ pub struct ImportOptions {
     pub contents: Contents,
 }
 
-impl ImportOptions {
-    /// Sets `parents`.
-    #[must_use]
-    pub fn parents(mut self, parents: ParentChain) -> Self {
-        self.parents = parents;
-        self
-    }
-
-    /// Sets `contents`.
-    #[must_use]
-    pub fn contents(mut self, contents: Contents) -> Self {
-        self.contents = contents;
-        self
-    }
-}
+setters!(ImportOptions {
+    parents: ParentChain,
+    contents: Contents
+});
 
 /// The result of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -18,6 +18,7 @@ use ntmeta::FileAttributes;
 use super::marker;
 use super::parents::stored_parents;
 use crate::error::{Result, io_error};
+use crate::kind::WindowsLayerKind;
 use crate::layout::{self, SCRATCH_DISK};
 use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
@@ -32,19 +33,6 @@ const EVIDENCE: [&str; 4] = [
     BASE_DISK,
     layout::UTILITY_VM_FILES,
 ];
-
-/// The kind of a Windows layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WindowsLayerKind {
-    /// A layer without parents.
-    Base,
-    /// A read-only layer on top of others.
-    Layer,
-    /// The writable layer of a container.
-    Scratch,
-    /// A read-only layer for which it is unknown whether it has parents.
-    Unknown,
-}
 
 /// The properties of a Windows layer that are visible without the service.
 #[derive(Debug, Clone, PartialEq, Eq)]

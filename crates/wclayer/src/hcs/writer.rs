@@ -15,6 +15,7 @@ use super::base_writer::BaseWriter;
 use super::filter_writer::FilterWriter;
 use super::full_path::full_path;
 use super::legacy_writer::LegacyWriter;
+use super::summary::WriterSummary;
 use super::{Function, HostCompute};
 use crate::error::{Error, Result};
 use crate::hub::{Entry, FileEntry, LayerReader, LayerWriter, LinkEntry};
@@ -46,14 +47,6 @@ impl Contents {
         }
         Ok(Self::FilesAndRemovals)
     }
-}
-
-/// The report of a writer on a finished layer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WriterSummary {
-    /// The irregularities of the layer and how they were corrected, one sentence each.
-    pub warnings: Vec<String>,
 }
 
 /// Writes a layer of the Host Compute Service.

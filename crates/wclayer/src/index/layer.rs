@@ -119,7 +119,7 @@ impl IndexedLayer {
         let entry = index.entry(entry_id(&item.id))?;
         let entry = entry.ok_or_else(|| Error::NotInLayer {
             path: item.path.to_string(),
-            place: self.place.clone(),
+            layer: self.place.display().to_string(),
         })?;
         let streams = index.streams(&entry)?;
         let lacks_hash = |stream: &IndexedStream| {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
 use crate::hub::{Progress, poll};
+use crate::pipeline::read_buffered;
 use crate::tar::MemberReader;
 
 /// How much is read at once, in bytes: a few headers. Most of what follows a header is skipped.
@@ -65,10 +66,6 @@ impl BufRead for PlainTar<'_> {
 
 impl Read for PlainTar<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let count = available.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&available[..count]);
-        self.consume(count);
-        Ok(count)
+        read_buffered(self, buffer)
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{DiffId, Digest};
 use crate::error::PortableError;
-use crate::error::{Result, io_error};
+use crate::error::{Error, Result, io_error};
 use crate::hub::EntryCounts;
 use crate::index::IndexSeal;
 use crate::place::{DESCRIPTOR_FILE, FORMAT};
@@ -167,11 +167,7 @@ pub(super) fn read_file(layer: &Path, name: &'static str) -> Result<Vec<u8>> {
     let path = layer.join(name);
     // Anything else than a file, such as a pipe, could be waited for without end.
     if !path.is_file() {
-        return Err(PortableError::NotALayer {
-            path: layer.to_owned(),
-            missing: name,
-        }
-        .into());
+        return Err(not_a_layer(layer, name));
     }
     let file = File::open(&path).map_err(io_error("open", &path))?;
     let mut text = Vec::new();
@@ -180,6 +176,20 @@ pub(super) fn read_file(layer: &Path, name: &'static str) -> Result<Vec<u8>> {
     match text.len() as u64 {
         0..=MAX_JSON => Ok(text),
         _ => Err(PortableError::TooLarge { path }.into()),
+    }
+}
+
+/// Returns the error for a folder without a file that every layer has, or for no folder at all.
+pub(super) fn not_a_layer(layer: &Path, missing: &'static str) -> Error {
+    match std::fs::symlink_metadata(layer) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Error::NotFound {
+            name: layer.display().to_string(),
+        },
+        _ => PortableError::NotALayer {
+            path: layer.to_owned(),
+            missing,
+        }
+        .into(),
     }
 }
 

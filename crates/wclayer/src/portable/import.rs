@@ -55,28 +55,7 @@ pub struct ImportOptions {
     pub replace: bool,
 }
 
-impl ImportOptions {
-    /// Sets `parents`.
-    #[must_use]
-    pub fn parents(mut self, parents: ParentChain) -> Self {
-        self.parents = parents;
-        self
-    }
-
-    /// Sets `expected_diff_id`.
-    #[must_use]
-    pub fn expected_diff_id(mut self, expected_diff_id: impl Into<Option<DiffId>>) -> Self {
-        self.expected_diff_id = expected_diff_id.into();
-        self
-    }
-
-    /// Sets `replace`.
-    #[must_use]
-    pub fn replace(mut self, replace: bool) -> Self {
-        self.replace = replace;
-        self
-    }
-}
+setters!(ImportOptions { parents: ParentChain, replace: bool } into { expected_diff_id: Option<DiffId> });
 
 /// Imports a layer tar (plain, gzip or zstd) to a folder that does not exist yet.
 ///

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::DESCRIPTOR_FILE;
-use super::descriptor::LayerDescriptor;
+use super::descriptor::{self, LayerDescriptor};
 use super::parents;
 use crate::error::PortableError;
 use crate::error::{Error, Result, io_error};
@@ -41,7 +41,13 @@ pub struct Removed {
 /// another process that is at work there; a folder that cannot be changed.
 pub fn remove(path: impl AsRef<Path>) -> Result<Removed> {
     let path = path.as_ref();
-    remove_layer(path).map_err(|error| error.of_layer("remove", path))
+    remove_layer(path).map_err(|error| match error {
+        // Named as the caller did, not by the path that it leads to.
+        Error::NotFound { .. } => Error::NotFound {
+            name: path.display().to_string(),
+        },
+        error => error.of_layer("remove", path),
+    })
 }
 
 fn remove_layer(given: &Path) -> Result<Removed> {
@@ -137,6 +143,9 @@ fn check_is_layer(path: &Path) -> Result<()> {
             .into());
         }
         Ok(_) => return Err(not_a_layer().into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(descriptor::not_a_layer(path, DESCRIPTOR_FILE));
+        }
         Err(error) => return Err(io_error("open", path)(error)),
     }
     if may_be_replaced(path) {

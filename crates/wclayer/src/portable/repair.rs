@@ -33,21 +33,7 @@ pub struct RepairOptions {
     pub expected_diff_id: Option<DiffId>,
 }
 
-impl RepairOptions {
-    /// Sets `parents`.
-    #[must_use]
-    pub fn parents(mut self, parents: ParentChain) -> Self {
-        self.parents = parents;
-        self
-    }
-
-    /// Sets `expected_diff_id`.
-    #[must_use]
-    pub fn expected_diff_id(mut self, expected_diff_id: impl Into<Option<DiffId>>) -> Self {
-        self.expected_diff_id = expected_diff_id.into();
-        self
-    }
-}
+setters!(RepairOptions { parents: ParentChain } into { expected_diff_id: Option<DiffId> });
 
 /// A layer that was made anew.
 #[derive(Debug)]
@@ -130,7 +116,12 @@ fn as_source(tar: &ReadTar) -> SourceBlob {
 
 /// Checks that a folder has a layer tar, and nothing that would be lost with it.
 fn check_is_repairable(layer: &Path) -> Result<()> {
-    let metadata = fs::symlink_metadata(layer).map_err(io_error("open", layer))?;
+    let metadata = match fs::symlink_metadata(layer) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(descriptor::not_a_layer(layer, TAR_FILE));
+        }
+        metadata => metadata.map_err(io_error("open", layer))?,
+    };
     if metadata.is_symlink() {
         return Err(PortableError::Link {
             path: layer.to_owned(),

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::descriptor::LayerDescriptor;
+use super::descriptor::{self, LayerDescriptor};
 use super::layer::{PortableLayer, check_stored};
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE, parents};
 use crate::digest::{DiffId, Hashing};
@@ -77,11 +77,7 @@ pub fn verify(
 fn verify_layer(layer: &Path, given: &ParentChain, progress: &dyn Progress) -> Result<Verified> {
     // What has one of the two is a damaged layer.
     if !layer.join(DESCRIPTOR_FILE).is_file() && !layer.join(TAR_FILE).is_file() {
-        return Err(PortableError::NotALayer {
-            path: layer.to_owned(),
-            missing: DESCRIPTOR_FILE,
-        }
-        .into());
+        return Err(descriptor::not_a_layer(layer, DESCRIPTOR_FILE));
     }
     let mut found = Verified::default();
     let (descriptor, problem) = match LayerDescriptor::read(layer) {

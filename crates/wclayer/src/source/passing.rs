@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use ntmeta::FileAttributes;
 
-use super::tar::{compression_of, read_ahead};
+use super::recognise::compression_of;
+use super::tar::read_ahead;
 use crate::compression::Compression;
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;

@@ -12,12 +12,12 @@
 //! as much of it is decompressed again (see `CompressedTar`).
 
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::Access;
+use super::recognise::compression_of;
 use crate::compression::{Compression, Decoder};
 use crate::error::{Result, io_error};
 use crate::hub::Progress;
@@ -116,12 +116,4 @@ pub(super) fn read_ahead<'a>(
 
 fn open_file(path: &Path) -> Result<File> {
     File::open(path).map_err(io_error("open", path))
-}
-
-pub(super) fn compression_of(place: &Path) -> Result<Compression> {
-    let mut start = Vec::new();
-    let file = File::open(place).map_err(io_error("open", place))?;
-    let read = file.take(4).read_to_end(&mut start);
-    read.map_err(io_error("read", place))?;
-    Ok(Compression::sniff(&start))
 }

@@ -5,7 +5,12 @@
 
 use std::collections::HashMap;
 
+use ntmeta::FileAttributes;
+
+use super::sums::FolderSummary;
 use crate::error::Result;
+use crate::hub::FileEntry;
+use crate::layout;
 use crate::path::LayerPath;
 use crate::rules::Breach;
 
@@ -34,6 +39,26 @@ struct State {
     /// Whether an entry of the layer added the path, rather than the writer.
     is_own: bool,
     has_children: bool,
+    counts: Counts,
+}
+
+/// The contribution of an entry to the sums of a layer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// The length of the unnamed data in bytes.
+    pub(crate) size: u64,
+    is_reparse_point: bool,
+}
+
+impl Counts {
+    /// Returns the counts of an entry that is not a hard link.
+    pub(crate) fn of(entry: &FileEntry) -> Self {
+        let attributes = entry.basic_info.attributes;
+        Self {
+            size: entry.size,
+            is_reparse_point: attributes.contains(FileAttributes::REPARSE_POINT),
+        }
+    }
 }
 
 /// The kinds of entries that matter if a path occurs twice.
@@ -169,6 +194,7 @@ impl AddedPaths {
             before: was.filter(|was| was.is_own).map(|was| was.kind),
             is_own: true,
             has_children: was.is_some_and(|was| was.has_children),
+            counts: Counts::default(),
         };
         self.paths.insert(path.clone(), state);
     }
@@ -176,6 +202,55 @@ impl AddedPaths {
     /// Forgets a path that has nothing below it.
     pub(crate) fn forget(&mut self, path: &LayerPath) {
         self.paths.remove(path);
+    }
+
+    /// Records the contribution of the entry at a path to the sums of the layer.
+    pub(crate) fn set_counts(&mut self, path: &LayerPath, counts: Counts) {
+        if let Some(state) = self.paths.get_mut(path) {
+            state.counts = counts;
+        }
+    }
+
+    /// Returns the contribution of the entry at a path to the sums of the layer.
+    pub(crate) fn counts(&self, path: &LayerPath) -> Option<Counts> {
+        self.paths.get(path).map(|state| state.counts)
+    }
+
+    /// Counts a link as the file that it refers to, for a file whose own name is not counted.
+    pub(crate) fn count_as(&mut self, link: &LayerPath, file: &LayerPath) {
+        let Some(counts) = self.counts(file) else {
+            return;
+        };
+        if let Some(state) = self.paths.get_mut(link) {
+            (state.kind, state.counts) = (Kind::File, counts);
+        }
+    }
+
+    /// Counts an entry as a reparse point, whatever its attributes.
+    pub(crate) fn count_as_reparse_point(&mut self, path: &LayerPath) {
+        if let Some(state) = self.paths.get_mut(path) {
+            state.counts.is_reparse_point = true;
+        }
+    }
+
+    /// Adds up all paths, except those in the recycle bin, which the reader skips.
+    pub(crate) fn add_to(&self, sums: &mut FolderSummary) {
+        let bin = self.get(&layout::path(layout::RECYCLE_BIN));
+        let has_bin = matches!(bin, Some(Added::Directory | Added::DirectoryReparsePoint));
+        for (path, state) in &self.paths {
+            if has_bin && layout::is_in(path, layout::RECYCLE_BIN) {
+                continue;
+            }
+            let entries = &mut sums.entries;
+            let counter = match state.kind {
+                Kind::Link => &mut entries.links,
+                _ if state.counts.is_reparse_point => &mut entries.reparse_points,
+                Kind::Directory | Kind::DirectoryReparsePoint => &mut entries.directories,
+                Kind::File | Kind::FileReparsePoint => &mut entries.files,
+            };
+            *counter += 1;
+            sums.content_size = sums.content_size.saturating_add(state.counts.size);
+        }
     }
 
     /// Records that no entry of the layer added a directory: a later entry for its path may be any

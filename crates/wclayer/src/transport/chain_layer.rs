@@ -195,7 +195,7 @@ impl<R: Root> TransportLayer<R> {
     fn find(&self, item: &Item) -> Result<(LayerPath, FileAttributes)> {
         self.look(&item.path)?.ok_or_else(|| Error::NotInLayer {
             path: item.path.to_string(),
-            place: self.entries().root().path().to_owned(),
+            layer: self.entries().root().path().display().to_string(),
         })
     }
 

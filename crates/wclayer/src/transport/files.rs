@@ -23,8 +23,9 @@ use crate::path::LayerPath;
 use crate::rules::Breach;
 use crate::volume::{BufferedFile, File, Form, Kind, Root, Scope};
 
-use super::added::{Added, AddedPaths};
+use super::added::{Added, AddedPaths, Counts};
 use super::entry_file::EntryFile;
+use super::sums::FolderSummary;
 
 /// Writes entries of `Files` and `Hives` as files of a transport folder.
 ///
@@ -33,6 +34,8 @@ pub struct TransportFiles<R: Root> {
     root: R,
     added: AddedPaths,
     made: BTreeSet<LayerPath>,
+    /// The files of the recycle bin that have a name outside of it.
+    recycled: BTreeSet<LayerPath>,
     current: Option<Current<R::File>>,
 }
 
@@ -50,6 +53,7 @@ impl<R: Root> TransportFiles<R> {
             root,
             added: AddedPaths::default(),
             made: BTreeSet::new(),
+            recycled: BTreeSet::new(),
             current: None,
         }
     }
@@ -120,6 +124,26 @@ impl<R: Root> TransportFiles<R> {
         self.added.is_replaced_by_link(path)?;
         self.added.insert_link(path);
         Ok(())
+    }
+
+    /// Records that a link has been created. The reader skips the recycle bin, so the first name of
+    /// a file outside it counts as the file.
+    pub(crate) fn linked(&mut self, existing: &LayerPath, new: &LayerPath) {
+        let is_recycled = |path| layout::is_below(path, layout::RECYCLE_BIN);
+        let is_outside = is_recycled(existing) && !is_recycled(new);
+        if is_outside && self.recycled.insert(existing.clone()) {
+            self.added.count_as(new, existing);
+        }
+    }
+
+    /// Returns the length of the unnamed data of a file that was added, in bytes.
+    pub(crate) fn size(&self, path: &LayerPath) -> u64 {
+        self.added.counts(path).unwrap_or_default().size
+    }
+
+    /// Adds up the entries that were added.
+    pub(crate) fn add_to(&self, sums: &mut FolderSummary) {
+        self.added.add_to(sums);
     }
 
     /// Forgets a link that the caller replaces with a file.
@@ -220,6 +244,7 @@ impl<R: Root> TransportFiles<R> {
         let file = self.root.create(&name, Kind::File);
         let file = file.map_err(entry_error("create", self.root.path(), &name))?;
         self.added.insert(path, is_directory);
+        self.added.set_counts(path, Counts::of(entry));
         let is_hive = layout::is_below(path, layout::HIVES);
         let form = if is_hive {
             Form::BackupStream(Scope::WithoutSecurity)

@@ -5,22 +5,12 @@ use std::path::Path;
 use ntmeta::FileAttributes;
 
 use super::reader::TransportReader;
+use super::sums::FolderSummary;
 use super::writer::{ImportOptions, ImportSummary, TransportWriter};
 use crate::error::Privilege;
 use crate::error::{Error, Result, io_error};
-use crate::hub::EntryCounts;
 use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress, poll};
 use crate::volume::{Privileges, Volume, enable_to_write};
-
-/// The content of a transport folder; alternate data streams are not counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FolderSummary {
-    /// The number of entries of each kind.
-    pub entries: EntryCounts,
-    /// The total length of all unnamed data streams in bytes, including holes.
-    pub content_size: u64,
-}
 
 /// Opens a transport folder as a source, with the security descriptors of its utility VM.
 ///

@@ -21,7 +21,7 @@ use ntmeta::backup_stream::{StreamHeader, StreamId};
 use ntmeta::{FileAttributes, FileBasicInfo, hive};
 
 use super::live::LiveFiles;
-use super::{Added, TransportFiles, tombstones};
+use super::{Added, FolderSummary, TransportFiles, tombstones};
 use crate::error::{Result, entry_error, io_error};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
@@ -44,28 +44,7 @@ pub struct ImportOptions {
     pub replace: bool,
 }
 
-impl ImportOptions {
-    /// Sets `parents`.
-    #[must_use]
-    pub fn parents(mut self, parents: impl Into<Option<View>>) -> Self {
-        self.parents = parents.into();
-        self
-    }
-
-    /// Sets `hives`.
-    #[must_use]
-    pub fn hives(mut self, hives: bool) -> Self {
-        self.hives = hives;
-        self
-    }
-
-    /// Sets `replace`.
-    #[must_use]
-    pub fn replace(mut self, replace: bool) -> Self {
-        self.replace = replace;
-        self
-    }
-}
+setters!(ImportOptions { hives: bool, replace: bool } into { parents: Option<View> });
 
 /// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +52,8 @@ impl ImportOptions {
 pub struct ImportSummary {
     /// The path of the transport folder.
     pub path: PathBuf,
+    /// Its sums, the same as [`count`](super::count) returns.
+    pub found: FolderSummary,
     /// The changes to the layer that the source did not ask for, one sentence each.
     pub warnings: Vec<String>,
 }
@@ -246,15 +227,27 @@ where
         Ok(())
     }
 
-    fn write_tombstones(&mut self) -> Result<()> {
-        let text = tombstones::format(&self.removals()?)?;
+    /// Writes the removals and returns how many there are.
+    fn write_tombstones(&mut self) -> Result<u64> {
+        let removals = self.removals()?;
+        let text = tombstones::format(&removals)?;
         let (root, name) = (self.files.root(), layout::path(layout::TOMBSTONES));
         let made = root.create(&name, crate::volume::Kind::File);
         made.and_then(|mut file| {
             file.write_all(&text)?;
             file.close()
         })
-        .map_err(entry_error("write", root.path(), &name))
+        .map_err(entry_error("write", root.path(), &name))?;
+        Ok(removals.len() as u64)
+    }
+
+    /// Adds up the content of the folder.
+    fn sums(&self, removals: u64) -> FolderSummary {
+        let mut sums = FolderSummary::default();
+        self.files.add_to(&mut sums);
+        self.live.add_to(&mut sums);
+        sums.entries.removals = removals;
+        sums
     }
 
     fn set_directory_times(&self) -> Result<()> {
@@ -337,9 +330,10 @@ where
             self.add_hives()?;
         }
         self.files.finish()?;
-        self.write_tombstones()?;
+        let removals = self.write_tombstones()?;
         self.live.finish()?;
         self.set_directory_times()?;
+        let found = self.sums(removals);
         let mut warnings = std::mem::take(&mut self.pending.warnings);
         let made = self.files.made().chain(self.live.made());
         warnings.extend(
@@ -356,7 +350,11 @@ where
         // Windows cannot rename a folder while a file in it is open.
         drop((files, live));
         let path = staging.commit(Written::Many)?;
-        Ok(ImportSummary { path, warnings })
+        Ok(ImportSummary {
+            path,
+            found,
+            warnings,
+        })
     }
 }
 

@@ -59,15 +59,21 @@ where
         Ok(())
     }
 
-    fn link(&self, existing: &LayerPath, new: &LayerPath) -> Result<()> {
+    fn link(&mut self, existing: &LayerPath, new: &LayerPath) -> Result<()> {
         let root = self.files.root();
         let made = root.link(root, existing, new);
-        made.map_err(entry_error("link", root.path(), new))
+        made.map_err(entry_error("link", root.path(), new))?;
+        self.files.linked(existing, new);
+        Ok(())
     }
 
     /// Copies a file of the layer from `Files` to the utility VM, or the reverse.
     fn copy_other_form(&mut self, path: &LayerPath, target: &LayerPath) -> Result<()> {
-        let (info, size, mut stream) = open_written(self.files.root(), target)?;
+        let (info, mut stream) = open_written(self.files.root(), target)?;
+        let size = match is_live(target) {
+            true => self.live.size(target),
+            false => self.files.size(target),
+        };
         self.start_copy(path, info, size)?;
         let folder = self.files.root().path().to_owned();
         self.put_all(&mut stream, |error| {
@@ -154,12 +160,12 @@ where
     }
 }
 
-/// Opens a file of the folder under construction; returns its times and attributes, its length on
-/// the disk, and its backup stream.
+/// Opens a file of the folder under construction; returns its times and attributes, and its backup
+/// stream.
 fn open_written<R: Root>(
     root: &R,
     path: &LayerPath,
-) -> Result<(FileBasicInfo, u64, EntryStream<R::File>)> {
+) -> Result<(FileBasicInfo, EntryStream<R::File>)> {
     let failed = entry_error("read", root.path(), path);
     let opened = root.open(Some(path), Access::Read);
     let (mut file, stat) = opened
@@ -173,12 +179,8 @@ fn open_written<R: Root>(
         // Few disks preserve these two times.
         info.creation_time = info.last_write_time;
         info.last_access_time = info.last_write_time;
-        return Ok((
-            info,
-            stat.size,
-            EntryStream::Backup(file, Scope::WithSecurity),
-        ));
+        return Ok((info, EntryStream::Backup(file, Scope::WithSecurity)));
     }
     info.attributes = read_attributes(&mut file, root.path(), path)?;
-    Ok((info, stat.size, EntryStream::Data(file)))
+    Ok((info, EntryStream::Data(file)))
 }

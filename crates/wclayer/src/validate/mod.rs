@@ -29,7 +29,6 @@ mod streams;
 mod whole;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 pub use crate::rules::{Rule, Severity};
 pub use pass::validate_tar;
@@ -39,6 +38,7 @@ use crate::error::Result;
 use crate::hub::Progress;
 use crate::parent_chain::ParentChain;
 use crate::rules::RuleError;
+use crate::source::LayerRef;
 
 /// An entry that breaks a rule, or a rule that the layer as a whole breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,7 +158,7 @@ impl Report {
 pub struct ValidateOptions {
     /// The parents, nearest first. If empty, the parents that the layer itself names; a layer that
     /// names none is a base layer.
-    pub parents: ParentChain,
+    pub parents: ParentChain<LayerRef>,
     /// Whether the layer has parents that cannot be read, such as Windows layers: rules that depend
     /// on the parents are not checked.
     pub has_unknown_parents: bool,
@@ -166,28 +166,7 @@ pub struct ValidateOptions {
     pub limit: usize,
 }
 
-impl ValidateOptions {
-    /// Sets `parents`.
-    #[must_use]
-    pub fn parents(mut self, parents: ParentChain) -> Self {
-        self.parents = parents;
-        self
-    }
-
-    /// Sets `has_unknown_parents`.
-    #[must_use]
-    pub fn has_unknown_parents(mut self, has_unknown_parents: bool) -> Self {
-        self.has_unknown_parents = has_unknown_parents;
-        self
-    }
-
-    /// Sets `limit`.
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit;
-        self
-    }
-}
+setters!(ValidateOptions { parents: ParentChain<LayerRef>, has_unknown_parents: bool, limit: usize });
 
 impl Default for ValidateOptions {
     fn default() -> Self {
@@ -217,15 +196,16 @@ impl Default for ValidateOptions {
 ///
 /// # Errors
 ///
-/// Returns [`Error::NoLayer`](crate::Error::NoLayer) if the path is not a layer,
+/// Returns [`Error::NotFound`](crate::Error::NotFound), [`Error::NotALayer`](crate::Error::NotALayer)
+/// or [`Error::WrongKind`](crate::Error::WrongKind) if there is no layer to check,
 /// [`Error::Cancelled`](crate::Error::Cancelled), or an error if a file or a parent cannot be read.
 /// Faults of the layer are not errors but findings in the report.
 pub fn validate(
-    layer: impl AsRef<Path>,
+    layer: impl Into<LayerRef>,
     options: &ValidateOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    source::validate(layer.as_ref(), options, progress)
+    source::validate(&layer.into(), options, progress)
 }
 
 #[cfg(test)]

@@ -10,60 +10,51 @@ use super::{Report, ValidateOptions, pass, whole};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
 use crate::parent_chain::ParentChain;
-use crate::place;
-use crate::portable::PortableLayer;
-use crate::source::{self, Disks};
+use crate::source::{self, Access, Chain, Disks, Kind, LayerRef, Needed};
 use crate::transport;
 use crate::view::View;
 
 pub(super) fn validate(
-    layer: &Path,
+    reference: &LayerRef,
     options: &ValidateOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    let layer = source::recognise(reference)?;
+    layer.check()?;
     let parents = match options.has_unknown_parents {
         // A chain that contains nothing.
         true => Some(View::new(Vec::new())),
-        false => open_parents(layer, &options.parents, progress)?,
+        false => open_parents(reference, &options.parents, progress)?,
     };
     let parents = parents.as_ref();
     let report = Report::new(options.limit);
-    if place::is_portable_layer(layer) {
-        // A damaged tar or index is an error and not a finding.
-        let (_, tar) = PortableLayer::open(layer)?.open_checked()?;
-        return pass::run(tar.reader(), parents, report, progress);
-    }
-    if place::is_transport_folder(layer) {
-        return validate_transport(layer, parents, report, progress);
-    }
-    match std::fs::metadata(layer) {
-        Ok(found) if found.is_dir() => Err(Error::NoLayer {
-            place: layer.to_owned(),
-        }),
-        Ok(_) => {
-            let tar = File::open(layer).map_err(io_error("open", layer))?;
+    match layer.kind() {
+        Kind::Portable | Kind::DamagedPortable => {
+            // A damaged tar or index is an error and not a finding.
+            let (_, tar) = layer.portable()?.open_checked()?;
+            pass::run(tar.reader(), parents, report, progress)
+        }
+        Kind::Transport => validate_transport(layer.path(), parents, report, progress),
+        Kind::Tar(_) | Kind::Special => {
+            let tar = File::open(layer.path()).map_err(io_error("open", layer.path()))?;
             pass::run(tar, parents, report, progress)
         }
-        Err(error) => Err(io_error("open", layer)(error)),
+        _ => Err(layer.refuse(Needed::View)),
     }
 }
 
 /// Opens the given parents or, if there are none, those that the layer names; `None` for a base
 /// layer.
 pub(super) fn open_parents(
-    layer: &Path,
-    given: &ParentChain,
+    layer: &LayerRef,
+    given: &ParentChain<LayerRef>,
     progress: &dyn Progress,
 ) -> Result<Option<View>> {
-    let stored;
-    let chain = match given.is_empty() {
-        true => {
-            stored = source::stored_parents(layer)?;
-            &stored
-        }
-        false => given,
-    };
-    source::open_parents(chain, progress)
+    let parents = Chain::resolve(layer, given, false)?.below(1);
+    match parents.layers().is_empty() {
+        true => Ok(None),
+        false => parents.open(Access::Listing, progress).map(Some),
+    }
 }
 
 fn validate_transport(

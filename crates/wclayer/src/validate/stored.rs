@@ -28,7 +28,7 @@ pub fn validate_stored(
     limit: usize,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let parents = source::open_parents(layer.path(), &ParentChain::none(), progress)?;
+    let parents = source::open_parents(&layer.path().into(), &ParentChain::none(), progress)?;
     let parents = parents.as_ref();
     let index = layer.index()?;
     let mut report = Report::new(limit);

@@ -14,6 +14,7 @@ mod known_links;
 mod layers;
 mod lookup;
 mod merge;
+mod missing;
 mod names;
 mod node;
 mod reader;
@@ -22,6 +23,7 @@ mod upper;
 mod walk;
 
 pub use chain::View;
+pub use missing::Absence;
 pub use node::{Node, NodeKind};
 pub use reader::ViewReader;
 pub use resolve::Resolved;

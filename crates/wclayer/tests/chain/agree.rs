@@ -9,23 +9,11 @@ use proptest::prelude::*;
 use wclayer::ParentChain;
 use wclayer::portable::{self, ImportOptions};
 use wclayer::rules::Rule;
-use wclayer::source::{self, Access};
+use wclayer::source;
 use wclayer::validate::{Report, ValidateOptions, validate, validate_tar};
 
-use crate::model::{Op, State, apply, broken_op};
+use crate::model::{ENFORCED, Op, State, apply, broken_op};
 use crate::random::{layers, write};
-
-/// The rules on whole layers that an import enforces.
-const ENFORCED: [Rule; 8] = [
-    Rule::BelowFile,
-    Rule::BelowReparsePoint,
-    Rule::DuplicateKind,
-    Rule::LinkTargetMissing,
-    Rule::LinkToDirectory,
-    Rule::LinkLoop,
-    Rule::LinkTooMany,
-    Rule::WhiteoutInBase,
-];
 
 /// Returns the enforced rules among the broken ones.
 fn enforced(report: &Report) -> BTreeSet<Rule> {
@@ -35,8 +23,8 @@ fn enforced(report: &Report) -> BTreeSet<Rule> {
 
 /// Validates a tar on top of other layers, given nearest first.
 fn validate_on(tar: &Path, below: &[PathBuf]) -> BTreeSet<Rule> {
-    let parents = (!below.is_empty())
-        .then(|| source::open_chain(below, Access::default(), &()).expect("parents"));
+    let parents = source::open_parents(&ParentChain::from_nearest_first(below), &());
+    let parents = parents.expect("parents");
     let tar = File::open(tar).expect("a tar");
     enforced(&validate_tar(tar, parents.as_ref(), 1, &()).expect("a report"))
 }
@@ -112,8 +100,8 @@ mod transport_folders {
     }
 
     fn import(tar: &Path, place: &Path, below: &[PathBuf]) -> Result<(), wclayer::Error> {
-        let parents = (!below.is_empty())
-            .then(|| source::open_chain(below, Access::default(), &()).expect("parents"));
+        let parents = source::open_parents(&ParentChain::from_nearest_first(below), &());
+        let parents = parents.expect("parents");
         let options = ImportOptions::default().parents(parents);
         let tar = BufReader::new(File::open(tar).expect("a tar"));
         let mut reader = TarLayerReader::new(tar);

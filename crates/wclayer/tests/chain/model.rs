@@ -1,9 +1,22 @@
 //! The naive model of a chain of layers: which layers are legal, and what they look like merged.
 //!
-//! It is written from the rules in words, without code of the library. The fuzz target `view` uses it
-//! as well.
+//! It is written from the rules in words, without code of the library except the names of rules. The
+//! fuzz target `view` uses it as well.
 
 use std::collections::BTreeMap;
+use wclayer::rules::Rule;
+
+/// The rules on whole layers that an import enforces.
+pub(crate) const ENFORCED: [Rule; 8] = [
+    Rule::BelowFile,
+    Rule::BelowReparsePoint,
+    Rule::DuplicateKind,
+    Rule::LinkTargetMissing,
+    Rule::LinkToDirectory,
+    Rule::LinkLoop,
+    Rule::LinkTooMany,
+    Rule::WhiteoutInBase,
+];
 
 /// One entry of a layer.
 #[derive(Debug, Clone)]

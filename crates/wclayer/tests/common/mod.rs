@@ -10,7 +10,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use layergen::{Meta, TarBuilder, pax_record};
 use tempfile::TempDir;
 use wclayer::portable::{self, ImportOptions, PortableLayer};
-use wclayer::{Error, ParentChain};
+use wclayer::{Error, LayerPath, ParentChain};
 
 pub const DIRECTORY: u32 = 0x10;
 pub const ARCHIVE: u32 = 0x20;
@@ -30,6 +30,22 @@ pub fn tar(build: impl FnOnce(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>) 
     tar.directory("Files", &directory()).expect("memory");
     build(&mut tar).expect("memory");
     Cursor::new(tar.finish().expect("memory"))
+}
+
+/// Writes a layer tar that starts with `Files`; returns its path.
+pub fn write(
+    folder: &TempDir,
+    name: &str,
+    build: impl FnOnce(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>,
+) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, tar(build).get_ref()).expect("written");
+    path
+}
+
+/// Parses a path in a layer.
+pub fn path(text: &str) -> LayerPath {
+    text.parse().expect(text)
 }
 
 /// A folder for layers, deleted at the end of the test.

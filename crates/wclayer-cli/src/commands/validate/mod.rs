@@ -11,9 +11,8 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use wclayer::ParentChain;
 use wclayer::rules::{Rule, Severity};
-use wclayer::source::{self, OpenOptions};
+use wclayer::source;
 use wclayer::validate::{self, Report, ValidateOptions};
 
 use self::json::{ReportJson, RuleJson, RulesJson};
@@ -131,17 +130,7 @@ fn check(layer: &Path, options: &ValidateOptions, output: &Output) -> Result<Rep
 fn check_stdin(options: &ValidateOptions, output: &Output) -> Result<Report, CliError> {
     let tar = Source::open(None)?;
     let progress = Bar::start(output, None, signals::watch()?);
-    let mut chain = options.parents.iter_nearest_first();
-    let parents = match chain.next() {
-        None => None,
-        Some(nearest) => {
-            let options = OpenOptions {
-                parents: ParentChain::from_nearest_first(chain),
-                ..OpenOptions::default()
-            };
-            Some(source::open(nearest, &options, &progress)?)
-        }
-    };
+    let parents = source::open_parents(&options.parents, &progress)?;
     let limit = options.limit;
     Ok(validate::validate_tar(
         tar.bytes,
