@@ -29,7 +29,7 @@ const NEEDED: [Privilege; 1] = [Privilege::Backup];
 /// The privilege for attaching the disk of a scratch layer; a read-only layer has no disk.
 const HELPFUL: [Privilege; 1] = [Privilege::ManageVolume];
 
-/// Exports a layer to `writer` and finishes the writer. If `parents` is not given, they are read
+/// Exports a layer to `writer` and finishes the writer. If `parents` is empty, the parents are read
 /// from the layer's `layerchain.json`; a layer without that file is a base layer. Requires the
 /// backup privilege.
 ///

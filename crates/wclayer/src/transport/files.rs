@@ -34,7 +34,7 @@ pub struct TransportFiles<R: Root> {
     root: R,
     added: AddedPaths,
     made: BTreeSet<LayerPath>,
-    /// The files of the recycle bin that have a name outside of it.
+    /// The files of the recycle bin that also have a name outside it.
     recycled: BTreeSet<LayerPath>,
     current: Option<Current<R::File>>,
 }

@@ -1,5 +1,5 @@
-//! A file system as layers need it: files with all their Windows metadata, opened by names below a
-//! root that no reparse point can escape.
+//! A file system as layers need it: files with all their Windows metadata, opened by names that
+//! cannot leave their root through a reparse point.
 //!
 //! A [`Volume`] opens [`Root`]s, and a root opens [`File`]s. The formats that are folders
 //! ([`crate::hcs`], `crate::transport`) access disks only through these traits. Implementations:
