@@ -500,7 +500,7 @@ fn hostile_folders_are_rejected() {
             }),
         ),
         (
-            "shorter",
+            "too short",
             Box::new(move |layer| replace(&layer.join("Files/d/f"), b"abc")),
         ),
         (
@@ -552,7 +552,7 @@ fn hostile_folders_are_rejected() {
             Box::new(|layer| fs::write(layer.join("Files/a\\b"), "").expect("a file")),
         ),
         (
-            "name of a file that describes",
+            "reserved for",
             Box::new(|layer| {
                 fs::create_dir(layer.join("Files/x.$WCIDIRS$")).expect("a folder");
             }),

@@ -279,7 +279,7 @@ fn hostile_folders_are_rejected_and_never_followed() {
         fs::write(path, content).expect("a file");
     }
     let cases: [(&str, Spoil<'_>); 8] = [
-        ("shorter", &|layer| {
+        ("too short", &|layer| {
             replace(&layer.join("Files/d/f"), b"abc")
         }),
         ("kind", &|layer| {

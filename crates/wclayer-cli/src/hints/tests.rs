@@ -486,7 +486,7 @@ fn causes() -> Cases {
                 free_mib: 1,
                 folder: folder(),
             },
-            "Only 1 MiB are free where `layers/app` is: free",
+            "Only 1 MiB are free on the disk of `layers/app`: free",
         ),
         (FailureCause::DiskFull, "Free some space"),
         (

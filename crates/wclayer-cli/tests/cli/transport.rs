@@ -152,7 +152,7 @@ fn a_refused_import_leaves_nothing() {
     fs::remove_file(work.path("base/Files.$wcidirs$")).expect("written");
     fs::write(work.path("base/Files/short"), "x").expect("a file");
     work.run(&["export", "-o", "out.tar", "base"])
-        .fails("shorter");
+        .fails("too short");
     assert_eq!(work.list("."), ["base", "no-layer"]);
 }
 

@@ -225,7 +225,7 @@ fn the_version_is_printed() {
 fn commands_for_windows_say_what_they_require() {
     let work = Workplace::new();
     let needed = match cfg!(windows) {
-        true => "the Host Compute Service is not on this machine",
+        true => "the Host Compute Service is not available on this host",
         false => "requires Windows with the Host Compute Service (vmcompute.dll)",
     };
     for line in [

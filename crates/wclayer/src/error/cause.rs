@@ -1,10 +1,10 @@
-//! [`FailureCause`]: the reason behind a failed call of the service.
+//! [`FailureCause`]: the cause of a failed call of the service.
 
 use std::path::PathBuf;
 
 use super::Privilege;
 
-/// Why a call of the service failed, where its code does not say; found by
+/// The cause of a failed call of the service that its code does not reveal; found by
 /// [`hcs::explain`](crate::hcs::explain).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -28,7 +28,7 @@ pub enum FailureCause {
         parent: PathBuf,
     },
     /// A parent is not a Windows layer.
-    #[error("the parent layer `{}` has no `Files` folder, so Windows did not make it", parent.display())]
+    #[error("the parent layer `{}` has no `Files` folder, so it is not a Windows layer", parent.display())]
     ParentWithoutFiles {
         /// The parent's folder.
         parent: PathBuf,
@@ -53,8 +53,8 @@ pub enum FailureCause {
         /// The name of the hive.
         hive: &'static str,
     },
-    /// The folder that is to hold the layer is missing.
-    #[error("the folder `{}`, in which to create the layer, does not exist", folder.display())]
+    /// The folder in which the layer would be created is missing.
+    #[error("the folder `{}`, which would contain the layer, does not exist", folder.display())]
     FolderMissing {
         /// The folder.
         folder: PathBuf,
@@ -71,28 +71,28 @@ pub enum FailureCause {
         /// The folder.
         layer: PathBuf,
     },
-    /// A path is longer than many calls of Windows accept.
+    /// A path is longer than many Windows calls accept.
     #[error("the path `{}` may be too long for Windows", path.display())]
     PathTooLong {
         /// The path.
         path: PathBuf,
     },
     /// The disk is nearly full.
-    #[error("only {free_mib} MiB are free where `{}` is", folder.display())]
+    #[error("only {free_mib} MiB are free on the disk of `{}`", folder.display())]
     LittleSpace {
         /// The free space in MiB.
         free_mib: u64,
         /// A folder on the disk.
         folder: PathBuf,
     },
-    /// The disk is full, by the code of the call.
+    /// The disk is full, according to the code of the call.
     #[error("the disk is full")]
     DiskFull,
     /// The process lacks a privilege.
     #[error("the process does not hold {0} ({title})", title = .0.title())]
     Privilege(Privilege),
-    /// The process lacks a privilege, by the code of the call.
-    #[error("the process does not hold a privilege that the call needs")]
+    /// The process lacks a privilege, according to the code of the call.
+    #[error("the process does not hold a privilege that the call requires")]
     SomePrivilege,
     /// A path or name cannot be passed to Windows.
     #[error("the path or name contains a NUL character")]

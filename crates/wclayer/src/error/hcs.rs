@@ -1,4 +1,4 @@
-//! Errors of Windows layers, which the Host Compute Service manages.
+//! Errors of Windows layers.
 
 use std::path::{Path, PathBuf};
 
@@ -14,12 +14,12 @@ use crate::path::LayerPath;
 pub struct WindowsError {
     /// The code.
     pub hresult: HResult,
-    /// Windows' message for it, or ours on other systems.
+    /// The message of Windows for it, or ours on other systems.
     pub message: String,
 }
 
 impl WindowsError {
-    /// Explains a code by the table of this crate; `windows/` asks the system first.
+    /// Explains a code with the messages of this crate; `windows/` prefers those of the system.
     pub fn new(hresult: HResult) -> Self {
         let message = super::messages::known(hresult).unwrap_or("The call failed.");
         Self {
@@ -77,26 +77,26 @@ pub enum HcsError {
     /// A privilege is not held.
     #[error(transparent)]
     Privilege(#[from] PrivilegeError),
-    /// The service is not on this machine.
-    #[error("the Host Compute Service is not on this machine: {dll} cannot be loaded")]
+    /// The host does not have the service.
+    #[error("the Host Compute Service is not available on this host: cannot load {dll}")]
     NoService {
         /// The DLL.
         dll: &'static str,
     },
-    /// A parent's folder has no name from which an id could be made.
-    #[error("the parent `{}` cannot be the folder of a layer", parent.display())]
+    /// A parent's path has no folder name from which to derive an id.
+    #[error("the parent `{}` does not end in the name of a layer", parent.display())]
     ParentName {
         /// The parent as given.
         parent: PathBuf,
     },
-    /// The remains of a failed import could not be deleted.
-    #[error("the unfinished layer `{}` could not be deleted ({deletion})", path.display())]
+    /// The leftovers of a failed import could not be deleted.
+    #[error("cannot delete the incomplete layer `{}` ({deletion})", path.display())]
     LeftBehind {
         /// The folder.
         path: PathBuf,
-        /// Why it could not be deleted.
+        /// The reason why it could not be deleted.
         deletion: Box<crate::Error>,
-        /// Why the layer is unfinished.
+        /// The reason why the layer is incomplete.
         source: Box<crate::Error>,
     },
     /// The destination of an import is not an empty folder.
@@ -105,8 +105,8 @@ pub enum HcsError {
         /// The destination.
         path: PathBuf,
     },
-    /// A path does not end in a name that a layer could have.
-    #[error("`{}` cannot be the folder of a layer", path.display())]
+    /// A path does not end in a name that is valid for a layer.
+    #[error("`{}` does not end in the name of a layer", path.display())]
     LayerName {
         /// The path as given.
         path: PathBuf,
@@ -120,38 +120,38 @@ pub enum HcsError {
     /// A scratch layer needs a parent.
     #[error("a scratch layer needs at least one parent layer")]
     NoParents,
-    /// An import to this folder, or its removal, was killed before it was complete.
+    /// The layer's import or removal was killed before it was complete.
     #[error("the layer `{}` is incomplete: its import or removal was interrupted", path.display())]
     Incomplete {
         /// The folder.
         path: PathBuf,
     },
     /// A folder cannot be turned into a base layer.
-    #[error("`{}` cannot become a base layer: {why}", path.display())]
+    #[error("`{}` is not suitable for a base layer: {why}", path.display())]
     BaseLayer {
-        /// The folder or file that is wrong.
+        /// The unsuitable folder or file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         why: String,
     },
-    /// The scratch layer's mount path is not a volume, and cannot be mounted at a folder.
+    /// The mount path of the scratch layer is not a volume, so it cannot be mounted at a folder.
     #[error("`{mount_path}` is not a volume and cannot be mounted at a folder")]
     NoVolume {
         /// The result of `GetLayerMountPath`.
         mount_path: String,
     },
-    /// The backup stream of an entry is malformed, or too large to be examined.
-    #[error("the backup stream of `{entry}` cannot be read")]
+    /// The backup stream of an entry is malformed, or too large to examine.
+    #[error("cannot read the backup stream of `{entry}`")]
     Stream {
         /// The entry.
         entry: LayerPath,
-        /// Why.
+        /// The reason.
         source: ntmeta::Error,
     },
 }
 
 impl HcsError {
-    /// Makes the error for a layer that `source` left unfinished and that could not be deleted.
+    /// Creates the error for a layer that is incomplete because of `source` and could not be deleted.
     pub(crate) fn left_behind(
         path: &Path,
         deletion: crate::Error,

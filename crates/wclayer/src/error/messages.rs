@@ -1,4 +1,4 @@
-//! Windows' messages for the codes that layers meet, for other systems.
+//! The messages of Windows for the codes that occur with layers, for other systems.
 //!
 //! Source: `winerror.h` of the mingw-w64 headers; the codes named in hcsshim's issues.
 
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_so_that_it_can_be_searched() {
+    fn the_table_is_sorted_and_can_be_searched() {
         assert!(KNOWN.is_sorted_by_key(|(code, _)| *code));
         assert_eq!(
             known(HResult(0x8007_0003)),

@@ -1,28 +1,28 @@
-//! Privileges, and errors of enabling them.
+//! Privileges, and errors when enabling them.
 //!
 //! Source: Microsoft, "Privilege Constants".
 
 use std::fmt;
 use std::io;
 
-/// A privilege of Windows that layers need.
+/// A Windows privilege that layers require.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Privilege {
-    /// `SeBackupPrivilege`: read any file with its metadata.
+    /// `SeBackupPrivilege`: permits reading any file with its metadata.
     Backup,
-    /// `SeRestorePrivilege`: write any file with its metadata.
+    /// `SeRestorePrivilege`: permits writing any file with its metadata.
     Restore,
-    /// `SeSecurityPrivilege`: read and write audit lists (SACLs).
+    /// `SeSecurityPrivilege`: permits reading and writing audit lists (SACLs).
     Security,
-    /// `SeManageVolumePrivilege`: attach the disks of scratch layers.
+    /// `SeManageVolumePrivilege`: permits attaching the disks of scratch layers.
     ManageVolume,
-    /// `SeCreateSymbolicLinkPrivilege`: make symbolic links.
+    /// `SeCreateSymbolicLinkPrivilege`: permits creating symbolic links.
     CreateSymbolicLink,
 }
 
 impl Privilege {
-    /// Returns the name that Windows uses for it.
+    /// Returns the name that Windows uses for the privilege.
     pub fn name(self) -> &'static str {
         match self {
             Self::Backup => "SeBackupPrivilege",
@@ -55,7 +55,7 @@ impl fmt::Display for Privilege {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrivilegeError {
-    /// The user does not have the privilege, or the process runs without it.
+    /// The user does not have the privilege, or the process does not have it.
     #[error("the process does not hold {0} ({title})", title = .0.title())]
     NotHeld(Privilege),
     /// The system refused for another reason.

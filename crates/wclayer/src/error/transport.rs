@@ -20,13 +20,13 @@ pub enum TransportError {
     /// `tombstones.txt` is malformed.
     #[error("line {line} of `tombstones.txt` {problem}")]
     Tombstones {
-        /// The line, from 1.
+        /// The number of the line, starting at 1.
         line: usize,
         /// The problem.
         problem: TombstoneProblem,
     },
-    /// A file of the folder is malformed or in the wrong place.
-    #[error("`{entry}` of the transport folder {problem}")]
+    /// A file of the folder is malformed or misplaced.
+    #[error("`{entry}` in the transport folder {problem}")]
     Entry {
         /// The file.
         entry: LayerPath,
@@ -45,7 +45,7 @@ pub enum TombstoneProblem {
     /// The path does not start with a backslash.
     #[error("does not start with a backslash")]
     NoBackslash,
-    /// The line is not a path of a layer.
+    /// The line is not a path below `Files`.
     #[error("is not a path below `Files`: {0}")]
     Path(PathError),
 }
@@ -55,36 +55,36 @@ pub enum TombstoneProblem {
 #[non_exhaustive]
 pub enum EntryProblem {
     /// The file is too short for the attributes.
-    #[error("is shorter than the attributes that it must start with")]
+    #[error("is too short to contain its attributes")]
     Short,
     /// A directory does not have the file that describes it.
-    #[error("has no `.$wcidirs$` file beside it to describe it")]
+    #[error("has no `.$wcidirs$` file that describes it")]
     NoDirectoryFile,
-    /// A file has the attribute of directories, or a directory does not have it.
-    #[error("is not of the kind that its attributes claim")]
+    /// A file has the `DIRECTORY` attribute, or a directory does not have it.
+    #[error("is not of the kind that its attributes specify")]
     Kind,
-    /// The file is a link or another reparse point of the disk itself.
-    #[error("is a reparse point of the disk, which is never followed")]
+    /// The file is a link or another reparse point on the disk itself.
+    #[error("is a reparse point on the disk, which is never followed")]
     ReparsePoint,
-    /// To Windows, a file and a directory have the same name.
-    #[error("exists as a file and as a directory, in different case")]
+    /// A file and a directory have the same name on Windows.
+    #[error("exists both as a file and as a directory, with names that differ only in case")]
     Twin,
     /// A directory that should be a reparse point is not empty.
     #[error("should be a reparse point, but is not empty")]
     NotEmpty,
     /// A directory has a name that the format reserves.
-    #[error("is a directory with the name of a file that describes one")]
+    #[error("is a directory with a name that is reserved for `.$wcidirs$` files")]
     Reserved,
-    /// The holes are too large: they take no room on disk, but reading them takes forever.
+    /// The holes are too large: they take no space on the disk, but reading them takes too long.
     #[error("has more than 64 GiB of holes")]
     Holes,
-    /// Another program writes to the folder.
+    /// Another program is writing to the folder.
     #[error("was changed while it was being read")]
     Changed,
 }
 
 impl EntryProblem {
-    /// Makes the error for a file with this problem.
+    /// Creates the error for a file with this problem.
     pub(crate) fn of(self, entry: &LayerPath) -> crate::Error {
         TransportError::Entry {
             entry: entry.clone(),

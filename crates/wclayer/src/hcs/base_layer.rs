@@ -1,15 +1,15 @@
 //! A folder of files as a base layer (`makebaselayer`).
 //!
-//! Windows makes a base layer of a folder with `Files`, and a utility VM of `UtilityVM\Files` when
-//! that is there. It copies the registry from five hives in `Files\Windows\System32\config`; those
-//! that are missing are made, empty. All is looked at before anything is changed:
+//! Windows turns a folder with `Files` into a base layer and, if `UtilityVM\Files` exists, prepares
+//! the utility VM. It copies the registry from five hives in `Files\Windows\System32\config`;
+//! missing hives are created empty. Everything is checked before anything is changed:
 //!
-//! | found | done |
+//! | Found | Action |
 //! |---|---|
-//! | no hive | an empty one is made |
-//! | a hive of zero bytes, which Windows Server 2025 refuses | an empty one takes its place |
-//! | a hive with a valid header, or one that only its log completes | kept; the reference fails |
-//! | anything else | an error that names it |
+//! | no hive | create an empty one |
+//! | a hive of zero bytes, which Windows Server 2025 rejects | replace it with an empty hive |
+//! | a hive with a valid header, or one that its log completes | keep it; the reference fails |
+//! | anything else | return an error that names it |
 //!
 //! Source: hcsshim `internal/wclayer/converttobaselayer.go`.
 
@@ -30,14 +30,14 @@ use crate::parent_chain::ParentChain;
 use crate::path::LayerPath;
 use crate::volume::{Access, File, Kind, Root, Stat, Volume};
 
-/// Where the hives of a base layer are.
+/// The directory of a base layer's hives.
 const CONFIG: &str = "Files/Windows/System32/config";
 /// The hives of a base layer.
 const HIVES: [&str; 5] = ["DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM"];
-/// What every utility VM starts with.
+/// The file that every utility VM boots from.
 const BOOT_CONFIGURATION: &str = layout::BOOT_FILES[0].0;
 
-/// What was done to make a base layer.
+/// The result of [`make_base_layer`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BaseLayerSummary {
@@ -45,18 +45,18 @@ pub struct BaseLayerSummary {
     pub created_hives: Vec<LayerPath>,
     /// The hives of zero bytes that were replaced.
     pub replaced_hives: Vec<LayerPath>,
-    /// The hives that were there and stayed.
+    /// The existing hives that were kept.
     pub kept_hives: Vec<LayerPath>,
-    /// Whether it has a utility VM.
+    /// Whether the layer has a utility VM.
     pub has_utility_vm: bool,
 }
 
-/// Makes a base layer of a folder with `Files`. Needs the backup and restore privileges.
+/// Turns a folder with `Files` into a base layer. Requires the backup and restore privileges.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: [`HcsError::BaseLayer`] for a folder
-/// that cannot become one, which is unchanged then; what the service says.
+/// Returns [`Error::Layer`] with the reason as its source: [`HcsError::BaseLayer`] if the folder
+/// cannot become a base layer, in which case it is unchanged, or the error of the service.
 pub fn make_base_layer<V: Volume>(
     host: &HostCompute<V>,
     folder: &Path,
@@ -64,7 +64,7 @@ pub fn make_base_layer<V: Volume>(
     let made = full_path(folder).and_then(|full| {
         make(host, &full).map_err(|error| explain(host, &full, &ParentChain::none(), None, error))
     });
-    made.map_err(|error| error.of_layer("make a base", folder))
+    made.map_err(|error| error.of_layer("create base", folder))
 }
 
 fn make<V: Volume>(host: &HostCompute<V>, folder: &Path) -> Result<BaseLayerSummary> {
@@ -85,7 +85,7 @@ fn make<V: Volume>(host: &HostCompute<V>, folder: &Path) -> Result<BaseLayerSumm
         let file = root.open(Some(hive), Access::Write);
         write_empty(file, hive).map_err(entry_error("replace", folder, hive))?;
     }
-    // Windows wants these files for itself.
+    // Windows needs exclusive access to these files.
     drop(root);
     host.service.process_base_image(folder)?;
     if summary.has_utility_vm {
@@ -95,20 +95,20 @@ fn make<V: Volume>(host: &HostCompute<V>, folder: &Path) -> Result<BaseLayerSumm
     Ok(summary)
 }
 
-/// Finds out what is to be done, without changing anything.
+/// Determines the necessary steps without changing anything.
 fn check<R: Root>(root: &R) -> Result<BaseLayerSummary> {
     let files = layout::path(layout::FILES);
     if look(root, &files)?.is_none() {
         return Err(unsuitable(
             root,
             &files,
-            "it has to exist, with the files of the layer",
+            "it must exist and contain the files of the layer",
         ));
     }
     let config = layout::path(CONFIG);
     for directory in config.ancestors() {
         match look(root, &directory)? {
-            // Then nothing below it exists either.
+            // Nothing below it exists either.
             None => break,
             Some(stat) => require(root, &directory, stat.is_plain_directory(), "a directory")?,
         }
@@ -126,7 +126,7 @@ fn check<R: Root>(root: &R) -> Result<BaseLayerSummary> {
     Ok(summary)
 }
 
-/// What is where a hive should be.
+/// What exists at the path of a hive.
 enum Found {
     Nothing,
     ZeroBytes,
@@ -163,7 +163,8 @@ fn read_header<R: Root>(root: &R, path: &LayerPath) -> io::Result<Vec<u8>> {
     Ok(header)
 }
 
-/// Checks the utility VM, and returns whether there is one; `UtilityVM` without `Files` is none.
+/// Checks the utility VM and returns whether there is one; `UtilityVM` without `Files` does not
+/// count.
 fn check_utility_vm<R: Root>(root: &R) -> Result<bool> {
     for name in [layout::UTILITY_VM, layout::UTILITY_VM_FILES] {
         let path = layout::path(name);
@@ -183,7 +184,7 @@ fn check_utility_vm<R: Root>(root: &R) -> Result<bool> {
         None => Err(unsuitable(
             root,
             &boot_configuration,
-            "a utility VM must have this file",
+            "a utility VM requires this file",
         )),
         Some(stat) => {
             require(
@@ -209,7 +210,7 @@ fn make_directories<R: Root>(root: &R) -> Result<()> {
     Ok(())
 }
 
-/// Writes an empty hive into a file without content.
+/// Writes an empty hive into an empty file.
 fn write_empty<F: File>(file: io::Result<F>, path: &LayerPath) -> io::Result<()> {
     let mut file = file?;
     let name = wide::display(path.file_name());
@@ -217,7 +218,7 @@ fn write_empty<F: File>(file: io::Result<F>, path: &LayerPath) -> io::Result<()>
     file.close()
 }
 
-/// Returns what is at a path; below something that is missing, nothing is.
+/// Returns the metadata of a path; `None` if the path or a directory above it does not exist.
 fn look<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> {
     root.look(path)
         .map_err(entry_error("open", root.path(), path))
@@ -227,10 +228,10 @@ fn is_regular(stat: &Stat) -> bool {
     !stat.is_directory() && !stat.is_reparse_point()
 }
 
-fn require<R: Root>(root: &R, path: &LayerPath, is_so: bool, what: &str) -> Result<()> {
-    match is_so {
+fn require<R: Root>(root: &R, path: &LayerPath, holds: bool, what: &str) -> Result<()> {
+    match holds {
         true => Ok(()),
-        false => Err(unsuitable(root, path, &format!("it has to be {what}"))),
+        false => Err(unsuitable(root, path, &format!("it must be {what}"))),
     }
 }
 

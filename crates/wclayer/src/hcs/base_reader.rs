@@ -1,13 +1,13 @@
-//! Reading a layer without parents: its live files are the layer.
+//! Reads a layer without parents: its live files are the layer.
 //!
-//! `Files` is walked, then `UtilityVM` with `UtilityVM\Files` when there is one; a directory comes
-//! before what lies in it, names in byte-wise order. Of all else in the folder (hives, disks,
-//! chains) nothing is part of the layer. A reparse point is an entry and is not followed. Memory
-//! holds the names of the directories on the way to the current one, and the first names of files
-//! that have several.
+//! The reader walks `Files`, then `UtilityVM` and `UtilityVM\Files` if they exist. A directory
+//! comes before its content; names are in byte order. Nothing else in the folder (hives, disks,
+//! chains) is part of the layer. A reparse point is an entry and is never followed. Memory holds
+//! the remaining names of the directories on the path to the current one, and the first name of
+//! each file that has several.
 //!
-//! Source: hcsshim `internal/wclayer/baselayerreader.go`, `pkg/ociwclayer/export.go`; the vectors
-//! of `base_export`.
+//! Source: hcsshim `internal/wclayer/baselayerreader.go`, `pkg/ociwclayer/export.go`; the golden
+//! vectors `base_export`.
 
 use std::path::Path;
 use std::vec;
@@ -23,36 +23,36 @@ use crate::volume::{Access, File, Listed, Privileges, Root, Scope, Volume};
 /// Reads the entries of a base layer.
 pub struct BaseReader<R: Root> {
     root: R,
-    /// Paths that come before all that is in `open`.
+    /// Paths that come before everything in `open`.
     start: vec::IntoIter<Start>,
-    /// The directories on the way to the current entry, outermost first.
+    /// The directories on the path to the current entry, outermost first.
     open: Vec<Level>,
     current: Option<(LayerPath, R::File)>,
     links: LinkTracker,
     recycle_bin: LayerPath,
 }
 
-/// A directory of which names are still to come.
+/// A directory and its names that have not been read yet.
 struct Level {
     directory: LayerPath,
     names: vec::IntoIter<Listed>,
 }
 
-/// A path from which reading starts.
+/// A path at which reading starts.
 struct Start {
     path: LayerPath,
-    /// Whether what lies in it comes too.
+    /// Whether its content follows.
     with_contents: bool,
 }
 
 impl<R: Root> BaseReader<R> {
-    /// Starts to read the layer in a folder.
+    /// Opens the layer in a folder.
     ///
     /// # Errors
     ///
     /// Returns [`Error::Io`](crate::Error::Io) if the folder cannot be opened or has no `Files`,
-    /// and [`Error::Rule`](crate::Error::Rule) if one of the layer's own directories is a file or
-    /// a reparse point.
+    /// and [`Error::Rule`](crate::Error::Rule) if one of the layer's own directories is a file or a
+    /// reparse point.
     pub fn open<V: Volume<Root = R>>(
         volume: &V,
         layer: &Path,
@@ -87,7 +87,7 @@ impl<R: Root> BaseReader<R> {
         })
     }
 
-    /// Returns the next path, and whether a directory there is to be entered.
+    /// Returns the next path, and whether to enter a directory there.
     fn next_path(&mut self) -> Result<Option<(LayerPath, bool)>> {
         while let Some(level) = self.open.last_mut() {
             let Some(listed) = level.names.next() else {
@@ -165,7 +165,7 @@ impl<R: Root> LayerReader for BaseReader<R> {
     }
 }
 
-/// Returns `UtilityVM/Files` when the layer has one; without it, `UtilityVM` is none.
+/// Returns `UtilityVM/Files` if the layer has it; `UtilityVM` alone does not count.
 fn find_utility_vm<R: Root>(root: &R) -> Result<Option<LayerPath>> {
     for name in [layout::UTILITY_VM, layout::UTILITY_VM_FILES] {
         let path = layout::path(name);
@@ -180,7 +180,7 @@ fn find_utility_vm<R: Root>(root: &R) -> Result<Option<LayerPath>> {
     Ok(Some(layout::path(layout::UTILITY_VM_FILES)))
 }
 
-/// Checks that a path is a directory in which names can lie.
+/// Checks that a path is a plain directory.
 fn require_directory<R: Root>(root: &R, path: &LayerPath) -> Result<()> {
     let stat = root
         .open(Some(path), Access::Look)

@@ -1,9 +1,9 @@
-//! [`BaseWriter`]: writes the files of a layer without parents straight to their place.
+//! [`BaseWriter`]: writes the files of a layer without parents directly into the layer's folder.
 //!
-//! Every file is made below the layer's folder and fed its backup stream; in the end Windows makes
-//! the layer usable (`ProcessBaseImage`, `ProcessUtilityImage`). Beyond the reference: a link may
-//! come before its target, directories that are missing above an entry are made, and an entry that
-//! comes twice replaces the first when it is of the same kind.
+//! The writer creates every file below the layer's folder and passes its backup stream to it; then
+//! Windows makes the layer usable (`ProcessBaseImage`, `ProcessUtilityImage`). Unlike the
+//! reference, it accepts a link before its target, creates missing directories above an entry, and
+//! lets a second entry for a path replace the first if both are of the same kind.
 //!
 //! Source: hcsshim `internal/wclayer/baselayerwriter.go`.
 
@@ -61,7 +61,7 @@ impl<'a, V: Volume> BaseWriter<'a, V> {
         };
         let path = current.path().clone();
         let is_reparse_point = current.close(None)?;
-        // Windows writes to the other places, and follows what it finds there.
+        // Windows writes to the other paths and follows reparse points there.
         let may_be_one = |top| layout::is_below(&path, top);
         if is_reparse_point && !may_be_one(layout::FILES) && !may_be_one(layout::UTILITY_VM_FILES) {
             return Err(Breach::ReparsePointOutside.broken_by(&path));
@@ -69,7 +69,7 @@ impl<'a, V: Volume> BaseWriter<'a, V> {
         self.added.end(&path, is_reparse_point)
     }
 
-    /// Makes the directories above a path that no entry has brought.
+    /// Creates the directories above a path for which there was no entry.
     fn make_missing(&mut self, path: &LayerPath, info: &FileBasicInfo) -> Result<()> {
         for directory in self.added.missing(path)? {
             let info = FileBasicInfo {
@@ -81,13 +81,14 @@ impl<'a, V: Volume> BaseWriter<'a, V> {
                 .map_err(entry_error("create", self.root.path(), &directory))?;
             self.added.disown(&directory);
             self.warnings.push(format!(
-                "the directory `{directory}` is missing in the layer: it was made"
+                "the directory `{directory}` is missing in the layer and was created"
             ));
         }
         Ok(())
     }
 
-    /// Makes a file or directory whose directory is there, replacing an earlier one of its kind.
+    /// Creates a file or directory in an existing directory, replacing an earlier one of the same
+    /// kind.
     fn create(
         &mut self,
         path: &LayerPath,
@@ -115,7 +116,7 @@ impl<'a, V: Volume> BaseWriter<'a, V> {
         let mut now = *info;
         if is_directory {
             self.times.note(path, info);
-            // Until the end, nothing may keep names from being made in it.
+            // Names can be created in it until the end.
             now.attributes.remove(FileAttributes::READONLY);
         }
         file.set_basic_info(&now).map_err(entry_error(
@@ -140,7 +141,7 @@ impl<'a, V: Volume> BaseWriter<'a, V> {
         linked.map_err(entry_error("link", self.root.path(), path))
     }
 
-    /// Makes the links whose targets came after them.
+    /// Creates the links that came before their targets.
     fn make_links(&self) -> Result<()> {
         for (path, target) in self.links.in_order()? {
             check_target(path, target, self.added.get(target))?;
@@ -213,7 +214,7 @@ impl<V: Volume> LayerWriter for BaseWriter<'_, V> {
     }
 }
 
-/// Refuses a link to what is no file of the layer.
+/// Returns an error if the target of a link is not a file of the layer.
 pub(super) fn check_target(
     path: &LayerPath,
     target: &LayerPath,

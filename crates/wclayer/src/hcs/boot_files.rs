@@ -1,12 +1,12 @@
-//! [`KeepBootFiles`] and [`RestoreBootFiles`]: the boot files of the utility VM as they were.
+//! [`KeepBootFiles`] and [`RestoreBootFiles`]: preserve the original boot files of the utility VM.
 //!
-//! `ProcessUtilityImage` changes four files. What an export gives must be what was imported, so
-//! the writer's side keeps a copy of each in the layer's folder (`bcd.bak` and its kin: its backup
-//! stream, restored without the security descriptor, and its times), and the reader's side gives
-//! data, extended attributes and times of the copy with the descriptor of the file in place.
+//! `ProcessUtilityImage` changes four files, but an export must match the import. Therefore the
+//! writer keeps a copy of each in the layer's folder (`bcd.bak` and so on): its backup stream,
+//! restored without the security descriptor, and its times. The reader returns the data, extended
+//! attributes and times of the copy, with the security descriptor of the current file.
 //!
-//! Source: hcsshim `pkg/ociwclayer/import.go`; docker `daemon/graphdriver/windows`, which reads
-//! the data of these copies. Copies made by others have the times of their import.
+//! Source: hcsshim `pkg/ociwclayer/import.go`; moby `daemon/graphdriver/windows`, which reads the
+//! data of these copies. Copies made by other programs have the times of their import.
 
 use std::io;
 
@@ -19,7 +19,7 @@ use crate::layout;
 use crate::path::LayerPath;
 use crate::volume::{Access, BufferedFile, File, Form, Kind, Root, Scope};
 
-/// The largest security descriptor that is taken from a boot file, in bytes.
+/// The largest security descriptor of a boot file that is accepted, in bytes.
 const MAX_SECURITY: u64 = 1 << 20;
 
 /// Returns the name of the copy of a boot file; `None` for all other paths.
@@ -29,7 +29,7 @@ fn copy_of(path: &LayerPath) -> Option<LayerPath> {
     Some(layout::path(copy))
 }
 
-/// A writer that copies the boot files to the layer's folder on their way to another writer.
+/// A writer that copies the boot files to the layer's folder and passes them on to another writer.
 pub struct KeepBootFiles<W: LayerWriter, R: Root> {
     writer: W,
     layer: R,
@@ -70,7 +70,7 @@ impl<W: LayerWriter, R: Root> KeepBootFiles<W, R> {
 
     fn start_copy(&mut self, entry: &FileEntry, path: LayerPath) -> Result<()> {
         let created = match self.layer.create(&path, Kind::File) {
-            // The entry comes a second time.
+            // The path has a second entry.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self
                 .layer
                 .delete(&path)
@@ -130,14 +130,14 @@ impl<W: LayerWriter, R: Root> LayerWriter for KeepBootFiles<W, R> {
     }
 }
 
-/// A reader that gives the boot files as their copies have them, where there are copies.
+/// A reader that replaces the boot files with their copies, if there are any.
 pub struct RestoreBootFiles<S: LayerReader, R: Root> {
     reader: S,
     layer: R,
     original: Option<Original<R::File>>,
 }
 
-/// The stream of a boot file: the descriptor of the file in place, then all else of the copy.
+/// The stream of a boot file: the descriptor of the current file, then everything else of the copy.
 struct Original<F: File> {
     path: LayerPath,
     security: io::Cursor<Vec<u8>>,
@@ -154,7 +154,7 @@ impl<S: LayerReader, R: Root> RestoreBootFiles<S, R> {
         }
     }
 
-    /// Returns the reader.
+    /// Returns the wrapped reader.
     pub fn into_inner(self) -> S {
         self.reader
     }

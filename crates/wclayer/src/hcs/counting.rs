@@ -1,4 +1,4 @@
-//! [`Counting`]: a writer that counts what passes through it.
+//! [`Counting`]: a writer that counts the entries it passes on.
 
 use ntmeta::FileAttributes;
 use ntmeta::backup_stream::{BackupStreamDecoder, StreamEvent, StreamId};
@@ -9,21 +9,21 @@ use crate::hub::EntryCounts;
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::path::LayerPath;
 
-/// What passed through.
+/// The entries and bytes counted so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counted {
     pub(super) entries: EntryCounts,
     pub(super) content_size: u64,
 }
 
-/// Counts the entries for another writer.
+/// Counts entries and passes them to another writer.
 pub(super) struct Counting<W> {
     writer: W,
     counted: Counted,
     current: Option<Current>,
 }
 
-/// The file whose backup stream passes.
+/// The file whose backup stream is being written.
 struct Current {
     path: LayerPath,
     is_directory: bool,
@@ -40,7 +40,7 @@ impl<W> Counting<W> {
         }
     }
 
-    /// Counts the file whose stream has passed.
+    /// Counts the current file once its stream is complete.
     fn end_entry(&mut self) {
         let entries = &mut self.counted.entries;
         match self.current.take() {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_counted_by_what_they_are_and_streams_with_their_file() {
+    fn entries_are_counted_by_kind_and_streams_with_their_file() {
         let mut counting = Counting::new(TarLayerWriter::new(Vec::new()));
         let mut stream = Vec::new();
         StreamHeader::new(StreamId::DATA, 3).encode(&mut stream);

@@ -1,9 +1,10 @@
-//! Deleting the folder of a layer, and seeing to it that it is gone.
+//! Deletes the folder of a layer and checks that it is gone.
 //!
-//! `DestroyLayer` may report success and leave files. What it leaves, ordinary calls cannot delete,
-//! because the descriptors that a layer restored deny it; opened with the backup privileges, by
-//! handle, it goes. A reparse point is deleted, never followed. Both ways can be started again after
-//! they were interrupted: the folder is marked as half a layer, and the mark goes last.
+//! `DestroyLayer` may report success and leave files. Ordinary calls cannot delete them, because
+//! the security descriptors of the layer deny it, but files that are opened with the backup
+//! privileges can be deleted by handle. A reparse point is deleted, never followed. An interrupted
+//! deletion can be started again: the folder is marked as incomplete first, and the mark is removed
+//! last.
 //!
 //! Source: hcsshim `internal/wclayer/destroylayer.go`, `internal/safefile`.
 
@@ -20,12 +21,12 @@ use crate::error::{Result, io_error};
 use crate::path::LayerPath;
 use crate::volume::{Privileges, Root, Volume, delete_contents};
 
-/// Deletes a layer with `DestroyLayer`; what that leaves is deleted by handle. A folder that does
-/// not exist is fine. Needs the backup and restore privileges.
+/// Deletes a layer with `DestroyLayer`, then deletes leftover files by handle. Does nothing if the
+/// folder does not exist. Requires the backup and restore privileges.
 ///
 /// # Errors
 ///
-/// [`Error::Io`](crate::Error::Io) naming the first thing that cannot be deleted.
+/// Returns [`Error::Io`](crate::Error::Io) with the first path that cannot be deleted.
 pub fn destroy<V: Volume>(
     host: &HostCompute<V>,
     layer: &Path,
@@ -33,27 +34,28 @@ pub fn destroy<V: Volume>(
 ) -> Result<()> {
     let layer = &*full_path(layer)?;
     if !is_gone(&host.volume, layer)? {
-        // So that what is left of it, should this be interrupted, is known to be half a layer. On a
-        // full disk there may be no room for that, and all the more reason to delete.
+        // If the deletion is interrupted, the mark shows that the layer is incomplete. On a full
+        // disk there may be no room for the mark; deleting matters more.
         let _ = marker::set(&host.volume, layer);
-        // Whether it worked shows below.
+        // The folder is checked below.
         let _ = host.service.destroy_layer(layer);
         delete_by_handle(&host.volume, layer, privileges)?;
     }
     marker::clear(&host.volume, layer)
 }
 
-/// Deletes a layer with `DestroyLayer` alone and looks whether it is gone.
+/// Deletes a layer with `DestroyLayer` alone and checks that it is gone.
 ///
 /// # Errors
 ///
-/// As the service says; [`HcsError::StillThere`] when it reports success and leaves something.
+/// Returns the error of the service, or [`HcsError::StillThere`] if the service reports success but
+/// part of the layer still exists.
 pub(super) fn destroy_with_service<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<()> {
     host.service.destroy_layer(layer)?;
     match is_gone(&host.volume, layer)? {
         true => marker::clear(&host.volume, layer),
         false => {
-            // Nobody knows what is missing.
+            // It is unknown which files are missing.
             let _ = marker::set(&host.volume, layer);
             Err(HcsError::StillThere {
                 layer: layer.to_owned(),
@@ -63,7 +65,7 @@ pub(super) fn destroy_with_service<V: Volume>(host: &HostCompute<V>, layer: &Pat
     }
 }
 
-/// Deletes a folder and all that is in it by handle; one that does not exist is fine.
+/// Deletes a folder and its content by handle; does nothing if the folder does not exist.
 fn delete_by_handle<V: Volume>(volume: &V, layer: &Path, privileges: &Privileges) -> Result<()> {
     let Some(attributes) = attributes(volume, layer)? else {
         return Ok(());
@@ -75,7 +77,7 @@ fn delete_by_handle<V: Volume>(volume: &V, layer: &Path, privileges: &Privileges
             .open_root(layer, privileges)
             .map_err(io_error("open", layer))?;
         if let Err(error) = delete_contents(&root, None) {
-            return Err(io_error("delete", &first_left(&root))(error));
+            return Err(io_error("delete", &first_remaining(&root))(error));
         }
     }
     volume.delete(layer).map_err(io_error("delete", layer))?;
@@ -88,9 +90,9 @@ fn delete_by_handle<V: Volume>(volume: &V, layer: &Path, privileges: &Privileges
     }
 }
 
-/// Finds what could not be deleted. Deletion takes the last name of every directory first, so it is
-/// the last of those that are left.
-fn first_left<R: Root>(root: &R) -> PathBuf {
+/// Finds a path that could not be deleted. A deletion removes the last name of every directory
+/// first, so this is the last remaining name.
+fn first_remaining<R: Root>(root: &R) -> PathBuf {
     let mut left = root.path().to_owned();
     let mut directory: Option<LayerPath> = None;
     while let Some(last) = root

@@ -1,9 +1,9 @@
-//! Why the service failed: the causes that hide behind its few codes, looked for one by one.
+//! Finds the cause of a failed call of the service, whose few codes stand for many causes.
 //!
-//! `The system cannot find the path specified. (0x80070003)` stands for a parent that is missing, a
-//! parent that is no layer, a transport folder without `Files`, a folder to write to that does not
-//! exist, a path that is too long, a full disk. [`explain`] looks at the disks once a call has
-//! failed, and puts the first [`FailureCause`] that applies into the error.
+//! `The system cannot find the path specified. (0x80070003)` can mean a missing parent, a parent
+//! that is not a layer, a transport folder without `Files`, a missing destination folder, a path
+//! that is too long, or a full disk. After a failed call, [`explain`] examines the disks and adds
+//! the first [`FailureCause`] that applies to the error.
 //!
 //! Source: hcsshim issue 835, moby issue 32838.
 
@@ -19,14 +19,15 @@ use crate::volume::Volume;
 
 use super::HostCompute;
 
-/// Below this many free bytes no layer can be made: the disks of an empty one take about as much.
+/// With fewer free bytes than this, no layer can be created: the disks of an empty layer take about
+/// as much.
 const LITTLE_SPACE: u64 = 64 << 20;
-/// The longest path that the system makes a folder at without its long form, in UTF-16 units.
+/// The longest path at which Windows creates a folder without the long form, in UTF-16 units.
 const LONG_PATH: usize = 247;
-/// The Win32 codes that say little; all but the last few are about paths.
+/// The Win32 codes that say little; all except the last few concern paths.
 const VAGUE_CODES: [u16; 13] = [2, 3, 5, 39, 53, 87, 112, 123, 161, 206, 267, 1009, 1314];
-/// The calls that make the folder they are given, those of the documented API last.
-const MAKING: [&str; 6] = [
+/// The calls that create the folder they are given; those of the documented API come last.
+const CREATING_CALLS: [&str; 6] = [
     "CreateLayer",
     "CreateSandboxLayer",
     "ImportLayer",
@@ -34,9 +35,10 @@ const MAKING: [&str; 6] = [
     "HcsImportLayer",
     "HcsInitializeWritableLayer",
 ];
-/// The calls for which the layer has to be there, those of the documented API and the disks last.
-/// All others are about something else (`NameToGuid`), or come while the layer is being made.
-const ON_A_LAYER: [&str; 21] = [
+/// The calls that require an existing layer; those of the documented API and of the disks come
+/// last. All other calls concern something else (`NameToGuid`) or happen while the layer is being
+/// created.
+const CALLS_ON_A_LAYER: [&str; 21] = [
     "ActivateLayer",
     "DeactivateLayer",
     "DestroyLayer",
@@ -60,8 +62,8 @@ const ON_A_LAYER: [&str; 21] = [
     "ExpandVirtualDisk",
 ];
 
-/// Finds the cause of a failed call on `layer` and puts it into the error; any other error, and one
-/// that has a cause already, comes back as it is.
+/// Finds the cause of a failed call on `layer` and adds it to the error. Returns any other error,
+/// or one that already has a cause, unchanged.
 pub fn explain<V: Volume>(
     host: &HostCompute<V>,
     layer: &Path,
@@ -102,7 +104,7 @@ fn service_error(error: &mut Error) -> Option<&mut ServiceError> {
     }
 }
 
-/// What is known of a failed call.
+/// Everything known about a failed call.
 struct Scene<'a, V> {
     volume: &'a V,
     function: &'static str,
@@ -113,7 +115,7 @@ struct Scene<'a, V> {
 }
 
 impl<V: Volume> Scene<'_, V> {
-    /// Looks for the causes, those that the code names first.
+    /// Looks for the causes, starting with those that the code suggests.
     fn find_cause(&self) -> Option<FailureCause> {
         match self.hresult.win32() {
             Some(112 | 39) => return Some(self.full_disk().unwrap_or(FailureCause::DiskFull)),
@@ -128,7 +130,7 @@ impl<V: Volume> Scene<'_, V> {
         }
         self.parents()
             .or_else(|| self.transport_folder())
-            .or_else(|| self.place())
+            .or_else(|| self.layer_cause())
             .or_else(|| self.long_path())
             .or_else(|| self.full_disk())
             .or_else(|| self.privilege())
@@ -177,15 +179,15 @@ impl<V: Volume> Scene<'_, V> {
         Some(FailureCause::HiveMissing { folder, hive })
     }
 
-    /// Looks at the layer's own folder, or at the one that it is to be made in.
-    fn place(&self) -> Option<FailureCause> {
-        if MAKING.contains(&self.function) {
+    /// Examines the layer's own folder, or the folder in which it is being created.
+    fn layer_cause(&self) -> Option<FailureCause> {
+        if CREATING_CALLS.contains(&self.function) {
             let folder = self.layer.parent()?;
             let is_missing = !self.has_directory(folder);
             let folder = folder.to_owned();
             return is_missing.then_some(FailureCause::FolderMissing { folder });
         }
-        if !ON_A_LAYER.contains(&self.function) {
+        if !CALLS_ON_A_LAYER.contains(&self.function) {
             return None;
         }
         let layer = self.layer.to_owned();
@@ -238,7 +240,7 @@ impl<V: Volume> Scene<'_, V> {
     }
 
     fn exists(&self, path: &Path) -> bool {
-        // What cannot be looked at is not known to be missing.
+        // If a path cannot be examined, it is not known to be missing.
         !matches!(self.volume.attributes(path), Ok(None))
     }
 

@@ -1,10 +1,11 @@
-//! [`DirectoryTimes`]: gives directories their own times back once nothing changes in them.
+//! [`DirectoryTimes`]: restores the times of directories once nothing in them changes any more.
 //!
-//! Every name that is made or removed in a directory sets its times anew. Containers that compare
-//! them (the servicing stack does) would rebuild their catalogues at every start, so the times of
-//! the layer are applied again after everything else.
+//! Creating or removing a name in a directory changes the directory's times. Containers that
+//! compare them (the servicing stack does) would rebuild their catalogues at every start, so the
+//! times of the layer are applied again after everything else.
 //!
-//! Source: hcsshim `internal/wclayer/baselayerwriter.go`, `reapplyDirectoryTimes`; moby issue 41066.
+//! Source: hcsshim `internal/wclayer/baselayerwriter.go`, `reapplyDirectoryTimes`; moby issue
+//! 41066.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,25 +17,25 @@ use crate::layout;
 use crate::path::LayerPath;
 use crate::volume::{Access, File, Root};
 
-/// The times and attributes that directories are to have in the end.
+/// The final times and attributes of directories.
 #[derive(Debug, Default)]
 pub(super) struct DirectoryTimes {
     directories: BTreeMap<LayerPath, FileBasicInfo>,
 }
 
 impl DirectoryTimes {
-    /// Takes note of a directory; the last note of a path counts.
+    /// Records a directory; the last record of a path counts.
     pub(super) fn note(&mut self, path: &LayerPath, info: &FileBasicInfo) {
         self.directories.insert(path.clone(), *info);
     }
 
-    /// Applies them below `root`, what lies deeper first, also to directories that are reparse
-    /// points, which are not followed; what is not a directory any more is left alone.
+    /// Applies the times below `root`, children first. This includes directories that are reparse
+    /// points, which are not followed; paths that are no longer directories are skipped.
     pub(super) fn reapply<R: Root>(&self, root: &R) -> Result<()> {
         self.reapply_where(root, |_| true)
     }
 
-    /// Applies those of the utility VM once more: `ProcessUtilityImage` puts disks into it and
+    /// Applies the times of the utility VM again: `ProcessUtilityImage` creates disks in it and
     /// changes its boot files.
     pub(super) fn reapply_utility_vm<R: Root>(&self, root: &R) -> Result<()> {
         let top = layout::UTILITY_VM;

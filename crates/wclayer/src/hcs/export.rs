@@ -1,8 +1,8 @@
-//! Giving out a layer: its entries into any writer.
+//! Exports a layer: copies its entries to any writer.
 //!
-//! The layer is activated, prepared and unprepared first, which completes what Windows left undone
-//! when it was imported; after reading it is deactivated whatever happened. The boot files that
-//! Windows changed come out as they were imported.
+//! The layer is activated, prepared and unprepared first, which completes the work that Windows
+//! left undone at the import. After reading, it is always deactivated. The boot files that Windows
+//! changed are exported as they were imported.
 //!
 //! Source: hcsshim `pkg/ociwclayer/export.go`.
 
@@ -23,18 +23,21 @@ use crate::hub::{LayerWriter, Progress, copy};
 use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
 
-/// What reading a layer needs. Nothing of it is written, so the right to restore is not asked for.
+/// The privilege for reading a layer. Nothing is written to it, so the restore privilege is not
+/// needed.
 const NEEDED: [Privilege; 1] = [Privilege::Backup];
-/// What attaching the disk of a scratch layer needs; a read-only layer has none.
+/// The privilege for attaching the disk of a scratch layer; a read-only layer has no disk.
 const HELPFUL: [Privilege; 1] = [Privilege::ManageVolume];
 
-/// Copies a layer into `writer` and completes that. Without parents given, the layer's own
-/// `layerchain.json` decides, and without that it is a base layer. Needs the backup privilege.
+/// Exports a layer to `writer` and finishes the writer. If `parents` is not given, they are read
+/// from the layer's `layerchain.json`; a layer without that file is a base layer. Requires the
+/// backup privilege.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`](crate::Error::Layer) around the reason: a privilege that is not held, a layer whose import was
-/// interrupted, what the service or the writer says; [`Error::Cancelled`](crate::Error::Cancelled).
+/// Returns [`Error::Layer`](crate::Error::Layer) with the reason as its source: a privilege that is
+/// not held, an incomplete layer, or an error of the service or the writer. Returns
+/// [`Error::Cancelled`](crate::Error::Cancelled) if the export is cancelled.
 pub fn export<V: Volume, W: LayerWriter>(
     host: &HostCompute<V>,
     layer: &Path,
@@ -76,7 +79,7 @@ fn export_layer<V: Volume, W: LayerWriter>(
     Ok(output)
 }
 
-/// A layer that is active; dropped, it is deactivated.
+/// An active layer; it is deactivated on drop.
 struct Active<'a, V: Volume> {
     host: &'a HostCompute<V>,
     layer: &'a Path,
@@ -93,7 +96,7 @@ impl<'a, V: Volume> Active<'a, V> {
         })
     }
 
-    /// Lets Windows complete the layer.
+    /// Makes Windows complete the layer.
     fn initialise(&mut self, parents: &ParentChain) -> Result<()> {
         let parents = parent_layers(&*self.host.service, parents)?;
         prepare(self.host, self.layer, &parents)?;
@@ -107,7 +110,7 @@ impl<'a, V: Volume> Active<'a, V> {
 impl<V: Volume> Drop for Active<'_, V> {
     fn drop(&mut self) {
         let service = &self.host.service;
-        // As in the reference, the results do not count: what has been read is whole all the same.
+        // As in the reference, the results are ignored: everything has been read.
         if self.is_prepared {
             let _ = service.unprepare_layer(self.layer);
         }

@@ -1,11 +1,11 @@
-//! Reading a layer entry by entry from the service (`ExportLayerBegin`, `…Next`, `…Read`, `…End`).
+//! Reads a layer entry by entry from the service (`ExportLayerBegin`, `…Next`, `…Read`, `…End`).
 //!
-//! The service shows what differs from the parents: files with their backup streams, and paths that
-//! are gone. It shows no hard links: every name comes as a file of its own, which is why
-//! [`LegacyReader`](super::LegacyReader) is preferred where there is one.
+//! The service reports the differences from the parents: files with their backup streams, and
+//! removed paths. It does not report hard links: every name comes as a separate file. Therefore
+//! [`LegacyReader`](super::LegacyReader) is preferred if it is available.
 //!
-//! Source: the exports of `vmcompute.dll` as hcsshim `internal/wclayer` declares them, and its
-//! filter reader of the versions before 0.9.
+//! Source: the exports of `vmcompute.dll` as declared in hcsshim `internal/wclayer`, and hcsshim's
+//! filter reader up to version 0.8.
 
 use crate::error::{Error, Result};
 use crate::hub::{Entry, FileEntry, LayerReader};
@@ -13,17 +13,16 @@ use crate::path::LayerPath;
 
 use super::service::{Exported, FilterExport};
 
-/// Reads the entries of a layer with parents; the export is ended after the last one, and when the
-/// reader is dropped.
+/// Reads the entries of a layer with parents. The export ends after the last entry or on drop.
 pub struct FilterReader<'a> {
-    /// `None` once it has been ended.
+    /// `None` after the export has ended.
     export: Option<Box<dyn FilterExport + 'a>>,
     /// Whether the current entry has a backup stream.
     has_stream: bool,
 }
 
 impl<'a> FilterReader<'a> {
-    /// Reads from an export that has begun.
+    /// Creates a reader from an export that has begun.
     pub fn new(export: Box<dyn FilterExport + 'a>) -> Self {
         Self {
             export: Some(export),
@@ -31,11 +30,11 @@ impl<'a> FilterReader<'a> {
         }
     }
 
-    /// Ends the export, when that has not happened yet.
+    /// Ends the export if it has not ended yet.
     ///
     /// # Errors
     ///
-    /// As the service says.
+    /// Returns the error of the service.
     pub fn close(mut self) -> Result<()> {
         self.end()
     }
@@ -70,7 +69,7 @@ impl LayerReader for FilterReader<'_> {
     }
 }
 
-/// Turns what the service tells into an entry.
+/// Converts an entry of the service.
 fn entry(exported: &Exported) -> Result<Entry> {
     let name = match exported.name.split_first() {
         Some((first, rest)) if *first == u16::from(b'\\') => rest,
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
     use crate::error::ServiceError;
 
-    /// Gives two entries, the second one deleted; counts how often it is ended.
+    /// Returns two entries, the second one deleted; counts how often the export is ended.
     struct Service<'a> {
         left: Vec<Exported>,
         ended: &'a AtomicUsize,
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn names_lose_their_backslash_and_what_is_deleted_has_no_stream() {
+    fn names_lose_their_backslash_and_removals_have_no_stream() {
         let ended = AtomicUsize::new(0);
         let mut reader = service(&[(r"\Files\a", false), (r"\Files\b", true)], &ended);
         let mut buffer = [0; 4];

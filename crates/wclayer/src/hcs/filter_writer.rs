@@ -1,7 +1,7 @@
-//! [`FilterWriter`]: hands entries to Windows one by one (`ImportLayerBegin` and its kin).
+//! [`FilterWriter`]: passes entries to Windows one by one (`ImportLayerBegin` and its siblings).
 //!
-//! There is no call for hard links, nor for opaque whiteouts: `new_layer_writer` chooses this
-//! writer only for sources that have none.
+//! These calls support neither hard links nor opaque whiteouts: `new_layer_writer` chooses this
+//! writer only for sources without them.
 //!
 //! Source: hcsshim `internal/wclayer/importlayer.go` up to version 0.8.
 
@@ -73,7 +73,7 @@ impl LayerWriter for FilterWriter<'_> {
     }
 }
 
-/// Returns a path as these calls take it.
+/// Returns a path in the form that these calls expect.
 fn rooted(path: &LayerPath) -> Vec<u16> {
     let mut name = vec![u16::from(b'\\')];
     name.extend(path.to_utf16());

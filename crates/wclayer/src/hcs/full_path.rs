@@ -1,12 +1,13 @@
-//! Paths of the user as the service is to see them: absolute, and spelled in one way.
+//! Paths of the user in the form that the service expects: absolute, with a unique spelling.
 //!
-//! To the service a path is a name. With a backslash behind it, it is another name: `DestroyLayer`
-//! fails with 0x8007007b, and `layerchain.json` keeps it (moby issue 26873). So every path that
-//! comes in goes through [`full_path`], parents too; nothing behind it looks at the spelling again.
+//! The service treats a path as a name, and a trailing backslash makes it a different name:
+//! `DestroyLayer` fails with 0x8007007b, and `layerchain.json` keeps the backslash (moby issue
+//! 26873). Therefore every path, including those of parents, passes through [`full_path`] once; no
+//! later code considers the spelling.
 //!
 //! A few calls of `vmcompute.dll` take the long form instead (`long_path`).
 //!
-//! Source: `filepath.Abs` and `filepath.Clean` of Go, which the reference applies to its arguments;
+//! Source: Go's `filepath.Abs` and `filepath.Clean`, which the reference applies to its arguments;
 //! hcsshim `internal/longpath`.
 
 use std::io;
@@ -15,19 +16,19 @@ use std::path::{Path, PathBuf};
 use crate::error::{Result, io_error};
 use crate::parent_chain::ParentChain;
 
-/// Makes a path absolute and cleans it lexically: no `.` and `..`, single separators, none at the
-/// end but for that of a root. On Windows every separator becomes a backslash.
+/// Makes a path absolute and cleans it lexically: no `.` and `..`, single separators, and no
+/// trailing separator except that of a root. On Windows every separator becomes a backslash.
 ///
-/// Links are not looked at: Windows itself resolves `..` by the text alone.
+/// Links are not resolved: Windows itself resolves `..` lexically.
 ///
 /// # Errors
 ///
-/// [`Error::Io`](crate::Error::Io) for an empty path, or when the working folder is not known.
+/// Returns [`Error::Io`](crate::Error::Io) if the path is empty or the working folder is unknown.
 pub fn full_path(path: &Path) -> Result<PathBuf> {
     absolute(path).map_err(io_error("resolve", path))
 }
 
-/// Makes the paths of a chain full ones.
+/// Makes the paths of a chain absolute and clean.
 pub(super) fn full_chain(parents: &ParentChain) -> Result<ParentChain> {
     let parents = parents.iter_nearest_first().map(full_path);
     let parents = parents.collect::<Result<Vec<_>>>()?;
@@ -38,8 +39,8 @@ fn absolute(path: &Path) -> io::Result<PathBuf> {
     Ok(cleaned(&std::path::absolute(path)?))
 }
 
-/// Returns a path in the form that may be longer than 260 units (`\\?\C:\…`); one that has a prefix
-/// already comes back as it is.
+/// Returns a path in the form that may exceed 260 units (`\\?\C:\…`); a path that already has a
+/// prefix is returned unchanged.
 #[cfg(windows)]
 pub(crate) fn long_path(path: &Path) -> io::Result<PathBuf> {
     let path = if has_prefix(&units(path)) {
@@ -74,13 +75,13 @@ fn from_units(units: &[u16]) -> PathBuf {
     <std::ffi::OsString as std::os::windows::ffi::OsStringExt>::from_wide(units).into()
 }
 
-/// What paths consist of: bytes, or UTF-16 units.
+/// The unit of a path: a byte or a UTF-16 unit.
 trait Unit: Copy + PartialEq + From<u8> {}
 
 impl Unit for u8 {}
 impl Unit for u16 {}
 
-/// Whose rules a path follows. Both are compiled everywhere, so that both are tested everywhere.
+/// The path rules of a system. Both variants are compiled and tested on every system.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(all(windows, not(test)), expect(dead_code, reason = "for tests there"))]
 enum Style {
@@ -130,8 +131,8 @@ fn clean<T: Unit>(path: &[T], style: Style) -> Vec<T> {
     cleaned
 }
 
-/// Returns how many units at the front of a path name its volume: a drive, a share, or what follows
-/// `\\?\` and `\\.\`. `..` never leads out of it.
+/// Returns how many leading units of a path name its volume: a drive, a share, or the part that
+/// follows `\\?\` and `\\.\`. `..` never leads out of it.
 fn volume_length<T: Unit>(path: &[T]) -> usize {
     let is_separator = |at: usize| {
         path.get(at)
@@ -139,7 +140,7 @@ fn volume_length<T: Unit>(path: &[T]) -> usize {
     };
     let is = |at: usize, wanted: u8| path.get(at) == Some(&wanted.into());
     let is_letter = |at: usize, upper: u8| is(at, upper) || is(at, upper.to_ascii_lowercase());
-    // From `start` to the end of that many names.
+    // Returns the end of `count` names that begin at `start`.
     let names = |start: usize, count: usize| {
         let mut separators = (start..path.len()).filter(|at| is_separator(*at));
         separators.nth(count - 1).unwrap_or(path.len())
@@ -166,7 +167,7 @@ fn has_prefix(path: &[u16]) -> bool {
         .any(|prefix| path.starts_with(&prefix.map(u16::from)))
 }
 
-/// As `LongAbs` of the reference, for a full path.
+/// Returns the long form of a full path, like `LongAbs` of the reference.
 #[cfg(any(windows, test))]
 fn long_form(path: &[u16]) -> Vec<u16> {
     let (prefix, rest) = match path {
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_paths_are_spelled_in_one_way() {
+    fn windows_paths_have_one_spelling() {
         for (path, expected) in [
             (r"C:\layers\app", r"C:\layers\app"),
             (r"C:\layers\app\", r"C:\layers\app"),
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_long_form_is_that_of_the_reference() {
+    fn the_long_form_matches_the_reference() {
         for (path, expected) in [
             (r"C:\layers\app", r"\\?\C:\layers\app"),
             (r"C:\", r"\\?\C:\"),

@@ -1,13 +1,13 @@
-//! [`import`]: entries from any source become a layer of Windows, whole or not at all.
+//! [`import`]: turns entries from any source into a Windows layer, completely or not at all.
 //!
 //! ```text
 //! source ─► count ─► keep boot files ─► writer ─► layer folder ─► layerchain.json ─► mark removed
 //! ```
 //!
 //! The folder is marked before anything is written to it and unmarked when the layer is complete
-//! ([`super::check_complete`]). An import that fails destroys what it made and looks that it is
-//! gone; one that is killed leaves the mark, and the next import to the place destroys what is
-//! there first. A lock tells these from an import that is under way.
+//! ([`super::check_complete`]). A failed import destroys the layer and checks that it is gone. A
+//! killed import leaves the mark, and the next import to the same path destroys the leftovers
+//! first. A lock distinguishes them from an import in progress.
 //!
 //! Source: hcsshim `pkg/ociwclayer/import.go`.
 
@@ -32,14 +32,14 @@ use crate::layout;
 use crate::parent_chain::ParentChain;
 use crate::volume::{Privileges, Root, Volume, delete_contents, delete_tree, enable_to_write};
 
-/// How to import a layer of the Host Compute Service. The DiffID is checked by the source, such
-/// as a `tar::BlobReader`.
+/// Options for importing a Windows layer. The source, such as a `tar::BlobReader`, checks the
+/// DiffID.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ImportOptions {
-    /// All layers below; none for a base layer.
+    /// All layers below, nearest first; empty for a base layer.
     pub parents: ParentChain,
-    /// What the source can hold.
+    /// The kinds of entries that the source may contain.
     pub contents: Contents,
 }
 
@@ -48,28 +48,30 @@ setters!(ImportOptions {
     contents: Contents
 });
 
-/// What an import made.
+/// The result of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportSummary {
     /// The number of entries of each kind.
     pub entries: EntryCounts,
-    /// The length of all data and alternate streams, in bytes.
+    /// The total length of all data streams and alternate data streams, in bytes.
     pub content_size: u64,
-    /// What was odd about the layer and how it was mended, a sentence each.
+    /// The irregularities of the layer and how they were corrected, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// Imports a layer to a folder that does not exist, or is empty. Needs the backup and restore
+/// Imports a layer to a folder that does not exist or is empty. Requires the backup and restore
 /// privileges.
 ///
-/// When it fails, nothing is left of the layer; a folder that was there before is empty again.
+/// A failed import leaves nothing of the layer; a folder that existed before is empty again.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`](crate::Error::Layer) around the reason: a privilege that is not held, a folder that is not empty, a
-/// parent that is incomplete, a source that cannot be read or breaks a rule of layers, what the
-/// service says; [`HcsError::LeftBehind`] around it when the clean-up fails. [`Error::Cancelled`](crate::Error::Cancelled).
+/// Returns [`Error::Layer`](crate::Error::Layer) with the reason as its source: a privilege that is
+/// not held, a folder that is not empty, an incomplete parent, a source that cannot be read or
+/// breaks a rule, or an error of the service; [`HcsError::LeftBehind`] contains the reason if the
+/// unfinished layer cannot be deleted. Returns [`Error::Cancelled`](crate::Error::Cancelled) if the
+/// import is cancelled.
 pub fn import<V: Volume, R: LayerReader + ?Sized>(
     host: &HostCompute<V>,
     source: &mut R,
@@ -90,12 +92,13 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
     import().map_err(|error| error.of_layer("import", layer))
 }
 
-/// Makes a layer of a transport folder, as `ImportLayer` itself does it: the folder of the layer is
-/// the service's affair, and hard links, removals and the utility VM are not looked at.
+/// Turns a transport folder into a layer with a plain call of `ImportLayer`: the service manages
+/// the layer's folder, and hard links, removals and the utility VM are not processed.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`](crate::Error::Layer) around the reason: a privilege that is not held, what the service says.
+/// Returns [`Error::Layer`](crate::Error::Layer) with the reason as its source: a privilege that is
+/// not held, or an error of the service.
 pub fn import_layer<V: Volume>(
     host: &HostCompute<V>,
     layer: &Path,
@@ -113,7 +116,7 @@ pub fn import_layer<V: Volume>(
     import().map_err(|error| error.of_layer("import", layer))
 }
 
-/// An import under way.
+/// An import in progress.
 struct Import<'a, V: Volume> {
     host: &'a HostCompute<V>,
     layer: PathBuf,
@@ -141,7 +144,7 @@ impl<V: Volume> Import<'_, V> {
         })
     }
 
-    /// Makes the place this process's own.
+    /// Locks the layer's path.
     fn lock(&self) -> Result<Box<dyn Send>> {
         let volume = &self.host.volume;
         if let Some(above) = self.layer.parent() {
@@ -151,7 +154,7 @@ impl<V: Volume> Import<'_, V> {
         marker::lock(volume, &self.layer)
     }
 
-    /// Checks and marks the place; returns whether an empty folder is there.
+    /// Checks and marks the layer's path; returns whether it is an empty folder.
     fn prepare(&self) -> Result<bool> {
         let volume = &self.host.volume;
         if marker::is_set(volume, &self.layer)? {
@@ -162,7 +165,7 @@ impl<V: Volume> Import<'_, V> {
         Ok(existed)
     }
 
-    /// Returns whether there is an empty folder; refuses everything else but nothing.
+    /// Returns whether the path is an empty folder; returns an error if anything else exists there.
     fn is_empty_folder(&self) -> Result<bool> {
         let volume = &self.host.volume;
         let found = volume.attributes(&self.layer);
@@ -185,7 +188,7 @@ impl<V: Volume> Import<'_, V> {
         root.map_err(io_error("open", &self.layer))
     }
 
-    /// Makes the layer. All that it opens is closed when it returns.
+    /// Creates the layer. Everything is closed when this returns.
     fn make<R: LayerReader + ?Sized>(
         &self,
         source: &mut R,
@@ -213,8 +216,8 @@ impl<V: Volume> Import<'_, V> {
         })
     }
 
-    /// Deletes a `layerchain.json` that the layer itself brought: whatever it is, a further name of
-    /// a file among it, nothing is to be written through it.
+    /// Deletes a `layerchain.json` from the layer itself: nothing must be written through it,
+    /// because it may be a hard link to another file.
     fn delete_foreign_chain(&self) -> Result<()> {
         let path = layout::path(layout::LAYER_CHAIN);
         match delete_tree(&self.open()?, &path) {
@@ -225,7 +228,7 @@ impl<V: Volume> Import<'_, V> {
         }
     }
 
-    /// Deletes what a failed import made; the mark stays until that is done.
+    /// Deletes the leftovers of a failed import, then removes the mark.
     fn clean_up(&self, existed: bool) -> Result<()> {
         let volume = &self.host.volume;
         let kept = existed && self.empty().is_ok();
@@ -242,6 +245,6 @@ impl<V: Volume> Import<'_, V> {
     fn empty(&self) -> Result<()> {
         let root = self.open()?;
         let emptied = delete_contents(&root, None);
-        emptied.map_err(io_error("delete what is in", &self.layer))
+        emptied.map_err(io_error("delete the content of", &self.layer))
     }
 }

@@ -1,4 +1,4 @@
-//! What the documented API is told of layers, as JSON.
+//! The JSON that describes layers to the documented API.
 //!
 //! Source: Microsoft, "Host Compute System API", HcsImportLayer and HcsSetupBaseOSLayer; hcsshim
 //! `computestorage/storage.go`.
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_json_is_what_the_documentation_shows() {
+    fn the_json_matches_the_documentation() {
         let parents = [ParentLayer {
             id: "bf967aba-0de6-11d0-a285-00aa003049e2".parse().unwrap(),
             path: r"C:\layers\base".into(),

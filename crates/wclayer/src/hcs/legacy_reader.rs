@@ -1,7 +1,7 @@
-//! Reading a layer with parents through a transport folder that `ExportLayer` writes.
+//! Reads a layer with parents from a transport folder that `ExportLayer` writes.
 //!
-//! The folder lies where the system puts temporary files, and is deleted whatever happens: when the
-//! service fails, when reading ends early, when it ends well.
+//! The folder is created among the temporary files of the host and always deleted: if the service
+//! fails, if reading ends early, and if it ends normally.
 //!
 //! Source: hcsshim `internal/wclayer/exportlayer.go`.
 
@@ -18,17 +18,17 @@ use crate::volume::{Privileges, Volume};
 
 /// Reads the entries of a layer with parents.
 pub struct LegacyReader<'a, V: Volume> {
-    /// Before the folder: its files are closed when that is deleted.
+    /// Declared before the folder, so that its files are closed before the folder is deleted.
     reader: TransportReader<V::Root>,
     folder: TemporaryFolder<'a, V>,
 }
 
 impl<'a, V: Volume> LegacyReader<'a, V> {
-    /// Lets the service export the layer, and starts to read what it wrote.
+    /// Exports the layer with the service and opens the result.
     ///
     /// # Errors
     ///
-    /// As the service says; when the folder cannot be made or read.
+    /// Returns the error of the service, or an error if the folder cannot be created or read.
     pub fn open(
         host: &'a HostCompute<V>,
         layer: &Path,
@@ -48,7 +48,7 @@ impl<'a, V: Volume> LegacyReader<'a, V> {
     ///
     /// # Errors
     ///
-    /// When that fails.
+    /// Returns an error if the folder cannot be deleted.
     pub fn close(self) -> Result<()> {
         drop(self.reader);
         self.folder.delete()

@@ -1,11 +1,11 @@
-//! The life of layers beside import and export: scratch layers made, enlarged, mounted and
-//! unmounted, layers removed, and the small questions to the service.
+//! Creates, expands, mounts and unmounts scratch layers, removes layers, and wraps the remaining
+//! calls of the service.
 //!
-//! What is done in steps is undone in reverse when a step fails; unmounting goes on after a failure
-//! and reports the first. Parents are nearest first;
-//! [`resolve_parents`](super::resolve_parents) completes what a user gives.
+//! If a step of an operation fails, the earlier steps are undone in reverse order; unmounting
+//! continues after a failure and reports the first one. Parents are nearest first;
+//! [`resolve_parents`](super::resolve_parents) completes the list that a user gives.
 //!
-//! Source: hcsshim `cmd/wclayer` and the files of `internal/wclayer` that are named like the calls.
+//! Source: hcsshim `cmd/wclayer` and the files of `internal/wclayer` named after the calls.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -24,19 +24,19 @@ use crate::error::{Error, Result, io_error};
 use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
 
-/// What deleting half a scratch layer needs; most are made whole.
+/// The privileges for deleting an incomplete scratch layer; most are created without a failure.
 const TO_CLEAN_UP: [Privilege; 2] = [Privilege::Backup, Privilege::Restore];
-/// How every path of a volume starts that can appear at a folder.
+/// The prefix of every volume path that can be mounted at a folder.
 const VOLUME_PREFIX: &str = r"\\?\Volume{";
 
-/// Makes a scratch layer, `size` bytes large where that is given, and notes its parents beside it.
-/// When this fails, nothing is left of it, unless the folder existed before. Needs
+/// Creates a scratch layer, `size` bytes large if that is given, and stores its parents in its
+/// folder. If this fails, nothing is left of the layer unless the folder existed before. Requires
 /// `SeManageVolumePrivilege`.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: no parents, a privilege that is not held, what the service
-/// says.
+/// Returns [`Error::Layer`] with the reason as its source: no parents, a privilege that is not
+/// held, or an error of the service.
 pub fn create_scratch<V: Volume>(
     host: &HostCompute<V>,
     layer: &Path,
@@ -59,12 +59,13 @@ pub fn create_scratch<V: Volume>(
             .is_some();
         match existed {
             true => marker::check_complete(host, layer)?,
-            // Left by a removal that was killed at its very end: an import would destroy the layer.
+            // The mark of a removal that was killed at its very end: with it, an import would
+            // destroy the layer.
             false => marker::clear(&host.volume, layer)?,
         }
         let created = create_steps(host, layer, parents, &descriptors, size);
         created.map_err(|error| {
-            // Looked at first: the service may be what makes the folder disappear.
+            // Explained first, because the service may make the folder disappear.
             let error = explain(host, layer, parents, None, error);
             if existed {
                 return error;
@@ -92,12 +93,12 @@ fn create_steps<V: Volume>(
     store_parents(&host.volume, layer, parents)
 }
 
-/// Makes a scratch layer `size` bytes large; it cannot become smaller. Needs
-/// `SeManageVolumePrivilege`.
+/// Expands a scratch layer to `size` bytes; it cannot shrink. Requires `SeManageVolumePrivilege`.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: a privilege that is not held, what the service says.
+/// Returns [`Error::Layer`] with the reason as its source: a privilege that is not held, or an
+/// error of the service.
 pub fn expand<V: Volume>(host: &HostCompute<V>, layer: &Path, size: u64) -> Result<()> {
     on_layer(host, "expand", layer, |layer| {
         let _privileges = host.volume.enable(&[Privilege::ManageVolume])?;
@@ -105,14 +106,14 @@ pub fn expand<V: Volume>(host: &HostCompute<V>, layer: &Path, size: u64) -> Resu
     })
 }
 
-/// Mounts a scratch layer and returns the path of its volume (`\\?\Volume{…}`), which appears at
-/// the empty folder `target` too when that is given. When a step fails, those before it are undone.
-/// Needs `SeManageVolumePrivilege`, and an administrator.
+/// Mounts a scratch layer and returns the path of its volume (`\\?\Volume{…}`). If `target` is
+/// given, the volume is also mounted at that empty folder. If a step fails, the earlier steps are
+/// undone. Requires `SeManageVolumePrivilege` and an administrator.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: no parents, a privilege that is not held, what the service
-/// says, a target that cannot be used.
+/// Returns [`Error::Layer`] with the reason as its source: no parents, a privilege that is not
+/// held, an error of the service, or a target that cannot be used.
 pub fn mount<V: Volume>(
     host: &HostCompute<V>,
     scratch: &Path,
@@ -130,7 +131,7 @@ pub fn mount<V: Volume>(
         let mounted = parent_layers(&*host.service, parents).and_then(|descriptors| {
             host.service.activate_layer(scratch)?;
             mount_active(host, scratch, &descriptors, target.as_deref()).inspect_err(|_| {
-                // The error that led here is the one to report.
+                // The earlier error is the one to report.
                 let _ = host.service.deactivate_layer(scratch);
             })
         });
@@ -169,8 +170,8 @@ fn mount_prepared<V: Volume>(
     Ok(mount_path)
 }
 
-/// Puts the parents' files below an active layer, one layer at a time: several calls at once make
-/// Windows run into timeouts.
+/// Shows the parents' files in an active layer. Only one layer is prepared at a time: simultaneous
+/// calls make Windows run into timeouts.
 pub(super) fn prepare<V: Volume>(
     host: &HostCompute<V>,
     layer: &Path,
@@ -181,11 +182,12 @@ pub(super) fn prepare<V: Volume>(
     host.service.prepare_layer(layer, parents)
 }
 
-/// Ends what [`mount`] did. A step that fails does not keep the later ones from being done.
+/// Unmounts a scratch layer that [`mount`] mounted. A step that fails does not prevent the later
+/// ones.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the first failure.
+/// Returns [`Error::Layer`] with the first failure as its source.
 pub fn unmount<V: Volume>(
     host: &HostCompute<V>,
     scratch: &Path,
@@ -207,13 +209,13 @@ pub fn unmount<V: Volume>(
     })
 }
 
-/// Deletes a layer with `DestroyLayer` and looks whether it is gone; with `force`, what that leaves
-/// is deleted by handle. Needs the backup and restore privileges.
+/// Deletes a layer with `DestroyLayer` and checks that it is gone; with `force`, leftover files are
+/// deleted by handle. Requires the backup and restore privileges.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: nothing at the path, a privilege that is not held, what the
-/// service says, the first file that cannot be deleted.
+/// Returns [`Error::Layer`] with the reason as its source: nothing at the path, a privilege that is
+/// not held, an error of the service, or the first file that cannot be deleted.
 pub fn remove<V: Volume>(host: &HostCompute<V>, layer: &Path, force: bool) -> Result<()> {
     on_layer(host, "remove", layer, |layer| {
         let privileges = host
@@ -237,7 +239,7 @@ pub fn remove<V: Volume>(host: &HostCompute<V>, layer: &Path, force: bool) -> Re
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around what the service says.
+/// Returns [`Error::Layer`] with the error of the service as its source.
 pub fn exists<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<bool> {
     let exists = full_path(layer).and_then(|layer| Ok(host.service.layer_exists(&layer)?));
     exists.map_err(|error| error.of_layer("look for", layer))
@@ -247,27 +249,27 @@ pub fn exists<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<bool> {
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around what the service says.
+/// Returns [`Error::Layer`] with the error of the service as its source.
 pub fn mount_path<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<String> {
     on_layer(host, "find the volume of", layer, |layer| {
         Ok(host.service.layer_mount_path(layer)?)
     })
 }
 
-/// Returns the id that Windows makes of a name, the same in every call and on every machine.
+/// Returns the id that Windows derives from a name; it is the same in every call and on every host.
 ///
 /// # Errors
 ///
-/// As the service says.
+/// Returns the error of the service.
 pub fn name_to_guid<V: Volume>(host: &HostCompute<V>, name: &str) -> Result<Guid> {
     Ok(host.service.name_to_guid(name)?)
 }
 
-/// Returns the base images that all users of the machine share, as the service's own JSON text.
+/// Returns the base images that all users of the host share, as the JSON text of the service.
 ///
 /// # Errors
 ///
-/// As the service says.
+/// Returns the error of the service.
 pub fn base_images<V: Volume>(host: &HostCompute<V>) -> Result<String> {
     Ok(host.service.base_images()?)
 }
@@ -276,13 +278,13 @@ pub fn base_images<V: Volume>(host: &HostCompute<V>) -> Result<String> {
 ///
 /// # Errors
 ///
-/// As the service says.
+/// Returns the error of the service.
 pub fn grant_vm_access<V: Volume>(host: &HostCompute<V>, vm_id: &str, file: &Path) -> Result<()> {
     Ok(host.service.grant_vm_access(vm_id, &full_path(file)?)?)
 }
 
-/// Does something with the full path of a layer; an error says on which layer it failed, and why as
-/// far as the disks show it.
+/// Performs an operation on the full path of a layer. An error names the layer and, as far as the
+/// disks show it, the cause.
 fn on_layer<V: Volume, T>(
     host: &HostCompute<V>,
     operation: &'static str,

@@ -1,9 +1,9 @@
-//! The mark of an import or a removal under way: a file beside the layer's folder.
+//! The mark of an import or a removal in progress: a file next to the layer's folder.
 //!
-//! An import that is killed cannot clean up, and a removal that is killed leaves what may not look
-//! like a layer any more. The mark it leaves tells that the folder is half a
-//! layer: nobody uses it, and the next import to the place deletes it first. The mark lies beside
-//! the folder, because what is in the folder belongs to the layer and to Windows.
+//! A killed import cannot clean up, and a killed removal may leave a folder that no longer looks
+//! like a layer. The mark shows that the layer is incomplete: it is not used, and the next import
+//! to the same path deletes it first. The mark is next to the folder because the folder's content
+//! belongs to the layer and to Windows.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,15 +15,16 @@ use crate::error::{Error, Result, io_error};
 use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
 
-/// What people who find the file read in it.
+/// The text for people who find the file.
 const TEXT: &[u8] =
-    b"wclayer is importing or deleting the layer of this name, or was interrupted.\n";
+    b"wclayer is importing or deleting the layer with this name, or was interrupted.\n";
 
-/// Checks that a layer is no half one, left by an import that was killed.
+/// Checks that a layer is complete: that no import or removal of it was interrupted.
 ///
 /// # Errors
 ///
-/// [`HcsError::Incomplete`] when it is; [`Error::Io`](crate::Error::Io).
+/// Returns [`HcsError::Incomplete`] if it is not complete, and [`Error::Io`](crate::Error::Io) if
+/// the mark cannot be checked.
 pub fn check_complete<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<()> {
     if is_set(&host.volume, layer)? {
         return Err(HcsError::Incomplete {
@@ -34,14 +35,14 @@ pub fn check_complete<V: Volume>(host: &HostCompute<V>, layer: &Path) -> Result<
     Ok(())
 }
 
-/// Checks that no layer of a chain is a half one.
+/// Checks that every layer of a chain is complete.
 pub(super) fn check_chain<V: Volume>(host: &HostCompute<V>, parents: &ParentChain) -> Result<()> {
     let mut parents = parents.iter_nearest_first();
     parents.try_for_each(|parent| check_complete(host, parent))
 }
 
-/// Takes the lock of a layer's place, whose folder above exists: a mark that is found then is that
-/// of a process that was killed.
+/// Locks the path of a layer, whose parent folder exists. A mark that is found under the lock
+/// belongs to a killed process.
 pub(super) fn lock<V: Volume>(volume: &V, layer: &Path) -> Result<Box<dyn Send>> {
     let lock = volume.lock(layer).map_err(io_error("lock", layer))?;
     lock.ok_or_else(|| Error::Busy {
@@ -51,16 +52,16 @@ pub(super) fn lock<V: Volume>(volume: &V, layer: &Path) -> Result<Box<dyn Send>>
 
 /// Returns whether a layer is marked.
 pub(super) fn is_set<V: Volume>(volume: &V, layer: &Path) -> Result<bool> {
-    let Ok(mark) = place(layer) else {
+    let Ok(mark) = mark_path(layer) else {
         return Ok(false);
     };
     let found = volume.attributes(&mark).map_err(io_error("open", &mark))?;
     Ok(found.is_some())
 }
 
-/// Marks a layer; the folder that it is to lie in exists.
+/// Marks a layer; its parent folder exists.
 pub(super) fn set<V: Volume>(volume: &V, layer: &Path) -> Result<()> {
-    let mark = place(layer)?;
+    let mark = mark_path(layer)?;
     let written = volume.write_small(&mark, TEXT);
     written.map_err(|error| {
         // On a full disk, an empty file is left.
@@ -69,9 +70,9 @@ pub(super) fn set<V: Volume>(volume: &V, layer: &Path) -> Result<()> {
     })
 }
 
-/// Takes the mark away, if there is one.
+/// Removes the mark, if there is one.
 pub(super) fn clear<V: Volume>(volume: &V, layer: &Path) -> Result<()> {
-    let mark = place(layer)?;
+    let mark = mark_path(layer)?;
     match volume.delete(&mark) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(io_error("delete", &mark)(error))
@@ -80,8 +81,8 @@ pub(super) fn clear<V: Volume>(volume: &V, layer: &Path) -> Result<()> {
     }
 }
 
-/// Returns where the mark of a layer lies.
-fn place(layer: &Path) -> Result<PathBuf> {
+/// Returns the path of a layer's mark.
+fn mark_path(layer: &Path) -> Result<PathBuf> {
     let layer = full_path(layer)?;
     let name = layer.file_name().ok_or_else(|| HcsError::LayerName {
         path: layer.clone(),
@@ -97,10 +98,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mark_lies_beside_the_layer_with_its_name() {
-        let mark = place(Path::new("/layers/app")).expect("a name");
+    fn the_mark_is_next_to_the_layer_and_has_its_name() {
+        let mark = mark_path(Path::new("/layers/app")).expect("a name");
         let expected = full_path(Path::new("/layers/.app.wclayer-importing"));
         assert_eq!(mark, expected.expect("a path"));
-        assert!(place(Path::new("/")).is_err());
+        assert!(mark_path(Path::new("/")).is_err());
     }
 }

@@ -1,16 +1,16 @@
-//! Layers of the Host Compute Service: how Windows itself makes, reads and runs them.
+//! Layers of the Host Compute Service: how Windows itself creates, reads and runs them.
 //!
-//! The algorithms are here, on every system; Windows is seen only through two traits:
-//! [`LayerService`] (the calls of `vmcompute.dll`) and [`Volume`] (the
-//! disks). [`HostCompute`] joins the two. On Windows `crate::windows` makes one.
+//! This module contains the algorithms and works on every system. It reaches Windows only through
+//! two traits: [`LayerService`] (the calls of `vmcompute.dll`) and [`Volume`] (the disks).
+//! [`HostCompute`] combines them; on Windows, `crate::windows` creates one.
 //!
 //! ```text
 //! LayerReader ─► KeepBootFiles ─► base, legacy or filter writer ─► layer folder
 //! layer folder ─► base, legacy or filter reader ─► RestoreBootFiles ─► LayerWriter
 //! ```
 //!
-//! Source: hcsshim `internal/wclayer` and `pkg/ociwclayer`; where we differ is in
-//! `docs/differences.md`.
+//! Source: hcsshim `internal/wclayer` and `pkg/ociwclayer`; `docs/differences.md` lists the
+//! differences.
 
 mod base_layer;
 mod base_reader;
@@ -72,7 +72,7 @@ pub use service::{
 pub use summary::WriterSummary;
 pub use writer::{Contents, HcsLayerWriter, new_layer_writer};
 
-/// A machine with the Host Compute Service.
+/// A host with the Host Compute Service.
 pub struct HostCompute<V: Volume> {
     /// The service.
     pub service: Box<dyn LayerService>,
@@ -80,8 +80,8 @@ pub struct HostCompute<V: Volume> {
     pub volume: V,
 }
 
-/// Returns whether an error says that nothing is at a path; on some systems the same is said in
-/// other words when a file is where a directory would have to be.
+/// Returns whether an error means that nothing exists at a path. Some systems use a different error
+/// if a file is in the way of a directory.
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,7 +1,10 @@
-//! Which layers are below a layer, as its `layerchain.json` says.
+//! The parents of a layer, according to its `layerchain.json`.
 //!
-//! docker and we leave this file in the folder of every layer: a JSON array of the parents' full
-//! paths, nearest first, or `null` for a base layer. The reference has none, so it may be missing.
+//! docker and wclayer store this file in the folder of every layer: a JSON array of the parents'
+//! full paths, nearest first, or `null` for a base layer. The reference does not write it, so it
+//! may be missing.
+//!
+//! Source: moby `daemon/graphdriver/windows`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,15 +16,15 @@ use crate::layout;
 use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
 
-/// The largest chain that is read, in bytes.
+/// The largest chain file that is read, in bytes.
 const MAX_CHAIN: u64 = 1 << 20;
 
-/// Reads the parents of a layer; `None` when its folder does not tell.
+/// Reads the parents of a layer; returns `None` if its folder does not name them.
 ///
 /// # Errors
 ///
-/// [`Error::Io`](crate::Error::Io) when the file cannot be read; [`PortableError::Json`] and
-/// [`PortableError::Chain`] for what is no list of full paths.
+/// Returns [`Error::Io`](crate::Error::Io) if the file cannot be read, and [`PortableError::Json`]
+/// or [`PortableError::Chain`] if it is not a list of full paths.
 pub fn stored_parents<V: Volume>(volume: &V, layer: &Path) -> Result<Option<ParentChain>> {
     let path = layer.join(layout::LAYER_CHAIN);
     let text = match volume.read_small(&path, MAX_CHAIN) {
@@ -35,24 +38,24 @@ pub fn stored_parents<V: Volume>(volume: &V, layer: &Path) -> Result<Option<Pare
         source: source.into(),
     })?;
     let parents = parents.unwrap_or_default();
-    // A relative path would mean another folder in every working folder.
+    // A relative path would depend on the working folder.
     if !parents.iter().all(|parent| parent.is_absolute()) {
         return Err(PortableError::Chain {
             layer: layer.to_owned(),
         }
         .into());
     }
-    // Other programs leave separators at their ends.
+    // Other programs may leave trailing separators.
     let parents = parents.iter().map(|parent| cleaned(parent));
     Ok(Some(ParentChain::from_nearest_first(parents)))
 }
 
-/// Completes a caller's list of parents: with none given, the layer's own are taken; with one given,
-/// that one's parents follow it.
+/// Completes the list of parents that a caller gives: an empty list is replaced by the layer's own
+/// parents, and a single parent is followed by its parents.
 ///
 /// # Errors
 ///
-/// As for [`stored_parents`].
+/// Returns the errors of [`stored_parents`].
 pub fn resolve_parents<V: Volume>(
     volume: &V,
     layer: &Path,
@@ -73,7 +76,7 @@ pub fn resolve_parents<V: Volume>(
 ///
 /// # Errors
 ///
-/// [`Error::Io`](crate::Error::Io) when it cannot be written.
+/// Returns [`Error::Io`](crate::Error::Io) if the file cannot be written.
 pub(crate) fn store_parents<V: Volume>(
     volume: &V,
     layer: &Path,

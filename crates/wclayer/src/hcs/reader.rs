@@ -1,9 +1,8 @@
-//! Which reader reads a layer: the choice between [`BaseReader`], [`LegacyReader`] and
-//! [`FilterReader`].
+//! Chooses the reader for a layer: [`BaseReader`], [`LegacyReader`] or [`FilterReader`].
 //!
-//! Without parents the live files are read. With parents the service says what the layer changes:
-//! through a transport folder (`ExportLayer`), which shows hard links, else entry by entry
-//! (`ExportLayerBegin`), which shows them as files of their own.
+//! Without parents, the live files are read. With parents, the service reports the changes of the
+//! layer: through a transport folder (`ExportLayer`), which shows hard links, or entry by entry
+//! (`ExportLayerBegin`), where hard links appear as separate files.
 //!
 //! Source: hcsshim `internal/wclayer/exportlayer.go`.
 
@@ -30,7 +29,7 @@ pub enum ReaderKind {
 }
 
 impl ReaderKind {
-    /// Returns the kind that a layer is read with.
+    /// Chooses the kind of reader for a layer.
     pub fn choose<V: Volume>(host: &HostCompute<V>, parents: &ParentChain) -> Self {
         let has = |function| host.service.has(function);
         if parents.is_empty() {
@@ -53,12 +52,12 @@ pub enum HcsLayerReader<'a, V: Volume> {
     Filter(FilterReader<'a>),
 }
 
-/// Starts to read a layer in the way that suits it. Needs the backup privilege, and a
-/// layer that has been initialised: [`export`](super::export) does that.
+/// Opens a layer with the reader that suits it. Requires the backup privilege and a layer that has
+/// been initialised, as [`export`](super::export) does.
 ///
 /// # Errors
 ///
-/// As the service says; when the layer cannot be opened.
+/// Returns the error of the service, or an error if the layer cannot be opened.
 pub fn new_layer_reader<'a, V: Volume>(
     host: &'a HostCompute<V>,
     layer: &Path,
@@ -70,11 +69,11 @@ pub fn new_layer_reader<'a, V: Volume>(
 }
 
 impl<'a, V: Volume> HcsLayerReader<'a, V> {
-    /// Starts to read a layer in a given way.
+    /// Opens a layer with a reader of the given kind.
     ///
     /// # Errors
     ///
-    /// As for [`new_layer_reader`].
+    /// Returns the errors of [`new_layer_reader`].
     pub fn open(
         kind: ReaderKind,
         host: &'a HostCompute<V>,
@@ -99,12 +98,12 @@ impl<'a, V: Volume> HcsLayerReader<'a, V> {
         })
     }
 
-    /// Ends reading: a temporary folder is deleted, the service's export ended. Dropping does the
-    /// same without telling whether it worked.
+    /// Closes the reader: deletes the temporary folder or ends the service's export. Dropping the
+    /// reader does the same but ignores failures.
     ///
     /// # Errors
     ///
-    /// When that fails.
+    /// Returns an error if the folder cannot be deleted or the export cannot be ended.
     pub fn close(self) -> Result<()> {
         match self {
             Self::Base(_) => Ok(()),

@@ -1,11 +1,15 @@
-//! What a folder is to Windows, as far as looking at it tells: a base layer, a layer with parents,
-//! a scratch layer, or none of these.
+//! Recognises Windows layers: whether a folder is a base layer, a layer with parents, a scratch
+//! layer, or something else.
 //!
-//! Windows leaves no descriptor in a layer's folder. A scratch layer has its disk, every other layer
-//! has `Files` and something else that Windows or an engine puts beside it; whether there are parents is known from `layerchain.json`, else from the disks that
-//! only a base layer gets. A transport folder has `Files` too, and is no layer yet.
+//! Windows leaves no descriptor in a layer's folder. A scratch layer has its disk. Every other
+//! layer has `Files` and something else that Windows or an engine creates next to it.
+//! `layerchain.json` shows whether there are parents; without that file, the disks that only a base
+//! layer gets show it. A transport folder also has `Files` but is not a layer yet.
 //!
-//! Source: FORMATS §6; hcsshim `internal/wclayer`.
+//! Source of the names: hcsshim `internal/wclayer/expandscratchsize.go` (`sandbox.vhdx`), moby
+//! `daemon/graphdriver/windows` (`layerchain.json`), containerd
+//! `plugins/snapshots/windows/cimfs.go` (`blank-base.vhdx`, `blank.vhdx`). The disks of a base
+//! layer were observed on Windows 11 build 26200.
 
 use std::path::Path;
 
@@ -19,10 +23,10 @@ use crate::layout::{self, SCRATCH_DISK};
 use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
 
-/// A disk that Windows makes for every base layer, and for no other.
+/// A disk that Windows creates for every base layer and for no other layer.
 const BASE_DISK: &str = "blank-base.vhdx";
 
-/// What every layer has beside `Files`: one of these at least.
+/// Every layer has at least one of these next to `Files`.
 const EVIDENCE: [&str; 4] = [
     layout::HIVES,
     layout::LAYER_CHAIN,
@@ -30,26 +34,26 @@ const EVIDENCE: [&str; 4] = [
     layout::UTILITY_VM_FILES,
 ];
 
-/// A layer of the Host Compute Service, looked at from outside.
+/// The properties of a Windows layer that are visible without the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WindowsLayer {
-    /// What it is.
+    /// The kind of the layer.
     pub kind: WindowsLayerKind,
-    /// Its parents, when it tells.
+    /// Its parents, if they are known.
     pub parents: Option<ParentChain>,
-    /// Whether no import of it was interrupted.
+    /// Whether the layer is complete: no import or removal of it was interrupted.
     pub is_complete: bool,
     /// Whether it has files of a utility VM.
     pub has_utility_vm: bool,
 }
 
-/// Looks at a folder; `None` when it is no layer of Windows. Needs no privilege.
+/// Examines a folder; returns `None` if it is not a Windows layer. Requires no privilege.
 ///
 /// # Errors
 ///
-/// [`Error::Io`](crate::Error::Io) when it cannot be looked at; as for [`stored_parents`] when its
-/// chain is damaged.
+/// Returns [`Error::Io`](crate::Error::Io) if the folder cannot be read, and the errors of
+/// [`stored_parents`] if its chain is damaged.
 pub fn recognise<V: Volume>(volume: &V, folder: &Path) -> Result<Option<WindowsLayer>> {
     if !is_layer(volume, folder)? {
         return Ok(None);
@@ -72,11 +76,11 @@ pub fn recognise<V: Volume>(volume: &V, folder: &Path) -> Result<Option<WindowsL
     }))
 }
 
-/// Returns whether a folder is a layer of Windows, also an incomplete or damaged one.
+/// Returns whether a folder is a Windows layer, even if incomplete or damaged.
 ///
 /// # Errors
 ///
-/// [`Error::Io`](crate::Error::Io) when it cannot be looked at.
+/// Returns [`Error::Io`](crate::Error::Io) if the folder cannot be read.
 pub fn is_layer<V: Volume>(volume: &V, folder: &Path) -> Result<bool> {
     if !is_directory(volume, folder)? {
         return Ok(false);
@@ -90,7 +94,7 @@ pub fn is_layer<V: Volume>(volume: &V, folder: &Path) -> Result<bool> {
     if is_transport || !is_directory(volume, &folder.join(layout::FILES))? {
         return Ok(false);
     }
-    // A folder named `Files` is not evidence enough to delete what it lies in.
+    // A folder named `Files` alone is not enough evidence to delete the folder that contains it.
     for evidence in EVIDENCE {
         if exists(volume, &folder.join(evidence))? {
             return Ok(true);

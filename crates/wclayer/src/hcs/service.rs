@@ -1,10 +1,11 @@
-//! The Host Compute Service as this project sees it: every call on layers, one method each.
+//! The Host Compute Service as a trait: one method for each call on layers.
 //!
-//! [`LayerService`] is what `vmcompute.dll` offers. `windows/` implements it with that DLL and with
-//! the documented `computestorage.dll`; a fake in memory implements it for tests. Layers are named
-//! by the full path of their folder (a `DriverInfo` with an empty home directory).
+//! [`LayerService`] offers the calls of `vmcompute.dll`. `windows/` implements it with that DLL and
+//! with the documented `computestorage.dll`; tests use an implementation in memory. A layer is
+//! named by the full path of its folder (a `DriverInfo` with an empty home directory).
 //!
-//! Source: hcsshim `internal/wclayer`, one file a call; Microsoft, "Host Compute System API".
+//! Source: hcsshim `internal/wclayer`, one file for each call; Microsoft, "Host Compute System
+//! API".
 
 use std::path::{Path, PathBuf};
 
@@ -16,53 +17,53 @@ use crate::error::Result;
 use crate::error::{HcsError, ServiceError};
 use crate::parent_chain::ParentChain;
 
-/// A call of the service, for asking whether it is there.
+/// A call of the service, for checking whether it is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Function {
-    /// Makes the disk of a scratch layer appear.
+    /// Attaches the disk of a scratch layer.
     ActivateLayer,
-    /// Ends `ActivateLayer`.
+    /// Undoes `ActivateLayer`.
     DeactivateLayer,
     /// Deletes a layer.
     DestroyLayer,
-    /// Ends `PrepareLayer`.
+    /// Undoes `PrepareLayer`.
     UnprepareLayer,
-    /// Makes an empty read-only layer.
+    /// Creates an empty read-only layer.
     CreateLayer,
-    /// Makes a scratch layer.
+    /// Creates a scratch layer.
     CreateSandboxLayer,
-    /// Makes a scratch layer larger.
+    /// Expands a scratch layer.
     ExpandSandboxSize,
-    /// Puts the parents' files below an active scratch layer.
+    /// Shows the parents' files in an active scratch layer.
     PrepareLayer,
-    /// Asks whether the folder of a layer exists.
+    /// Returns whether the folder of a layer exists.
     LayerExists,
     /// Returns the volume of an active scratch layer.
     GetLayerMountPath,
-    /// Makes a layer of a transport folder.
+    /// Creates a layer from a transport folder.
     ImportLayer,
-    /// Makes a transport folder of a layer.
+    /// Creates a transport folder from a layer.
     ExportLayer,
     /// Copies a layer.
     CopyLayer,
-    /// Starts to import entry by entry.
+    /// Begins an import entry by entry.
     ImportLayerBegin,
-    /// Starts to export entry by entry.
+    /// Begins an export entry by entry.
     ExportLayerBegin,
-    /// Lists the base images that all share.
+    /// Lists the base images that all users share.
     GetBaseImages,
     /// Returns the id of a name.
     NameToGuid,
-    /// Makes a base layer ready for use.
+    /// Prepares a base layer for use.
     ProcessBaseImage,
-    /// Makes a utility VM ready for use.
+    /// Prepares a utility VM for use.
     ProcessUtilityImage,
     /// Lets a virtual machine read a file.
     GrantVmAccess,
 }
 
-/// A parent as the calls want it (`WC_LAYER_DESCRIPTOR`).
+/// A parent in the form that the calls expect (`WC_LAYER_DESCRIPTOR`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParentLayer {
     /// `NameToGuid` of the last component of the path.
@@ -71,11 +72,12 @@ pub struct ParentLayer {
     pub path: PathBuf,
 }
 
-/// Turns a chain into descriptors, nearest first.
+/// Converts a chain to descriptors, nearest first.
 ///
 /// # Errors
 ///
-/// When `NameToGuid` fails; [`HcsError::ParentName`] for a folder without a name.
+/// Returns the error of `NameToGuid` if that fails, and [`HcsError::ParentName`] if a folder has no
+/// name.
 pub fn parent_layers(
     service: &dyn LayerService,
     parents: &ParentChain,
@@ -93,10 +95,10 @@ pub fn parent_layers(
         .collect()
 }
 
-/// The calls of the Host Compute Service on layers. All paths are full ones
+/// The calls of the Host Compute Service on layers. All paths are full paths
 /// ([`full_path`](super::full_path())).
 ///
-/// Every method fails with [`ServiceError`]: the call is missing from the DLL, or returned a
+/// Every method returns a [`ServiceError`] if the DLL does not have the call or the call returns a
 /// failure. `S_FALSE` is success.
 pub trait LayerService: Send + Sync {
     /// Returns the file name of the DLL.
@@ -105,32 +107,32 @@ pub trait LayerService: Send + Sync {
     /// Returns whether the DLL has a call.
     fn has(&self, function: Function) -> bool;
 
-    /// Makes the disk of a scratch layer appear as a volume. Needs `SeManageVolumePrivilege`.
+    /// Attaches the disk of a scratch layer as a volume. Requires `SeManageVolumePrivilege`.
     fn activate_layer(&self, layer: &Path) -> Result<(), ServiceError>;
 
-    /// Ends [`activate_layer`](Self::activate_layer).
+    /// Undoes [`activate_layer`](Self::activate_layer).
     fn deactivate_layer(&self, layer: &Path) -> Result<(), ServiceError>;
 
-    /// Deletes a layer. It may succeed and leave files: callers look.
+    /// Deletes a layer. It may succeed and leave files, so callers must check.
     fn destroy_layer(&self, layer: &Path) -> Result<(), ServiceError>;
 
     /// Attaches the filter that shows the parents' files in an active scratch layer.
     fn prepare_layer(&self, layer: &Path, parents: &[ParentLayer]) -> Result<(), ServiceError>;
 
-    /// Ends [`prepare_layer`](Self::prepare_layer).
+    /// Undoes [`prepare_layer`](Self::prepare_layer).
     fn unprepare_layer(&self, layer: &Path) -> Result<(), ServiceError>;
 
-    /// Makes an empty read-only layer on top of `parent`.
+    /// Creates an empty read-only layer on top of `parent`.
     fn create_layer(&self, layer: &Path, parent: &Path) -> Result<(), ServiceError>;
 
-    /// Makes a scratch layer.
+    /// Creates a scratch layer.
     fn create_scratch_layer(
         &self,
         layer: &Path,
         parents: &[ParentLayer],
     ) -> Result<(), ServiceError>;
 
-    /// Makes a scratch layer `size` bytes large.
+    /// Expands a scratch layer to `size` bytes.
     fn expand_scratch_size(&self, layer: &Path, size: u64) -> Result<(), ServiceError>;
 
     /// Returns whether the folder of a layer exists; it need not be a layer.
@@ -139,7 +141,7 @@ pub trait LayerService: Send + Sync {
     /// Returns the volume (`\\?\Volume{…}`) of an active scratch layer, or the folder of another.
     fn layer_mount_path(&self, layer: &Path) -> Result<String, ServiceError>;
 
-    /// Makes a layer of a transport folder.
+    /// Creates a layer from a transport folder.
     fn import_layer(
         &self,
         layer: &Path,
@@ -147,7 +149,7 @@ pub trait LayerService: Send + Sync {
         parents: &[ParentLayer],
     ) -> Result<(), ServiceError>;
 
-    /// Makes a transport folder of a layer.
+    /// Creates a transport folder from a layer.
     fn export_layer(
         &self,
         layer: &Path,
@@ -163,93 +165,95 @@ pub trait LayerService: Send + Sync {
         parents: &[ParentLayer],
     ) -> Result<(), ServiceError>;
 
-    /// Starts to import a layer entry by entry.
+    /// Begins an import of a layer entry by entry.
     fn begin_import(
         &self,
         layer: &Path,
         parents: &[ParentLayer],
     ) -> Result<Box<dyn FilterImport + '_>, ServiceError>;
 
-    /// Starts to export a layer entry by entry.
+    /// Begins an export of a layer entry by entry.
     fn begin_export(
         &self,
         layer: &Path,
         parents: &[ParentLayer],
     ) -> Result<Box<dyn FilterExport + '_>, ServiceError>;
 
-    /// Returns the base images that all share, as the service's own JSON text.
+    /// Returns the base images that all users share, as the JSON text of the service.
     fn base_images(&self) -> Result<String, ServiceError>;
 
     /// Returns the id of a name, the same in every call.
     fn name_to_guid(&self, name: &str) -> Result<Guid, ServiceError>;
 
-    /// Makes a base layer ready for use: its disks, its hives.
+    /// Prepares a base layer for use: creates its disks and hives.
     fn process_base_image(&self, layer: &Path) -> Result<(), ServiceError>;
 
-    /// Makes a utility VM (the folder `UtilityVM`) ready for use.
+    /// Prepares a utility VM (the folder `UtilityVM`) for use.
     fn process_utility_image(&self, utility_vm: &Path) -> Result<(), ServiceError>;
 
     /// Lets the virtual machine `vm_id` read a file.
     fn grant_vm_access(&self, vm_id: &str, file: &Path) -> Result<(), ServiceError>;
 }
 
-/// An import entry by entry (`ImportLayerNext`, `…Write`, `…End`). Dropped, it is ended without
-/// looking at the result.
+/// An import entry by entry (`ImportLayerNext`, `…Write`, `…End`). Dropping it ends the import and
+/// ignores the result.
+///
+/// Every method returns a [`ServiceError`] if the call of the service fails.
 pub trait FilterImport {
-    /// Starts an entry; without `info` the path is removed. `name` starts with a backslash.
+    /// Starts an entry; without `info`, the path is removed. `name` starts with a backslash.
     ///
     /// # Errors
     ///
-    /// As the service says; so for all methods.
+    /// Returns the error of the service.
     fn next(&mut self, name: &[u16], info: Option<&FileBasicInfo>) -> Result<(), ServiceError>;
 
-    /// Takes the next bytes of the backup stream.
+    /// Writes the next bytes of the backup stream.
     ///
     /// # Errors
     ///
-    /// As the service says.
+    /// Returns the error of the service.
     fn write(&mut self, backup_stream: &[u8]) -> Result<(), ServiceError>;
 
     /// Completes the layer.
     ///
     /// # Errors
     ///
-    /// As the service says.
+    /// Returns the error of the service.
     fn end(self: Box<Self>) -> Result<(), ServiceError>;
 }
 
-/// An export entry by entry (`ExportLayerNext`, `…Read`, `…End`). Dropped, it is ended.
+/// An export entry by entry (`ExportLayerNext`, `…Read`, `…End`). Dropping it ends the export.
 pub trait FilterExport {
-    /// Moves to the next entry; `None` after the last (`ERROR_NO_MORE_FILES`).
+    /// Moves to the next entry; returns `None` after the last one (`ERROR_NO_MORE_FILES`).
     ///
     /// # Errors
     ///
-    /// As the service says; so for all methods.
+    /// Returns the error of the service.
     fn next(&mut self) -> Result<Option<Exported>, ServiceError>;
 
-    /// Reads the next bytes of the entry's backup stream; 0 at its end.
+    /// Reads the next bytes of the entry's backup stream; returns 0 at its end.
     ///
     /// # Errors
     ///
-    /// As the service says.
+    /// Returns the error of the service.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ServiceError>;
 
     /// Ends the export.
     ///
     /// # Errors
     ///
-    /// As the service says.
+    /// Returns the error of the service.
     fn end(self: Box<Self>) -> Result<(), ServiceError>;
 }
 
-/// What `ExportLayerNext` tells of an entry.
+/// An entry as `ExportLayerNext` returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
-    /// The path below the layer's root, as the service gives it: with a leading backslash.
+    /// The path below the layer's root in the service's form, with a leading backslash.
     pub name: Vec<u16>,
-    /// Times and attributes; of no meaning when it is deleted.
+    /// The times and attributes; meaningless for a removal.
     pub basic_info: FileBasicInfo,
-    /// Length of the data in bytes.
+    /// The length of the data in bytes.
     pub size: u64,
     /// Whether this is a removal.
     pub deleted: bool,

@@ -1,7 +1,7 @@
-//! [`TemporaryFolder`]: a folder that is gone afterwards, whatever happened in between.
+//! [`TemporaryFolder`]: a folder that is always deleted after use.
 //!
-//! What lies in it came out of a layer: files that nobody may touch, reparse points that lead
-//! anywhere. It is therefore emptied by handle with the backup privileges, and nothing is followed.
+//! Its content comes from a layer: files that nobody may access, and reparse points that lead
+//! anywhere. Therefore it is deleted by handle with the backup privileges, and nothing is followed.
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,8 @@ use crate::error::Privilege;
 use crate::error::{Result, io_error};
 use crate::volume::{Privileges, Volume, delete_contents};
 
-/// A folder with a name of its own. Dropped, it is deleted with all that is in it; only
-/// [`delete`](Self::delete) tells whether that worked. Files in it must be closed before.
+/// A folder with a unique name. Dropping it deletes it with its content, but only
+/// [`delete`](Self::delete) reports a failure. Files in it must be closed first.
 pub(crate) struct TemporaryFolder<'a, V: Volume> {
     volume: &'a V,
     privileges: &'a Privileges,
@@ -19,12 +19,11 @@ pub(crate) struct TemporaryFolder<'a, V: Volume> {
 }
 
 impl<'a, V: Volume> TemporaryFolder<'a, V> {
-    /// Makes one where the system puts temporary files.
+    /// Creates a folder among the temporary files of the host.
     pub(crate) fn new(volume: &'a V, privileges: &'a Privileges) -> Result<Self> {
-        let path = volume.temporary_folder(None).map_err(io_error(
-            "create a folder in",
-            Path::new("the temporary folder"),
-        ))?;
+        let path = volume
+            .temporary_folder(None)
+            .map_err(io_error("create a folder in", &std::env::temp_dir()))?;
         Ok(Self {
             volume,
             privileges,
@@ -33,20 +32,20 @@ impl<'a, V: Volume> TemporaryFolder<'a, V> {
         })
     }
 
-    /// Returns where it is.
+    /// Returns the path of the folder.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens it.
+    /// Opens the folder.
     pub(crate) fn open(&self) -> Result<V::Root> {
         self.volume
             .open_root(&self.path, self.privileges)
             .map_err(io_error("open", &self.path))
     }
 
-    /// Deletes it. When that fails, it is tried once more, with the right to restore where that is
-    /// held.
+    /// Deletes the folder. If this fails, it tries again with the restore privilege, if the process
+    /// holds it.
     pub(crate) fn delete(mut self) -> Result<()> {
         self.delete_now()
     }
@@ -57,7 +56,7 @@ impl<'a, V: Volume> TemporaryFolder<'a, V> {
         }
         let root = self.open()?;
         let emptied = delete_contents(&root, None).or_else(|_| {
-            // Reading a layer takes less than deleting what it denies to everybody.
+            // Deleting files that deny access to everybody takes more rights than reading them.
             let _more = self.volume.enable(&[Privilege::Restore]);
             delete_contents(&root, None)
         });
@@ -72,7 +71,7 @@ impl<'a, V: Volume> TemporaryFolder<'a, V> {
 
 impl<V: Volume> Drop for TemporaryFolder<'_, V> {
     fn drop(&mut self) {
-        // The error that led here is the one to report.
+        // The earlier error is the one to report.
         let _ = self.delete_now();
     }
 }

@@ -1,4 +1,4 @@
-//! `ProcessUtilityImage`, called only on what is really the layer's own folder.
+//! Calls `ProcessUtilityImage`, but only on the layer's own folder.
 
 use super::LayerService;
 use crate::error::{Result, entry_error};
@@ -6,7 +6,7 @@ use crate::layout;
 use crate::rules::Breach;
 use crate::volume::Root;
 
-/// Makes the utility VM of a layer ready for use; refuses a `UtilityVM` that is a reparse point.
+/// Prepares the utility VM of a layer for use; returns an error if `UtilityVM` is a reparse point.
 pub(super) fn process_utility_vm<R: Root>(service: &dyn LayerService, layer: &R) -> Result<()> {
     let path = layout::path(layout::UTILITY_VM);
     let stat = layer.look(&path);

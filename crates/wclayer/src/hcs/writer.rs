@@ -1,10 +1,10 @@
-//! [`new_layer_writer`]: the writer that suits a layer, its parents and the machine.
+//! [`new_layer_writer`]: chooses the writer for a layer, its parents and the host.
 //!
 //! ```text
-//! no parents ─────────────────────────────► base writer
-//! ImportLayerBegin is there, nothing that
-//! the filter cannot take is to be expected ► filter writer
-//! else ───────────────────────────────────► legacy writer
+//! no parents ───────────────────────────────► base writer
+//! ImportLayerBegin exists, and the source has
+//! nothing that the filter does not support ──► filter writer
+//! otherwise ────────────────────────────────► legacy writer
 //! ```
 //!
 //! Source: hcsshim `internal/wclayer/importlayer.go`, `NewLayerWriter`.
@@ -23,22 +23,22 @@ use crate::parent_chain::ParentChain;
 use crate::path::LayerPath;
 use crate::volume::{Privileges, Volume};
 
-/// What a source can hold, as far as that decides which writer can take it.
+/// The kinds of entries that a source may contain, as far as they decide which writer can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Contents {
     /// Neither hard links nor opaque whiteouts.
     FilesAndRemovals,
-    /// These as well, or nobody has looked.
+    /// Possibly hard links and opaque whiteouts, or unknown.
     #[default]
     Anything,
 }
 
 impl Contents {
-    /// Reads a source to its end to find out.
+    /// Reads a source to its end to determine its contents.
     ///
     /// # Errors
     ///
-    /// Those of the source.
+    /// Returns the errors of the source.
     pub fn of(source: &mut (impl LayerReader + ?Sized)) -> Result<Self> {
         while let Some(entry) = source.next_entry()? {
             if matches!(entry, Entry::Link(_) | Entry::Opaque(_)) {
@@ -51,8 +51,8 @@ impl Contents {
 
 /// Writes a layer of the Host Compute Service.
 ///
-/// Dropped without [`finish`](LayerWriter::finish), it closes everything and deletes its temporary
-/// folder; what it wrote to the layer's folder is the caller's to destroy.
+/// If it is dropped without [`finish`](LayerWriter::finish), it closes everything and deletes its
+/// temporary folder; the caller must destroy the content of the layer's folder.
 pub struct HcsLayerWriter<'a, V: Volume> {
     kind: WriterKind<'a, V>,
     has_failed: bool,
@@ -65,11 +65,12 @@ enum WriterKind<'a, V: Volume> {
     Legacy(Box<LegacyWriter<'a, V>>),
 }
 
-/// Starts to write a layer to an empty folder.
+/// Creates the writer for a layer in an empty folder.
 ///
 /// # Errors
 ///
-/// When the folder or a parent cannot be opened, a privilege is not held, or the service refuses.
+/// Returns an error if the folder or a parent cannot be opened, if a privilege is not held, or if
+/// the service fails.
 pub fn new_layer_writer<'a, V: Volume>(
     host: &'a HostCompute<V>,
     layer: &Path,
@@ -94,7 +95,7 @@ pub fn new_layer_writer<'a, V: Volume>(
 }
 
 impl<V: Volume> HcsLayerWriter<'_, V> {
-    /// Passes a call on, unless one has failed before: such a layer is never completed.
+    /// Passes a call on unless an earlier one has failed: such a layer is never completed.
     fn call(&mut self, call: impl FnOnce(&mut Sink<'_>) -> Result<()>) -> Result<()> {
         if self.has_failed {
             return Err(Error::AfterError);

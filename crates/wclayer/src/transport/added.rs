@@ -1,7 +1,7 @@
-//! [`AddedPaths`]: what a writer was given so far, and the rules that follow from it.
+//! [`AddedPaths`]: the paths that a writer has added so far, and the rules that follow from them.
 //!
-//! A disk alone cannot say whether a name is there because this layer brought it. With this
-//! table, a clash is found at the entry that causes it, before anything is written.
+//! A disk alone cannot show whether this layer created a name. With this table, a conflict is
+//! detected at the entry that causes it, before anything is written.
 
 use std::collections::HashMap;
 
@@ -14,12 +14,12 @@ use crate::layout;
 use crate::path::LayerPath;
 use crate::rules::Breach;
 
-/// What an entry was added as.
+/// How a path was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
-    /// A file, a reparse point that is no directory, or a link.
+    /// A file, a reparse point that is not a directory, or a link.
     File,
-    /// A directory that names can lie in.
+    /// A plain directory.
     Directory,
     /// A directory that is a reparse point.
     DirectoryReparsePoint,
@@ -34,9 +34,9 @@ pub(crate) struct AddedPaths {
 #[derive(Debug)]
 struct State {
     kind: Kind,
-    /// What an earlier entry of the path was.
+    /// The kind of an earlier entry for the path.
     before: Option<Kind>,
-    /// Whether an entry of the layer brought it, rather than the writer.
+    /// Whether an entry of the layer added the path, rather than the writer.
     is_own: bool,
     has_children: bool,
     counts: Counts,
@@ -61,7 +61,7 @@ impl Counts {
     }
 }
 
-/// What there is to tell apart when a path comes twice.
+/// The kinds of entries that matter if a path occurs twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     File,
@@ -99,26 +99,26 @@ impl Kind {
 }
 
 impl AddedPaths {
-    /// Returns what a path was added as.
+    /// Returns how a path was added.
     pub(crate) fn get(&self, path: &LayerPath) -> Option<Added> {
         self.paths.get(path).map(|state| state.kind.added())
     }
 
-    /// Iterates over all of them in no order.
+    /// Iterates over all paths, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&LayerPath, Added)> {
         self.paths
             .iter()
             .map(|(path, state)| (path, state.kind.added()))
     }
 
-    /// Iterates over the paths that entries of the layer have brought, in no order.
+    /// Iterates over the paths that entries of the layer have added, in no particular order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &LayerPath> {
         let own = self.paths.iter().filter(|(_, state)| state.is_own);
         own.map(|(path, _)| path)
     }
 
-    /// Returns the directories above a path that were not added, outermost first; refuses a path
-    /// below a file or a reparse point.
+    /// Returns the directories above a path that have not been added, outermost first. Returns an
+    /// error if the path is below a file or a reparse point.
     pub(crate) fn missing(&self, path: &LayerPath) -> Result<Vec<LayerPath>> {
         let mut missing = Vec::new();
         let mut next = path.parent();
@@ -136,9 +136,9 @@ impl AddedPaths {
         Ok(missing)
     }
 
-    /// Returns whether a path was added before; refuses a file or directory where something of
-    /// another kind was. Whether both are reparse points shows only once the entry
-    /// [ends](Self::end).
+    /// Returns whether a path was added before. Returns an error if the earlier entry is of another
+    /// kind than this file or directory. Whether both are reparse points is known only when the
+    /// entry [ends](Self::end).
     pub(crate) fn is_replaced(&self, path: &LayerPath, is_directory: bool) -> Result<bool> {
         let Some(was) = self.paths.get(path) else {
             return Ok(false);
@@ -158,8 +158,8 @@ impl AddedPaths {
         }
     }
 
-    /// Returns whether a path was added before, as a hard link; refuses a link where anything else
-    /// was, whose content would be lost.
+    /// Returns whether a path was added before as a hard link. Returns an error if it was added as
+    /// anything else, whose content would be lost.
     pub(crate) fn is_replaced_by_link(&self, path: &LayerPath) -> Result<bool> {
         match self.paths.get(path).map(|was| was.kind) {
             None => Ok(false),
@@ -168,7 +168,7 @@ impl AddedPaths {
         }
     }
 
-    /// Takes note of an entry whose directory has been noted.
+    /// Records an entry whose directory has been recorded.
     pub(crate) fn insert(&mut self, path: &LayerPath, is_directory: bool) {
         let kind = match is_directory {
             true => Kind::Directory,
@@ -177,7 +177,7 @@ impl AddedPaths {
         self.put(path, kind);
     }
 
-    /// Takes note of a hard link whose directory has been noted.
+    /// Records a hard link whose directory has been recorded.
     pub(crate) fn insert_link(&mut self, path: &LayerPath) {
         self.put(path, Kind::Link);
     }
@@ -204,7 +204,7 @@ impl AddedPaths {
         self.paths.remove(path);
     }
 
-    /// Takes note of what the entry at a path adds to the sums of the layer.
+    /// Records what the entry at a path adds to the sums of the layer.
     pub(crate) fn set_counts(&mut self, path: &LayerPath, counts: Counts) {
         if let Some(state) = self.paths.get_mut(path) {
             state.counts = counts;
@@ -253,17 +253,17 @@ impl AddedPaths {
         }
     }
 
-    /// Takes note that no entry of the layer brought a directory: an entry of its path may be
-    /// anything that is a directory.
+    /// Records that no entry of the layer added a directory: a later entry for its path may be any
+    /// kind of directory.
     pub(crate) fn disown(&mut self, path: &LayerPath) {
         if let Some(state) = self.paths.get_mut(path) {
             state.is_own = false;
         }
     }
 
-    /// Takes note of whether the entry at a path is a reparse point, which shows when its backup
-    /// stream ends. Refuses a directory with something in it that becomes one, and an entry of
-    /// another kind than an earlier one of its path.
+    /// Records whether the entry at a path is a reparse point, which is known when its backup
+    /// stream ends. Returns an error if a directory with content becomes a reparse point, or if an
+    /// earlier entry for the path is of another kind.
     pub(crate) fn end(&mut self, path: &LayerPath, is_reparse_point: bool) -> Result<()> {
         let Some(state) = self.paths.get_mut(path) else {
             return Ok(());
@@ -285,7 +285,7 @@ impl AddedPaths {
     }
 }
 
-/// Returns the rule that an entry breaks whose path was added as another kind of thing.
+/// Returns the rule that a second entry breaks by its kind.
 fn duplicate(first: Kind, second: Kind) -> Breach {
     Breach::DuplicateOfOtherKind {
         first: first.describe(),
@@ -320,14 +320,14 @@ mod tests {
     }
 
     #[test]
-    fn only_directories_that_did_not_come_are_missing() {
+    fn only_directories_without_an_entry_are_missing() {
         let missing = some().missing(&path("files/D/x/y/z")).expect("no clash");
         assert_eq!(missing, [path("Files/d/x"), path("Files/d/x/y")]);
         assert_eq!(some().missing(&path("Files/d/g")).expect("no clash"), []);
     }
 
     #[test]
-    fn nothing_lies_below_a_file_or_a_reparse_point() {
+    fn nothing_is_allowed_below_a_file_or_a_reparse_point() {
         for (below, rule) in [
             ("Files/d/f/x", Rule::BelowFile),
             ("Files/d/F/x/y", Rule::BelowFile),
@@ -339,7 +339,7 @@ mod tests {
         }
     }
 
-    /// What a second entry is: a link, or a file or directory that is a reparse point or not.
+    /// The kind of a second entry: a link, or a file or directory that may be a reparse point.
     #[derive(Debug, Clone, Copy)]
     enum Second {
         Link,
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_writer_made_may_become_a_reparse_point() {
+    fn a_directory_of_the_writer_may_become_a_reparse_point() {
         let mut added = some();
         let made = path("Files/made");
         added.insert(&made, true);

@@ -1,10 +1,10 @@
-//! [`Entries`]: the entries of a transport folder one by one, wherever they are asked for.
+//! [`Entries`]: reads single entries of a transport folder, in any order.
 //!
-//! Below `Files`, a file gives its attributes and its backup stream; what is outside is read as it
-//! lies on the disk, its creation and access times being the time of its last write. `Hives` has
-//! the times of `Hives/System_Delta`, since those of the directory are chance, and so has `Files`
-//! where no `Files.$wcidirs$` tells its own. [`TransportReader`](super::TransportReader) and the
-//! layer of a chain both read through this.
+//! Below `Files`, a file contains its attributes and its backup stream. Everything else is read as
+//! it is on the disk, with the last write time as its creation and access times. `Hives` takes its
+//! times from `Hives/System_Delta`, because those of the directory are arbitrary; so does `Files`
+//! if there is no `Files.$wcidirs$`. [`TransportReader`](super::TransportReader) and the transport
+//! layer of a chain both use this module.
 //!
 //! Source: hcsshim `internal/wclayer/legacy.go`, `legacyLayerReader`.
 
@@ -20,7 +20,7 @@ use crate::layout;
 use crate::path::LayerPath;
 use crate::volume::{Access, File, Listed, Root, Scope, Stat};
 
-/// The longest `tombstones.txt` that is read, in bytes.
+/// The largest `tombstones.txt` that is read, in bytes.
 const MAX_TOMBSTONES: u64 = 64 << 20;
 
 /// An opened transport folder.
@@ -30,26 +30,26 @@ pub(super) struct Entries<R: Root> {
     utility_vm: Scope,
 }
 
-/// An entry, its backup stream not yet read.
+/// An entry whose backup stream has not been read yet.
 pub(super) struct OpenEntry<F> {
-    /// Its times and attributes.
+    /// The times and attributes of the entry.
     pub(super) info: FileBasicInfo,
-    /// What the disk knows of the file that it is read from.
+    /// The metadata on the disk of the file that contains it.
     pub(super) stat: Stat,
-    /// Gives its backup stream.
+    /// The backup stream of the entry.
     pub(super) stream: EntryStream<F>,
 }
 
-/// Where a backup stream comes from.
+/// The source of a backup stream.
 pub(super) enum EntryStream<F> {
-    /// It is the data of the file.
+    /// The data of the file is the backup stream.
     Data(F),
-    /// It is that of the file.
+    /// The backup stream of the file itself.
     Backup(F, Scope),
 }
 
 impl<F: File> EntryStream<F> {
-    /// Leaves out bytes that are known to be there.
+    /// Skips bytes that are known to exist.
     pub(super) fn skip(&mut self, count: u64) -> io::Result<()> {
         match self {
             Self::Data(file) => file.skip(count),
@@ -68,8 +68,8 @@ impl<F: File> Read for EntryStream<F> {
 }
 
 impl<R: Root> Entries<R> {
-    /// Opens a folder, and reads what it removes. Security descriptors outside `Files` are not
-    /// read unless [`utility_vm`](Self::set_utility_vm) says so.
+    /// Opens a folder and reads its removals. Security descriptors outside `Files` are not read
+    /// unless [`set_utility_vm`](Self::set_utility_vm) enables them.
     pub(super) fn open(root: R) -> Result<(Self, Vec<LayerPath>)> {
         let removals = read_tombstones(&root)?;
         let hive = layout::path(&format!("{}/System_Delta", layout::HIVES));
@@ -83,7 +83,7 @@ impl<R: Root> Entries<R> {
         Ok((entries, removals))
     }
 
-    /// Says whether security descriptors of the utility VM are read.
+    /// Sets whether the security descriptors of the utility VM are read.
     pub(super) fn set_utility_vm(&mut self, scope: Scope) {
         self.utility_vm = scope;
     }
@@ -92,7 +92,7 @@ impl<R: Root> Entries<R> {
         &self.root
     }
 
-    /// Lists all names of a directory; `None` is the folder.
+    /// Lists the names in a directory; `None` is the folder itself.
     pub(super) fn list(&self, directory: Option<&LayerPath>) -> Result<Vec<Listed>> {
         self.root.list(directory).map_err(|source| {
             let within = directory.map_or_else(String::new, ToString::to_string);
@@ -104,7 +104,7 @@ impl<R: Root> Entries<R> {
         })
     }
 
-    /// Returns the path of a listed name; `None` for what is no entry.
+    /// Returns the path of a listed name; `None` if it is not an entry.
     pub(super) fn entry_path(
         &self,
         directory: Option<&LayerPath>,
@@ -140,7 +140,7 @@ impl<R: Root> Entries<R> {
         }
     }
 
-    /// Opens what lies on the disk as it is.
+    /// Opens a file or directory as it is on the disk.
     fn live(&self, path: &LayerPath) -> Result<OpenEntry<R::File>> {
         let (file, stat) = self.open_file(path)?;
         let mut info = stat.basic_info;
@@ -163,7 +163,7 @@ impl<R: Root> Entries<R> {
         })
     }
 
-    /// Opens a directory of `Files`, or that directory itself.
+    /// Opens `Files` or a directory below it.
     fn directory(&self, path: &LayerPath) -> Result<OpenEntry<R::File>> {
         let described_by = layout::directory_file(path)?;
         let described = self.root.look(&described_by);
@@ -175,7 +175,7 @@ impl<R: Root> Entries<R> {
         }
     }
 
-    /// Opens an entry by the file that holds its attributes and its backup stream.
+    /// Opens an entry through the file that contains its attributes and its backup stream.
     fn described(
         &self,
         path: &LayerPath,
@@ -255,7 +255,7 @@ pub(super) fn read_attributes<F: File>(
     }
 }
 
-/// A file's data as `Read`.
+/// The data of a file as a `Read`.
 struct Reading<'a, F>(&'a mut F);
 
 impl<F: File> io::Read for Reading<'_, F> {

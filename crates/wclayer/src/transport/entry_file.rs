@@ -1,4 +1,4 @@
-//! [`EntryFile`]: the file that the backup stream of one entry goes to.
+//! [`EntryFile`]: the file to which the backup stream of an entry is written.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result, entry_error};
 use crate::path::LayerPath;
 use crate::volume::{BufferedFile, File};
 
-/// An entry being written; the stream is checked on the way.
+/// An entry being written; its stream is checked on the way.
 pub(crate) struct EntryFile<F: File> {
     folder: PathBuf,
     path: LayerPath,
@@ -20,7 +20,7 @@ pub(crate) struct EntryFile<F: File> {
 }
 
 impl<F: File> EntryFile<F> {
-    /// Starts the entry `path` of `folder`, whose stream goes to `file`.
+    /// Starts the entry `path` of `folder` and writes its stream to `file`.
     pub(crate) fn new(folder: &Path, path: &LayerPath, file: BufferedFile<F>) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -36,7 +36,7 @@ impl<F: File> EntryFile<F> {
         &self.path
     }
 
-    /// Takes the next bytes of the backup stream.
+    /// Writes the next bytes of the backup stream.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.check(bytes)
             .map_err(|error| malformed(&self.path, error))?;
@@ -44,14 +44,14 @@ impl<F: File> EntryFile<F> {
         written.map_err(entry_error("write", &self.folder, &self.path))
     }
 
-    /// Gives the file its times, unless it has them, and closes it, whatever happens. Returns
-    /// whether the stream made it a reparse point.
+    /// Sets the times of the file if they are given, and always closes it. Returns whether the
+    /// stream made it a reparse point.
     pub(crate) fn close(mut self, times: Option<&FileBasicInfo>) -> Result<bool> {
         self.decoder
             .finish()
             .map_err(|error| malformed(&self.path, error))?;
         let flushed = self.file.flush().and_then(|file| match times {
-            // Last, because on some systems every write sets the times anew.
+            // Set last, because on some systems every write changes the times.
             Some(times) => file.set_basic_info(times),
             None => Ok(()),
         });

@@ -1,13 +1,13 @@
-//! [`TransportFiles`]: entries of `Files` and `Hives` become files of a transport folder.
+//! [`TransportFiles`]: turns entries of `Files` and `Hives` into files of a transport folder.
 //!
-//! A file of `Files` gets its attributes as four bytes and then its backup stream; its own times
-//! are those of the entry, its own attributes stay plain. A directory is a directory with such a
-//! file beside it. What lies in `Hives` is written as data. A directory that is a reparse point
-//! leaves no directory behind until the end, so that nothing can be put into it.
+//! A file of `Files` contains its attributes as four bytes, then its backup stream; it has the
+//! times of the entry but plain attributes. A directory is a directory with such a file next to it.
+//! Everything in `Hives` is written as plain data. A directory that is a reparse point is not
+//! created until the end, so that nothing can be created in it.
 //!
-//! Beyond the reference: a directory that is missing above an entry is made, an entry that comes
-//! twice replaces the first when it is of the same kind, and what would lie below a file or a
-//! reparse point is refused at once.
+//! Unlike the reference, this creates missing directories above an entry, lets a second entry for a
+//! path replace the first if both are of the same kind, and immediately rejects entries below a
+//! file or a reparse point.
 //!
 //! Source: hcsshim `internal/wclayer/legacy.go`, `legacyLayerWriter`.
 
@@ -27,9 +27,9 @@ use super::added::{Added, AddedPaths, Counts};
 use super::entry_file::EntryFile;
 use super::sums::FolderSummary;
 
-/// Encodes entries of `Files` and `Hives` as files of a transport folder.
+/// Writes entries of `Files` and `Hives` as files of a transport folder.
 ///
-/// Nothing is cleaned up when it is dropped: the folder is the caller's.
+/// Dropping it does not delete anything: the folder belongs to the caller.
 pub struct TransportFiles<R: Root> {
     root: R,
     added: AddedPaths,
@@ -47,7 +47,7 @@ struct Current<F: File> {
 }
 
 impl<R: Root> TransportFiles<R> {
-    /// Starts in an empty folder.
+    /// Starts with an empty folder.
     pub fn new(root: R) -> Self {
         Self {
             root,
@@ -63,15 +63,15 @@ impl<R: Root> TransportFiles<R> {
         &self.root
     }
 
-    /// Starts a file, directory or reparse point; ends the entry before.
+    /// Starts a file, directory or reparse point; ends the previous entry.
     ///
-    /// Directories that are missing above it are made with its times ([`made`](Self::made)).
+    /// Missing directories above it are created with its times ([`made`](Self::made)).
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Rule`] if the entry clashes with an earlier one or has a name that the format
-    /// uses itself, and [`Error::Io`] if it cannot be written. After an error, of this method or
-    /// another, only [`end_entry`](Self::end_entry) can be used.
+    /// Returns [`Error::Rule`] if the entry conflicts with an earlier one or has a name that the
+    /// format reserves, and [`Error::Io`] if it cannot be written. After an error of this or
+    /// another method, only [`end_entry`](Self::end_entry) may be called.
     pub fn add(&mut self, file: &FileEntry) -> Result<()> {
         self.end_entry()?;
         check_name(&file.path)?;
@@ -80,21 +80,24 @@ impl<R: Root> TransportFiles<R> {
         self.start(file)
     }
 
-    /// Takes the next bytes of the backup stream of the entry added last.
+    /// Writes the next bytes of the backup stream of the current entry.
     ///
     /// # Errors
     ///
-    /// [`Error::NoCurrentFile`] without one; [`HcsError::Stream`](crate::error::HcsError::Stream) for what is no backup stream.
+    /// Returns [`Error::NoCurrentFile`] if there is no current entry, and
+    /// [`HcsError::Stream`](crate::error::HcsError::Stream) if the bytes are not a valid backup
+    /// stream.
     pub fn write(&mut self, backup_stream: &[u8]) -> Result<()> {
         let current = self.current.as_mut().ok_or(Error::NoCurrentFile)?;
         current.file.write(backup_stream)
     }
 
-    /// Ends the current entry, if there is one, and closes its file, whatever happens.
+    /// Ends the current entry, if there is one, and always closes its file.
     ///
     /// # Errors
     ///
-    /// [`HcsError::Stream`](crate::error::HcsError::Stream) when its backup stream is cut off; [`Error::Io`].
+    /// Returns [`HcsError::Stream`](crate::error::HcsError::Stream) if the backup stream is
+    /// incomplete, and [`Error::Io`] if the file cannot be written.
     pub fn end_entry(&mut self) -> Result<()> {
         let Some(current) = self.current.take() else {
             return Ok(());
@@ -103,17 +106,17 @@ impl<R: Root> TransportFiles<R> {
         let has_reparse_data = current.file.close(Some(&current.times))?;
         self.added.end(&path, has_reparse_data)?;
         if current.is_directory && has_reparse_data {
-            // Nothing can be put into a directory that is not there.
+            // Nothing can be created in a directory that does not exist.
             self.delete(&path)?;
         }
         Ok(())
     }
 
-    /// Takes note of a further name of a file, which the caller makes: it counts as a file.
+    /// Records a hard link, which the caller creates; it counts as a file.
     ///
     /// # Errors
     ///
-    /// As for [`add`](Self::add).
+    /// Returns the errors of [`add`](Self::add).
     pub fn add_link(&mut self, path: &LayerPath, info: &FileBasicInfo) -> Result<()> {
         self.end_entry()?;
         check_name(path)?;
@@ -123,8 +126,8 @@ impl<R: Root> TransportFiles<R> {
         Ok(())
     }
 
-    /// Takes note that a link has been made. The recycle bin is not read back: the first name of a
-    /// file outside of it is the file then.
+    /// Records that a link was made. The recycle bin is not read back, so the first name of a file
+    /// outside the bin counts as the file.
     pub(crate) fn linked(&mut self, existing: &LayerPath, new: &LayerPath) {
         let is_recycled = |path| layout::is_below(path, layout::RECYCLE_BIN);
         let is_outside = is_recycled(existing) && !is_recycled(new);
@@ -143,28 +146,28 @@ impl<R: Root> TransportFiles<R> {
         self.added.add_to(sums);
     }
 
-    /// Forgets a link, in whose place the caller makes a file.
+    /// Forgets a link that the caller replaces with a file.
     pub(crate) fn forget_link(&mut self, path: &LayerPath) {
         self.added.forget(path);
     }
 
-    /// Takes note that a directory which was added is not one of the layer's own: an entry that
-    /// replaces it may be a reparse point.
+    /// Records that an added directory is not one of the layer's own: an entry that replaces it may
+    /// be a reparse point.
     pub(crate) fn disown(&mut self, directory: &LayerPath) {
         self.added.disown(directory);
     }
 
-    /// Returns whether this path was added before, in any case of letters.
+    /// Returns whether a path was added before, ignoring case.
     pub fn contains(&self, path: &LayerPath) -> bool {
         self.added.get(path).is_some()
     }
 
-    /// Returns what this path was added as.
+    /// Returns how a path was added.
     pub fn added(&self, path: &LayerPath) -> Option<Added> {
         self.added.get(path)
     }
 
-    /// Returns the directories above a path that no entry has brought so far, outermost first.
+    /// Returns the directories above a path that no entry has added so far, outermost first.
     ///
     /// # Errors
     ///
@@ -173,22 +176,22 @@ impl<R: Root> TransportFiles<R> {
         self.added.missing(path)
     }
 
-    /// Iterates over the directories that were made because an entry lies in them, and that no
-    /// entry has brought since.
+    /// Iterates over the directories that were created for the entries in them and that no entry
+    /// has added since.
     pub fn made(&self) -> impl Iterator<Item = &LayerPath> {
         self.made.iter()
     }
 
-    /// Iterates over the paths that entries have brought, in no order.
+    /// Iterates over the paths that entries have added, in no particular order.
     pub(super) fn entries(&self) -> impl Iterator<Item = &LayerPath> {
         self.added.entries()
     }
 
-    /// Ends the last entry and makes the directories that were left out.
+    /// Ends the last entry and creates the directories that were postponed.
     ///
     /// # Errors
     ///
-    /// As for [`end_entry`](Self::end_entry).
+    /// Returns the errors of [`end_entry`](Self::end_entry).
     pub fn finish(&mut self) -> Result<()> {
         self.end_entry()?;
         let left_out = self
@@ -221,7 +224,7 @@ impl<R: Root> TransportFiles<R> {
         Ok(())
     }
 
-    /// Starts an entry whose directory is there.
+    /// Starts an entry whose directory exists.
     fn start(&mut self, entry: &FileEntry) -> Result<()> {
         let path = &entry.path;
         check_name(path)?;
@@ -264,7 +267,7 @@ impl<R: Root> TransportFiles<R> {
         Ok(())
     }
 
-    /// Deletes what an earlier entry left; a link has left nothing.
+    /// Deletes the files of an earlier entry; a link has none.
     fn delete(&self, path: &LayerPath) -> Result<()> {
         match self.root.delete(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -275,7 +278,7 @@ impl<R: Root> TransportFiles<R> {
     }
 }
 
-/// Refuses names that the format needs for itself.
+/// Returns an error for a name that the format reserves.
 fn check_name(path: &LayerPath) -> Result<()> {
     let describes_directory = layout::describes_directory(path.file_name());
     let is_tombstones = path.parent().is_none() && layout::is(path, layout::TOMBSTONES);

@@ -1,4 +1,4 @@
-//! The rules of [`TransportFiles`], on a real folder.
+//! Tests of the rules of [`TransportFiles`] on a real folder.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn path(text: &str) -> LayerPath {
 
 fn start(folder: &Path) -> TransportFiles<HostRoot> {
     let volume = HostVolume::new();
-    let privileges = volume.enable(&[]).expect("none to enable");
+    let privileges = volume.enable(&[]).expect("no privileges to enable");
     TransportFiles::new(volume.open_root(folder, &privileges).expect("a folder"))
 }
 
@@ -54,7 +54,7 @@ fn add(files: &mut TransportFiles<HostRoot>, name: &str, attributes: u32, stream
 }
 
 #[test]
-fn what_a_file_is_stands_in_it_and_what_a_directory_is_beside_it() {
+fn a_file_holds_its_metadata_and_a_directory_has_it_next_to_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut files = start(folder.path());
     let data = stream(StreamId::DATA, b"hello");
@@ -89,13 +89,13 @@ fn what_a_file_is_stands_in_it_and_what_a_directory_is_beside_it() {
 }
 
 #[test]
-fn a_directory_that_is_a_reparse_point_is_left_out_until_the_end() {
+fn a_directory_reparse_point_is_created_at_the_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut files = start(folder.path());
     let point = folder.path().join("Files/point");
     let reparse = stream(StreamId::REPARSE_DATA, b"anything");
     add(&mut files, "Files", 0x10, &[]);
-    // The attributes do not tell; the stream does.
+    // The stream decides, not the attributes.
     add(&mut files, "Files/point", 0x10, &reparse);
     files.end_entry().expect("ended");
     assert!(!point.exists());
@@ -108,7 +108,7 @@ fn a_directory_that_is_a_reparse_point_is_left_out_until_the_end() {
 }
 
 #[test]
-fn missing_directories_are_made_and_reported_unless_their_entry_comes() {
+fn missing_directories_are_created_and_reported_unless_an_entry_follows() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut files = start(folder.path());
     add(&mut files, "Files/a/b/c.txt", 0x20, &[]);
@@ -117,7 +117,7 @@ fn missing_directories_are_made_and_reported_unless_their_entry_comes() {
     let made: Vec<_> = files.made().map(ToString::to_string).collect();
     assert_eq!(made, ["Files", "Files/a/b"]);
     let attributes = fs::read(folder.path().join("Files/a.$wcidirs$")).or_else(|_| {
-        // The name as the entry spells it.
+        // The name is spelled as in the entry.
         fs::read(folder.path().join("Files/A.$wcidirs$"))
     });
     assert_eq!(attributes.expect("a directory"), [0x12, 0, 0, 0]);
@@ -148,7 +148,7 @@ fn the_last_entry_of_a_name_counts_and_must_be_of_the_same_kind() {
 }
 
 #[test]
-fn names_of_the_format_itself_are_refused() {
+fn reserved_names_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     for name in [
         "tombstones.txt",
@@ -165,7 +165,7 @@ fn names_of_the_format_itself_are_refused() {
 }
 
 #[test]
-fn a_stream_that_breaks_off_is_an_error_and_closes_the_file() {
+fn an_incomplete_stream_is_an_error_and_closes_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut files = start(folder.path());
     let data = stream(StreamId::DATA, b"hello");

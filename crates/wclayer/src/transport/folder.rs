@@ -1,4 +1,4 @@
-//! Transport folders on the disks of a machine: recognised, opened, counted.
+//! Recognises, opens and counts transport folders on the disks of a host.
 
 use std::path::Path;
 
@@ -12,11 +12,12 @@ use crate::error::{Error, Result, io_error};
 use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress, poll};
 use crate::volume::{Privileges, Volume, enable_to_write};
 
-/// Opens a transport folder as a source, with the security of its utility VM.
+/// Opens a transport folder as a source, with the security descriptors of its utility VM.
 ///
 /// # Errors
 ///
-/// [`TransportError`](super::TransportError) when it is none; [`Error::Io`].
+/// Returns [`TransportError`](super::TransportError) if it is not a transport folder, and
+/// [`Error::Io`] if it cannot be read.
 pub fn open<V: Volume>(
     volume: &V,
     folder: &Path,
@@ -27,11 +28,12 @@ pub fn open<V: Volume>(
     Ok(TransportReader::new(root)?.with_utility_vm_security())
 }
 
-/// Reads what a source holds, without its content.
+/// Counts the entries of a source without reading their content.
 ///
 /// # Errors
 ///
-/// When the source cannot be read, or [`Error::Cancelled`].
+/// Returns an error if the source cannot be read, and [`Error::Cancelled`] if counting is
+/// cancelled.
 pub fn count<R: LayerReader>(source: &mut R, progress: &dyn Progress) -> Result<FolderSummary> {
     let mut found = FolderSummary::default();
     let counts = &mut found.entries;
@@ -59,12 +61,13 @@ pub fn count<R: LayerReader>(source: &mut R, progress: &dyn Progress) -> Result<
     Ok(found)
 }
 
-/// Makes a transport folder of a source.
+/// Creates a transport folder from a source. Nothing is left if this fails.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: what the source says, what
-/// [`TransportWriter`](super::TransportWriter) refuses; [`Error::Cancelled`]. Nothing is left then.
+/// Returns [`Error::Layer`] with the reason as its source: an error of the source or of the
+/// [`TransportWriter`](super::TransportWriter). Returns [`Error::Cancelled`] if the import is
+/// cancelled.
 pub fn import<V: Volume, R: LayerReader + ?Sized>(
     volume: &V,
     source: &mut R,
@@ -84,11 +87,12 @@ where
     copied.map_err(|error| error.of_layer("import", destination))
 }
 
-/// Copies a transport folder into a sink.
+/// Copies a transport folder to a sink.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason; [`Error::Cancelled`].
+/// Returns [`Error::Layer`] with the reason as its source, and [`Error::Cancelled`] if the export
+/// is cancelled.
 pub fn export<V: Volume, W: LayerWriter>(
     volume: &V,
     folder: &Path,
@@ -98,7 +102,7 @@ pub fn export<V: Volume, W: LayerWriter>(
     copy(volume, folder, writer, progress).map_err(|error| error.of_layer("export", folder))
 }
 
-/// Copies a transport folder into a sink; errors do not name the folder.
+/// Copies a transport folder to a sink; errors do not name the folder.
 pub(crate) fn copy<V: Volume, W: LayerWriter>(
     volume: &V,
     folder: &Path,

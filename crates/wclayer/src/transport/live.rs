@@ -1,4 +1,5 @@
-//! [`LiveFiles`]: entries of the utility VM, which lie in a transport folder as they are to be.
+//! [`LiveFiles`]: writes entries of the utility VM, which a transport folder stores as ordinary
+//! files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -13,12 +14,13 @@ use crate::hub::FileEntry;
 use crate::path::LayerPath;
 use crate::volume::{Access, BufferedFile, File, Form, Kind, Root, Scope};
 
-/// Writes files with their metadata, security included. Nothing is cleaned up when it is dropped.
+/// Writes files with their metadata, including security descriptors. Dropping it does not delete
+/// anything.
 pub(super) struct LiveFiles<R: Root> {
     root: R,
     added: AddedPaths,
     current: Option<(EntryFile<R::File>, FileBasicInfo)>,
-    /// What the directories are to be, once everything is in them; parents come first.
+    /// The final metadata of the directories; parents come first.
     directories: BTreeMap<LayerPath, FileBasicInfo>,
     made: BTreeSet<LayerPath>,
 }
@@ -34,7 +36,7 @@ impl<R: Root> LiveFiles<R> {
         }
     }
 
-    /// Starts an entry; directories that are missing above it are made with its times.
+    /// Starts an entry; missing directories above it are created with its times.
     pub(super) fn add(&mut self, entry: &FileEntry) -> Result<()> {
         self.end_entry()?;
         self.make_missing(&entry.path, &entry.basic_info)?;
@@ -49,7 +51,7 @@ impl<R: Root> LiveFiles<R> {
         file.write(backup_stream)
     }
 
-    /// Takes note of a further name of a file, which the caller makes.
+    /// Records a hard link, which the caller creates.
     pub(super) fn add_link(&mut self, path: &LayerPath, info: &FileBasicInfo) -> Result<()> {
         self.end_entry()?;
         self.make_missing(path, info)?;
@@ -68,7 +70,7 @@ impl<R: Root> LiveFiles<R> {
         self.added.add_to(sums);
     }
 
-    /// Forgets a link, in whose place the caller makes a file.
+    /// Forgets a link that the caller replaces with a file.
     pub(super) fn forget_link(&mut self, path: &LayerPath) {
         self.added.forget(path);
     }
@@ -90,17 +92,17 @@ impl<R: Root> LiveFiles<R> {
         self.added.get(path)
     }
 
-    /// Iterates over the directories that no entry has brought.
+    /// Iterates over the directories that no entry has added.
     pub(super) fn made(&self) -> impl Iterator<Item = &LayerPath> {
         self.made.iter()
     }
 
-    /// Iterates over the paths that entries have brought, in no order.
+    /// Iterates over the paths that entries have added, in no particular order.
     pub(super) fn entries(&self) -> impl Iterator<Item = &LayerPath> {
         self.added.entries()
     }
 
-    /// Gives the directories their times, what is inside first.
+    /// Sets the times of the directories, children first.
     pub(super) fn finish(&mut self) -> Result<()> {
         self.end_entry()?;
         for (path, info) in self.directories.iter().rev() {
@@ -150,7 +152,7 @@ impl<R: Root> LiveFiles<R> {
         Ok(())
     }
 
-    /// Deletes what an earlier entry left; a link has left nothing.
+    /// Deletes the file of an earlier entry; a link has none.
     fn delete(&self, path: &LayerPath) -> Result<()> {
         match self.root.delete(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

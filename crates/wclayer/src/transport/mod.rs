@@ -1,15 +1,15 @@
-//! Transport folders: the form in which Windows takes a layer in and gives it out.
+//! Transport folders: the form in which Windows imports and exports layers.
 //!
-//! `ImportLayer` and `HcsImportLayer` read such a folder, `ExportLayer` writes one. It looks like
-//! the layer, but what a file is to be on Windows is written *into* the file, so that the folder
-//! can lie on any disk:
+//! `ImportLayer` and `HcsImportLayer` read such a folder, `ExportLayer` writes one. It is
+//! structured like the layer, but the Windows metadata of a file is stored *in* the file, so that
+//! any disk can hold the folder:
 //!
 //! ```text
 //! Files/a.txt            attributes (u32), then the backup stream of Files/a.txt
-//! Files/dir/             an empty directory, or what lies in it
+//! Files/dir/             a directory with its content
 //! Files/dir.$wcidirs$    attributes and backup stream of the directory
 //! Hives/System_Delta     the bytes of a hive
-//! tombstones.txt         what the layer removes
+//! tombstones.txt         the removals of the layer
 //! ```
 //!
 //! Source: hcsshim `internal/wclayer/legacy.go`.

@@ -1,9 +1,9 @@
-//! What the parents have in the way of a layer's entries.
+//! Finds paths of the parents that block a layer's entries.
 //!
-//! A transport folder shows only its own layer, so that these are found by asking the parents: as
-//! long as they have a file or a reparse point where the layer needs a directory, Windows refuses
-//! the layer. An entry of the layer for that directory replaces what is there, and a removal takes
-//! it away.
+//! A transport folder contains only its own layer, so the view of the parents must be consulted: if
+//! a parent has a file or a reparse point where the layer needs a directory, Windows rejects the
+//! layer. An entry of the layer for that directory replaces the parent's entry, and a removal
+//! removes it.
 
 use std::collections::HashSet;
 
@@ -15,8 +15,9 @@ use crate::view::NodeKind;
 use crate::volume::Volume;
 
 impl<V: Volume> TransportWriter<V> {
-    /// Refuses an entry below something of the parents that is not a plain directory. Called once
-    /// every entry is known: a removal may follow what it makes room for.
+    /// Returns an error if an entry is below something of the parents that is not a plain
+    /// directory. Called once every entry is known: a removal may come after the entry for which it
+    /// makes room.
     pub(super) fn check_obstacles(&self) -> Result<()> {
         let Some(parents) = &self.parents else {
             return Ok(());
@@ -44,7 +45,7 @@ impl<V: Volume> TransportWriter<V> {
         Ok(())
     }
 
-    /// Returns an entry for which a directory was made.
+    /// Returns an entry for which a directory was created.
     fn first_below<'a>(&'a self, directory: &'a LayerPath) -> &'a LayerPath {
         let entries = self.files.entries().chain(self.live.entries());
         let below = entries.filter(|entry| entry.is_below(directory));

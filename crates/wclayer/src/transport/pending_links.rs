@@ -1,4 +1,4 @@
-//! [`PendingLinks`]: hard links that are made at the end, in an order in which each target exists.
+//! [`PendingLinks`]: hard links that are created at the end, each after its target.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,36 +6,36 @@ use crate::error::Result;
 use crate::path::LayerPath;
 use crate::rules::Breach;
 
-/// Links that wait, one a name; the last one of a name counts.
+/// Pending links; the last one of each name counts.
 #[derive(Debug, Default)]
 pub(crate) struct PendingLinks {
     targets: HashMap<LayerPath, LayerPath>,
 }
 
 impl PendingLinks {
-    /// Takes note of a link.
+    /// Records a link.
     pub(crate) fn insert(&mut self, path: &LayerPath, target: &LayerPath) {
-        // The spelling of the last one counts as well.
+        // The spelling of the last link counts as well.
         self.targets.remove(path);
         self.targets.insert(path.clone(), target.clone());
     }
 
-    /// Forgets a link whose name another entry took.
+    /// Forgets a link if another entry takes its name.
     pub(crate) fn remove(&mut self, path: &LayerPath) {
         self.targets.remove(path);
     }
 
-    /// Returns whether a name is a link that waits.
+    /// Returns whether a name is a pending link.
     pub(crate) fn contains(&self, path: &LayerPath) -> bool {
         self.targets.contains_key(path)
     }
 
-    /// Lists the links with their targets, sorted by name but a link after the link that it is a
-    /// link to.
+    /// Lists the links with their targets, sorted by name, except that a link comes after a link
+    /// that it refers to.
     ///
     /// # Errors
     ///
-    /// Returns [`Breach::LinkLoop`] if links only lead to one another.
+    /// Returns [`Breach::LinkLoop`] if links refer only to one another.
     pub(crate) fn in_order(&self) -> Result<Vec<(&LayerPath, &LayerPath)>> {
         let mut names: Vec<_> = self.targets.keys().collect();
         names.sort();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_comes_after_the_link_it_leads_to() {
+    fn a_link_comes_after_a_link_that_it_refers_to() {
         let links = links(&[("a", "B"), ("b", "c"), ("c", "file"), ("d", "a")]);
         assert_eq!(names(&links), ["c", "b", "a", "d"]);
     }

@@ -1,14 +1,14 @@
-//! [`TransportReader`]: a transport folder as a source of the hub.
+//! [`TransportReader`]: a transport folder as a source of entries.
 //!
-//! Directories are read name by name, in the order of their bytes; what each entry is, [`Entries`]
-//! tells. Further names of a file become links. The removals of a directory follow it; those whose directory is not in the folder come last, so that none is
-//! dropped.
+//! Directories are read name by name, in byte order, and [`Entries`] reads each entry. Further
+//! names of a file become links. The removals of a directory follow it; removals whose directory is
+//! not in the folder come last, so that none is lost.
 //!
-//! As the reference does, `Files/$Recycle.Bin` is left out, and a folder without `tombstones.txt`
-//! is refused: without it, nobody can tell a layer that removes nothing from half a copy.
+//! Like the reference, the reader skips `Files/$Recycle.Bin` and returns an error if there is no
+//! `tombstones.txt`: without it, a layer without removals looks the same as an incomplete copy.
 //!
-//! Beyond the reference: what `Files.$wcidirs$` says of `Files` is used where it exists, a file
-//! whose attributes say that it is a directory is refused, and so are links of the disk itself.
+//! Unlike the reference, it uses `Files.$wcidirs$` for the metadata of `Files` if it exists, and
+//! rejects files with the attribute of directories and links of the disk itself.
 //!
 //! Source: hcsshim `internal/wclayer/legacy.go`, `legacyLayerReader`; `pkg/ociwclayer/export.go`
 //! for links.
@@ -31,26 +31,27 @@ use crate::volume::{Listed, Root, Scope};
 /// Reads the entries of a transport folder.
 pub struct TransportReader<R: Root> {
     entries: Entries<R>,
-    /// The removals of each directory, in the order of the file.
+    /// The removals of each directory, in the order of `tombstones.txt`.
     removals: HashMap<LayerPath, Vec<LayerPath>>,
-    /// The directories with removals, in the order of the file.
+    /// The directories with removals, in the order of `tombstones.txt`.
     removal_order: VecDeque<LayerPath>,
-    /// The directories that are being read, each with the names that are still to come.
+    /// The directories that are being read, each with its remaining names.
     open: Vec<(Option<LayerPath>, vec::IntoIter<Listed>)>,
-    /// What comes before the next name.
+    /// The entries that come before the next name.
     next: VecDeque<Entry>,
     links: LinkTracker,
-    /// The entry that has a backup stream, and where that comes from.
+    /// The entry that has a backup stream, and the stream itself.
     current: Option<(LayerPath, EntryStream<R::File>)>,
 }
 
 impl<R: Root> TransportReader<R> {
-    /// Starts to read a folder. Security descriptors outside `Files` are not read, as in the
-    /// reference: they are those of the folder's disk.
+    /// Opens a folder. As in the reference, security descriptors outside `Files` are not read: they
+    /// belong to the disk that holds the folder.
     ///
     /// # Errors
     ///
-    /// [`TransportError`](super::TransportError) when it is no transport folder; [`Error::Io`](crate::Error::Io).
+    /// Returns [`TransportError`](super::TransportError) if it is not a transport folder, and
+    /// [`Error::Io`](crate::Error::Io) if it cannot be read.
     pub fn new(root: R) -> Result<Self> {
         let (entries, tombstones) = Entries::open(root)?;
         let mut removals: HashMap<_, Vec<_>> = HashMap::new();
@@ -75,8 +76,8 @@ impl<R: Root> TransportReader<R> {
         })
     }
 
-    /// Reads security descriptors of the utility VM as well: right for a folder that
-    /// [`TransportWriter`](super::TransportWriter) made.
+    /// Enables the security descriptors of the utility VM, for a folder that
+    /// [`TransportWriter`](super::TransportWriter) wrote.
     pub fn with_utility_vm_security(mut self) -> Self {
         self.entries.set_utility_vm(Scope::WithSecurity);
         self
@@ -104,7 +105,7 @@ impl<R: Root> TransportReader<R> {
         Ok(entry)
     }
 
-    /// Starts the entry that describes what is at a path.
+    /// Starts the entry that describes a path.
     fn described(&mut self, path: &LayerPath, listed: &Listed) -> Result<Entry> {
         let mut entry = self.entries.entry(path, listed.attributes)?;
         let (info, stat) = (entry.info, entry.stat);
@@ -120,7 +121,7 @@ impl<R: Root> TransportReader<R> {
             EntryStream::Data(_) if is_directory => (0, false),
             EntryStream::Data(_) => {
                 let summary = summarize(&mut entry, path)?;
-                // From the start once more: a file cannot be wound back.
+                // Reopened, because a file cannot be rewound.
                 entry = self.entries.entry(path, listed.attributes)?;
                 (summary.size, summary.metadata_first)
             }
@@ -135,7 +136,7 @@ impl<R: Root> TransportReader<R> {
         }))
     }
 
-    /// Starts a directory's names and puts its removals before them.
+    /// Starts reading the names of a directory, after its removals.
     fn go_into(&mut self, path: &LayerPath, listed: &Listed, entry: &Entry) -> Result<()> {
         if listed.is_plain_directory() {
             let names = self.entries.list(Some(path))?;

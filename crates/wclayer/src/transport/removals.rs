@@ -1,4 +1,4 @@
-//! [`Removals`]: the paths that a transport folder removes, for questions about them.
+//! [`Removals`]: answers questions about the removals of a transport folder.
 
 use ntmeta::FileAttributes;
 
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::path::LayerPath;
 use crate::volume::Listed;
 
-/// The paths that a folder removes, sorted: those below a directory come together.
+/// The removed paths, sorted: those below a directory are adjacent.
 pub(super) struct Removals(Vec<LayerPath>);
 
 impl Removals {
@@ -44,7 +44,7 @@ impl Removals {
         !self.below(Some(directory)).is_empty()
     }
 
-    /// Returns the names directly in a directory that are removed or have removals below them.
+    /// Returns the names in a directory that are removed or have removals below them.
     pub(super) fn children(&self, directory: Option<&LayerPath>) -> Result<Vec<LayerPath>> {
         let depth = directory.map_or(0, |directory| directory.components().count());
         let mut children: Vec<LayerPath> = Vec::new();

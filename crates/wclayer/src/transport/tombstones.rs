@@ -1,14 +1,14 @@
-//! `tombstones.txt`: the paths of the parents that a layer removes.
+//! `tombstones.txt`: the removals of a layer.
 //!
-//! UTF-8 with a byte-order mark; `Version 1.0` on the first line, then one path a line, below
-//! `Files`, starting with `\`. Windows ends lines with CR and LF. In a layer tar the same fact is
-//! a whiteout (`.wh.NAME`).
+//! The file is UTF-8 with a byte order mark. The first line is `Version 1.0`; every other line is a
+//! path relative to `Files` with a leading `\`. Windows ends lines with CR and LF. In a layer tar,
+//! a removal is a whiteout (`.wh.NAME`).
 //!
-//! More is read than the reference reads: blank lines are skipped and the mark may be missing. A
-//! path that leads out of `Files` is refused.
+//! Unlike the reference, the parser skips blank lines, does not require the byte order mark, and
+//! rejects a path that leads out of `Files`.
 //!
-//! Source: hcsshim `internal/wclayer/legacy.go`, `readTombstones`; lines end as in the folders of
-//! the golden vectors.
+//! Source: hcsshim `internal/wclayer/legacy.go`, `readTombstones`; the line ends are those of the
+//! golden vectors.
 
 use crate::error::Result;
 use crate::error::{TombstoneProblem, TransportError};
@@ -19,12 +19,12 @@ use crate::rules::Breach;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const VERSION: &[u8] = b"Version 1.0";
 
-/// Parses a whole `tombstones.txt`; the paths, with `Files` in front, come back in file order.
+/// Parses a whole `tombstones.txt`; returns the paths, with `Files` prepended, in file order.
 ///
 /// # Errors
 ///
-/// [`TransportError::Tombstones`] naming the line: an unknown version, a path that does not start
-/// with `\`, or one that would leave `Files`.
+/// Returns [`TransportError::Tombstones`] with the line if the version is unknown, or if a path
+/// does not start with `\` or would leave `Files`.
 pub fn parse(text: &[u8]) -> Result<Vec<LayerPath>> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let lines = text.split(|byte| *byte == b'\n');
@@ -53,11 +53,11 @@ fn below_files(relative: &[u8]) -> Result<LayerPath, PathError> {
     LayerPath::parse(layout::FILES.as_bytes())?.join(relative.as_bytes())
 }
 
-/// Writes a whole `tombstones.txt`.
+/// Formats a whole `tombstones.txt`.
 ///
 /// # Errors
 ///
-/// Returns [`Error::Rule`](crate::Error::Rule) if a path is not below `Files` or holds a line
+/// Returns [`Error::Rule`](crate::Error::Rule) if a path is not below `Files` or contains a line
 /// break.
 pub fn format<'a>(removals: impl IntoIterator<Item = &'a LayerPath>) -> Result<Vec<u8>> {
     let mut text = [BYTE_ORDER_MARK, VERSION, b"\r\n"].concat();
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn mark_line_ends_and_blank_lines_are_free() {
+    fn the_byte_order_mark_line_ends_and_blank_lines_may_vary() {
         for text in [
             "\u{feff}Version 1.0\n\\a\n\\b\\c\n",
             "\u{feff}Version 1.0\r\n\\a\r\n\r\n\\b\\c\r\n",
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_line_is_named() {
+    fn an_invalid_line_is_named() {
         for (text, line, problem) in [
             ("", 1, "is not"),
             ("Version 2.0\n", 1, "is not"),
@@ -145,14 +145,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again(names in prop::collection::vec("[^/\\\\:\0\r\n.]{1,9}", 0..9)) {
+        fn formatted_removals_can_be_parsed(names in prop::collection::vec("[^/\\\\:\0\r\n.]{1,9}", 0..9)) {
             let paths: Vec<_> = names.iter().map(|name| path(&format!("Files/d/{name}"))).collect();
             let text = format(&paths).expect("no line breaks");
             prop_assert_eq!(parse(&text).expect("ours"), paths);
         }
 
         #[test]
-        fn anything_is_parsed_without_panic(text: Vec<u8>) {
+        fn arbitrary_text_does_not_panic(text: Vec<u8>) {
             if let Ok(paths) = parse(&[&b"Version 1.0\n"[..], &text].concat()) {
                 prop_assert!(paths.iter().all(|found| found.is_below(&path("Files"))));
             }

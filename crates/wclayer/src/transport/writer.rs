@@ -1,15 +1,16 @@
-//! [`TransportWriter`]: a transport folder as a sink of the hub.
+//! [`TransportWriter`]: a transport folder as a sink of entries.
 //!
 //! ```text
-//! Files, Hives ─► TransportFiles          UtilityVM ─► files as they are to be
-//! links, removals, opaque directories ─► kept until the end, when all of the layer is known
+//! Files, Hives ─► TransportFiles          UtilityVM ─► ordinary files
+//! links, removals, opaque directories ─► pending until the whole layer is known
 //! ```
 //!
-//! In the end links become hard links, and `tombstones.txt` is written. A removal is dropped
-//! where the layer itself brings a file, and becomes the removal of what is inside where it
-//! brings a directory: Windows applies removals last. A hard link to a file that only a parent has
-//! becomes a copy of it, and so does one between `Files` and the utility VM, whose files lie in the
-//! folder in different forms (`writer_links`). The folder is built beside its place and put there whole.
+//! At the end, links become hard links, and `tombstones.txt` is written. Windows applies removals
+//! last, so a removal is dropped if the layer itself adds a file there, and becomes removals of the
+//! parents' content if the layer adds a directory. A hard link to a file that only a parent has
+//! becomes a copy, and so does a hard link between `Files` and the utility VM, which the folder
+//! stores in different forms (`writer_links`). The folder is built in a staging folder and renamed
+//! when it is complete.
 //!
 //! Source: hcsshim `internal/wclayer/legacy.go`, `legacyLayerWriter`.
 
@@ -31,54 +32,54 @@ use crate::transport::PendingLinks;
 use crate::view::View;
 use crate::volume::{Access, File, Privileges, Root, Volume};
 
-/// How to make a transport folder. The DiffID is checked by the source.
+/// Options for creating a transport folder. The source checks the DiffID.
 #[derive(Default)]
 #[non_exhaustive]
 pub struct ImportOptions {
-    /// The merged view of the parents, for hard links to their files; `None` for a base layer.
+    /// The view of the parents, for hard links to their files; `None` for a base layer.
     pub parents: Option<View>,
-    /// Whether the empty delta hives are added that the layer does not have.
+    /// Whether to add empty delta hives for those that the layer does not have.
     pub hives: bool,
-    /// Whether a layer that is there is replaced.
+    /// Whether to replace an existing layer.
     pub replace: bool,
 }
 
 setters!(ImportOptions { hives: bool, replace: bool } into { parents: Option<View> });
 
-/// What was made.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportSummary {
-    /// Where it is.
+    /// The path of the transport folder.
     pub path: PathBuf,
-    /// What it holds: the same as [`count`](super::count) finds in it.
+    /// The content of the folder: the same as [`count`](super::count) finds in it.
     pub found: FolderSummary,
-    /// What was done beyond what the source says, as sentences.
+    /// The changes to the layer that the source did not ask for, one sentence each.
     pub warnings: Vec<String>,
 }
 
 /// Writes a transport folder entry by entry.
 ///
-/// Dropped without [`finish`](LayerWriter::finish), it leaves nothing behind.
+/// If it is dropped without [`finish`](LayerWriter::finish), it leaves nothing behind.
 pub struct TransportWriter<V: Volume> {
-    // Declared before the folder they are in: closed first.
+    // Declared before the staging folder: the files in it must be closed first.
     pub(super) files: TransportFiles<V::Root>,
     pub(super) live: LiveFiles<V::Root>,
     pub(super) pending: Pending,
-    /// What the parents together have; none without parents.
+    /// The view of the parents; `None` without parents.
     pub(super) parents: Option<View>,
     hives: bool,
     in_utility_vm: bool,
     staging: Staging,
 }
 
-/// What waits for the end.
+/// The steps that are postponed to the end.
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) links: PendingLinks,
     pub(super) removals: Vec<LayerPath>,
     pub(super) opaque: Vec<LayerPath>,
-    /// `Files` and `Hives`, whose own times count.
+    /// `Files` and `Hives`, whose own times are set last.
     directories: Vec<(LayerPath, FileBasicInfo)>,
     pub(super) warnings: Vec<String>,
 }
@@ -87,11 +88,12 @@ impl<V: Volume> TransportWriter<V>
 where
     V::Root: 'static,
 {
-    /// Prepares a folder at a place where nothing is yet.
+    /// Creates a writer for a path that does not exist yet.
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`](crate::Error::Exists); as for `source::open` of the parents; an error of the system.
+    /// Returns [`Error::Exists`](crate::Error::Exists) if the path exists, the errors of
+    /// `source::open` for the parents, or an error of the system.
     pub fn create(
         volume: &V,
         destination: &Path,
@@ -153,7 +155,7 @@ where
         }
     }
 
-    /// Returns what `tombstones.txt` is to say.
+    /// Returns the paths for `tombstones.txt`.
     fn removals(&mut self) -> Result<BTreeSet<LayerPath>> {
         let mut removals = BTreeSet::new();
         let mut opaque = std::mem::take(&mut self.pending.opaque);
@@ -163,7 +165,7 @@ where
                     removals.insert(path);
                 }
                 Some(Added::Directory) => opaque.push(path),
-                // What replaces it hides it.
+                // The entry hides the parents' path.
                 Some(_) => {}
             }
         }
@@ -185,7 +187,7 @@ where
         Ok(removals)
     }
 
-    /// Lists what the parents together have in a directory.
+    /// Lists the content of a directory in the view of the parents.
     fn contents(&self, directory: &LayerPath) -> Result<Vec<LayerPath>> {
         let Some(parents) = &self.parents else {
             return Ok(Vec::new());
@@ -334,16 +336,18 @@ where
         let found = self.sums(removals);
         let mut warnings = std::mem::take(&mut self.pending.warnings);
         let made = self.files.made().chain(self.live.made());
-        warnings.extend(made.map(|path| {
-            format!("the directory `{path}` was made, because the layer has something in it")
-        }));
+        warnings.extend(
+            made.map(|path| {
+                format!("the directory `{path}` is missing in the layer and was created")
+            }),
+        );
         let Self {
             files,
             live,
             staging,
             ..
         } = self;
-        // Windows does not rename a folder with anything in it open.
+        // Windows cannot rename a folder while a file in it is open.
         drop((files, live));
         let path = staging.commit(Written::Many)?;
         Ok(ImportSummary {
@@ -355,7 +359,7 @@ where
 }
 
 impl<V: Volume> TransportWriter<V> {
-    /// Refuses a removal that a transport folder cannot hold.
+    /// Returns an error for a removal that a transport folder cannot hold.
     fn check_removal(
         &mut self,
         path: &LayerPath,
@@ -374,7 +378,7 @@ impl<V: Volume> TransportWriter<V> {
     }
 }
 
-/// Whether what is at a path lies in the folder as it is to be, rather than written into a file.
+/// Returns whether the folder stores a path as an ordinary file, rather than as a backup stream.
 pub(super) fn is_live(path: &LayerPath) -> bool {
     layout::is_in(path, layout::UTILITY_VM)
 }

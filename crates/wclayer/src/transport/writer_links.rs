@@ -1,10 +1,10 @@
-//! The hard links of a transport folder, made once all else is there.
+//! The hard links of a transport folder, created once everything else exists.
 //!
-//! A link to a file of the layer becomes a hard link of the disk. Two kinds cannot, and become
-//! copies with a warning: a link to a file that only a parent has, and one between `Files` and the
-//! utility VM. The files of these two lie in the folder in different forms, as Windows wants them:
-//! one file of the disk cannot be both. However many links there are, each file is copied once for
-//! each of the two.
+//! A link to a file of the layer becomes a hard link on the disk. There are two exceptions, which
+//! become copies with a warning: a link to a file that only a parent has, and a link between
+//! `Files` and the utility VM. Windows expects the files of these two in different forms, so one
+//! file on the disk cannot serve both. Each file is copied at most once for each form, however many
+//! links refer to it.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -26,12 +26,12 @@ impl<V: Volume> TransportWriter<V>
 where
     V::Root: 'static,
 {
-    /// Makes the links that have waited.
+    /// Creates the pending links.
     pub(super) fn make_links(&mut self) -> Result<()> {
         let links = std::mem::take(&mut self.pending.links);
-        // The file that each link leads to, over other links.
+        // The file that each link refers to in the end.
         let mut ends: HashMap<&LayerPath, &LayerPath> = HashMap::new();
-        // The copies that there are, by their file and form.
+        // The existing copies, by file and form.
         let mut copies: HashMap<(&LayerPath, bool), &LayerPath> = HashMap::new();
         for (path, target) in links.in_order()? {
             let end = ends.get(target).copied().unwrap_or(target);
@@ -80,14 +80,14 @@ where
             entry_error("read", &folder, target)(error)
         })?;
         self.pending.warnings.push(format!(
-            "`{path}` is a copy of `{target}`, not a hard link to it: a transport folder holds the \
+            "`{path}` is a copy of `{target}`, not a hard link to it: a transport folder stores the \
              files of the utility VM in another form"
         ));
         Ok(())
     }
 
     fn copy_from_parents(&mut self, path: &LayerPath, target: &LayerPath) -> Result<()> {
-        // Taken out while the copy is written.
+        // Taken because writing the copy borrows `self`.
         let parents = self.parents.take();
         let copied = self.copy_from(parents.as_ref(), path, target);
         self.parents = parents;
@@ -117,19 +117,19 @@ where
         }
         let info = match &node.item {
             Some(item) if item.kind == ItemKind::File => item.basic_info,
-            // A link whose own file is missing.
+            // A link whose own target is missing.
             _ => return Err(missing()),
         };
         let mut source = view.backup_stream(&node)?;
         self.start_copy(path, info, node.size())?;
         self.put_all(&mut source.reader, Error::input)?;
         self.pending.warnings.push(format!(
-            "`{path}` is a copy of the parents' `{target}`, which it should be a link to"
+            "`{path}` is a copy of the parents' `{target}`, not a hard link to it"
         ));
         Ok(())
     }
 
-    /// Starts the file that takes the place of a link.
+    /// Starts the file that replaces a link.
     fn start_copy(&mut self, path: &LayerPath, info: FileBasicInfo, size: u64) -> Result<()> {
         match is_live(path) {
             true => self.live.forget_link(path),
@@ -160,7 +160,8 @@ where
     }
 }
 
-/// Opens a file of the folder that is being made: its times and attributes, and its backup stream.
+/// Opens a file of the folder under construction; returns its times and attributes, and its backup
+/// stream.
 fn open_written<R: Root>(
     root: &R,
     path: &LayerPath,
@@ -175,7 +176,7 @@ fn open_written<R: Root>(
         .map_err(failed)?;
     let mut info = stat.basic_info;
     if is_live(path) {
-        // Few disks take these two as they are given.
+        // Few disks preserve these two times.
         info.creation_time = info.last_write_time;
         info.last_access_time = info.last_write_time;
         return Ok((info, EntryStream::Backup(file, Scope::WithSecurity)));

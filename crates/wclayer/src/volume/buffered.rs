@@ -1,22 +1,23 @@
-//! [`BufferedFile`]: a file that takes many small pieces and passes on few large ones.
+//! [`BufferedFile`]: collects small writes to a file and passes them on in large pieces.
 
 use std::io;
 
 use super::{File, Scope};
 
-/// Pieces below this many bytes are collected.
+/// Smaller pieces than this are collected, in bytes.
 const CAPACITY: usize = 64 * 1024;
 
-/// Where the bytes go.
+/// The meaning of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// They are the file's data.
+    /// The data of the file.
     Data,
-    /// They are its backup stream.
+    /// The backup stream of the file.
     BackupStream(Scope),
 }
 
-/// A file being written from its start. Dropped, it is closed without what is still collected.
+/// A file being written from its start. Dropping it closes the file and discards the collected
+/// bytes.
 pub(crate) struct BufferedFile<F: File> {
     file: F,
     form: Form,
@@ -32,7 +33,7 @@ impl<F: File> BufferedFile<F> {
         }
     }
 
-    /// Takes more bytes, in pieces of any size.
+    /// Writes more bytes, in pieces of any size.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.collected.len() + bytes.len() > CAPACITY {
             self.flush()?;
@@ -44,7 +45,7 @@ impl<F: File> BufferedFile<F> {
         Ok(())
     }
 
-    /// Passes on what is collected and returns the file, which can then be given its times.
+    /// Writes the collected bytes and returns the file, for example to set its times.
     pub(crate) fn flush(&mut self) -> io::Result<&F> {
         let collected = std::mem::take(&mut self.collected);
         if !collected.is_empty() {
@@ -53,7 +54,7 @@ impl<F: File> BufferedFile<F> {
         Ok(&self.file)
     }
 
-    /// Completes the file. It is closed even when that fails.
+    /// Completes the file, and always closes it.
     pub(crate) fn close(mut self) -> io::Result<()> {
         self.flush()?;
         self.file.close()

@@ -1,8 +1,8 @@
-//! Hard links of a live file system: which name of a file came first.
+//! Detects hard links in a live file system by recording the first name of each file.
 //!
-//! Sources that read a volume see one file under several names. As in the reference, the first
-//! name carries the file and every later one becomes a link to it; directories are never linked,
-//! whatever their ids say.
+//! Sources that read a volume see a file under several names. As in the reference, the first name
+//! carries the file, and every later one becomes a link to it. Directories are never linked,
+//! whatever their ids.
 //!
 //! Source: hcsshim `pkg/ociwclayer/export.go`.
 
@@ -15,21 +15,22 @@ use crate::path::LayerPath;
 /// The 128-bit id of a file on its volume (`FILE_ID_INFO`).
 pub type FileId = [u8; 16];
 
-/// Remembers the first name of every file that has several.
+/// Records the first name of every file that has several.
 #[derive(Debug, Default)]
 pub struct LinkTracker {
     first_names: HashMap<FileId, LayerPath>,
 }
 
 impl LinkTracker {
-    /// Starts without any file seen.
+    /// Creates a tracker that has seen no files.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Returns the name under which this file came before; `None` when it is to be carried now.
+    /// Returns the name under which this file was seen first; `None` if this is its first name.
     ///
-    /// `links` is the file's number of names on the volume; a file with one name is not kept.
+    /// `links` is the number of names that the file has on the volume; a file with one name is not
+    /// recorded.
     pub fn first_name(
         &mut self,
         path: &LayerPath,

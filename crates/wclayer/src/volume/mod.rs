@@ -1,14 +1,14 @@
-//! A file system as layers need it: files with all that Windows knows of them, opened by names
-//! below a root that no reparse point can lead out of.
+//! A file system as layers need it: files with all their Windows metadata, opened by names below a
+//! root that no reparse point can escape.
 //!
-//! [`Volume`] gives [`Root`]s, a root gives [`File`]s. The formats that are folders ([`crate::hcs`],
-//! `crate::transport`) see disks only through these traits. Implementations: `windows/volume`
-//! (the real one), [`host`] (Linux and macOS, keeps what such a system can), and a fake in memory
-//! that tests use.
+//! A [`Volume`] opens [`Root`]s, and a root opens [`File`]s. The formats that are folders
+//! ([`crate::hcs`], `crate::transport`) access disks only through these traits. Implementations:
+//! `windows/volume` for Windows, [`host`] for Linux and macOS, which keeps what these systems can
+//! store, and an implementation in memory for tests.
 //!
-//! Every name is a [`LayerPath`], so it is relative, without `..` and without streams. Names are
-//! compared without case, whatever the disk does. What is on the way to a name must be plain
-//! directories; what is at the name itself is opened as it is: a reparse point is never followed.
+//! Every name is a [`LayerPath`], so it is relative and has neither `..` nor stream names. Names
+//! are compared without case on every disk. Everything above a name must be a plain directory. The
+//! object at the name itself is opened as it is: a reparse point is never followed.
 //!
 //! Source of the rules: hcsshim `internal/safefile`.
 
@@ -31,14 +31,14 @@ pub(crate) use buffered::{BufferedFile, Form};
 pub use link_tracker::{FileId, LinkTracker};
 pub use privilege::Privileges;
 
-/// The disks of a machine. Paths given to it are the user's own and trusted.
+/// The disks of a host. Paths given to it come from the user and are trusted.
 ///
 /// ```
 /// use wclayer::source::Disks;
 /// use wclayer::volume::{Privilege, Root, Volume};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # if cfg!(windows) { return Ok(()) } // needs a privilege there
+/// # if cfg!(windows) { return Ok(()) } // requires a privilege there
 /// let folder = tempfile::tempdir()?;
 /// std::fs::write(folder.path().join("Hello.txt"), "hello")?;
 ///
@@ -59,15 +59,15 @@ pub trait Volume: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`PrivilegeError`] when one is not held.
+    /// Returns [`PrivilegeError`] if the process does not hold one of them.
     fn enable(&self, wanted: &[Privilege]) -> Result<Privileges, PrivilegeError>;
 
-    /// As [`enable`](Self::enable) for what is `needed`, and of what is `helpful` enables those that
-    /// are held.
+    /// Enables all privileges in `needed`, and those in `helpful` that the process holds, until the
+    /// guard is dropped.
     ///
     /// # Errors
     ///
-    /// [`PrivilegeError`] when one that is needed is not held.
+    /// Returns [`PrivilegeError`] if the process does not hold one of the needed privileges.
     fn enable_with(
         &self,
         needed: &[Privilege],
@@ -82,86 +82,86 @@ pub trait Volume: Send + Sync {
         Ok(enabled)
     }
 
-    /// Opens a folder that exists. Reading what is below it needs [`Privilege::Backup`], which is
-    /// why this takes the guard; writing needs [`Privilege::Restore`] too.
+    /// Opens an existing folder. Reading below it requires [`Privilege::Backup`], which is why this
+    /// takes the guard; writing also requires [`Privilege::Restore`].
     ///
     /// # Errors
     ///
-    /// When it does not exist, or is no directory.
+    /// Returns an error if the folder does not exist or is not a directory.
     fn open_root(&self, folder: &Path, privileges: &Privileges) -> io::Result<Self::Root>;
 
-    /// Returns what is at a path, following nothing; `None` when nothing is.
+    /// Returns the attributes of a path without following links; `None` if nothing is there.
     ///
     /// # Errors
     ///
-    /// When that cannot be found out.
+    /// Returns an error if the attributes cannot be determined.
     fn attributes(&self, path: &Path) -> io::Result<Option<FileAttributes>>;
 
-    /// Makes a folder, with the folders above it; one that exists is fine.
+    /// Creates a folder and the missing folders above it; an existing folder is accepted.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the system.
     fn create_folder(&self, folder: &Path) -> io::Result<()>;
 
-    /// Makes a new empty folder with a name that nobody else has, inside `inside` or, without it,
-    /// where the system puts temporary files.
+    /// Creates a new empty folder with a unique name, in `inside` or, without it, among the
+    /// temporary files of the host.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the system.
     fn temporary_folder(&self, inside: Option<&Path>) -> io::Result<PathBuf>;
 
-    /// Deletes an empty folder, or whatever else is at the path itself; a reparse point is deleted,
+    /// Deletes an empty folder or any other object at the path itself; a reparse point is deleted,
     /// not followed.
     ///
     /// # Errors
     ///
-    /// As the system says; also for a folder that is not empty.
+    /// Returns the error of the system, also if the folder is not empty.
     fn delete(&self, path: &Path) -> io::Result<()>;
 
-    /// Reads a small trusted file whole, at most `limit` bytes.
+    /// Reads the whole content of a small trusted file of at most `limit` bytes.
     ///
     /// # Errors
     ///
-    /// As the system says; `InvalidData` when it is longer.
+    /// Returns `InvalidData` if the file is larger, or the error of the system.
     fn read_small(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
 
-    /// Writes a small file whole, replacing what was there.
+    /// Writes a small file, replacing an existing one.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the system.
     fn write_small(&self, path: &Path, content: &[u8]) -> io::Result<()>;
 
-    /// Returns the bytes that are free for the caller where `folder` is.
+    /// Returns the free space, in bytes, that is available to the caller on the disk of `folder`.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the system.
     fn free_space(&self, folder: &Path) -> io::Result<u64>;
 
-    /// Takes the lock of the place of a layer, whose folder need not exist: only one process can
-    /// work there. `None` when another one does. The lock ends with the value, or the process.
+    /// Locks the path of a layer, whose folder need not exist, so that only one process works on
+    /// it. Returns `None` if another process holds the lock. The lock ends with the returned value
+    /// or the process.
     ///
     /// # Errors
     ///
-    /// As the system says, also when the folder above does not exist.
+    /// Returns the error of the system, also if the parent folder does not exist.
     fn lock(&self, place: &Path) -> io::Result<Option<Box<dyn Send>>>;
 
-    /// Makes a volume (`\\?\Volume{…}`, with or without a backslash behind it) appear at an empty
-    /// folder.
+    /// Mounts a volume (`\\?\Volume{…}`, with or without a trailing backslash) at an empty folder.
     ///
     /// # Errors
     ///
-    /// As the system says; `Unsupported` where there are no such volumes.
+    /// Returns the error of the system; `Unsupported` if the system has no such volumes.
     fn mount(&self, volume_path: &str, target: &Path) -> io::Result<()>;
 
-    /// Ends what [`mount`](Self::mount) did.
+    /// Undoes [`mount`](Self::mount).
     ///
     /// # Errors
     ///
-    /// As for [`mount`](Self::mount).
+    /// Returns the errors of [`mount`](Self::mount).
     fn unmount(&self, target: &Path) -> io::Result<()>;
 }
 
@@ -170,53 +170,54 @@ pub trait Root {
     /// An opened file, directory or reparse point.
     type File: File;
 
-    /// Returns the folder's path, for messages and for calls that take nothing else.
+    /// Returns the folder's path, for messages and for calls that require a path.
     fn path(&self) -> &Path;
 
-    /// Opens what is at a path; `None` is the folder itself.
+    /// Opens the object at a path; `None` is the folder itself.
     ///
     /// # Errors
     ///
-    /// `NotFound` when nothing is there; others as the system says, among them for a reparse point
-    /// on the way.
+    /// Returns `NotFound` if nothing is there, or the error of the system, for example if there is
+    /// a reparse point above it.
     fn open(&self, path: Option<&LayerPath>, access: Access) -> io::Result<Self::File>;
 
-    /// Makes a file or a directory and opens it for writing.
+    /// Creates a file or a directory and opens it for writing.
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` when the name is taken (in any case); `NotFound` when the directory it is to
-    /// lie in does not exist.
+    /// Returns `AlreadyExists` if the name exists in any case, and `NotFound` if the directory that
+    /// would contain it does not exist.
     fn create(&self, path: &LayerPath, kind: Kind) -> io::Result<Self::File>;
 
-    /// Makes the name `new` below this root for the file `existing` below `from`, which may be this
-    /// root or another one of the same volume.
+    /// Creates a hard link: the name `new` below this root for the file `existing` below `from`,
+    /// which may be this root or another one of the same volume.
     ///
     /// # Errors
     ///
-    /// As for [`create`](Self::create); also when `existing` is a directory.
+    /// Returns the errors of [`create`](Self::create), and an error if `existing` is a directory.
     fn link(&self, from: &Self, existing: &LayerPath, new: &LayerPath) -> io::Result<()>;
 
-    /// Deletes a file, a reparse point or an empty directory, read-only ones too.
+    /// Deletes a file, a reparse point or an empty directory, even if it is read-only.
     ///
     /// # Errors
     ///
-    /// `NotFound` when nothing is there, `DirectoryNotEmpty`, others as the system says.
+    /// Returns `NotFound` if nothing is there, `DirectoryNotEmpty` if the directory is not empty,
+    /// or the error of the system.
     fn delete(&self, path: &LayerPath) -> io::Result<()>;
 
-    /// Lists a directory, sorted by name byte by byte; `None` is the folder itself. A reparse point
-    /// is an error.
+    /// Lists a directory, sorted by name in byte order; `None` is the folder itself.
     ///
     /// # Errors
     ///
-    /// As for [`open`](Self::open); `InvalidData` for a name that is no [`LayerPath`].
+    /// Returns the errors of [`open`](Self::open), an error for a reparse point, and `InvalidData`
+    /// if a name is not a valid [`LayerPath`].
     fn list(&self, directory: Option<&LayerPath>) -> io::Result<Vec<Listed>>;
 
-    /// Returns what is known of a path without its content; `None` when nothing is there.
+    /// Returns the metadata of a path; `None` if nothing is there.
     ///
     /// # Errors
     ///
-    /// As for [`open`](Self::open), but for what is not there.
+    /// Returns the errors of [`open`](Self::open), except `NotFound`.
     fn look(&self, path: &LayerPath) -> io::Result<Option<Stat>> {
         match self.open(Some(path), Access::Look) {
             Ok(file) => file.stat().map(Some),
@@ -226,37 +227,37 @@ pub trait Root {
     }
 }
 
-/// An opened file, directory or reparse point. Dropped, it is closed.
+/// An opened file, directory or reparse point. Dropping it closes it.
 pub trait File {
-    /// Returns what is known of it without its content.
+    /// Returns its metadata.
     ///
     /// # Errors
     ///
-    /// As the system says; so for all methods.
+    /// Returns the error of the system.
     fn stat(&self) -> io::Result<Stat>;
 
-    /// Sets its four times and its attributes. A time of 0 is left as it is, and so are all
-    /// attributes when none are given: [`NORMAL`](FileAttributes::NORMAL) takes them away.
-    /// Attributes that say what it is (directory, reparse point, sparse, …) never change. So does
-    /// Windows.
+    /// Sets its four times and its attributes. As on Windows, a time of 0 keeps the current one,
+    /// and empty attributes keep all current ones; [`NORMAL`](FileAttributes::NORMAL) clears them.
+    /// Attributes that describe the kind of object (directory, reparse point, sparse, …) never
+    /// change.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the system.
     fn set_basic_info(&self, info: &FileBasicInfo) -> io::Result<()>;
 
-    /// Reads the next bytes of its data; 0 at the end.
+    /// Reads the next bytes of its data; returns 0 at the end.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the system.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Leaves out the next bytes of its data; beyond the end nothing is read any more.
+    /// Skips the next bytes of its data; beyond the end, reading returns nothing.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the system.
     fn skip(&mut self, count: u64) -> io::Result<()> {
         let mut piece = [0; 8192];
         let mut left = count;
@@ -276,34 +277,35 @@ pub trait File {
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the system.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Reads the next bytes of its backup stream (`BackupRead`); 0 at the end. The scope must be
-    /// the same in all calls, and the data is not read with [`read`](Self::read) as well.
+    /// Reads the next bytes of its backup stream (`BackupRead`); returns 0 at the end. The scope
+    /// must be the same in all calls, and [`read`](Self::read) must not be used on the same object.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the system.
     fn backup_read(&mut self, buffer: &mut [u8], scope: Scope) -> io::Result<usize>;
 
-    /// Takes the next bytes of a backup stream (`BackupWrite`), in pieces of any size. With
-    /// [`Scope::WithoutSecurity`] security descriptors are skipped.
+    /// Writes the next bytes of a backup stream (`BackupWrite`), in pieces of any size.
+    /// [`Scope::WithoutSecurity`] skips security descriptors.
     ///
     /// # Errors
     ///
-    /// `InvalidData` for bytes that are no backup stream; others as the system says.
+    /// Returns `InvalidData` if the bytes are not a valid backup stream, or the error of the
+    /// system.
     fn backup_write(&mut self, bytes: &[u8], scope: Scope) -> io::Result<()>;
 
-    /// Completes what was written and closes; dropping alone would hide the error.
+    /// Completes the writing and closes the object; merely dropping it would hide the error.
     ///
     /// # Errors
     ///
-    /// As the system says; `UnexpectedEof` when a backup stream ended in the middle.
+    /// Returns `UnexpectedEof` if a backup stream is incomplete, or the error of the system.
     fn close(self) -> io::Result<()>;
 }
 
-/// What an object is opened for.
+/// The purpose of opening an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// [`File::stat`] only.
@@ -312,11 +314,11 @@ pub enum Access {
     Info,
     /// Reading data or the backup stream.
     Read,
-    /// Reading, and writing data or the backup stream, with security.
+    /// Reading and writing data or the backup stream, including security descriptors.
     Write,
 }
 
-/// What [`Root::create`] makes.
+/// The kind of object that [`Root::create`] creates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A file.
@@ -328,29 +330,29 @@ pub enum Kind {
 /// Whether a backup stream includes the security descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// It does.
+    /// It includes the security descriptor.
     WithSecurity,
-    /// It does not.
+    /// It does not include the security descriptor.
     WithoutSecurity,
 }
 
-/// What is known of an object without its content.
+/// The metadata of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     /// Its times and attributes.
     pub basic_info: FileBasicInfo,
-    /// Length of its unnamed data stream in bytes; 0 for a directory.
+    /// The length of its unnamed data stream in bytes; 0 for a directory.
     pub size: u64,
-    /// How many names it has.
+    /// The number of its names.
     pub links: u32,
     /// Its id on the volume.
     pub id: FileId,
-    /// Its reparse tag, when it is a reparse point.
+    /// Its reparse tag, if it is a reparse point.
     pub reparse_tag: Option<ReparseTag>,
 }
 
 impl Stat {
-    /// Returns whether it is a directory, which a directory reparse point is as well.
+    /// Returns whether it is a directory, including a directory reparse point.
     pub fn is_directory(&self) -> bool {
         self.basic_info
             .attributes
@@ -364,27 +366,27 @@ impl Stat {
             .contains(FileAttributes::REPARSE_POINT)
     }
 
-    /// Returns whether names can lie below it.
+    /// Returns whether it is a directory that is not a reparse point.
     pub fn is_plain_directory(&self) -> bool {
         self.is_directory() && !self.is_reparse_point()
     }
 }
 
-/// One name in a directory.
+/// A name in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// The name, one component, as WTF-8.
+    /// The name: a single component, in WTF-8.
     pub name: Vec<u8>,
-    /// The attributes of what it names.
+    /// The attributes of the named object.
     pub attributes: FileAttributes,
 }
 
 impl Listed {
-    /// Returns its path, given the directory it is listed in; `None` is the root's folder.
+    /// Returns its path, given the directory that contains it; `None` is the root's folder.
     ///
     /// # Errors
     ///
-    /// [`Error::Path`] when there is none.
+    /// Returns [`Error::Path`] if the name is not valid in a path.
     pub(crate) fn path_in(&self, directory: Option<&LayerPath>) -> Result<LayerPath> {
         let path = match directory {
             Some(directory) => directory.join(&self.name),
@@ -399,27 +401,29 @@ impl Listed {
         })
     }
 
-    /// Returns whether names can lie below it.
+    /// Returns whether it is a directory that is not a reparse point.
     pub fn is_plain_directory(&self) -> bool {
         self.attributes.contains(FileAttributes::DIRECTORY)
             && !self.attributes.contains(FileAttributes::REPARSE_POINT)
     }
 }
 
-/// Enables what writing files of layers needs. Audit lists (SACLs) need no more: a file that is
-/// opened with backup intent may be given them by virtue of these two. Symbolic links need one more,
-/// which not every user who may write layers holds; most layers have none.
+/// Enables the privileges for writing files of layers. Audit lists (SACLs) require no more: these
+/// two also permit setting them on a file that is opened with backup intent. Symbolic links require
+/// a further privilege, which is optional because most layers have none and not every user holds
+/// it.
 pub(crate) fn enable_to_write<V: Volume>(volume: &V) -> Result<Privileges, PrivilegeError> {
     let needed = [Privilege::Backup, Privilege::Restore];
     volume.enable_with(&needed, &[Privilege::CreateSymbolicLink])
 }
 
-/// Deletes whatever is at a path, with all that lies below it. Reparse points are deleted, not
-/// followed. Interrupted, it can be started again.
+/// Deletes the object at a path with everything below it. Reparse points are deleted, not followed.
+/// An interrupted deletion can be started again.
 ///
 /// # Errors
 ///
-/// `NotFound` when nothing is there; the first thing that cannot be deleted.
+/// Returns `NotFound` if nothing is there, or the error for the first object that cannot be
+/// deleted.
 pub fn delete_tree<R: Root>(root: &R, path: &LayerPath) -> io::Result<()> {
     let stat = root.look(path)?.ok_or(io::ErrorKind::NotFound)?;
     if stat.is_plain_directory() {
@@ -428,19 +432,19 @@ pub fn delete_tree<R: Root>(root: &R, path: &LayerPath) -> io::Result<()> {
     root.delete(path)
 }
 
-/// Deletes all that lies in a directory; `None` is the root's folder. No recursion: a tree may be
-/// deeper than a stack.
+/// Deletes the content of a directory; `None` is the root's folder. This does not recurse, because
+/// a tree may be too deep for the stack.
 ///
 /// # Errors
 ///
-/// As for [`delete_tree`].
+/// Returns the errors of [`delete_tree`].
 pub fn delete_contents<R: Root>(root: &R, directory: Option<&LayerPath>) -> io::Result<()> {
     let mut open = vec![(directory.cloned(), root.list(directory)?)];
     while let Some((directory, names)) = open.last_mut() {
         let Some(listed) = names.pop() else {
             let emptied = directory.take();
             open.pop();
-            // The first one is the caller's.
+            // The first directory is the caller's own and is kept.
             if let Some(path) = emptied.filter(|_| !open.is_empty()) {
                 root.delete(&path).map_err(|error| at(&path, error))?;
             }
@@ -459,7 +463,7 @@ pub fn delete_contents<R: Root>(root: &R, directory: Option<&LayerPath>) -> io::
     Ok(())
 }
 
-/// Says at which path below the one that was asked for an error happened.
+/// Adds the path at which an error occurred.
 fn at(path: &LayerPath, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("`{path}`: {error}"))
 }

@@ -1,4 +1,4 @@
-//! Rights that a process must switch on, as values: what needs one takes the guard.
+//! Enabled privileges as values: a function that needs privileges takes the guard.
 //!
 //! Source: Microsoft, "Privilege Constants"; hcsshim's callers of `EnableProcessPrivileges`.
 
@@ -6,14 +6,14 @@ use std::fmt;
 
 use crate::error::{Privilege, PrivilegeError};
 
-/// Privileges that are on. Dropped, those that were off before are switched off again.
+/// Enabled privileges. Dropping it disables those that were disabled before.
 pub struct Privileges {
     enabled: Vec<Privilege>,
     restore: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Privileges {
-    /// Wraps privileges that are on; `restore` is called in the end. For implementations of
+    /// Wraps enabled privileges; `restore` is called on drop. For implementations of
     /// [`Volume`](super::Volume).
     pub fn new(
         enabled: impl Into<Vec<Privilege>>,
@@ -25,7 +25,7 @@ impl Privileges {
         }
     }
 
-    /// Joins two guards into one.
+    /// Combines two guards.
     #[must_use]
     pub fn and(mut self, mut other: Self) -> Self {
         let mut enabled = std::mem::take(&mut self.enabled);
@@ -33,11 +33,11 @@ impl Privileges {
         Self::new(enabled, Some(Box::new(move || drop((self, other)))))
     }
 
-    /// Checks that all of `wanted` are on.
+    /// Checks that all of `wanted` are enabled.
     ///
     /// # Errors
     ///
-    /// [`PrivilegeError`] naming the first that is not.
+    /// Returns [`PrivilegeError`] with the first one that is not enabled.
     pub fn require(&self, wanted: &[Privilege]) -> Result<(), PrivilegeError> {
         match wanted.iter().find(|one| !self.enabled.contains(one)) {
             Some(missing) => Err(PrivilegeError::NotHeld(*missing)),

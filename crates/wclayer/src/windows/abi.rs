@@ -1,23 +1,23 @@
-//! The types of `vmcompute.dll`, which no header of Windows declares.
+//! The types of `vmcompute.dll`, which no Windows header declares.
 //!
-//! Source: hcsshim `internal/wclayer/wclayer.go` and `layerutils.go`; the sizes are those of a
-//! 64-bit and a 32-bit Windows.
+//! Source: hcsshim `internal/wclayer/wclayer.go` and `layerutils.go`; the sizes are those of 64-bit
+//! and 32-bit Windows.
 
 use std::ffi::c_void;
 
 /// A failure or success code.
 pub(super) type Hresult = i32;
-/// Text in UTF-16, ended by a NUL.
+/// A text in UTF-16 that ends with a NUL.
 pub(super) type Pcwstr = *const u16;
-/// An open import or export of the filter calls.
+/// An open import or export through the filter calls.
 pub(super) type Context = usize;
 
-/// Which driver serves a layer, and in which folder ids are looked for.
+/// The driver of a layer, and the folder of its ids.
 #[repr(C)]
 pub(super) struct DriverInfo {
     /// 1: the filter driver, the only one in use.
     pub(super) flavour: i32,
-    /// Empty: ids are full paths.
+    /// Empty, so that ids are full paths.
     pub(super) home_dir: Pcwstr,
 }
 
@@ -31,13 +31,13 @@ pub(super) struct RawGuid(pub(super) [u8; 16]);
 pub(super) struct LayerDescriptor {
     /// `NameToGuid` of the last component of the path.
     pub(super) id: RawGuid,
-    /// 0.
+    /// Always 0.
     pub(super) flags: u32,
     /// The full path of the layer's folder.
     pub(super) path: Pcwstr,
 }
 
-/// `FILE_BASIC_INFO`, as [`ntmeta::FileBasicInfo`] writes and reads it.
+/// `FILE_BASIC_INFO` in the form that [`ntmeta::FileBasicInfo`] encodes and decodes.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 pub(super) struct RawBasicInfo(pub(super) [u8; 40]);

@@ -1,8 +1,8 @@
-//! The backup stream of an opened file: `BackupRead` and `BackupWrite`, with their contexts.
+//! The backup stream of an opened file: `BackupRead` and `BackupWrite` with their contexts.
 //!
-//! Some file systems, and Wine, answer these calls with "not supported"; then the stream is made
-//! and applied by our own calls ([`super::native_read`], [`super::native_write`]). This is decided
-//! by the first call on a file: a later failure is one, as part of the stream has moved by then.
+//! Some file systems, and Wine, do not support these calls; then our own code reads and writes the
+//! stream ([`super::native_read`], [`super::native_write`]). The first call on a file decides this.
+//! A later failure is final, because part of the stream has already been transferred.
 
 use std::ffi::c_void;
 use std::fs::File;
@@ -19,22 +19,22 @@ use super::native_read::NativeReader;
 use super::native_write::NativeWriter;
 use crate::volume::Scope;
 
-/// What the backup stream of a file is being used for.
+/// The current use of a file's backup stream.
 pub(super) enum Stream {
-    /// Nothing yet.
+    /// Not used yet.
     Unused,
-    /// Reading, by Windows.
+    /// Reading through Windows.
     Reading(Context),
-    /// Writing, by Windows; the bytes are checked before the kernel sees them.
+    /// Writing through Windows; the bytes are checked before the kernel sees them.
     Writing(Context, Box<Check>),
-    /// Reading, by us.
+    /// Reading with our own code.
     NativeReading(Box<NativeReader>),
-    /// Writing, by us.
+    /// Writing with our own code.
     NativeWriting(Box<NativeWriter>),
 }
 
 impl Stream {
-    /// Reads the next bytes; 0 at the end.
+    /// Reads the next bytes; returns 0 at the end.
     pub(super) fn read(
         &mut self,
         file: &File,
@@ -59,7 +59,7 @@ impl Stream {
         }
     }
 
-    /// Takes the next bytes.
+    /// Writes the next bytes.
     pub(super) fn write(&mut self, file: &File, bytes: &[u8], scope: Scope) -> io::Result<()> {
         if matches!(self, Self::Unused) {
             let context = Context::new(file, backup_write);
@@ -83,16 +83,16 @@ impl Stream {
         }
     }
 
-    /// Returns whether Windows has written an alternate stream.
+    /// Returns whether Windows has written an alternate data stream.
     pub(super) fn has_alternate(&self) -> bool {
         matches!(self, Self::Writing(_, check) if check.has_alternate)
     }
 
-    /// Completes what was written.
+    /// Completes the writing.
     ///
     /// # Errors
     ///
-    /// `UnexpectedEof` for a stream that ended in the middle.
+    /// Returns `UnexpectedEof` if the stream is incomplete.
     pub(super) fn finish(self) -> io::Result<()> {
         match self {
             Self::Writing(_, check) => check.decoder.finish().map_err(stream_error),
@@ -102,7 +102,7 @@ impl Stream {
     }
 }
 
-/// Looks at the headers of a backup stream that is written.
+/// Checks the headers of a backup stream that is being written.
 #[derive(Default)]
 pub(super) struct Check {
     decoder: BackupStreamDecoder,
@@ -121,7 +121,7 @@ impl Check {
     }
 }
 
-/// Turns the error of a format into one of a file.
+/// Converts an error of the format to an I/O error.
 pub(super) fn stream_error(error: BackupStreamError) -> io::Error {
     let kind = match error {
         BackupStreamError::TruncatedHeader { .. } | BackupStreamError::TruncatedBody { .. } => {
@@ -135,7 +135,7 @@ pub(super) fn stream_error(error: BackupStreamError) -> io::Error {
 fn mixed() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidInput,
-        "the backup stream of an opened file is either read or written",
+        "an opened file is used both to read and to write its backup stream",
     )
 }
 
@@ -146,21 +146,21 @@ fn is_unsupported(error: &io::Error) -> bool {
     )
 }
 
-/// Both calls in one shape: handle, buffer, length, moved, abort, security, context.
+/// The common signature of both calls: handle, buffer, length, moved, abort, security, context.
 type Call = unsafe fn(RawHandle, *mut u8, u32, *mut u32, i32, i32, *mut *mut c_void) -> i32;
 
-/// What Windows keeps between the calls on one file; released on drop.
+/// The state that Windows keeps between the calls on a file; released on drop.
 pub(super) struct Context {
-    /// Valid while the file is open, which it is: [`super::NtFile`] drops the stream first.
+    /// Valid because the file is still open: [`super::NtFile`] drops the stream first.
     handle: RawHandle,
     call: Call,
     context: *mut c_void,
-    /// Whether a call has worked.
+    /// Whether a call has succeeded.
     moved: bool,
 }
 
-// SAFETY: Windows binds neither the handle nor the context of a backup to the thread that made it,
-// and nobody else has the context.
+// SAFETY: Windows does not bind the handle or the context of a backup to the thread that created
+// it, and nothing else uses the context.
 unsafe impl Send for Context {}
 
 impl Context {
@@ -194,8 +194,9 @@ impl Context {
     fn make(&mut self, buffer: *mut u8, length: u32, scope: Scope) -> io::Result<usize> {
         let mut moved = 0;
         let security = i32::from(scope == Scope::WithSecurity);
-        // SAFETY: the file is open, the buffer is as long as is said and, for reading, exclusively
-        // borrowed by the caller; the context is null or what the call before put there.
+        // SAFETY: the file is open, the buffer has the given length and, for reading, is
+        // exclusively borrowed by the caller; the context is null or the result of the previous
+        // call.
         let done = unsafe {
             (self.call)(
                 self.handle,
@@ -221,7 +222,7 @@ impl Drop for Context {
             return;
         }
         let mut moved = 0;
-        // SAFETY: with "abort" the call only frees the context; the file is still open.
+        // SAFETY: with "abort", the call only frees the context; the file is still open.
         unsafe {
             (self.call)(
                 self.handle,
@@ -245,7 +246,7 @@ unsafe fn backup_read(
     security: i32,
     context: *mut *mut c_void,
 ) -> i32 {
-    // SAFETY: the caller keeps what `BackupRead` asks for.
+    // SAFETY: the caller upholds the requirements of `BackupRead`.
     unsafe { BackupRead(handle, buffer, length, moved, abort, security, context) }
 }
 
@@ -258,6 +259,6 @@ unsafe fn backup_write(
     security: i32,
     context: *mut *mut c_void,
 ) -> i32 {
-    // SAFETY: the caller keeps what `BackupWrite` asks for.
+    // SAFETY: the caller upholds the requirements of `BackupWrite`.
     unsafe { BackupWrite(handle, buffer, length, moved, abort, security, context) }
 }

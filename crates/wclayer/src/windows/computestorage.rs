@@ -1,9 +1,9 @@
-//! The service by `computestorage.dll`, the API that Microsoft documents.
+//! The service through `computestorage.dll`, the documented API.
 //!
-//! It leaves to its callers what `vmcompute.dll` does itself: the disks of scratch layers, and which
-//! steps make a base image. The ids of layers it only takes; they come from `vmcompute.dll`. What
-//! it has no equivalent for, among it the import and export entry by entry, is
-//! [`ServiceError::Missing`].
+//! This API leaves to its callers some work that `vmcompute.dll` does itself: managing the disks of
+//! scratch layers and choosing the steps that create a base image. It takes the ids of layers from
+//! the caller; they come from `vmcompute.dll`. Calls without an equivalent, such as the import and
+//! export entry by entry, return [`ServiceError::Missing`].
 //!
 //! Source: Microsoft, "Host Compute System API", ComputeStorage; hcsshim `computestorage`.
 
@@ -27,7 +27,7 @@ const DLL: &str = "computestorage.dll";
 const CORE_DLL: &str = "computecore.dll";
 /// The disk of a scratch layer.
 const SCRATCH_DISK: &str = "sandbox.vhdx";
-/// The size of new disks in bytes: 20 GiB, as those of `vmcompute.dll`.
+/// The size of new disks in bytes: 20 GiB, as with `vmcompute.dll`.
 const DISK_SIZE: u64 = 20 << 30;
 
 type Handle = *mut std::ffi::c_void;
@@ -48,14 +48,14 @@ imports! {
 }
 
 imports! {
-    /// The exports of `computecore.dll`, for the access of virtual machines.
+    /// The exports of `computecore.dll` that grant access to virtual machines.
     struct CoreImports {
         grant: c"HcsGrantVmAccess" fn(Pcwstr, Pcwstr),
         grant_group: c"HcsGrantVmGroupAccess" fn(Pcwstr),
     }
 }
 
-/// `computestorage.dll`, loaded, with what it needs.
+/// `computestorage.dll` and the DLLs that it is used with.
 pub(super) struct Computestorage {
     library: Library,
     imports: Imports,
@@ -64,12 +64,12 @@ pub(super) struct Computestorage {
     disks: Option<VirtualDisks>,
 }
 
-/// Calls an export, or says that it is missing.
+/// Calls an export, or returns an error if it is missing.
 macro_rules! call {
     ($self:expr, $field:ident, $name:literal, ($($argument:expr),*), $on:expr) => {{
         let function = $self.imports.$field.ok_or(missing($name))?;
-        // SAFETY: texts end with a NUL, handles are open, outputs can be written; all of them live
-        // longer than the call.
+        // SAFETY: texts end with a NUL, handles are open, and outputs are writable; all of them
+        // outlive the call.
         let returned = unsafe { function($($argument),*) };
         $self.library.check($name, returned, || $on)
     }};
@@ -119,7 +119,7 @@ impl Computestorage {
             .map_err(failed("AttachVirtualDisk", "virtdisk.dll", on_layer(of)))
     }
 
-    /// Returns the volume of an attached disk, with a backslash behind it.
+    /// Returns the volume of an attached disk, with a trailing backslash.
     fn volume_of(&self, disk: &Disk<'_>, layer: &Path) -> Result<String, ServiceError> {
         let mut text = LocalText(std::ptr::null_mut());
         call!(
@@ -136,7 +136,7 @@ impl Computestorage {
         Ok(path)
     }
 
-    /// Lets all virtual machines read a disk, where the system has the call.
+    /// Grants all virtual machines read access to a disk, if the system has the call.
     fn grant_to_all(&self, disk: &Path) -> Result<(), ServiceError> {
         const FUNCTION: &str = "HcsGrantVmGroupAccess";
         let Some((library, function)) = self
@@ -175,7 +175,7 @@ impl Computestorage {
         )
     }
 
-    /// Deletes the disks of an attempt before, makes new ones with `make`, and deletes those when
+    /// Deletes the disks of an earlier attempt and creates new ones with `make`; deletes those if
     /// that fails.
     fn with_new_disks(
         &self,
@@ -201,7 +201,7 @@ impl Computestorage {
             self.grant_to_all(difference)
         });
         if made.is_err() {
-            // The error that counts is the first one.
+            // The first error is the one to report.
             let _ = discard();
         }
         made
@@ -265,8 +265,8 @@ fn remove_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// `HcsSetupBaseOSLayer` makes these itself and fails when they are there.
-fn remove_made_before(layer: &Path) -> io::Result<()> {
+/// Deletes files that `HcsSetupBaseOSLayer` creates, because it fails if they exist.
+fn remove_setup_output(layer: &Path) -> io::Result<()> {
     let root = open_folder(layer)?;
     for name in ["Hives", "Layout"] {
         let path = LayerPath::parse(name.as_bytes()).map_err(io::Error::other)?;
@@ -297,7 +297,7 @@ impl LayerService for Computestorage {
             Function::ImportLayer => imports.import.is_some(),
             Function::ExportLayer => imports.export.is_some(),
             Function::LayerExists => true,
-            Function::NameToGuid => self.names.are_there(),
+            Function::NameToGuid => self.names.is_available(),
             Function::ProcessBaseImage => {
                 imports.setup_base.is_some() && imports.format.is_some() && disks
             }
@@ -471,7 +471,11 @@ impl LayerService for Computestorage {
     }
 
     fn process_base_image(&self, layer: &Path) -> Result<(), ServiceError> {
-        remove_made_before(layer).map_err(failed("DeleteFile", "kernel32.dll", on_layer(layer)))?;
+        remove_setup_output(layer).map_err(failed(
+            "DeleteFile",
+            "kernel32.dll",
+            on_layer(layer),
+        ))?;
         let [base, difference] = disk_paths(layer, ["blank-base.vhdx", "blank.vhdx"]);
         self.with_new_disks(&base, &difference, |disks| {
             let disk = self.create_disk(disks, &base)?;
@@ -482,7 +486,7 @@ impl LayerService for Computestorage {
                 (disk.handle()),
                 on_disk(&base)
             )?;
-            // The next call wants the disk closed.
+            // The next call requires the disk to be closed.
             drop(disk);
             self.setup_base(layer, None, "Container")
         })

@@ -19,10 +19,10 @@ use crate::volume::{File as LayerFile, Scope, Stat};
 
 /// An opened file, directory or reparse point of a Windows disk.
 pub struct NtFile {
-    /// Dropped first: its context belongs to the handle.
+    /// Declared first, so that it is dropped first: its context belongs to the handle.
     stream: Stream,
     handle: File,
-    /// What was set last.
+    /// The metadata that was set last.
     info: Cell<Option<FileBasicInfo>>,
 }
 
@@ -94,15 +94,16 @@ impl LayerFile for NtFile {
             handle,
             info,
         } = self;
-        // `BackupWrite` writes an alternate stream through a handle of its own, which changes the
-        // times and the archive bit when the context is released, whatever was set through ours.
+        // `BackupWrite` writes an alternate data stream through a handle of its own. When the
+        // context is released, this changes the times and the archive bit, even if they were set
+        // through our handle.
         let again = info.take().filter(|_| stream.has_alternate());
         let ended = stream.finish();
         let ended = ended.and_then(|()| match again {
             Some(info) => set_basic_info(&handle, &info),
             None => Ok(()),
         });
-        // SAFETY: the handle is open, and nobody else has it.
+        // SAFETY: the handle is open, and nothing else uses it.
         let closed = unsafe { CloseHandle(handle.into_raw_handle()) };
         ended?;
         if closed == 0 {
@@ -112,13 +113,13 @@ impl LayerFile for NtFile {
     }
 }
 
-/// Asks for times and attributes.
+/// Returns times and attributes.
 pub(super) fn basic_info(file: &File) -> io::Result<FileBasicInfo> {
     let bytes = nt::query(file, FileBasicInformation)?;
     Ok(FileBasicInfo::from_bytes(&bytes))
 }
 
-/// Attributes that say what an object is; they are changed by other calls.
+/// The attributes that describe the kind of an object; other calls change them.
 const NOT_SETTABLE: FileAttributes = FileAttributes::DIRECTORY
     .union(FileAttributes::DEVICE)
     .union(FileAttributes::NORMAL)
@@ -128,8 +129,8 @@ const NOT_SETTABLE: FileAttributes = FileAttributes::DIRECTORY
     .union(FileAttributes::ENCRYPTED)
     .union(FileAttributes::VIRTUAL);
 
-/// Sets times and attributes. A time of 0 is left as it is, and so are the attributes without any:
-/// to Windows 0 means just that. A time that is later than Windows stores becomes the latest.
+/// Sets times and attributes. As on Windows, a time of 0 and empty attributes keep the current
+/// values. A time beyond the range of Windows becomes the latest one in range.
 pub(super) fn set_basic_info(file: &File, info: &FileBasicInfo) -> io::Result<()> {
     let bytes = FileBasicInfo {
         attributes: settable(info.attributes),
@@ -139,8 +140,8 @@ pub(super) fn set_basic_info(file: &File, info: &FileBasicInfo) -> io::Result<()
     Ok(nt::set(file, FileBasicInformation, &Aligned(bytes).0)?)
 }
 
-/// Returns the attributes to set: none leave those that are there, ARCHIVE among them, which every
-/// new file has; those that cannot be set, alone, take the others away.
+/// Returns the attributes to set. Empty attributes keep the current ones, including the ARCHIVE of
+/// every new file; attributes that consist only of bits that cannot be set clear all others.
 fn settable(attributes: FileAttributes) -> FileAttributes {
     match attributes - NOT_SETTABLE {
         none if none.is_empty() && !attributes.is_empty() => FileAttributes::NORMAL,
@@ -148,7 +149,7 @@ fn settable(attributes: FileAttributes) -> FileAttributes {
     }
 }
 
-/// Asks for the 128-bit id, or for the older one of 64 bits.
+/// Returns the 128-bit id, or the older 64-bit id if there is no other.
 fn file_id(file: &File) -> io::Result<FileId> {
     let mut id = FileId::default();
     if let Ok(answer) = nt::query::<24>(file, FileIdInformation) {
@@ -170,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_attributes_mean_that_they_stay_and_only_some_can_be_set() {
+    fn empty_attributes_keep_the_current_ones_and_only_some_can_be_set() {
         for (given, set) in [
             (0x00, 0x00),
             (0x80, 0x80),

@@ -1,8 +1,9 @@
-//! The ids that Windows makes of the names of layers (`NameToGuid`).
+//! The ids that Windows derives from the names of layers (`NameToGuid`).
 //!
-//! They are GUIDs of version 5, so SHA-1 over a name space and the name; which name space it is,
-//! only Windows knows. An id of our own making would name layers that no other program finds, so
-//! whoever needs an id asks `vmcompute.dll`, also where layers are made with `computestorage.dll`.
+//! An id is a GUID of version 5, a SHA-1 hash of a namespace and the name. The namespace is known
+//! only to Windows, and other programs would not find layers under ids that we invented. Therefore
+//! `vmcompute.dll` always provides the ids, even for layers that are created with
+//! `computestorage.dll`.
 //!
 //! Source: hcsshim `internal/wclayer/nametoguid.go` and issue 1072.
 
@@ -23,20 +24,20 @@ imports! {
     }
 }
 
-/// The call, where it is.
+/// The call, if it is available.
 pub(super) struct Names {
     imports: Option<Imports>,
 }
 
 impl Names {
-    /// Loads the DLL; one that is not there lacks the call.
+    /// Loads the DLL; if the DLL is missing, so is the call.
     pub(super) fn load() -> Self {
         Self {
             imports: Library::load(DLL).ok().as_ref().map(Imports::of),
         }
     }
 
-    /// Takes the call from the DLL.
+    /// Looks up the call in the DLL.
     pub(super) fn of(library: &Library) -> Self {
         Self {
             imports: Some(Imports::of(library)),
@@ -47,8 +48,8 @@ impl Names {
         self.imports.as_ref()?.name_to_guid
     }
 
-    /// Returns whether the call is there.
-    pub(super) fn are_there(&self) -> bool {
+    /// Returns whether the call is available.
+    pub(super) fn is_available(&self) -> bool {
         self.function().is_some()
     }
 
@@ -60,7 +61,7 @@ impl Names {
         })?;
         let wide = argument(DLL, FUNCTION, name)?;
         let mut guid = RawGuid::default();
-        // SAFETY: the text ends with a NUL, and the output can be written.
+        // SAFETY: the text ends with a NUL, and the output is writable.
         let returned = unsafe { function(wide.as_ptr(), &raw mut guid) };
         check(DLL, FUNCTION, returned, || format!("the name `{name}`"))?;
         Ok(Guid(guid.0))

@@ -1,5 +1,4 @@
-//! A DLL of the system, loaded when the program runs, because any of them, and any of their
-//! exports, may be missing.
+//! System DLLs, loaded at run time because any DLL and any export may be missing.
 
 use std::ffi::{OsStr, c_void};
 use std::io;
@@ -16,18 +15,19 @@ use super::abi::Hresult;
 use super::messages::windows_error;
 use crate::error::{FailureCause, HResult, HcsError, ServiceError};
 
-/// A loaded DLL. It stays loaded until the process ends: its exports are kept as plain pointers.
+/// A loaded DLL. It stays loaded until the process ends, because its exports are kept as plain
+/// pointers.
 pub(super) struct Library {
     dll: &'static str,
-    /// The module's handle, a number to everybody.
+    /// The handle of the module, as a number.
     module: usize,
 }
 
 impl Library {
-    /// Loads a DLL from `system32` and from nowhere else.
+    /// Loads a DLL from `system32` only.
     pub(super) fn load(dll: &'static str) -> Result<Self, HcsError> {
         let name = wide(dll).map_err(|_| HcsError::NoService { dll })?;
-        // SAFETY: the name ends with a NUL; DLLs of the system may run their start code here.
+        // SAFETY: the name ends with a NUL; system DLLs may run their initialisation here.
         let module = unsafe {
             LoadLibraryExW(
                 name.as_ptr(),
@@ -53,7 +53,7 @@ impl Library {
         unsafe { GetProcAddress(self.module as HMODULE, name.as_ptr().cast()) }
     }
 
-    /// Turns what a call returned into a result; `on` says what it was called with.
+    /// Converts the result of a call; `on` describes its arguments.
     pub(super) fn check(
         &self,
         function: &'static str,
@@ -64,7 +64,7 @@ impl Library {
     }
 }
 
-/// Turns what a call of `dll` returned into a result.
+/// Converts the result of a call of `dll`.
 pub(super) fn check(
     dll: &'static str,
     function: &'static str,
@@ -84,7 +84,7 @@ pub(super) fn check(
     })
 }
 
-/// Makes the failure of a step before or after a call a failure of the service.
+/// Converts an error before or after a call to a failure of the call.
 pub(super) fn failed(
     function: &'static str,
     dll: &'static str,
@@ -124,8 +124,8 @@ macro_rules! imports {
             fn of(library: &Library) -> Self {
                 Self {
                     $(
-                        // SAFETY: the export has these arguments and this result, by the source
-                        // named at the top.
+                        // SAFETY: the export has these arguments and this result according to the
+                        // source named in the module's documentation.
                         $field: library.export($export).map(|address| unsafe {
                             std::mem::transmute::<
                                 unsafe extern "system" fn() -> isize,
@@ -140,24 +140,24 @@ macro_rules! imports {
 }
 pub(super) use imports;
 
-/// Returns a text in UTF-16 with a NUL behind it.
+/// Returns a text in UTF-16 with a trailing NUL.
 ///
 /// # Errors
 ///
-/// `InvalidInput` for a text that holds a NUL itself.
+/// Returns `InvalidInput` if the text itself contains a NUL.
 pub(super) fn wide(text: impl AsRef<OsStr>) -> io::Result<Vec<u16>> {
     let mut units: Vec<u16> = text.as_ref().encode_wide().collect();
     if units.contains(&0) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "the text holds a NUL character",
+            "the text contains a NUL character",
         ));
     }
     units.push(0);
     Ok(units)
 }
 
-/// As [`wide`], for an argument of a call: its failure is the call's.
+/// Same as [`wide`], for an argument of a call: an error becomes a failure of the call.
 pub(super) fn argument(
     dll: &'static str,
     function: &'static str,
@@ -173,12 +173,12 @@ pub(super) fn argument(
     })
 }
 
-/// Says what a call was about: ``layer `C:\layers\app` ``.
+/// Describes the object of a call: ``layer `C:\layers\app` ``.
 pub(super) fn on_layer(layer: &Path) -> String {
     format!("layer `{}`", layer.display())
 }
 
-/// A text that a call of `vmcompute.dll` allocated for us (`CoTaskMemAlloc`).
+/// A text that a call of `vmcompute.dll` allocated (`CoTaskMemAlloc`).
 pub(super) struct TaskText(pub(super) *mut u16);
 
 impl TaskText {
@@ -191,12 +191,12 @@ impl TaskText {
 
 impl Drop for TaskText {
     fn drop(&mut self) {
-        // SAFETY: the text is ours to free, and null is allowed.
+        // SAFETY: we own the text, and null is allowed.
         unsafe { CoTaskMemFree(self.0.cast::<c_void>()) }
     }
 }
 
-/// A text that a call of the documented API allocated for us (`LocalAlloc`).
+/// A text that a call of the documented API allocated (`LocalAlloc`).
 ///
 /// Source: Microsoft, "Host Compute System API", HcsGetLayerVhdMountPath.
 pub(super) struct LocalText(pub(super) *mut u16);
@@ -211,21 +211,21 @@ impl LocalText {
 
 impl Drop for LocalText {
     fn drop(&mut self) {
-        // SAFETY: the text is ours to free, and null is allowed.
+        // SAFETY: we own the text, and null is allowed.
         unsafe { LocalFree(self.0.cast::<c_void>()) };
     }
 }
 
-/// Returns the units before the NUL; none for null.
+/// Returns the units before the NUL; nothing for null.
 ///
 /// # Safety
 ///
-/// The text ends with a NUL.
+/// The text must be null or end with a NUL.
 unsafe fn units_at(text: *const u16) -> Vec<u16> {
     if text.is_null() {
         return Vec::new();
     }
-    // SAFETY: all that is read lies before the NUL.
+    // SAFETY: everything that is read comes before the NUL.
     unsafe {
         let length = (0..).take_while(|at| *text.add(*at) != 0).count();
         std::slice::from_raw_parts(text, length).to_vec()

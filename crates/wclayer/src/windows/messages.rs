@@ -1,4 +1,4 @@
-//! Windows' own sentences for its codes (`FormatMessageW`).
+//! The messages of Windows for its codes (`FormatMessageW`).
 
 use windows_sys::Win32::System::Diagnostics::Debug::{
     FORMAT_MESSAGE_FROM_SYSTEM, FORMAT_MESSAGE_IGNORE_INSERTS, FormatMessageW,
@@ -6,7 +6,7 @@ use windows_sys::Win32::System::Diagnostics::Debug::{
 
 use crate::error::{HResult, WindowsError};
 
-/// Explains a code in Windows' words, or in ours where the system has none.
+/// Explains a code with the message of Windows, or with ours if there is none.
 pub(super) fn windows_error(hresult: HResult) -> WindowsError {
     match system_message(hresult.0) {
         Some(message) => WindowsError { hresult, message },
@@ -16,7 +16,7 @@ pub(super) fn windows_error(hresult: HResult) -> WindowsError {
 
 fn system_message(code: u32) -> Option<String> {
     let mut buffer = [0_u16; 1024];
-    // SAFETY: the buffer is as long as is said, and inserts are not looked for.
+    // SAFETY: the buffer has the given length, and inserts are ignored.
     let length = unsafe {
         FormatMessageW(
             FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS,
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_system_is_asked_first_and_an_unknown_code_has_a_sentence_as_well() {
+    fn the_message_of_windows_comes_first_and_unknown_codes_have_one_too() {
         let error = windows_error(HResult::from_win32(5));
         assert_eq!(error.hresult, HResult(0x8007_0005));
         assert!(!error.message.is_empty() && !error.message.ends_with('\n'));

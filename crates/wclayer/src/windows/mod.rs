@@ -1,22 +1,20 @@
-//! Windows itself: the service and the disks behind the traits of [`crate::hcs`] and
-//! [`crate::volume`].
+//! The implementation of the traits of [`crate::hcs`] and [`crate::volume`] on Windows.
 //!
-//! [`host_compute`] joins a service to the disks; nothing else here is needed from outside.
+//! [`host_compute`] combines a service with the disks; callers need nothing else from this module.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | `abi` | types of `vmcompute.dll` as Windows spells them |
-//! | `library` | a DLL loaded from `system32`, its exports, texts for it |
-//! | `vmcompute` | the service by `vmcompute.dll` |
-//! | `layer_names` | the ids of layers, by the same DLL |
-//! | `computestorage`, `virtual_disk` | the service by the documented API |
-//! | `nt` | file calls of `ntdll.dll`, made safe |
-//! | `volume`, `root`, `file` | the disks, folders and files |
-//! | `backup`, `native_read`, `native_write` | backup streams, by Windows or, where a file system has none, by us |
-//! | `privileges`, `messages` | rights, and texts of codes |
+//! | `abi` | types of `vmcompute.dll` with the names of Windows |
+//! | `library` | a DLL loaded from `system32`, its exports, and texts for its calls |
+//! | `vmcompute` | the service through `vmcompute.dll` |
+//! | `layer_names` | the ids of layers, from the same DLL |
+//! | `computestorage`, `virtual_disk` | the service through the documented API |
+//! | `nt` | safe wrappers for file calls of `ntdll.dll` |
+//! | `volume`, `root`, `file` | disks, folders and files |
+//! | `backup`, `native_read`, `native_write` | backup streams, through Windows or, if the file system does not support them, with our own code |
+//! | `privileges`, `messages` | privileges, and messages for codes |
 //!
-//! This is the only place of the crate with unsafe code. A DLL is looked for in `system32` and
-//! nowhere else.
+//! Only this module of the crate has unsafe code. DLLs are loaded from `system32` only.
 
 #![allow(unsafe_code)]
 
@@ -44,24 +42,24 @@ pub use file::NtFile;
 pub use root::NtRoot;
 pub use volume::NtVolume;
 
-/// Which DLL makes, reads and runs layers.
+/// The DLL that creates, reads and runs layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Api {
-    /// `vmcompute.dll` where it is, else `computestorage.dll`.
+    /// `vmcompute.dll` if it is available, otherwise `computestorage.dll`.
     #[default]
     Auto,
-    /// `vmcompute.dll`, which hcsshim and docker use as well.
+    /// `vmcompute.dll`, which hcsshim and docker also use.
     Vmcompute,
     /// `computestorage.dll`, which Microsoft documents.
     Computestorage,
 }
 
-/// Opens the service and the disks of this machine.
+/// Opens the service and the disks of this host.
 ///
 /// # Errors
 ///
-/// [`HcsError::NoService`] when the DLL is not there.
+/// Returns [`HcsError::NoService`] if the DLL is missing.
 pub fn host_compute(api: Api) -> Result<HostCompute<NtVolume>> {
     Ok(HostCompute {
         service: service(api)?,
@@ -79,7 +77,7 @@ fn service(api: Api) -> Result<Box<dyn LayerService>, HcsError> {
     match api {
         Api::Vmcompute => vmcompute(),
         Api::Computestorage => computestorage(),
-        // The error is about the first: it is what is missing where the feature is not installed.
+        // Report the first error: that DLL is missing if the Windows feature is not installed.
         Api::Auto => vmcompute().or_else(|error| computestorage().map_err(|_| error)),
     }
 }

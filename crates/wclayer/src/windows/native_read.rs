@@ -1,9 +1,9 @@
-//! A backup stream made by our own calls, for file systems without `BackupRead`.
+//! Reads a backup stream with our own code, for file systems without `BackupRead`.
 //!
 //! The order is: security, extended attributes, reparse data, the data (or the blocks of a sparse
-//! file), alternate streams. Security and extended attributes are left out where the file system
-//! has none; anything else that cannot be read is an error. Object ids and hard-link names are left
-//! out, as layers do not carry them.
+//! file), alternate data streams. Security and extended attributes are omitted if the file system
+//! does not support them; anything else that cannot be read is an error. Object ids and hard-link
+//! names are omitted because layers do not contain them.
 //!
 //! Only metadata is held in memory, at most 64 KiB of each kind.
 
@@ -33,18 +33,18 @@ use super::file::basic_info;
 use super::nt::{self, Buffer, How, SHARE_ALL, Status, u32_at, u64_at, units_of};
 use crate::volume::Scope;
 
-/// The most that is read of one kind of metadata, in bytes.
+/// The maximum size of one kind of metadata, in bytes.
 const METADATA_BYTES: usize = 64 * 1024;
 
-/// What is still to come of a stream.
+/// A part of a stream that has not been read yet.
 enum Part {
     /// Bytes that are ready.
     Ready(Vec<u8>),
-    /// The unnamed data, whole, of this many bytes.
+    /// The complete unnamed data, with its length in bytes.
     Data(u64),
-    /// The ranges of a sparse file from an offset on, and the file's size.
+    /// The ranges of a sparse file from an offset on, with the file's size.
     Ranges(u64, u64),
-    /// An alternate stream: `:name:$DATA`, and its size.
+    /// An alternate data stream: `:name:$DATA`, and its size.
     Alternate(Vec<u16>, u64),
 }
 
@@ -53,13 +53,13 @@ pub(super) struct NativeReader {
     parts: VecDeque<Part>,
     ready: Vec<u8>,
     at: usize,
-    /// The stream whose body is being read, when it is not the file's own.
+    /// The stream whose body is being read, unless it is the file's own data.
     alternate: Option<File>,
     body: u64,
 }
 
 impl NativeReader {
-    /// Looks at an opened file.
+    /// Collects the metadata of an opened file.
     pub(super) fn new(file: &File, scope: Scope) -> io::Result<Self> {
         let attributes = basic_info(file)?.attributes;
         let mut parts = VecDeque::new();
@@ -95,7 +95,7 @@ impl NativeReader {
         })
     }
 
-    /// Reads the next bytes; 0 at the end.
+    /// Reads the next bytes; returns 0 at the end.
     pub(super) fn read(&mut self, file: &File, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
@@ -114,7 +114,7 @@ impl NativeReader {
                 let mut source = self.alternate.as_ref().unwrap_or(file);
                 let count = source.read(&mut buffer[..length])?;
                 if count == 0 {
-                    // The header promised more: somebody made the file shorter meanwhile.
+                    // The header promised more: the file was truncated in the meantime.
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 self.body -= count as u64;
@@ -189,7 +189,7 @@ fn data_parts(
     if !attributes.contains(FileAttributes::SPARSE_FILE) || size == 0 {
         parts.push_back(Part::Data(size));
     } else if next_range(file, 0, size)? == Some((0, size)) {
-        // One range that covers the file is no hole: plain data, as Windows has it.
+        // One range that covers the file is not a hole: Windows returns plain data for it.
         parts.push_back(Part::Data(size));
     } else {
         let mut header = StreamHeader::new(StreamId::DATA, 0);
@@ -200,7 +200,7 @@ fn data_parts(
     Ok(())
 }
 
-/// Returns start and length of the first allocated range at or behind an offset.
+/// Returns the offset and length of the first allocated range at or after an offset.
 fn next_range(file: &File, from: u64, size: u64) -> io::Result<Option<(u64, u64)>> {
     if from >= size {
         return Ok(None);
@@ -218,7 +218,7 @@ fn next_range(file: &File, from: u64, size: u64) -> io::Result<Option<(u64, u64)
     if length < 16 {
         return Ok(None);
     }
-    // What the kernel says is kept inside what was asked for.
+    // Limit the kernel's answer to the requested range.
     let start = u64_at(answer.bytes(), 0).max(from);
     let end = u64_at(answer.bytes(), 0)
         .saturating_add(u64_at(answer.bytes(), 8))
@@ -226,14 +226,14 @@ fn next_range(file: &File, from: u64, size: u64) -> io::Result<Option<(u64, u64)
     Ok((start < end).then(|| (start, end - start)))
 }
 
-/// Returns the descriptor, with the audit list when the file was opened for that.
+/// Returns the descriptor, with the audit list if the file was opened with access to it.
 fn security(file: &File) -> io::Result<Option<Vec<u8>>> {
     const PLAIN: u32 =
         OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
     let ask = |what: u32| {
         let mut buffer = Buffer::new(METADATA_BYTES);
         let mut length = 0;
-        // SAFETY: the buffer is as long as is said.
+        // SAFETY: the buffer has the given length.
         let status = unsafe {
             NtQuerySecurityObject(
                 file.as_raw_handle(),
@@ -254,16 +254,16 @@ fn security(file: &File) -> io::Result<Option<Vec<u8>>> {
         answer => answer,
     };
     match answer {
-        Err(status) if has_none(status) => Ok(None),
+        Err(status) if is_unsupported(status) => Ok(None),
         answer => Ok(Some(answer?)),
     }
 }
 
-/// Returns the list of extended attributes, as the kernel lays it out and a stream carries it.
+/// Returns the list of extended attributes; the kernel uses the layout of the stream.
 fn extended_attributes(file: &File) -> io::Result<Option<Vec<u8>>> {
     let mut buffer = Buffer::new(METADATA_BYTES);
     let mut block = IO_STATUS_BLOCK::default();
-    // SAFETY: the buffer is as long as is said; no list of names means all.
+    // SAFETY: the buffer has the given length; without a list of names, all are returned.
     let status = unsafe {
         NtQueryEaFile(
             file.as_raw_handle(),
@@ -279,7 +279,7 @@ fn extended_attributes(file: &File) -> io::Result<Option<Vec<u8>>> {
     };
     match Status(status) {
         Status(STATUS_NO_EAS_ON_FILE) => Ok(None),
-        status if has_none(status) => Ok(None),
+        status if is_unsupported(status) => Ok(None),
         status if status.0 < 0 => Err(status.into()),
         _ => {
             let length = block.Information.min(METADATA_BYTES);
@@ -288,11 +288,11 @@ fn extended_attributes(file: &File) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Returns name (`:name:$DATA`) and size of the alternate streams.
+/// Returns name (`:name:$DATA`) and size of the alternate data streams.
 fn alternate_streams(file: &File) -> io::Result<Vec<(Vec<u16>, u64)>> {
     let mut buffer = Buffer::new(METADATA_BYTES);
     let mut block = IO_STATUS_BLOCK::default();
-    // SAFETY: the buffer is as long as is said.
+    // SAFETY: the buffer has the given length.
     let status = unsafe {
         NtQueryInformationFile(
             file.as_raw_handle(),
@@ -303,7 +303,7 @@ fn alternate_streams(file: &File) -> io::Result<Vec<(Vec<u16>, u64)>> {
         )
     };
     match Status(status) {
-        status if has_none(status) => Ok(Vec::new()),
+        status if is_unsupported(status) => Ok(Vec::new()),
         status if status.0 < 0 => Err(status.into()),
         _ => {
             let length = block.Information.min(METADATA_BYTES);
@@ -312,7 +312,7 @@ fn alternate_streams(file: &File) -> io::Result<Vec<(Vec<u16>, u64)>> {
     }
 }
 
-/// Reads `FILE_STREAM_INFORMATION` entries; the unnamed stream is left out.
+/// Parses `FILE_STREAM_INFORMATION` entries; the unnamed stream is skipped.
 fn read_streams(mut bytes: &[u8]) -> io::Result<Vec<(Vec<u16>, u64)>> {
     let unnamed: Vec<u16> = "::$DATA".encode_utf16().collect();
     let mut streams = Vec::new();
@@ -334,8 +334,8 @@ fn read_streams(mut bytes: &[u8]) -> io::Result<Vec<(Vec<u16>, u64)>> {
     Ok(streams)
 }
 
-/// Returns whether a status says that the file system has nothing of the kind.
-pub(super) fn has_none(Status(status): Status) -> bool {
+/// Returns whether a status means that the file system does not support this kind of metadata.
+pub(super) fn is_unsupported(Status(status): Status) -> bool {
     matches!(
         status,
         STATUS_NOT_SUPPORTED
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_streams_that_lies_about_lengths_is_refused() {
+    fn a_list_of_streams_with_wrong_lengths_is_refused() {
         assert!(read_streams(&stream(":a:$DATA", 0, 4096)).is_err());
         assert!(read_streams(&stream(":a:$DATA", 0, 0)[..30]).is_err());
     }

@@ -1,8 +1,8 @@
-//! A backup stream applied by our own calls, for file systems without `BackupWrite`.
+//! Writes a backup stream with our own code, for file systems without `BackupWrite`.
 //!
-//! Data, sparse blocks, alternate streams and reparse data are written or an error. Descriptors
-//! and extended attributes have no place on a file system without them and are left out there.
-//! Object ids, hard-link names, properties and transactions are left out, as Windows does.
+//! A failure to write data, sparse blocks, alternate data streams or reparse data is an error.
+//! Security descriptors and extended attributes are skipped on a file system that does not support
+//! them. Like Windows, this skips object ids, hard-link names, properties and transactions.
 //!
 //! Only metadata is held in memory, at most 64 KiB of each kind.
 
@@ -30,32 +30,32 @@ use windows_sys::Win32::System::Ioctl::{FSCTL_SET_REPARSE_POINT, FSCTL_SET_SPARS
 
 use super::backup::stream_error;
 use super::file::{basic_info, set_basic_info};
-use super::native_read::has_none;
+use super::native_read::is_unsupported;
 use super::nt::{self, Buffer, How, Status, u32_at};
 use crate::volume::Scope;
 
-/// The most that is taken of one kind of metadata, in bytes.
+/// The maximum size of one kind of metadata, in bytes.
 const METADATA_BYTES: u64 = 64 * 1024;
 
-/// Where the bytes of a body go.
+/// The destination for the bytes of a body.
 enum Target {
-    /// Nowhere.
+    /// The bytes are skipped.
     Skip,
-    /// To the unnamed data.
+    /// The unnamed data.
     Data,
-    /// To an alternate stream.
+    /// An alternate data stream.
     Alternate(File),
-    /// Into memory, until all is there.
+    /// Memory, until the metadata is complete.
     Metadata(StreamId, Vec<u8>),
 }
 
-/// A backup stream on its way to one file.
+/// A backup stream that is being written to a file.
 pub(super) struct NativeWriter {
     decoder: BackupStreamDecoder,
     scope: Scope,
     target: Target,
     remaining: u64,
-    /// The alternate stream that sparse blocks belong to; without it, to the unnamed data.
+    /// The alternate data stream of the sparse blocks; `None` for the unnamed data.
     sparse_alternate: Option<File>,
 }
 
@@ -70,8 +70,7 @@ impl NativeWriter {
         }
     }
 
-    /// Takes the next bytes. The times of the file stay as they are, as `BackupWrite` leaves those
-    /// that were set before.
+    /// Writes the next bytes. Like `BackupWrite`, this keeps the times of the file.
     pub(super) fn write(&mut self, file: &File, bytes: &[u8]) -> io::Result<()> {
         let times = basic_info(file)?;
         self.apply(file, bytes)?;
@@ -140,7 +139,7 @@ impl NativeWriter {
                 if header.size > METADATA_BYTES {
                     return Err(io::Error::new(
                         io::ErrorKind::InvalidData,
-                        format!("the {id} stream has {} bytes, too many", header.size),
+                        format!("the {id} stream is too large ({} bytes)", header.size),
                     ));
                 }
                 Target::Metadata(id, Vec::new())
@@ -150,10 +149,14 @@ impl NativeWriter {
         Ok(())
     }
 
-    /// Goes to where a block belongs; the empty one at the end gives the stream its size.
+    /// Seeks to the start of a block; the empty block at the end sets the size of the stream.
     fn begin_block(&mut self, file: &File, header: &StreamHeader) -> io::Result<Target> {
-        let offset = u64::try_from(header.sparse_offset.unwrap_or(0))
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a block before the file"))?;
+        let offset = u64::try_from(header.sparse_offset.unwrap_or(0)).map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a sparse block has a negative offset",
+            )
+        })?;
         let mut stream = self.sparse_alternate.as_ref().unwrap_or(file);
         if header.size == 0 {
             stream.set_len(offset)?;
@@ -179,14 +182,14 @@ impl NativeWriter {
     }
 }
 
-/// Makes an alternate stream anew, relative to its file.
+/// Creates an alternate data stream, or truncates an existing one, relative to its file.
 fn open_stream(file: &File, header: &StreamHeader) -> io::Result<File> {
     let name = header.stream_name().unwrap_or_default();
     let is_name = |unit: &u16| !matches!(*unit, 0 | 0x2f | 0x3a | 0x5c);
     if name.is_empty() || name.len() > 255 || !name.iter().all(is_name) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            "an alternate stream has no valid name",
+            "an alternate data stream has an invalid name",
         ));
     }
     let name = [&[u16::from(b':')], name].concat();
@@ -199,10 +202,10 @@ fn open_stream(file: &File, header: &StreamHeader) -> io::Result<File> {
     Ok(nt::open(file, &name, how)?)
 }
 
-/// Lets holes have no space on the disk; where the file system cannot, they are zeros.
+/// Makes a file sparse, so that holes take no space; if the file system cannot, they are zeros.
 fn make_sparse(file: &File) -> io::Result<()> {
     match nt::control(file, FSCTL_SET_SPARSE, &[], &mut []) {
-        Err(status) if !has_none(status) => Err(status.into()),
+        Err(status) if !is_unsupported(status) => Err(status.into()),
         _ => Ok(()),
     }
 }
@@ -210,7 +213,8 @@ fn make_sparse(file: &File) -> io::Result<()> {
 fn apply(file: &File, id: StreamId, bytes: &[u8]) -> io::Result<()> {
     let done = match id {
         StreamId::SECURITY_DATA => return set_security(file, bytes),
-        // The handle has the right to it: "denied" is how Wine says that it cannot.
+        // The handle has this right: Wine returns "denied" for an operation that it does not
+        // support.
         StreamId::EA_DATA => match set_extended_attributes(file, bytes) {
             Err(Status(STATUS_ACCESS_DENIED)) => Ok(()),
             result => result,
@@ -223,7 +227,7 @@ fn apply(file: &File, id: StreamId, bytes: &[u8]) -> io::Result<()> {
         }
     };
     match done {
-        Err(status) if has_none(status) => Ok(()),
+        Err(status) if is_unsupported(status) => Ok(()),
         result => Ok(result?),
     }
 }
@@ -232,7 +236,7 @@ fn set_extended_attributes(file: &File, list: &[u8]) -> Result<(), Status> {
     let mut buffer = Buffer::new(list.len());
     buffer.bytes_mut().copy_from_slice(list);
     let mut block = IO_STATUS_BLOCK::default();
-    // SAFETY: the buffer is as long as is said, and the kernel checks the list.
+    // SAFETY: the buffer has the given length, and the kernel checks the list.
     let status = unsafe {
         NtSetEaFile(
             file.as_raw_handle(),
@@ -247,18 +251,18 @@ fn set_extended_attributes(file: &File, list: &[u8]) -> Result<(), Status> {
     Ok(())
 }
 
-/// Sets owner, group and lists, as far as the descriptor has them. The audit list is left out when
-/// the process may not set it.
+/// Sets the owner, group and access lists that the descriptor has. The audit list is skipped if the
+/// process may not set it.
 fn set_security(file: &File, descriptor: &[u8]) -> io::Result<()> {
     SecurityDescriptor::parse(descriptor)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    let (what, mut buffer) = security_request(descriptor);
-    let mut set = |what: u32| {
-        // SAFETY: the bytes are a whole self-relative descriptor, which was parsed just now.
+    let (parts, mut buffer) = security_request(descriptor);
+    let mut set = |parts: u32| {
+        // SAFETY: the bytes are a complete self-relative descriptor, which has just been parsed.
         let status = unsafe {
             NtSetSecurityObject(
                 file.as_raw_handle(),
-                what,
+                parts,
                 buffer.bytes_mut().as_mut_ptr().cast(),
             )
         };
@@ -267,21 +271,21 @@ fn set_security(file: &File, descriptor: &[u8]) -> io::Result<()> {
         }
         Ok(())
     };
-    let result = match set(what) {
+    let result = match set(parts) {
         Err(Status(STATUS_PRIVILEGE_NOT_HELD | STATUS_ACCESS_DENIED))
-            if what & SACL_SECURITY_INFORMATION != 0 =>
+            if parts & SACL_SECURITY_INFORMATION != 0 =>
         {
-            set(what & !SACL_SECURITY_INFORMATION)
+            set(parts & !SACL_SECURITY_INFORMATION)
         }
         result => result,
     };
     match result {
-        Err(status) if has_none(status) => Ok(()),
+        Err(status) if is_unsupported(status) => Ok(()),
         result => Ok(result?),
     }
 }
 
-/// Returns which parts a descriptor has, and the descriptor with the "request" bits that make
+/// Returns the parts that a descriptor has, and the descriptor with the "request" bits that make
 /// Windows keep its "inherited automatically" bits.
 fn security_request(descriptor: &[u8]) -> (u32, Buffer) {
     /// Control bits, in the third and fourth byte.
@@ -295,21 +299,21 @@ fn security_request(descriptor: &[u8]) -> (u32, Buffer) {
 
     let mut control = u32_at(descriptor, 0) >> 16;
     let has = |bits: u32| control & bits != 0;
-    let mut what = 0;
+    let mut parts = 0;
     if u32_at(descriptor, 4) != 0 {
-        what |= OWNER_SECURITY_INFORMATION;
+        parts |= OWNER_SECURITY_INFORMATION;
     }
     if u32_at(descriptor, 8) != 0 {
-        what |= GROUP_SECURITY_INFORMATION;
+        parts |= GROUP_SECURITY_INFORMATION;
     }
     if has(DACL_PRESENT) {
-        what |= DACL_SECURITY_INFORMATION;
+        parts |= DACL_SECURITY_INFORMATION;
         if has(DACL_PROTECTED) {
-            what |= PROTECTED_DACL_SECURITY_INFORMATION;
+            parts |= PROTECTED_DACL_SECURITY_INFORMATION;
         }
     }
     if has(SACL_PRESENT) {
-        what |= SACL_SECURITY_INFORMATION;
+        parts |= SACL_SECURITY_INFORMATION;
     }
     if has(DACL_INHERITED) {
         control |= DACL_REQUEST;
@@ -321,7 +325,7 @@ fn security_request(descriptor: &[u8]) -> (u32, Buffer) {
     let bytes = buffer.bytes_mut();
     bytes.copy_from_slice(descriptor);
     bytes[2..4].copy_from_slice(&(control as u16).to_le_bytes());
-    (what, buffer)
+    (parts, buffer)
 }
 
 #[cfg(test)]
@@ -329,12 +333,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_descriptor_has_is_set() {
+    fn only_the_parts_of_a_descriptor_are_set() {
         let descriptor = SecurityDescriptor::from_sddl("O:BAD:PAI(A;;FA;;;SY)").unwrap();
         let bytes = descriptor.to_bytes().unwrap();
-        let (what, buffer) = security_request(&bytes);
+        let (parts, buffer) = security_request(&bytes);
         assert_eq!(
-            what,
+            parts,
             OWNER_SECURITY_INFORMATION
                 | DACL_SECURITY_INFORMATION
                 | PROTECTED_DACL_SECURITY_INFORMATION

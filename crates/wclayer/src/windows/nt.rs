@@ -1,8 +1,8 @@
-//! The file calls of `ntdll.dll`, made safe.
+//! Safe wrappers for the file calls of `ntdll.dll`.
 //!
-//! Buffers are aligned as the kernel demands and exactly as long as it is told; statuses become
-//! the errors of the standard library. Information classes that are plain numbers are read from
-//! and written to bytes, field by field, as \[MS-FSCC\] lays them out.
+//! Buffers are aligned as the kernel requires, and their exact length is passed; statuses become
+//! errors of the standard library. Information classes of plain numbers are converted from and to
+//! bytes, field by field, as in \[MS-FSCC\].
 
 use std::ffi::c_void;
 use std::fs::File;
@@ -24,13 +24,13 @@ use windows_sys::Win32::System::IO::{DeviceIoControl, IO_STATUS_BLOCK};
 
 /// `OBJ_CASE_INSENSITIVE`: names are looked up without case.
 const CASE_INSENSITIVE: u32 = 0x40;
-/// `OBJ_DONT_REPARSE`: a reparse point on the way is an error (Windows 10 1607 and later).
+/// `OBJ_DONT_REPARSE`: a reparse point above the name is an error (Windows 10 1607 and later).
 const DONT_REPARSE: u32 = 0x1000;
 
-/// Lets others do with the file what they want.
+/// Lets other programs read, write and delete the file.
 pub(super) const SHARE_ALL: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
-/// How a name is opened.
+/// Options for opening a name.
 #[derive(Clone, Copy)]
 pub(super) struct How {
     /// The access mask; `SYNCHRONIZE` is added.
@@ -43,13 +43,13 @@ pub(super) struct How {
     pub(super) options: u32,
 }
 
-/// A status that says that something went wrong.
+/// A status that reports a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Status(pub(super) NTSTATUS);
 
 impl From<Status> for io::Error {
     fn from(status: Status) -> Self {
-        // SAFETY: the function only looks the number up.
+        // SAFETY: the function only looks up the number.
         Self::from_raw_os_error(unsafe { RtlNtStatusToDosError(status.0) }.cast_signed())
     }
 }
@@ -61,8 +61,8 @@ fn check(status: NTSTATUS) -> Result<(), Status> {
     Ok(())
 }
 
-/// Opens or makes a name relative to an opened directory or file; an empty name is that itself.
-/// The name is opened as it is, and no reparse point on the way to it is followed.
+/// Opens or creates a name relative to an opened directory or file; an empty name is that object
+/// itself. Neither the name itself nor anything above it is followed if it is a reparse point.
 pub(super) fn open(from: &impl AsRawHandle, name: &[u16], how: How) -> Result<File, Status> {
     let length = (name.len() * 2) as u16;
     let name = UNICODE_STRING {
@@ -80,8 +80,8 @@ pub(super) fn open(from: &impl AsRawHandle, name: &[u16], how: How) -> Result<Fi
     };
     let mut handle = std::ptr::null_mut();
     let mut block = IO_STATUS_BLOCK::default();
-    // SAFETY: the name is at most 32,767 units (`LayerPath`, or a short stream name), so its
-    // length fits; all that is pointed to outlives the call.
+    // SAFETY: the name has at most 32,767 units (`LayerPath`, or a short stream name), so its
+    // length fits; everything that is pointed to outlives the call.
     check(unsafe {
         NtCreateFile(
             &raw mut handle,
@@ -100,15 +100,15 @@ pub(super) fn open(from: &impl AsRawHandle, name: &[u16], how: How) -> Result<Fi
             0,
         )
     })?;
-    // SAFETY: the call succeeded, so the handle is open and ours alone.
+    // SAFETY: the call succeeded, so the handle is open and owned by us.
     Ok(File::from(unsafe { OwnedHandle::from_raw_handle(handle) }))
 }
 
-/// Bytes at an address that the kernel takes.
+/// Bytes with the alignment that the kernel requires.
 #[repr(C, align(8))]
 pub(super) struct Aligned<const N: usize>(pub(super) [u8; N]);
 
-/// Asks for information of a fixed size.
+/// Queries information of a fixed size.
 pub(super) fn query<const N: usize>(file: &File, class: i32) -> Result<[u8; N], Status> {
     let mut buffer = Aligned([0; N]);
     let mut block = IO_STATUS_BLOCK::default();
@@ -128,7 +128,7 @@ pub(super) fn query<const N: usize>(file: &File, class: i32) -> Result<[u8; N], 
 /// Sets information. The bytes must be aligned to 8.
 pub(super) fn set(file: &File, class: i32, information: &[u8]) -> Result<(), Status> {
     let mut block = IO_STATUS_BLOCK::default();
-    // SAFETY: the buffer is as long as is said, and the kernel checks what it holds.
+    // SAFETY: the buffer has the given length, and the kernel checks its content.
     check(unsafe {
         NtSetInformationFile(
             file.as_raw_handle(),
@@ -140,8 +140,8 @@ pub(super) fn set(file: &File, class: i32, information: &[u8]) -> Result<(), Sta
     })
 }
 
-/// Sends a control code; returns how many bytes came back. An output that was too short for all is
-/// filled and no error.
+/// Sends a control code and returns the number of bytes in the output. If the output is too short,
+/// it is filled, which is not an error.
 pub(super) fn control(
     file: &File,
     code: u32,
@@ -149,8 +149,8 @@ pub(super) fn control(
     output: &mut [u8],
 ) -> Result<usize, Status> {
     let mut block = IO_STATUS_BLOCK::default();
-    // SAFETY: both buffers are as long as is said; the handle is synchronous, so nothing is
-    // written after the return.
+    // SAFETY: both buffers have the given lengths; the handle is synchronous, so nothing is written
+    // after the call returns.
     let status = unsafe {
         NtFsControlFile(
             file.as_raw_handle(),
@@ -171,7 +171,7 @@ pub(super) fn control(
     Ok(block.Information.min(output.len()))
 }
 
-/// As [`control`], for the driver below the file system.
+/// Same as [`control`], for the driver below the file system.
 pub(super) fn device_control(
     file: &File,
     code: u32,
@@ -179,8 +179,8 @@ pub(super) fn device_control(
     output: &mut [u8],
 ) -> io::Result<usize> {
     let mut length = 0;
-    // SAFETY: both buffers are as long as is said; the handle is synchronous, so nothing is
-    // written after the return.
+    // SAFETY: both buffers have the given lengths; the handle is synchronous, so nothing is written
+    // after the call returns.
     let done = unsafe {
         DeviceIoControl(
             file.as_raw_handle(),
@@ -199,14 +199,14 @@ pub(super) fn device_control(
     Ok(output.len().min(length as usize))
 }
 
-/// A buffer of bytes at an address that the kernel takes.
+/// A buffer of bytes with the alignment that the kernel requires.
 pub(super) struct Buffer {
     words: Vec<u64>,
     length: usize,
 }
 
 impl Buffer {
-    /// Makes a buffer of zeros.
+    /// Creates a buffer of zeros.
     pub(super) fn new(length: usize) -> Self {
         Self {
             words: vec![0; length.div_ceil(8)],
@@ -216,18 +216,18 @@ impl Buffer {
 
     /// Returns the bytes.
     pub(super) fn bytes(&self) -> &[u8] {
-        // SAFETY: the words are at least `length` bytes, and any byte is a byte.
+        // SAFETY: the words have at least `length` bytes, and every bit pattern is a valid byte.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.length) }
     }
 
     /// Returns the bytes for writing.
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as for `bytes`, and the borrow is exclusive.
+        // SAFETY: same as in `bytes`, and the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), self.length) }
     }
 }
 
-/// Reads a number from bytes of the kernel; 0 where there is none.
+/// Reads a number from bytes of the kernel; returns 0 if it is out of bounds.
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes
         .get(at..)
@@ -235,7 +235,7 @@ pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
         .map_or(0, |word| u32::from_le_bytes(*word))
 }
 
-/// As [`u32_at`], 64 bits wide.
+/// Same as [`u32_at`], with 64 bits.
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes
         .get(at..)
@@ -243,7 +243,7 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
         .map_or(0, |word| u64::from_le_bytes(*word))
 }
 
-/// Reads UTF-16 from bytes of the kernel; an odd byte at the end is left out.
+/// Reads UTF-16 from bytes of the kernel; ignores an odd byte at the end.
 pub(super) fn units_of(bytes: &[u8]) -> Vec<u16> {
     let (pairs, _) = bytes.as_chunks::<2>();
     pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect()

@@ -1,8 +1,8 @@
-//! Privileges of the process, counted so that guards may overlap.
+//! The privileges of the process, counted so that guards may overlap.
 //!
-//! A privilege is switched on by its first guard and, if it was off before, off again by its last.
-//! `AdjustTokenPrivileges` succeeds without doing anything for a right that the process does not
-//! hold; only the last error tells (`ERROR_NOT_ALL_ASSIGNED`).
+//! A privilege is enabled by its first guard and, if it was disabled before, disabled again by its
+//! last. `AdjustTokenPrivileges` succeeds without effect for a privilege that the process does not
+//! hold; only the last error shows this (`ERROR_NOT_ALL_ASSIGNED`).
 
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
@@ -19,7 +19,7 @@ use super::library::wide;
 use crate::error::{Privilege, PrivilegeError};
 use crate::volume::Privileges;
 
-/// How often each privilege is in use, and whether it was on before.
+/// How many guards use each privilege, and whether it was enabled before.
 static USES: Mutex<Vec<Use>> = Mutex::new(Vec::new());
 
 struct Use {
@@ -28,7 +28,7 @@ struct Use {
     was_enabled: bool,
 }
 
-/// Switches privileges on for as long as the guard lives.
+/// Enables privileges for the lifetime of the guard.
 pub(super) fn enable(wanted: &[Privilege]) -> Result<Privileges, PrivilegeError> {
     let mut taken = Taken(Vec::with_capacity(wanted.len()));
     for &privilege in wanted {
@@ -38,7 +38,7 @@ pub(super) fn enable(wanted: &[Privilege]) -> Result<Privileges, PrivilegeError>
     Ok(Privileges::new(wanted, Some(Box::new(move || drop(taken)))))
 }
 
-/// Privileges to give back, also when a later one cannot be had.
+/// Privileges to release, also if a later one cannot be enabled.
 struct Taken(Vec<Privilege>);
 
 impl Drop for Taken {
@@ -75,12 +75,12 @@ fn release(privilege: Privilege) {
     };
     uses[index].guards -= 1;
     if uses[index].guards == 0 && !uses.swap_remove(index).was_enabled {
-        // Nothing can be done about a privilege that stays on.
+        // A privilege that cannot be disabled stays enabled.
         let _ = switch(privilege, false);
     }
 }
 
-/// Returns whether the privilege was on before; `None` when the process does not hold it.
+/// Returns whether the privilege was enabled before; `None` if the process does not hold it.
 fn switch(privilege: Privilege, on: bool) -> io::Result<Option<bool>> {
     let token = process_token()?;
     let mut wanted = TOKEN_PRIVILEGES {
@@ -122,7 +122,8 @@ fn switch(privilege: Privilege, on: bool) -> io::Result<Option<bool>> {
 
 fn process_token() -> io::Result<OwnedHandle> {
     let mut token = std::ptr::null_mut();
-    // SAFETY: the pseudo handle of the process needs no closing, the other argument is an output.
+    // SAFETY: the pseudo handle of the process needs no closing, and the other argument is an
+    // output.
     let opened = unsafe {
         OpenProcessToken(
             GetCurrentProcess(),
@@ -133,14 +134,14 @@ fn process_token() -> io::Result<OwnedHandle> {
     if opened == 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the call succeeded, so the handle is open and ours alone.
+    // SAFETY: the call succeeded, so the handle is open and owned by us.
     Ok(unsafe { OwnedHandle::from_raw_handle(token) })
 }
 
 fn lookup(privilege: Privilege) -> io::Result<LUID> {
     let name = wide(privilege.name())?;
     let mut luid = LUID::default();
-    // SAFETY: the name ends with a NUL, and a null system means this one.
+    // SAFETY: the name ends with a NUL, and a null system means the local one.
     let found = unsafe { LookupPrivilegeValueW(std::ptr::null(), name.as_ptr(), &raw mut luid) };
     if found == 0 {
         return Err(io::Error::last_os_error());

@@ -1,7 +1,7 @@
 //! An opened folder: names below it are opened relative to its handle.
 //!
-//! `OBJ_DONT_REPARSE` makes the kernel refuse reparse points on the way, and the backup intent
-//! makes privileges count instead of descriptors.
+//! `OBJ_DONT_REPARSE` makes the kernel reject reparse points above a name, and the backup intent
+//! makes it check privileges instead of security descriptors.
 //!
 //! Source: hcsshim `internal/safefile/safeopen.go`.
 
@@ -33,7 +33,7 @@ use super::nt::{self, Aligned, Buffer, How, SHARE_ALL, Status, u32_at, units_of}
 use crate::path::LayerPath;
 use crate::volume::{Access, Kind, Listed, Root};
 
-/// `ACCESS_SYSTEM_SECURITY`: audit lists as well. Backup and restore privileges grant it.
+/// `ACCESS_SYSTEM_SECURITY`: access to audit lists. The backup and restore privileges grant it.
 const AUDIT: u32 = 0x0100_0000;
 /// `FileDispositionInformation`.
 const DISPOSITION: i32 = 13;
@@ -42,10 +42,10 @@ const DISPOSITION_EX: i32 = 64;
 /// `FILE_DISPOSITION_DELETE`.
 const DELETE_IT: u32 = 1;
 /// `FILE_DISPOSITION_POSIX_SEMANTICS | FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE`: the name is
-/// gone at once whoever has the file open, and the attribute, which other names of the file share,
-/// stays as it is. Since Windows 10 1809.
+/// gone immediately, even if other programs have the file open, and the attribute, which other
+/// names of the file share, is kept. Since Windows 10 1809.
 const POSIX_AND_READ_ONLY: u32 = 2 | 0x10;
-/// How many bytes of a listing are asked for at once.
+/// The size of each piece of a listing, in bytes.
 const LISTING_BYTES: usize = 64 * 1024;
 
 /// An opened folder of a Windows disk.
@@ -60,7 +60,7 @@ impl NtRoot {
         Self { path, handle }
     }
 
-    /// Opens a name; what it is opened for may include audit lists, if the process may see them.
+    /// Opens a name; the access may include audit lists if the process holds the right.
     fn open_name(&self, path: Option<&LayerPath>, how: How) -> Result<File, Status> {
         let name = path.map(LayerPath::to_utf16).unwrap_or_default();
         match nt::open(&self.handle, &name, how) {
@@ -74,7 +74,7 @@ impl NtRoot {
         }
     }
 
-    /// Opens a directory that is no reparse point.
+    /// Opens a directory that is not a reparse point.
     fn open_directory(&self, path: Option<&LayerPath>) -> io::Result<File> {
         let directory = self.open_name(
             path,
@@ -147,7 +147,7 @@ impl Root for NtRoot {
                 options: FILE_NON_DIRECTORY_FILE,
             },
         )?;
-        // The kernel opens nothing more to make the name, so no reparse point can be met.
+        // The kernel opens nothing else to create the name, so it cannot meet a reparse point.
         let parent = self.open_directory(new.parent().as_ref())?;
         let request = link_request(&parent, &wide::from_wtf8(new.file_name()));
         Ok(nt::set(&file, FileLinkInformation, request.bytes())?)
@@ -198,7 +198,7 @@ fn link_request(directory: &File, name: &[u16]) -> Buffer {
     request
 }
 
-/// Deletes an opened object in the best way that the system has.
+/// Deletes an opened object with the best method that the system has.
 fn delete_opened(file: File) -> io::Result<()> {
     let flags = |flags: u32| nt::set(&file, DISPOSITION_EX, &Aligned(flags.to_le_bytes()).0);
     match flags(DELETE_IT | POSIX_AND_READ_ONLY) {
@@ -217,10 +217,10 @@ fn delete_opened(file: File) -> io::Result<()> {
     }
 }
 
-/// Deletes a name of a read-only file; the attribute, which its other names share, comes back.
+/// Deletes a name of a read-only file, then restores the attribute, which its other names share.
 fn delete_read_only(file: &File, dispose: impl Fn() -> Result<(), Status>) -> io::Result<()> {
     let before = basic_info(file)?;
-    // NORMAL, because without any the attributes would stay as they are.
+    // NORMAL, because empty attributes would keep the current ones.
     let attributes = (before.attributes - FileAttributes::READONLY) | FileAttributes::NORMAL;
     let times_as_they_are = FileBasicInfo::default();
     set_basic_info(
@@ -231,7 +231,7 @@ fn delete_read_only(file: &File, dispose: impl Fn() -> Result<(), Status>) -> io
         },
     )?;
     let result = dispose();
-    // Whether the deletion worked is what matters to the caller.
+    // Only the deletion matters to the caller.
     let _ = set_basic_info(
         file,
         &FileBasicInfo {
@@ -242,7 +242,7 @@ fn delete_read_only(file: &File, dispose: impl Fn() -> Result<(), Status>) -> io
     Ok(result?)
 }
 
-/// Returns whether a status says that the system or the file system does not know the request.
+/// Returns whether a status means that the system or the file system does not know the request.
 fn is_unknown(Status(status): Status) -> bool {
     matches!(
         status,
@@ -253,12 +253,12 @@ fn is_unknown(Status(status): Status) -> bool {
     )
 }
 
-/// Fills the buffer with the next names; returns how many bytes these are.
+/// Fills the buffer with the next names and returns the number of bytes.
 fn next_names(directory: &File, buffer: &mut Buffer) -> io::Result<Option<usize>> {
     let mut block = IO_STATUS_BLOCK::default();
     let bytes = buffer.bytes_mut();
-    // SAFETY: the buffer is as long as is said; the handle is synchronous, so nothing is written
-    // after the return.
+    // SAFETY: the buffer has the given length; the handle is synchronous, so nothing is written
+    // after the call returns.
     let status = unsafe {
         NtQueryDirectoryFile(
             directory.as_raw_handle(),
@@ -281,9 +281,9 @@ fn next_names(directory: &File, buffer: &mut Buffer) -> io::Result<Option<usize>
     }
 }
 
-/// Reads `FILE_DIRECTORY_INFORMATION` entries; `.` and `..` are left out.
+/// Parses `FILE_DIRECTORY_INFORMATION` entries; `.` and `..` are skipped.
 fn read_names(mut bytes: &[u8], listed: &mut Vec<Listed>) -> io::Result<()> {
-    /// Where the attributes, the length of the name in bytes, and the name are.
+    /// The offsets of the attributes, of the length of the name in bytes, and of the name.
     const FIELDS: [usize; 3] = [56, 60, 64];
     loop {
         let length = u32_at(bytes, FIELDS[1]) as usize;
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_leaves_out_the_directory_itself_and_its_parent() {
+    fn a_listing_skips_the_directory_itself_and_its_parent() {
         let mut bytes = entry(".", 0x10, 72);
         bytes.resize(72, 0);
         bytes.extend(entry("..", 0x10, 72));
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_that_lies_about_lengths_is_refused() {
+    fn a_listing_with_wrong_lengths_is_refused() {
         let mut too_long = entry("a", 0, 0);
         too_long[60] = 200;
         let beyond = entry("a", 0, 4096);

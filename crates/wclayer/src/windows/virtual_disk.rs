@@ -1,9 +1,9 @@
 //! The disks of scratch layers (`virtdisk.dll`), which the documented API leaves to its callers.
 //!
-//! The DLL is loaded when it is needed: not every Windows has it.
+//! The DLL is loaded on demand, because some editions of Windows do not have it.
 //!
 //! Source: Microsoft, "Virtual Disk API"; hcsshim `computestorage/helpers.go` and
-//! `internal/wclayer/expandscratchsize.go` for which disks there are and how they grow.
+//! `internal/wclayer/expandscratchsize.go` for the kinds of disks and their expansion.
 
 use std::ffi::c_void;
 use std::fs::{File, OpenOptions};
@@ -34,7 +34,7 @@ const BLOCK_SIZE: u32 = 1 << 20;
 type Handle = *mut c_void;
 
 imports! {
-    /// The exports; the numbers that these return are Win32 errors.
+    /// The exports; they return Win32 errors.
     struct Imports {
         open: c"OpenVirtualDisk" fn(
             *const VIRTUAL_STORAGE_TYPE, Pcwstr, i32, i32,
@@ -64,7 +64,7 @@ pub(super) enum Lifetime {
     Permanent,
 }
 
-/// The calls on disks.
+/// The calls for disks.
 pub(super) struct VirtualDisks {
     imports: Imports,
 }
@@ -84,7 +84,7 @@ impl VirtualDisks {
         })
     }
 
-    /// Opens a disk that exists.
+    /// Opens an existing disk.
     pub(super) fn open(&self, path: &Path) -> io::Result<Disk<'_>> {
         let function = self.imports.open.ok_or(io::ErrorKind::Unsupported)?;
         let path = wide(path)?;
@@ -93,7 +93,7 @@ impl VirtualDisks {
             ..OPEN_VIRTUAL_DISK_PARAMETERS::default()
         };
         let mut handle = std::ptr::null_mut();
-        // SAFETY: the text ends with a NUL, the parameters are those of version 2.
+        // SAFETY: the text ends with a NUL, and the parameters are those of version 2.
         check(unsafe {
             function(
                 &raw const VHDX,
@@ -107,12 +107,12 @@ impl VirtualDisks {
         Ok(self.opened(handle))
     }
 
-    /// Makes a disk of `size` bytes that grows with what is written.
+    /// Creates a dynamic disk of `size` bytes.
     pub(super) fn create(&self, path: &Path, size: u64) -> io::Result<Disk<'_>> {
         self.make(path, size, None)
     }
 
-    /// Makes a disk that holds only what differs from another.
+    /// Creates a disk that contains only the differences from another.
     pub(super) fn create_difference(&self, path: &Path, parent: &Path) -> io::Result<()> {
         self.make(path, 0, Some(parent)).map(drop)
     }
@@ -132,7 +132,7 @@ impl VirtualDisks {
             parameters.Anonymous.Version2.ParentPath = parent.as_ptr();
         }
         let mut handle = std::ptr::null_mut();
-        // SAFETY: the texts end with a NUL, the parameters are those of version 2.
+        // SAFETY: the texts end with a NUL, and the parameters are those of version 2.
         check(unsafe {
             function(
                 &raw const VHDX,
@@ -152,7 +152,7 @@ impl VirtualDisks {
     fn opened(&self, handle: RawHandle) -> Disk<'_> {
         Disk {
             imports: &self.imports,
-            // SAFETY: the call succeeded, so the handle is open and ours alone.
+            // SAFETY: the call succeeded, so the handle is open and owned by us.
             handle: unsafe { OwnedHandle::from_raw_handle(handle) },
         }
     }
@@ -164,7 +164,7 @@ impl Disk<'_> {
         self.handle.as_raw_handle()
     }
 
-    /// Makes the disk appear, without a drive letter.
+    /// Attaches the disk without a drive letter.
     pub(super) fn attach(&self, lifetime: Lifetime) -> io::Result<()> {
         let function = self.imports.attach.ok_or(io::ErrorKind::Unsupported)?;
         let mut flags = ATTACH_VIRTUAL_DISK_FLAG_NO_DRIVE_LETTER
@@ -172,7 +172,7 @@ impl Disk<'_> {
         if lifetime == Lifetime::Permanent {
             flags |= ATTACH_VIRTUAL_DISK_FLAG_PERMANENT_LIFETIME;
         }
-        // SAFETY: the disk is open; without parameters the defaults hold.
+        // SAFETY: the disk is open; without parameters, the defaults apply.
         check(unsafe {
             function(
                 self.handle(),
@@ -185,14 +185,14 @@ impl Disk<'_> {
         })
     }
 
-    /// Ends [`attach`](Self::attach).
+    /// Undoes [`attach`](Self::attach).
     pub(super) fn detach(&self) -> io::Result<()> {
         let function = self.imports.detach.ok_or(io::ErrorKind::Unsupported)?;
         // SAFETY: the disk is open.
         check(unsafe { function(self.handle(), 0, 0) })
     }
 
-    /// Makes the disk `size` bytes large; its volume stays as it is.
+    /// Expands the disk to `size` bytes; its volume does not change.
     pub(super) fn expand(&self, size: u64) -> io::Result<()> {
         let function = self.imports.expand.ok_or(io::ErrorKind::Unsupported)?;
         let mut parameters = EXPAND_VIRTUAL_DISK_PARAMETERS {
@@ -205,7 +205,7 @@ impl Disk<'_> {
     }
 }
 
-/// Makes the NTFS of a volume (`\\?\Volume{…}\`) as large as its partition.
+/// Extends the NTFS of a volume (`\\?\Volume{…}\`) to the size of its partition.
 pub(super) fn extend_volume(volume_path: &str) -> io::Result<()> {
     const CLUSTER: u64 = 4096;
     const SECTOR: u64 = 512;
@@ -216,7 +216,7 @@ pub(super) fn extend_volume(volume_path: &str) -> io::Result<()> {
     let partition = nt::u64_at(length.bytes(), 0) / CLUSTER;
     let root = wide(format!("{device}\\"))?;
     let mut size = 0;
-    // SAFETY: the text ends with a NUL; outputs that are not wanted may be null.
+    // SAFETY: the text ends with a NUL; unneeded outputs may be null.
     let done = unsafe {
         GetDiskFreeSpaceExW(
             root.as_ptr(),
@@ -228,7 +228,7 @@ pub(super) fn extend_volume(volume_path: &str) -> io::Result<()> {
     if done == 0 {
         return Err(io::Error::last_os_error());
     }
-    // NTFS keeps one cluster for itself; a volume that cannot grow is refused by the call.
+    // NTFS keeps one cluster for itself; the call fails for a volume that cannot grow.
     if size / CLUSTER + 1 < partition {
         let sectors = (partition * (CLUSTER / SECTOR)).to_le_bytes();
         nt::control(&volume, FSCTL_EXTEND_VOLUME, &sectors, &mut [])?;

@@ -1,9 +1,9 @@
-//! The service by `vmcompute.dll`, the calls that hcsshim makes.
+//! The service through `vmcompute.dll`, with the calls that hcsshim uses.
 //!
-//! Every export may be missing: older builds lack the filter calls, Nano Server lacks some others.
-//! `ImportLayer`, `ProcessBaseImage` and `ProcessUtilityImage` get the place that they write to in
-//! its long form, without which folders of 249 units and more fail (moby issue 21307); no other call
-//! and no other argument does, as in the reference.
+//! Every export may be missing: older builds lack the filter calls, and Nano Server lacks some
+//! others. `ImportLayer`, `ProcessBaseImage` and `ProcessUtilityImage` receive their destination in
+//! the long form; without it, folders of 249 units and more fail (moby issue 21307). As in the
+//! reference, no other call and no other argument uses the long form.
 //!
 //! Source of the signatures: hcsshim `internal/wclayer/wclayer.go`.
 
@@ -21,9 +21,9 @@ use crate::hcs::{
 };
 
 const DLL: &str = "vmcompute.dll";
-/// What `ExportLayerNext` returns after the last entry.
+/// The result of `ExportLayerNext` after the last entry.
 const NO_MORE_FILES: HResult = HResult::from_win32(18);
-/// The longest mount path that is believed, in UTF-16 units.
+/// The longest mount path that is accepted, in UTF-16 units.
 const MAX_MOUNT_PATH: usize = 32_768;
 
 type Info = *const DriverInfo;
@@ -68,15 +68,16 @@ pub(super) struct Vmcompute {
     names: Names,
 }
 
-/// Calls an export, or says that it is missing; the block around it is the caller's.
+/// Calls an export, or returns an error if it is missing; the caller provides the surrounding
+/// block.
 macro_rules! call {
     ($self:expr, $field:ident, $name:literal, ($($argument:expr),*), $on:expr) => {{
         let function = $self.imports.$field.ok_or(ServiceError::Missing {
             function: $name,
             dll: DLL,
         })?;
-        // SAFETY: texts end with a NUL, arrays are as long as is said, outputs can be written;
-        // all of them live longer than the call.
+        // SAFETY: texts end with a NUL, arrays have the given lengths, and outputs are writable;
+        // all of them outlive the call.
         let returned = unsafe { function($($argument),*) };
         $self.library.check($name, returned, $on)
     }};
@@ -96,7 +97,7 @@ impl Vmcompute {
     }
 }
 
-/// The driver that serves layers named by full paths.
+/// The driver for layers that are named by full paths.
 const DRIVER: DriverInfo = DriverInfo {
     flavour: 1,
     home_dir: &raw const NO_TEXT,
@@ -167,7 +168,7 @@ impl LayerService for Vmcompute {
             Function::ImportLayerBegin => imports.import_layer_begin.is_some(),
             Function::ExportLayerBegin => imports.export_layer_begin.is_some(),
             Function::GetBaseImages => imports.get_base_images.is_some(),
-            Function::NameToGuid => self.names.are_there(),
+            Function::NameToGuid => self.names.is_available(),
             Function::ProcessBaseImage => imports.process_base_image.is_some(),
             Function::ProcessUtilityImage => imports.process_utility_image.is_some(),
             Function::GrantVmAccess => imports.grant_vm_access.is_some(),
@@ -442,7 +443,7 @@ impl LayerService for Vmcompute {
             get_base_images,
             "GetBaseImages",
             (&raw mut text.0),
-            || { "this machine".to_owned() }
+            || { "this host".to_owned() }
         )?;
         Ok(String::from_utf16_lossy(&text.units()))
     }
@@ -486,7 +487,7 @@ impl LayerService for Vmcompute {
     }
 }
 
-/// As [`argument`], for a path in its long form.
+/// Same as [`argument`], for a path in its long form.
 fn long_argument(function: &'static str, path: &Path) -> Result<Vec<u16>, ServiceError> {
     let on = format!("`{}`", path.display());
     let long = long_path(path).map_err(failed(function, DLL, on))?;
@@ -517,7 +518,7 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    /// Ends the context; a second time nothing happens.
+    /// Ends the context; does nothing when called again.
     fn finish(&mut self) -> Result<(), ServiceError> {
         let Some(context) = self.context.take() else {
             return Ok(());
@@ -572,7 +573,7 @@ impl FilterImport for Import<'_> {
 
 impl Drop for Import<'_> {
     fn drop(&mut self) {
-        // The import is given up: what ending it says no longer matters.
+        // The import has been abandoned, so the result does not matter.
         let _ = self.finish();
     }
 }
@@ -585,7 +586,7 @@ struct Export<'a> {
 }
 
 impl Export<'_> {
-    /// Ends the context; a second time nothing happens.
+    /// Ends the context; does nothing when called again.
     fn finish(&mut self) -> Result<(), ServiceError> {
         let Some(context) = self.context.take() else {
             return Ok(());
@@ -656,7 +657,7 @@ impl FilterExport for Export<'_> {
 
 impl Drop for Export<'_> {
     fn drop(&mut self) {
-        // Whoever drops it has the error that matters, or wants none.
+        // The caller already has the error that matters, or does not need one.
         let _ = self.finish();
     }
 }

@@ -1,4 +1,4 @@
-//! The disks of a Windows machine.
+//! The disks of a Windows host.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
@@ -20,14 +20,14 @@ use crate::path::LayerPath;
 use crate::place::lock::Lock;
 use crate::volume::{Privileges, Root, Volume};
 
-/// The disks of this machine.
+/// The disks of this host.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NtVolume {
     _private: (),
 }
 
 impl NtVolume {
-    /// Makes the disks of this machine.
+    /// Returns the disks of this host.
     pub fn new() -> Self {
         Self::default()
     }
@@ -99,7 +99,7 @@ impl Volume for NtVolume {
     fn free_space(&self, folder: &Path) -> io::Result<u64> {
         let folder = wide(std::path::absolute(folder)?)?;
         let mut free = 0;
-        // SAFETY: the text ends with a NUL; outputs that are not wanted may be null.
+        // SAFETY: the text ends with a NUL; unneeded outputs may be null.
         let done = unsafe {
             GetDiskFreeSpaceExW(
                 folder.as_ptr(),
@@ -130,7 +130,7 @@ impl Volume for NtVolume {
     }
 }
 
-/// Opens a folder that the user named; on the way to it everything is followed.
+/// Opens a folder that the user named; links above it are followed.
 pub(super) fn open_folder(folder: &Path) -> io::Result<NtRoot> {
     let path = std::path::absolute(folder)?;
     let handle = OpenOptions::new()
@@ -148,7 +148,7 @@ fn mount_point(target: &Path) -> io::Result<Vec<u16>> {
     wide(with_backslash(std::path::absolute(target)?.into()))
 }
 
-/// Names of volumes and mount points end with a backslash.
+/// Adds the trailing backslash that names of volumes and mount points require.
 fn with_backslash(name: std::ffi::OsString) -> std::ffi::OsString {
     let mut name = name;
     if !name.as_encoded_bytes().ends_with(b"\\") {

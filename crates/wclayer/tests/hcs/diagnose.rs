@@ -101,9 +101,12 @@ fn the_causes_of_path_not_found_are_distinguished() {
         ("`/c/transport` has no `Files` folder", |windows| {
             windows.delete("/c/transport/Files");
         }),
-        ("only 1 MiB are free where `/c/layers` is", |windows| {
-            windows.set_free_space(1 << 20);
-        }),
+        (
+            "only 1 MiB are free on the disk of `/c/layers`",
+            |windows| {
+                windows.set_free_space(1 << 20);
+            },
+        ),
     ];
     for (start, spoil) in cases {
         let windows = machine();
@@ -117,7 +120,9 @@ fn the_causes_of_path_not_found_are_distinguished() {
 fn paths_that_are_missing_or_too_long_are_named() {
     let windows = machine();
     let at = |layer: &str, function| cause_at(&windows, layer, function, 3).expect("a cause");
-    assert!(at("/c/nowhere/new", "ImportLayer").starts_with("the folder `/c/nowhere`, in which"),);
+    assert!(
+        at("/c/nowhere/new", "ImportLayer").starts_with("the folder `/c/nowhere`, which would")
+    );
     assert!(at(NEW, "ActivateLayer").starts_with("the layer `/c/layers/new` does not exist"));
     windows.folder("/c/layers/stranger");
     assert!(at("/c/layers/stranger", "ActivateLayer").contains("it is not a layer"));
@@ -132,7 +137,7 @@ fn codes_with_a_specific_cause_are_trusted() {
     assert!(cause(&windows, "ImportLayer", 112).contains("the disk is full"));
     windows.set_free_space(2 << 20);
     assert!(cause(&windows, "ImportLayer", 112).starts_with("only 2 MiB"));
-    assert!(cause(&windows, "ImportLayer", 1314).contains("a privilege that the call needs"));
+    assert!(cause(&windows, "ImportLayer", 1314).contains("a privilege that the call requires"));
     windows.deny(Privilege::Restore);
     for code in [5, 1314] {
         let cause = cause(&windows, "ImportLayer", code);

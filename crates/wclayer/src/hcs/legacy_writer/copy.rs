@@ -1,4 +1,4 @@
-//! Copies of single files from one layer to another, with all that Windows knows of them.
+//! Copies single files with all their metadata from one layer to another.
 
 use std::io;
 
@@ -11,14 +11,14 @@ use crate::layout;
 use crate::path::LayerPath;
 use crate::volume::{Access, File, Kind, Root, Scope};
 
-/// Size of the pieces in which content is copied, in bytes.
+/// The size of the pieces in which content is copied, in bytes.
 const PIECE: usize = 256 * 1024;
 
 /// Clones a directory from one layer to another: directories, reparse points and the boot files,
-/// which Windows will change, are copied, all else becomes a further name of the same file.
+/// which Windows changes, are copied; every other file becomes a hard link.
 ///
-/// The content of a utility VM hardly changes from layer to layer, and Windows Server 2016 knows
-/// no utility VM made of several layers.
+/// The content of a utility VM hardly changes from layer to layer, and Windows Server 2016 does not
+/// support a utility VM that is composed of several layers.
 pub(super) fn clone_tree<R: Root>(from: &R, to: &R, top: &LayerPath) -> Result<()> {
     let boot_files = layout::BOOT_FILES.map(|(name, _)| layout::path(name));
     let mut times = DirectoryTimes::default();
@@ -43,7 +43,7 @@ pub(super) fn clone_tree<R: Root>(from: &R, to: &R, top: &LayerPath) -> Result<(
     times.reapply(to)
 }
 
-/// Gives a file a name in another layer; a file that can have no more names is copied.
+/// Creates a hard link to a file in another layer, or copies a file that cannot have more names.
 fn link_or_copy<R: Root>(from: &R, to: &R, path: &LayerPath) -> Result<()> {
     match to.link(from, path, path) {
         Err(error)
@@ -58,7 +58,7 @@ fn link_or_copy<R: Root>(from: &R, to: &R, path: &LayerPath) -> Result<()> {
     }
 }
 
-/// Copies one object with its metadata, not what lies in it, and returns its times.
+/// Copies one object with its metadata, but not the content of a directory, and returns its times.
 fn copy<R: Root>(from: &R, to: &R, path: &LayerPath, kind: Kind) -> Result<FileBasicInfo> {
     let read = |error| entry_error("read", from.path(), path)(error);
     let write = |error| entry_error("write", to.path(), path)(error);

@@ -1,4 +1,4 @@
-//! The end of a layer with parents: `ImportLayer`, and what can be done only after it.
+//! Finishes a layer with parents: `ImportLayer` and the steps that must follow it.
 
 use std::collections::BTreeSet;
 
@@ -22,22 +22,22 @@ struct FoundLink {
     origin: Origin,
 }
 
-/// The layer that has the target of a link.
+/// The layer that contains the target of a link.
 enum Origin {
-    /// The layer being made.
+    /// The new layer.
     Layer,
-    /// A parent, counted from the nearest.
+    /// A parent, by its index; the nearest is 0.
     Parent(usize),
 }
 
-/// Completes the layer. Whatever can be found wrong is found before Windows is called.
+/// Finishes the layer. Every check happens before Windows is called.
 pub(super) fn finish<V: Volume>(mut writer: LegacyWriter<'_, V>) -> Result<WriterSummary> {
     writer.transport.finish()?;
     let removals = resolve_removals(&writer)?;
     let links = find_links(&writer)?;
     let mut warnings = warnings(&writer);
 
-    // Windows works on the folder next: nothing of it stays open.
+    // Windows works on the folder next: all files in it must be closed.
     drop(writer.transport);
     let layer = &writer.layer;
     let service = &*writer.host.service;
@@ -65,15 +65,15 @@ pub(super) fn finish<V: Volume>(mut writer: LegacyWriter<'_, V>) -> Result<Write
     Ok(WriterSummary { warnings })
 }
 
-/// Lists what is to be deleted after the import: what the parents have and the layer removes, but
-/// for what the layer itself adds.
+/// Lists the paths to delete after the import: the paths of the parents that the layer removes,
+/// except those that the layer itself adds.
 fn resolve_removals<V: Volume>(writer: &LegacyWriter<'_, V>) -> Result<BTreeSet<LayerPath>> {
     let mut removals = BTreeSet::new();
     let mut opaque: Vec<_> = writer.opaque.iter().cloned().collect();
     for path in &writer.removals {
         match writer.transport.added(path) {
             None => drop(removals.insert(path.clone())),
-            // Replaced as a whole: what the parents have in it does not shine through.
+            // The directory replaces that of the parents, whose content is removed.
             Some(Added::Directory) => opaque.push(path.clone()),
             Some(_) => {}
         }
@@ -84,7 +84,7 @@ fn resolve_removals<V: Volume>(writer: &LegacyWriter<'_, V>) -> Result<BTreeSet<
     Ok(removals)
 }
 
-/// Adds a removal for everything that the parents have in a directory and the layer does not add.
+/// Adds a removal for everything in a directory of the parents that the layer does not add.
 fn expand<R: Root>(
     parents: &Parents<R>,
     transport: &TransportFiles<R>,
@@ -104,7 +104,7 @@ fn expand<R: Root>(
     Ok(())
 }
 
-/// Finds the target of every link: in this layer, else in a parent.
+/// Finds the target of every link, first in this layer, then in the parents.
 fn find_links<V: Volume>(writer: &LegacyWriter<'_, V>) -> Result<Vec<FoundLink>> {
     let links = writer.links.in_order()?;
     let found = links.into_iter().map(|(path, target)| {
@@ -149,20 +149,20 @@ fn find_target<V: Volume>(
 
 fn warnings<V: Volume>(writer: &LegacyWriter<'_, V>) -> Vec<String> {
     let inherited = writer.inherited.iter().map(|directory| {
-        format!("the directory `{directory}` is missing in the layer: it was taken from a parent")
+        format!("the directory `{directory}` is missing in the layer and was copied from a parent")
     });
     let made = writer.transport.made().chain(&writer.utility_vm.made);
     let made = made.map(|directory| {
-        format!("the directory `{directory}` is missing in the layer: it was made")
+        format!("the directory `{directory}` is missing in the layer and was created")
     });
     let left_out = (writer.left_out != LeftOut::Nothing).then(|| {
         let name = layout::TOMBSTONES;
-        format!("the file `{name}` of the layer was left out: Windows keeps that name for itself")
+        format!("the file `{name}` of the layer was skipped, because Windows reserves that name")
     });
     inherited.chain(made).chain(left_out).collect()
 }
 
-/// Deletes what the import put at a path; nothing is fine.
+/// Deletes a path that the import created; does nothing if it does not exist.
 fn delete<R: Root>(layer: &R, path: &LayerPath) -> Result<()> {
     match delete_tree(layer, path) {
         Err(error) if is_absent(&error) => Ok(()),

@@ -6,10 +6,10 @@
 //! UtilityVM ─► clone of the parent's, written in place ──────── ProcessUtilityImage ┴─► layer
 //! ```
 //!
-//! Until `ImportLayer` nothing of `Files` is in the layer's folder, so removals and links wait.
-//! Beyond the reference: directories that are missing above an entry come from the parents or are
-//! made; opaque whiteouts become removals of what the parents have there; a removal never takes
-//! away what the same layer adds.
+//! Until `ImportLayer`, nothing of `Files` is in the layer's folder, so removals and links wait.
+//! Unlike the reference, the writer copies missing directories above an entry from the parents or
+//! creates them, turns opaque whiteouts into removals of the parents' paths, and never removes a
+//! path that the same layer adds.
 //!
 //! Source: hcsshim `internal/wclayer/legacy.go` and `importlayer.go`.
 
@@ -53,26 +53,26 @@ pub(super) struct LegacyWriter<'a, V: Volume> {
     inherited: BTreeSet<LayerPath>,
     left_out: LeftOut,
     transport: TransportFiles<V::Root>,
-    /// Behind `transport`: what is dropped first is closed first.
+    /// Declared after `transport`: fields are dropped in order, and its files must be closed first.
     temporary: TemporaryFolder<'a, V>,
 }
 
-/// Whether the entry `tombstones.txt` came, which the transport folder has no place for.
+/// Whether there was an entry `tombstones.txt`, which the transport folder cannot hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LeftOut {
     Nothing,
     /// It is the current entry.
     Current,
-    /// It is an earlier one.
+    /// It was an earlier entry.
     Earlier,
 }
 
 /// The part of a layer that an entry belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// `UtilityVM` itself and what is below it.
+    /// `UtilityVM` and everything below it.
     UtilityVm,
-    /// All else.
+    /// Everything else.
     Transport,
 }
 
@@ -119,7 +119,7 @@ impl<'a, V: Volume> LegacyWriter<'a, V> {
         if self.left_out == LeftOut::Current {
             self.left_out = LeftOut::Earlier;
         }
-        // Both are ended, whatever becomes of the first.
+        // Both are ended, even if the first fails.
         let utility_vm = self.utility_vm.end_entry();
         self.transport.end_entry().and(utility_vm)
     }
@@ -129,8 +129,8 @@ impl<'a, V: Volume> LegacyWriter<'a, V> {
             .start(self.parents.nearest(), &self.layer, entry)
     }
 
-    /// Takes the directories above a path that no entry brought over from the parents, with their
-    /// metadata, as far as a parent has them.
+    /// Copies the metadata of the directories above a path from the parents, for directories
+    /// without an entry of their own.
     fn inherit_directories(&mut self, path: &LayerPath) -> Result<()> {
         for directory in self.transport.missing(path)? {
             if !self.inherit(&directory, path)? {
@@ -151,7 +151,7 @@ impl<'a, V: Volume> LegacyWriter<'a, V> {
     }
 }
 
-/// Checks that a link has a place, and leads to another one.
+/// Checks that a link and its target differ and are in directories that may hold links.
 fn check_link(link: &LinkEntry) -> Result<()> {
     let (path, target) = (&link.path, link.target.clone());
     if !layout::is_link_allowed(path, &target) {
@@ -170,7 +170,7 @@ impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
         self.end_entry()?;
         let path = &file.path;
         if layout::is(path, layout::TOMBSTONES) {
-            // As in the reference: what it says would be taken for the layer's removals.
+            // As in the reference: its content would be mistaken for the layer's removals.
             self.left_out = LeftOut::Current;
             return Ok(());
         }
@@ -230,7 +230,7 @@ impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
     fn remove(&mut self, path: &LayerPath) -> Result<()> {
         self.end_entry()?;
         if layout::is_below(path, layout::FILES) {
-            // Windows makes a directory of its own in the layer only of one that the layer has.
+            // Windows creates a separate directory in the layer only if the layer itself has it.
             self.inherit_directories(path)?;
             self.removals.insert(path.clone());
             Ok(())
@@ -263,7 +263,7 @@ impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
         self.end_entry()?;
         let files = layout::path(layout::FILES);
         if !self.transport.contains(&files) {
-            // `ImportLayer` takes no folder without it.
+            // `ImportLayer` rejects a folder without it.
             self.inherit(&files, &files)?;
         }
         finish::finish(self)

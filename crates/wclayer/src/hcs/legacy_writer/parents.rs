@@ -1,4 +1,4 @@
-//! [`Parents`]: what lies in the folders of the layers below, nearest first.
+//! [`Parents`]: the folders of the parents, nearest first.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::path::LayerPath;
 use crate::rules::Breach;
 use crate::volume::{Listed, Privileges, Root, Stat, Volume};
 
-/// The opened folders of the parents. Reparse points in them are seen, never followed.
+/// The opened folders of the parents. Reparse points in them are seen but never followed.
 pub(super) struct Parents<R: Root> {
     nearest_first: Vec<R>,
 }
@@ -38,12 +38,12 @@ impl<R: Root> Parents<R> {
         self.nearest_first.first()
     }
 
-    /// Returns a parent, counted from the nearest.
+    /// Returns a parent by its index; the nearest is 0.
     pub(super) fn get(&self, index: usize) -> &R {
         &self.nearest_first[index]
     }
 
-    /// Finds the first parent that has something at a path.
+    /// Finds the first parent that has a path.
     pub(super) fn find(&self, path: &LayerPath) -> Result<Option<(usize, Stat)>> {
         for (index, root) in self.nearest_first.iter().enumerate() {
             if let Some(stat) = walk(root, path)? {
@@ -53,9 +53,9 @@ impl<R: Root> Parents<R> {
         Ok(None)
     }
 
-    /// Finds the first parent where `directory`, above the entry `entry`, is a plain directory.
-    /// Refuses an entry that would lie below a file, a link or a junction of a parent; other
-    /// reparse points are placeholders of Windows for directories of the layers further down.
+    /// Finds the first parent in which `directory`, which contains `entry`, is a plain directory.
+    /// Returns an error if the entry would be below a file, a link or a junction of a parent; other
+    /// reparse points are placeholders of Windows for directories of layers further down.
     pub(super) fn with_directory(
         &self,
         directory: &LayerPath,
@@ -76,7 +76,7 @@ impl<R: Root> Parents<R> {
         Ok(None)
     }
 
-    /// Lists what any of the parents has in a directory, each name once.
+    /// Lists the names in a directory of any parent, each name once.
     pub(super) fn names_in(&self, directory: &LayerPath) -> Result<Vec<LayerPath>> {
         let mut names = BTreeSet::new();
         for root in &self.nearest_first {
@@ -90,7 +90,7 @@ impl<R: Root> Parents<R> {
     }
 }
 
-/// Returns what is at a path, if something is.
+/// Returns the metadata of a path, if it exists.
 pub(super) fn look<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> {
     match root.look(path) {
         Err(error) if is_absent(&error) => Ok(None),
@@ -98,7 +98,7 @@ pub(super) fn look<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> 
     }
 }
 
-/// Returns what is at a path if it lies in plain directories only.
+/// Returns the metadata of a path, if it exists and every directory above it is plain.
 pub(super) fn walk<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> {
     for directory in path.ancestors() {
         if !look(root, &directory)?.is_some_and(|stat| stat.is_plain_directory()) {
@@ -108,12 +108,12 @@ pub(super) fn walk<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> 
     look(root, path)
 }
 
-/// Returns what is at a path if it is a plain directory in plain directories only.
+/// Returns the metadata of a path, if it and every directory above it are plain directories.
 pub(super) fn plain_directory<R: Root>(root: &R, path: &LayerPath) -> Result<Option<Stat>> {
     Ok(walk(root, path)?.filter(Stat::is_plain_directory))
 }
 
-/// Lists a directory with whole paths.
+/// Lists a directory with full paths.
 pub(super) fn list<R: Root>(root: &R, directory: &LayerPath) -> Result<Vec<(LayerPath, Listed)>> {
     let names = root.list(Some(directory));
     let names = names.map_err(entry_error("list", root.path(), directory))?;

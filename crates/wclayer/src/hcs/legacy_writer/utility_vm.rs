@@ -1,7 +1,7 @@
 //! [`UtilityVmWriter`]: the utility VM of a layer with parents.
 //!
-//! It starts as a clone of the parent's, and what the layer brings is written over that at once:
-//! `ImportLayer` has no part in it.
+//! It starts as a clone of the parent's utility VM, and the layer's entries are written over it
+//! immediately: `ImportLayer` is not involved.
 
 use std::io;
 
@@ -17,12 +17,12 @@ use crate::rules::Breach;
 use crate::transport::{Added, AddedPaths, EntryFile};
 use crate::volume::{Access, BufferedFile, File, Form, Kind, Root, Scope, Stat, delete_tree};
 
-/// Writes below `UtilityVM` of a layer's folder.
+/// Writes below `UtilityVM` in a layer's folder.
 pub(super) struct UtilityVmWriter<F: File> {
     is_started: bool,
     added: AddedPaths,
     current: Option<EntryFile<F>>,
-    /// Directories that no entry brought and no parent had.
+    /// Created directories, for which neither an entry nor the parent exists.
     pub(super) made: Vec<LayerPath>,
 }
 
@@ -41,12 +41,12 @@ impl<F: File> UtilityVmWriter<F> {
         self.is_started
     }
 
-    /// Returns what a path was added as.
+    /// Returns how a path was added.
     pub(super) fn added(&self, path: &LayerPath) -> Option<Added> {
         self.added.get(path)
     }
 
-    /// Clones the parent's utility VM, unless that has been done.
+    /// Clones the parent's utility VM unless that has already happened.
     pub(super) fn start<R: Root<File = F>>(
         &mut self,
         parent: Option<&R>,
@@ -57,7 +57,7 @@ impl<F: File> UtilityVmWriter<F> {
             return Ok(());
         }
         let files = layout::path(layout::UTILITY_VM_FILES);
-        // A writer of this kind has parents.
+        // This writer always has parents.
         let Some(parent) = parent else {
             return Err(Breach::UtilityVmMissing.broken_by(entry));
         };
@@ -76,7 +76,7 @@ impl<F: File> UtilityVmWriter<F> {
         Ok(())
     }
 
-    /// Starts an entry at or below `UtilityVM`, replacing what the parent has there.
+    /// Starts an entry at or below `UtilityVM`, replacing the parent's entry.
     pub(super) fn add<R: Root<File = F>>(&mut self, layer: &R, entry: &FileEntry) -> Result<()> {
         let (path, info) = (&entry.path, &entry.basic_info);
         self.check_place(path)?;
@@ -94,13 +94,13 @@ impl<F: File> UtilityVmWriter<F> {
         Ok(())
     }
 
-    /// Takes the next bytes of the entry's backup stream; `None` without an entry.
+    /// Writes the next bytes of the entry's backup stream; returns `None` if there is no entry.
     pub(super) fn write(&mut self, backup_stream: &[u8]) -> Option<Result<()>> {
         let current = self.current.as_mut()?;
         Some(current.write(backup_stream))
     }
 
-    /// Ends the entry, if there is one, and closes its file, whatever happens.
+    /// Ends the entry, if there is one, and always closes its file.
     pub(super) fn end_entry(&mut self) -> Result<()> {
         let Some(current) = self.current.take() else {
             return Ok(());
@@ -110,7 +110,7 @@ impl<F: File> UtilityVmWriter<F> {
         self.added.end(&path, is_reparse_point)
     }
 
-    /// Takes note of a link that is made in the end.
+    /// Records a link, which is created at the end.
     pub(super) fn add_link<R: Root<File = F>>(
         &mut self,
         layer: &R,
@@ -124,7 +124,7 @@ impl<F: File> UtilityVmWriter<F> {
         Ok(())
     }
 
-    /// Removes what the parent has at a path. What this layer itself put there stays.
+    /// Removes a path of the parent. Entries of this layer are kept.
     pub(super) fn remove<R: Root>(&self, layer: &R, path: &LayerPath) -> Result<()> {
         match self.added.get(path) {
             Some(Added::Directory) => self.remove_contents(layer, path),
@@ -134,7 +134,7 @@ impl<F: File> UtilityVmWriter<F> {
         }
     }
 
-    /// Removes what the parent has in a directory. What this layer itself put there stays.
+    /// Removes the parent's content of a directory. Entries of this layer are kept.
     pub(super) fn remove_contents<R: Root>(&self, layer: &R, directory: &LayerPath) -> Result<()> {
         if plain_directory(layer, directory)?.is_none() {
             return Ok(());
@@ -168,7 +168,7 @@ impl<F: File> UtilityVmWriter<F> {
         Ok(())
     }
 
-    /// Makes the directories above a path that neither an entry nor the parent brought.
+    /// Creates the directories above a path that exist neither as an entry nor in the parent.
     fn make_missing<R: Root<File = F>>(
         &mut self,
         layer: &R,
@@ -194,7 +194,7 @@ impl<F: File> UtilityVmWriter<F> {
     }
 }
 
-/// Refuses an entry below anything but a plain directory.
+/// Returns an error if an entry is below anything other than a plain directory.
 fn check_directory(directory: &LayerPath, stat: Stat, entry: &LayerPath) -> Result<()> {
     match Breach::below(directory, stat.is_directory(), stat.is_reparse_point()) {
         Some(breach) => Err(breach.broken_by(entry)),
@@ -211,8 +211,8 @@ fn make_directory<R: Root>(layer: &R, path: &LayerPath, info: &FileBasicInfo) ->
     directory.close()
 }
 
-/// Makes the file or directory of an entry. A plain directory stays when it is to be one; all else
-/// goes, a further name of a parent's file among it.
+/// Creates the file or directory of an entry. An existing plain directory is kept for a directory
+/// entry; everything else is deleted, including hard links to the parent's files.
 fn replace<R: Root>(layer: &R, path: &LayerPath, info: &FileBasicInfo) -> io::Result<R::File> {
     let is_directory = info.attributes.contains(FileAttributes::DIRECTORY);
     let is_reparse_point = info.attributes.contains(FileAttributes::REPARSE_POINT);

@@ -1,4 +1,4 @@
-//! [`HostFile`]: a file of Linux or macOS with the face of a Windows one.
+//! [`HostFile`]: a file of Linux or macOS that behaves like a Windows file.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -18,14 +18,14 @@ use super::metadata::{self, MAX_METADATA, UnixTime};
 use crate::place::disk;
 use crate::volume::{Access, File, Scope, Stat};
 
-/// What a file is, which no call sets.
+/// The attributes that follow from the kind of file; no call can set them.
 const NATURE: FileAttributes = FileAttributes::DIRECTORY.union(FileAttributes::REPARSE_POINT);
 
 /// An opened file, directory or reparse point of Linux or macOS.
 #[derive(Debug)]
 pub struct HostFile {
     object: Object,
-    /// What is to be set once more when all has been written.
+    /// The metadata to set again after everything has been written.
     info: Cell<Option<FileBasicInfo>>,
     reading: Option<Reading>,
     writing: Option<Writing>,
@@ -34,35 +34,35 @@ pub struct HostFile {
 #[derive(Debug)]
 enum Object {
     Open(fs::File),
-    /// What can only be looked at: a symbolic link, a device, a file without permission.
+    /// Something that only has metadata: a symbolic link, a device, a file without permission.
     Unopened(Stat),
 }
 
-/// A backup stream on its way out: what is still to be read.
+/// A backup stream being read: its remaining parts.
 #[derive(Debug)]
 struct Reading(VecDeque<Part>);
 
 #[derive(Debug)]
 enum Part {
     Bytes(io::Cursor<Vec<u8>>),
-    /// A range of the data: where it starts, and how long it is.
+    /// A range of the data: its offset and length.
     Data(u64, u64),
 }
 
-/// A backup stream on its way in.
+/// A backup stream being written.
 #[derive(Debug, Default)]
 struct Writing {
     decoder: BackupStreamDecoder,
     target: Target,
-    /// Where the next bytes of the data go.
+    /// The offset of the next bytes of the data.
     position: u64,
-    /// How long the data has to be in the end.
+    /// The final length of the data.
     length: u64,
     streams: Vec<u8>,
     reparse_tag: Vec<u8>,
 }
 
-/// Where the body of the current stream goes.
+/// The destination for the body of the current stream.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Target {
     #[default]
@@ -73,7 +73,7 @@ enum Target {
 }
 
 impl HostFile {
-    /// Opens a file or directory that was seen to be one.
+    /// Opens a file or directory that was found to be of this kind.
     pub(super) fn open(
         folder: &OwnedFd,
         name: &[u8],
@@ -85,13 +85,13 @@ impl HostFile {
             (FileType::Directory, _) => OFlags::RDONLY | OFlags::DIRECTORY,
             _ => OFlags::RDONLY,
         };
-        // Whatever takes its place meanwhile is not followed and not waited for.
+        // If anything has replaced it in the meantime, it is neither followed nor waited for.
         let safely = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = rustix::fs::openat(folder, name, access | safely, Mode::empty())?;
         if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != kind {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "it was replaced",
+                "replaced while it was being opened",
             ));
         }
         Ok(Self::new(Object::Open(file.into())))
@@ -128,7 +128,7 @@ impl HostFile {
         }
     }
 
-    /// Sets times and attributes now.
+    /// Sets times and attributes immediately.
     fn apply(&self, info: &FileBasicInfo) -> io::Result<()> {
         let file = self.opened()?;
         rustix::fs::futimens(
@@ -142,10 +142,10 @@ impl HostFile {
         let mut kept = *info;
         kept.attributes -= NATURE;
         if kept.attributes.is_empty() {
-            // As on Windows: none means that they stay.
+            // As on Windows, no attributes means to keep the current ones.
             kept.attributes = self.stat()?.basic_info.attributes - NATURE;
         }
-        metadata::keep_basic_info(file.as_fd(), &kept, set)
+        metadata::store_basic_info(file.as_fd(), &kept, set)
     }
 
     fn start_reading(&self, scope: Scope) -> io::Result<Reading> {
@@ -155,7 +155,7 @@ impl HostFile {
         if scope == Scope::WithoutSecurity {
             streams.retain(|(header, _)| header.id != StreamId::SECURITY_DATA);
         }
-        // As a layer tar has them.
+        // The order of a layer tar.
         streams.sort_by_key(|(header, _)| match header.id {
             StreamId::SECURITY_DATA => 0,
             StreamId::EA_DATA => 1,
@@ -183,8 +183,8 @@ impl HostFile {
     }
 }
 
-/// Adds the data stream behind what comes before it: whole, or where it has holes as blocks with an
-/// empty one at the end, as `BackupRead` gives it.
+/// Adds the data stream after the preceding bytes, in the form that `BackupRead` returns: complete,
+/// or, if the file has holes, as sparse blocks with an empty one at the end.
 fn push_data(
     parts: &mut VecDeque<Part>,
     mut before: Vec<u8>,
@@ -235,7 +235,7 @@ impl File for HostFile {
             info.attributes |= FileAttributes::REPARSE_POINT;
         }
         if info.attributes != FileAttributes::NORMAL {
-            // Valid only alone.
+            // This attribute is valid only on its own.
             info.attributes -= FileAttributes::NORMAL;
         }
         Ok(stat)
@@ -398,11 +398,11 @@ impl Writing {
                 Some(ReparseTag(u32::from_le_bytes(tag)))
             }
         };
-        metadata::keep_streams(file.as_fd(), &self.streams, tag)
+        metadata::store_streams(file.as_fd(), &self.streams, tag)
     }
 }
 
-/// Reads data that is known to be there.
+/// Reads data that is known to exist.
 fn read_at(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     loop {
         match file.read_at(buffer, offset) {
@@ -417,7 +417,7 @@ fn invalid_stream(error: ntmeta::BackupStreamError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// Returns what the system itself knows of a file.
+/// Returns the metadata that the system itself keeps.
 #[allow(clippy::unnecessary_cast)] // the types differ from system to system
 pub(super) fn unopened_stat(stat: &rustix::fs::Stat) -> Stat {
     let kind = FileType::from_raw_mode(stat.st_mode);
@@ -445,7 +445,7 @@ pub(super) fn unopened_stat(stat: &rustix::fs::Stat) -> Stat {
         },
         links: stat.st_nlink as u32,
         id,
-        // The tag by which Windows shows links of Linux.
+        // The tag that Windows uses for links of Linux.
         reparse_tag: (kind == FileType::Symlink).then_some(ReparseTag::LX_SYMLINK),
     }
 }
@@ -455,7 +455,7 @@ fn modified(stat: &rustix::fs::Stat) -> UnixTime {
     (stat.st_mtime as i64, stat.st_mtime_nsec as u32)
 }
 
-/// Converts a time; one that Windows cannot tell becomes its first one.
+/// Converts a time; a time that is too early for Windows becomes the earliest that it supports.
 fn file_time((seconds, nanoseconds): UnixTime) -> FileTime {
     FileTime::from_unix(seconds, nanoseconds).unwrap_or(FileTime::from_ticks(0))
 }

@@ -1,4 +1,4 @@
-//! Where a file has holes on the disk.
+//! Finds the holes of a file on the disk.
 
 use std::fs::File;
 use std::io;
@@ -7,13 +7,13 @@ use std::os::unix::fs::MetadataExt;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
-/// Holes below this many bytes together do not count, as in a layer tar.
+/// Holes are ignored if their total is smaller than this, as in a layer tar.
 const MIN_HOLES: u64 = 64 << 10;
-/// How many ranges a file has at most, as in a layer tar.
+/// The maximum number of ranges of a file, as in a layer tar.
 const MAX_RANGES: usize = 1 << 16;
 
-/// Returns the ranges of a file of `size` bytes that are on the disk, each with its length; `None`
-/// when nearly all of it is, or when that cannot be told.
+/// Returns the offset and length of every allocated range in a file of `size` bytes. Returns `None`
+/// if nearly everything is allocated or if the holes cannot be determined.
 pub(super) fn ranges(file: &File, size: u64) -> io::Result<Option<Vec<(u64, u64)>>> {
     let on_disk = file.metadata()?.blocks().saturating_mul(512);
     if on_disk.saturating_add(MIN_HOLES) > size {
@@ -24,7 +24,7 @@ pub(super) fn ranges(file: &File, size: u64) -> io::Result<Option<Vec<(u64, u64)
     while position < size {
         let start = match seek(file, SeekFrom::Data(position)) {
             Ok(start) => start,
-            // No more data.
+            // There is no more data.
             Err(Errno::NXIO) => break,
             Err(Errno::INVAL | Errno::NOTSUP) => return Ok(None),
             Err(error) => return Err(error.into()),

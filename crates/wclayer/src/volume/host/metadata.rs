@@ -1,4 +1,4 @@
-//! What extended attributes keep of a Windows file.
+//! Stores the metadata of Windows files in extended attributes.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -13,16 +13,16 @@ const METADATA: &str = "user.wclayer.metadata";
 const REPARSE_TAG: &str = "user.wclayer.reparse_tag";
 /// The largest value of an extended attribute on Linux, in bytes.
 pub(super) const MAX_METADATA: usize = 64 * 1024;
-/// What the system calls an attribute that is not there.
+/// The error code for a missing attribute.
 #[cfg(target_vendor = "apple")]
-const NOT_THERE: Errno = Errno::NOATTR;
+const NO_ATTRIBUTE: Errno = Errno::NOATTR;
 #[cfg(not(target_vendor = "apple"))]
-const NOT_THERE: Errno = Errno::NODATA;
+const NO_ATTRIBUTE: Errno = Errno::NODATA;
 
 /// A modification time: seconds and nanoseconds since 1970.
 pub(super) type UnixTime = (i64, u32);
 
-/// Returns the times and attributes that were kept, and the modification time that went with them.
+/// Returns the stored times and attributes, and the modification time that was stored with them.
 pub(super) fn basic_info(file: BorrowedFd<'_>) -> io::Result<Option<(FileBasicInfo, UnixTime)>> {
     let Some(value) = get(file, BASIC_INFO)? else {
         return Ok(None);
@@ -42,8 +42,8 @@ pub(super) fn basic_info(file: BorrowedFd<'_>) -> io::Result<Option<(FileBasicIn
     }
 }
 
-/// Keeps times and attributes, where the file system can.
-pub(super) fn keep_basic_info(
+/// Stores times and attributes, if the file system can.
+pub(super) fn store_basic_info(
     file: BorrowedFd<'_>,
     info: &FileBasicInfo,
     (seconds, nanoseconds): UnixTime,
@@ -60,7 +60,7 @@ pub(super) fn keep_basic_info(
     }
 }
 
-/// Returns the tag of a file that was made a reparse point.
+/// Returns the stored reparse tag, if the file is a reparse point.
 pub(super) fn reparse_tag(file: BorrowedFd<'_>) -> io::Result<Option<ReparseTag>> {
     let Some(value) = get(file, REPARSE_TAG)? else {
         return Ok(None);
@@ -69,7 +69,7 @@ pub(super) fn reparse_tag(file: BorrowedFd<'_>) -> io::Result<Option<ReparseTag>
     Ok(Some(ReparseTag(u32::from_le_bytes(tag))))
 }
 
-/// Returns the streams that were kept.
+/// Returns the stored streams.
 pub(super) fn streams(file: BorrowedFd<'_>) -> io::Result<Vec<(StreamHeader, Vec<u8>)>> {
     let value = get(file, METADATA)?.unwrap_or_default();
     let mut reader = BackupStreamReader::new(&value[..]);
@@ -86,25 +86,25 @@ pub(super) fn streams(file: BorrowedFd<'_>) -> io::Result<Vec<(StreamHeader, Vec
     Ok(streams)
 }
 
-/// Keeps the streams of a file; `reparse_tag` makes it a reparse point.
-pub(super) fn keep_streams(
+/// Stores the streams of a file; `reparse_tag` makes it a reparse point.
+pub(super) fn store_streams(
     file: BorrowedFd<'_>,
     streams: &[u8],
     reparse_tag: Option<ReparseTag>,
 ) -> io::Result<()> {
     if !streams.is_empty() {
         rustix::fs::fsetxattr(file, METADATA, streams, XattrFlags::empty())
-            .map_err(|error| not_kept(error, streams.len()))?;
+            .map_err(|error| store_error(error, streams.len()))?;
     }
     if let Some(tag) = reparse_tag {
         let value = tag.0.to_le_bytes();
         rustix::fs::fsetxattr(file, REPARSE_TAG, &value, XattrFlags::empty())
-            .map_err(|error| not_kept(error, value.len()))?;
+            .map_err(|error| store_error(error, value.len()))?;
     }
     Ok(())
 }
 
-/// Says what a file system cannot do.
+/// Returns the error for metadata that the file system cannot store.
 pub(super) fn too_large(size: usize) -> io::Error {
     io::Error::new(
         io::ErrorKind::Unsupported,
@@ -115,14 +115,15 @@ pub(super) fn too_large(size: usize) -> io::Error {
     )
 }
 
-fn not_kept(error: Errno, size: usize) -> io::Error {
+fn store_error(error: Errno, size: usize) -> io::Error {
     match error {
         Errno::NOTSUP | Errno::PERM => io::Error::new(
             io::ErrorKind::Unsupported,
             "the file system has no extended attributes, which would keep the Windows metadata \
              (security, attributes, alternate streams) of the file",
         ),
-        // Also for a value that is larger than the file system takes: no disk need be full.
+        // File systems also return this for a value that is too large, although the disk is not
+        // full.
         Errno::TOOBIG | Errno::RANGE | Errno::NOSPC => too_large(size),
         error => error.into(),
     }
@@ -136,12 +137,12 @@ fn damaged(attribute: &str) -> io::Error {
 }
 
 fn get(file: BorrowedFd<'_>, name: &str) -> io::Result<Option<Vec<u8>>> {
-    // Enough for the small ones, of which there are many.
+    // Enough for most values.
     let mut small = [0; 64];
     match rustix::fs::fgetxattr(file, name, &mut small[..]) {
         Ok(length) => return Ok(Some(small[..length].to_vec())),
         Err(Errno::RANGE) => {}
-        Err(error) if error == NOT_THERE => return Ok(None),
+        Err(error) if error == NO_ATTRIBUTE => return Ok(None),
         Err(Errno::NOTSUP | Errno::PERM) => return Ok(None),
         Err(error) => return Err(error.into()),
     }

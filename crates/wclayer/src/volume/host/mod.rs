@@ -1,26 +1,28 @@
-//! Disks of Linux and macOS: [`HostVolume`].
+//! The disks of Linux and macOS: [`HostVolume`].
 //!
-//! Names below a root are opened one component after the other, relative to the directory before,
-//! and no symbolic link is followed. One that stands at the name itself is listed as a reparse
-//! point without a Windows meaning: it can be looked at and deleted, not read. A name is looked
-//! for as it is spelt first, then without case in the listing of its directory, which is
-//! remembered (`names`), and so are some of the directories on the way to the last name: while a
-//! volume is in use, nobody else may change what is below its roots, else names may be missed.
+//! Names below a root are opened one component at a time, relative to the directory before, and no
+//! symbolic link is followed. A symbolic link at the path itself is listed as a reparse point that
+//! has no meaning on Windows: its metadata can be read and it can be deleted, but its content
+//! cannot be read. A name is first looked up as spelled, then without case in the listing of its
+//! directory. Listings are cached (`names`), as are some of the directories on the way to the last
+//! name. Therefore, while a volume is in use, no other program may change anything below its roots;
+//! otherwise names may be missed.
 //!
-//! What such a system cannot keep of a Windows file goes into extended attributes:
+//! Metadata of Windows files that these systems do not support is stored in extended attributes:
 //!
 //! | attribute | content |
 //! |---|---|
-//! | `user.wclayer.basic_info` | `FILE_BASIC_INFO`, 40 bytes; then the modification time that the file system made of it: `i64` seconds, `u32` nanoseconds, little-endian |
-//! | `user.wclayer.metadata` | all streams of the backup stream but the data: security, extended attributes, reparse data, alternate streams |
-//! | `user.wclayer.reparse_tag` | the reparse tag, little-endian, of a reparse point |
+//! | `user.wclayer.basic_info` | `FILE_BASIC_INFO`, 40 bytes; then the resulting modification time of the file: `i64` seconds, `u32` nanoseconds, little-endian |
+//! | `user.wclayer.metadata` | all streams of the backup stream except the data: security, extended attributes, reparse data, alternate data streams |
+//! | `user.wclayer.reparse_tag` | the reparse tag of a reparse point, little-endian |
 //!
-//! The modification and access times are really set. When the modification time is another one
-//! than the attribute tells, somebody has written to the file: the system's times hold then, and
-//! only creation time and attributes are the kept ones. Without extended attributes in the file
-//! system, all times are the modification time but the access time; metadata that cannot be kept
-//! there is an error of the kind `Unsupported`, never lost in silence. Sparse files have holes on the
-//! disk, and come back with those that the disk has: in whole blocks, and from 64 KiB on.
+//! The modification and access times are also set on the file itself. If the file's modification
+//! time differs from the stored one, another program has written to the file: then the file's own
+//! times are used, and only the creation time and the attributes are taken from the extended
+//! attribute. On a file system without extended attributes, every time except the access time
+//! equals the modification time; metadata that cannot be stored there is an error of the kind
+//! `Unsupported`, never silently lost. Sparse files have holes on the disk. They are read with the
+//! holes that the disk has: in whole blocks, and only if they add up to at least 64 KiB.
 //!
 //! There are no privileges to enable.
 
@@ -48,14 +50,14 @@ use crate::place::way::Way;
 
 pub use self::file::HostFile;
 
-/// The disks of this machine. Roots of one volume, and of its clones, know of each other's changes.
+/// The disks of this host. Roots of a volume and of its clones notice each other's changes.
 #[derive(Debug, Clone, Default)]
 pub struct HostVolume {
     names: Arc<Names>,
 }
 
 impl HostVolume {
-    /// Returns the disks of this machine.
+    /// Returns the disks of this host.
     pub fn new() -> Self {
         Self::default()
     }
@@ -112,11 +114,14 @@ impl Volume for HostVolume {
 
     fn read_small(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
-        // A FIFO is not waited for.
+        // Opening a FIFO must not block.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
         if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a file"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "not a regular file",
+            ));
         }
         file.take(limit.saturating_add(1))
             .read_to_end(&mut content)?;
@@ -158,22 +163,22 @@ pub struct HostRoot {
     way: Mutex<KnownWay>,
 }
 
-/// The way to the directory that was asked for last.
+/// The path to the directory that was used last.
 #[derive(Debug, Default)]
 struct KnownWay {
     way: Way<OwnedFd>,
-    /// How many directories the volume had deleted then.
+    /// The number of directories that the volume had deleted at that time.
     deleted: u64,
-    /// How many have been opened.
+    /// The number of directories that have been opened.
     #[cfg(test)]
     opened: usize,
 }
 
-/// Where a name is, or would be.
+/// The location of a name, whether or not it exists.
 struct Place {
     folder: Arc<OwnedFd>,
     name: Vec<u8>,
-    /// What is there, nothing followed.
+    /// The metadata of the name itself, not of a link's target.
     found: Option<rustix::fs::Stat>,
 }
 
@@ -192,7 +197,7 @@ impl Place {
 }
 
 impl HostRoot {
-    /// Finds a name, going through plain directories only.
+    /// Finds a name through plain directories only.
     fn locate(&self, path: &LayerPath) -> io::Result<Place> {
         let (folder, last) = (self.folder_of(path)?, path.file_name());
         let found = match stat_at(&folder, last)? {
@@ -210,7 +215,7 @@ impl HostRoot {
         })
     }
 
-    /// Opens the directory that a path lies in.
+    /// Opens the directory that contains a path.
     fn folder_of(&self, path: &LayerPath) -> io::Result<Arc<OwnedFd>> {
         let mut known = self.way.lock().unwrap_or_else(PoisonError::into_inner);
         let deleted = self.names.deleted();
@@ -242,18 +247,19 @@ impl HostRoot {
             known.opened += opened;
         }
         if path.parent().is_some() {
-            // It may have become one since it was opened; those above it cannot, with it in there.
+            // It may have become a reparse point since it was opened. The directories above it
+            // cannot have, because they are not empty.
             refuse_reparse_point(&folder)?;
         }
         Ok(folder)
     }
 
-    /// Takes note that a directory was deleted through this root.
+    /// Records that a directory was deleted through this root.
     fn forget_way_to(&self, path: &LayerPath) {
         let mut known = self.way.lock().unwrap_or_else(PoisonError::into_inner);
         known.way.keep(path.components().count() - 1);
         let deleted = self.names.directory_deleted();
-        // Else another root has deleted one, too.
+        // Otherwise another root has also deleted a directory.
         if known.deleted == deleted {
             known.deleted += 1;
         }
@@ -288,7 +294,7 @@ impl Root for HostRoot {
             _ if access == Access::Look => return Ok(HostFile::unopened(&stat)),
             FileType::Symlink => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "a symbolic link of this system has no meaning on Windows",
+                "a symbolic link of the host has no meaning on Windows",
             )),
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -325,7 +331,12 @@ impl Root for HostRoot {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {}
             FileType::Directory => return Err(io::ErrorKind::IsADirectory.into()),
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file")),
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "not a regular file",
+                ));
+            }
         }
         let (folder, name) = self.locate(new)?.free()?;
         let (old, new) = (&from_name[..], &name[..]);
@@ -354,10 +365,10 @@ impl Root for HostRoot {
                 let shown = String::from_utf8_lossy(&name).into_owned();
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    format!("`{shown}` cannot be the name of a Windows file"),
+                    format!("`{shown}` is not a valid name for a Windows file"),
                 ));
             }
-            // What disappears meanwhile is not there.
+            // A name that disappears in the meantime does not exist.
             if let Some(stat) = stat_at(&folder, &name)? {
                 let attributes = attributes_at(&folder, &name, &stat)?;
                 listed.push(Listed { name, attributes });
@@ -368,14 +379,14 @@ impl Root for HostRoot {
     }
 }
 
-/// Opens a directory that names can lie in.
+/// Opens a plain directory.
 fn open_folder(folder: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat(folder, name, flags, Mode::empty()) {
         Ok(opened) => refuse_reparse_point(&opened).map(|()| opened),
         Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => Err(io::Error::new(
             io::ErrorKind::NotADirectory,
-            "a file or a symbolic link stands where a directory must be",
+            "a file or a symbolic link where a directory is required",
         )),
         Err(error) => Err(error.into()),
     }
@@ -417,7 +428,7 @@ fn attributes_at(
     }
 }
 
-/// Lists the names in a directory, in no order.
+/// Lists the names in a directory, in no particular order.
 fn names_in(folder: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
@@ -430,7 +441,7 @@ fn names_in(folder: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-/// Returns whether a name comes back from [`LayerPath`] as it is.
+/// Returns whether a name survives the conversion to [`LayerPath`] unchanged.
 fn is_windows_name(name: &[u8]) -> bool {
     wide::is_wtf8(name) && LayerPath::parse(name).is_ok_and(|path| path.as_bytes() == name)
 }

@@ -1,8 +1,8 @@
-//! Finding names without case on disks that tell cases apart.
+//! Finds names without case on case-sensitive disks.
 //!
-//! The listing of a directory is read once, folded as NTFS folds names, and kept up to date by
-//! what is created and deleted through the volume, so that making many files in one directory
-//! costs no more than a look into a map for each.
+//! The listing of a directory is read once, with its names folded like NTFS folds them, and updated
+//! by everything that is created and deleted through the volume. Creating many files in a directory
+//! costs only one map lookup each.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,42 +16,42 @@ use rustix::fs::{FileType, Stat};
 use super::{names_in, stat_at};
 use crate::steps;
 
-/// How many directories are remembered, however many names they have.
+/// The minimum number of directories that are cached, however many names they have.
 const MIN_DIRECTORIES: usize = 64;
-/// How many names may be remembered in more directories than these. All of a large layer, so that
-/// no order of its entries makes listings be read again and again.
+/// The maximum number of cached names if more directories than that are cached. It exceeds the size
+/// of a large layer, so that no order of entries makes the volume read listings repeatedly.
 const MAX_NAMES: usize = 1 << 19;
 
-/// The listings of the directories used last.
+/// The listings of the directories that were used last.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     listings: Mutex<Remembered>,
-    /// How many directories have been deleted.
+    /// The number of directories that have been deleted.
     deleted: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Remembered {
     directories: HashMap<Key, Directory>,
-    /// How many names they have together.
+    /// The total number of cached names.
     names: usize,
     uses: u64,
 }
 
-/// Device and inode.
+/// The device and inode of a directory.
 type Key = (u64, u64);
 
 #[derive(Debug, Default)]
 struct Directory {
     last_used: u64,
-    /// The name as it is on the disk, by the folded name.
+    /// The names as they are on the disk, by folded name.
     names: HashMap<Vec<u16>, Vec<u8>>,
-    /// Whether there are names that differ in case only; the first one, byte by byte, is found.
+    /// Whether some names differ only in case; then the first one in byte order is found.
     is_ambiguous: bool,
 }
 
 impl Names {
-    /// Finds a name in any case of letters, and what is there.
+    /// Finds a name without case, with its metadata.
     pub(super) fn find(
         &self,
         folder: &OwnedFd,
@@ -67,7 +67,7 @@ impl Names {
         if let Some(stat) = stat_at(folder, &known)? {
             return Ok(Some((known, stat)));
         }
-        // Somebody else has deleted it.
+        // Another program has deleted it.
         remembered.forget(key);
         let known = remembered.directory(key, folder)?.names.get(&folded);
         match known.cloned() {
@@ -76,14 +76,14 @@ impl Names {
         }
     }
 
-    /// Takes note of a new, empty directory.
+    /// Records a new, empty directory.
     pub(super) fn created(&self, folder: &OwnedFd) -> io::Result<()> {
         let key = key_of(folder)?;
         self.lock().remember(key, Directory::default());
         Ok(())
     }
 
-    /// Takes note of a new name.
+    /// Records a new name.
     pub(super) fn add(&self, folder: &OwnedFd, name: &[u8]) -> io::Result<()> {
         let key = key_of(folder)?;
         let mut remembered = self.lock();
@@ -96,7 +96,7 @@ impl Names {
         Ok(())
     }
 
-    /// Takes note that a name, and what it named, is gone.
+    /// Records that a name, and the object that it named, was deleted.
     pub(super) fn remove(&self, folder: &OwnedFd, name: &[u8], was: &Stat) -> io::Result<()> {
         let key = key_of(folder)?;
         let mut remembered = self.lock();
@@ -104,7 +104,7 @@ impl Names {
             remembered.forget(key_of_stat(was));
         }
         match remembered.directories.get_mut(&key) {
-            // Another name may be found now.
+            // A different name may match now.
             Some(directory) if directory.is_ambiguous => remembered.forget(key),
             Some(directory) => {
                 let less = usize::from(directory.names.remove(&fold(name)).is_some());
@@ -115,18 +115,18 @@ impl Names {
         Ok(())
     }
 
-    /// Returns how many directories have been deleted.
+    /// Returns the number of directories that have been deleted.
     pub(super) fn deleted(&self) -> u64 {
         self.deleted.load(Ordering::SeqCst)
     }
 
-    /// Counts a directory that was deleted; returns how many were before.
+    /// Counts a deleted directory; returns the previous count.
     pub(super) fn directory_deleted(&self) -> u64 {
         self.deleted.fetch_add(1, Ordering::SeqCst)
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {
-        // After a panic the worst is a listing to be read again.
+        // After a panic, at worst a listing is read again.
         self.listings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -173,7 +173,7 @@ impl Directory {
         let mut names = names_in(folder)?;
         steps::add(names.len());
         names.sort();
-        // Other bytes are no Windows name, whatever they would become.
+        // Other bytes cannot be a Windows name in any form.
         names.retain(|name| wide::is_wtf8(name));
         names.into_iter().for_each(|name| directory.insert(name));
         Ok(directory)

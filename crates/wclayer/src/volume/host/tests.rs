@@ -16,7 +16,7 @@ fn folder() -> (TempDir, HostRoot) {
 }
 
 fn open(volume: &HostVolume, folder: &Path) -> HostRoot {
-    let privileges = volume.enable(&[]).expect("none are needed");
+    let privileges = volume.enable(&[]).expect("no privilege is needed");
     volume.open_root(folder, &privileges).expect("it exists")
 }
 
@@ -59,8 +59,8 @@ fn info(attributes: u32) -> FileBasicInfo {
     }
 }
 
-/// Every call that takes a path, on a path whose component number `planted` is a symbolic link to
-/// the like of what was there.
+/// Makes every call that takes a path, with a symbolic link as the component `planted` that leads
+/// to a tree of the same shape.
 #[test]
 fn a_symbolic_link_at_any_component_is_never_followed() {
     for planted in ["a", "a/b", "a/b/c"] {
@@ -114,7 +114,7 @@ fn a_symbolic_link_at_any_component_is_never_followed() {
 }
 
 #[test]
-fn names_are_found_in_any_case_and_keep_their_own() {
+fn names_are_found_in_any_case_and_keep_their_spelling() {
     let (folder, root) = folder();
     make(&root, "Dir", Kind::Directory).expect("new");
     make(&root, "dir/ÄB.txt", Kind::File).expect("new");
@@ -124,7 +124,7 @@ fn names_are_found_in_any_case_and_keep_their_own() {
     assert_eq!(listed[0].name, "ÄB.txt".as_bytes());
     assert!(root.look(&path("DIR/ÄB.TXT")).expect("looked").is_some());
     assert_eq!(root.look(&path("DIR/none")).expect("looked"), None);
-    // Names of others are seen, too.
+    // Names that other programs create are found as well.
     fs::write(folder.path().join("Other"), "x").expect("a file");
     let other = open(&HostVolume::new(), folder.path());
     assert!(other.look(&path("oTHER")).expect("looked").is_some());
@@ -136,11 +136,11 @@ fn names_are_found_in_any_case_and_keep_their_own() {
 }
 
 #[test]
-fn of_two_names_that_differ_in_case_only_each_is_found_as_spelt() {
+fn names_that_differ_only_in_case_are_found_as_spelled() {
     let (folder, root) = folder();
     fs::write(folder.path().join("a"), "small").expect("a file");
     if fs::symlink_metadata(folder.path().join("A")).is_ok() {
-        return; // The disk itself does not tell them apart.
+        return; // The disk itself ignores case.
     }
     fs::write(folder.path().join("A"), "LARGE.").expect("a file");
     for (name, size) in [("a", 5), ("A", 6)] {
@@ -158,8 +158,8 @@ fn of_two_names_that_differ_in_case_only_each_is_found_as_spelt() {
 }
 
 #[test]
-fn the_names_of_a_directory_are_not_all_read_for_each_of_them() {
-    // It is made through the same volume, or was there before.
+fn a_directory_is_not_listed_again_for_each_name() {
+    // A directory that was created through the same volume, and one that existed before.
     for is_known in [true, false] {
         assert_linear(300, |size| {
             let (folder, root) = folder();
@@ -183,10 +183,10 @@ fn the_names_of_a_directory_are_not_all_read_for_each_of_them() {
     }
 }
 
-/// Each level of a deep tree is made, looked at, listed and deleted: opening all directories from
-/// the root each time would take some 2,000,000.
+/// Creates, examines, lists and deletes each level of a deep tree: opening all directories from the
+/// root each time would take some 2,000,000 opens.
 #[test]
-fn a_deep_tree_costs_a_few_directories_a_level() {
+fn a_deep_tree_opens_few_directories_per_level() {
     const DEPTH: usize = 1000;
     let (_folder, root) = folder();
     let level = |depth: usize| path(&["d"; DEPTH][..depth].join("/"));
@@ -214,7 +214,7 @@ fn a_deep_tree_costs_a_few_directories_a_level() {
 }
 
 #[test]
-fn a_directory_that_was_made_anew_is_the_one_that_is_used() {
+fn a_recreated_directory_is_used() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let volume = HostVolume::new();
     let (root, other) = (open(&volume, folder.path()), open(&volume, folder.path()));
@@ -232,7 +232,7 @@ fn a_directory_that_was_made_anew_is_the_one_that_is_used() {
 }
 
 #[test]
-fn links_share_the_file_and_directories_have_none() {
+fn links_share_a_file_and_directories_cannot_be_linked() {
     let (_folder, root) = folder();
     make(&root, "a", Kind::File).expect("new");
     make(&root, "d", Kind::Directory).expect("new");
@@ -252,7 +252,7 @@ fn links_share_the_file_and_directories_have_none() {
 }
 
 #[test]
-fn times_and_attributes_come_back_until_somebody_writes() {
+fn times_and_attributes_are_kept_until_another_program_writes() {
     let (folder, root) = folder();
     let mut file = root.create(&path("a"), Kind::File).expect("new");
     file.set_basic_info(&info(0x1 | 0x10 | 0x20)).expect("set");
@@ -263,7 +263,11 @@ fn times_and_attributes_come_back_until_somebody_writes() {
     assert_eq!(look().basic_info, info(0x21));
     let file = root.open(Some(&path("a")), Access::Info).expect("there");
     file.set_basic_info(&info(0)).expect("set");
-    assert_eq!(look().basic_info, info(0x21), "no attributes: they stay");
+    assert_eq!(
+        look().basic_info,
+        info(0x21),
+        "no attributes keep the current ones"
+    );
     fs::write(folder.path().join("a"), "other").expect("written");
     let changed = look().basic_info;
     assert_eq!(changed.creation_time, info(0).creation_time);
@@ -273,7 +277,7 @@ fn times_and_attributes_come_back_until_somebody_writes() {
 }
 
 #[test]
-fn a_backup_stream_comes_back_in_the_order_of_a_tar() {
+fn a_backup_stream_is_read_in_the_order_of_a_tar() {
     let (_folder, root) = folder();
     let name: Vec<u16> = "s".encode_utf16().collect();
     let alternate = (StreamHeader::alternate_data(&name, 3), &b"alt"[..]);
@@ -320,9 +324,9 @@ fn sparse_blocks_become_content() {
     );
 }
 
-/// In blocks of the disk; what it has no holes for comes back whole.
+/// Holes are returned in blocks of the disk; a file without holes is returned whole.
 #[test]
-fn holes_come_back_without_being_read() {
+fn holes_are_reported_without_being_read() {
     let (folder, root) = folder();
     let sparse = stream(&[
         (StreamHeader::new(StreamId::DATA, 0), b""),
@@ -363,7 +367,7 @@ fn holes_come_back_without_being_read() {
 }
 
 #[test]
-fn a_directory_with_reparse_data_holds_no_names() {
+fn a_directory_with_reparse_data_has_no_content() {
     let (_folder, root) = folder();
     let body = [&0xA000_0003_u32.to_le_bytes()[..], &[0; 4]].concat();
     let reparse = stream(&[(StreamHeader::new(StreamId::REPARSE_DATA, 8), &body)]);
@@ -387,7 +391,7 @@ fn a_directory_with_reparse_data_holds_no_names() {
 }
 
 #[test]
-fn what_cannot_be_kept_is_an_error() {
+fn metadata_that_cannot_be_stored_is_an_error() {
     let (_folder, root) = folder();
     let write = |name: &str, kind, bytes: &[u8]| {
         let mut file = root.create(&path(name), kind).expect("new");
@@ -421,7 +425,7 @@ fn what_cannot_be_kept_is_an_error() {
 }
 
 #[test]
-fn names_that_windows_cannot_have_are_refused() {
+fn names_that_are_invalid_on_windows_are_refused() {
     for name in ["a:b", "a\\b", "x\u{1}:"] {
         let (folder, root) = folder();
         fs::write(folder.path().join(name), "x").expect(name);
@@ -431,7 +435,7 @@ fn names_that_windows_cannot_have_are_refused() {
 }
 
 #[test]
-fn what_is_neither_file_nor_directory_is_only_looked_at() {
+fn special_files_only_have_metadata() {
     let (folder, root) = folder();
     let pipe = folder.path().join("pipe");
     let _pipe = std::os::unix::net::UnixListener::bind(pipe).expect("a pipe");
@@ -442,7 +446,7 @@ fn what_is_neither_file_nor_directory_is_only_looked_at() {
 }
 
 #[test]
-fn a_small_file_is_a_file_and_a_fifo_is_not_waited_for() {
+fn read_small_rejects_a_fifo_without_blocking() {
     let (folder, _) = folder();
     let fifo = folder.path().join("layerchain.json");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status();
