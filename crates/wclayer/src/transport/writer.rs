@@ -52,7 +52,7 @@ setters!(ImportOptions { hives: bool, replace: bool } into { parents: Option<Vie
 pub struct ImportSummary {
     /// The path of the transport folder.
     pub path: PathBuf,
-    /// Its sums, the same as [`count`](super::count) returns.
+    /// The sums of its content, the same as [`count`](super::count) returns.
     pub found: FolderSummary,
     /// The changes to the layer that the source did not ask for, one sentence each.
     pub warnings: Vec<String>,
