@@ -6,6 +6,7 @@ use super::parallel_gzip::ParallelGzip;
 #[cfg(feature = "zstd")]
 use super::zstd_memory::{is_out_of_memory, no_memory, room_for_context};
 use super::{Compression, CompressionSpec};
+#[cfg(feature = "zstd")]
 use crate::resources::processors;
 
 /// Encodes the bytes written to it; the same input gives the same output.
