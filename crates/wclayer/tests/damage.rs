@@ -12,7 +12,7 @@ use wclayer::hub::copy;
 use wclayer::portable::{self, PortableError, PortableLayer, RepairOptions};
 use wclayer::source::{self, OpenOptions};
 use wclayer::tar::TarLayerWriter;
-use wclayer::{Error, ParentChain};
+use wclayer::{Error, ErrorKind, ParentChain};
 
 use common::{Layers, directory, ends, plain, reseal, root_cause, tar};
 
@@ -281,6 +281,30 @@ fn a_folder_of_layers_can_be_moved_and_a_foreign_layer_is_detected() {
         (1, 1),
         "{children:?}"
     );
+}
+
+#[test]
+fn a_newer_version_is_not_rebuilt_as_an_older_one() {
+    let layers = Layers::new();
+    let layer = import(&layers, "layer", b"content", &[]);
+    let descriptor = layer.join("layer.json");
+    let text = fs::read_to_string(&descriptor).expect("readable");
+    let repair = || portable::repair(&layer, &RepairOptions::default(), &());
+    for (version, is_newer) in [("3", true), ("99", true), ("0", false), ("null", false)] {
+        let changed = text.replace("\"version\": 2", &format!("\"version\": {version}"));
+        assert_ne!(changed, text);
+        fs::write(&descriptor, &changed).expect("writable");
+        match repair() {
+            Err(error) => {
+                assert!(is_newer, "{version}: {error}");
+                assert_eq!(error.kind(), ErrorKind::Unsupported, "{version}");
+                assert_eq!(fs::read_to_string(&descriptor).expect("readable"), changed);
+                assert_eq!(layers.names(), ["layer"]);
+            }
+            Ok(_) => assert!(!is_newer, "{version}"),
+        }
+    }
+    portable::remove(&layer).expect("any version can be removed");
 }
 
 #[test]

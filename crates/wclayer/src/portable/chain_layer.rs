@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::index::{IndexedLayer, TarContent};
 use crate::layer::ChainLayer;
 
-/// Opens a portable layer; refuses anything else.
+/// Opens a portable layer as a layer of a chain; rejects anything else.
 pub fn chain_layer(place: &Path) -> Result<Box<dyn ChainLayer>> {
     let layer = PortableLayer::open(place)?;
     let (index, tar) = layer.open_checked()?;

@@ -1,4 +1,4 @@
-//! `layer.json`: what a portable layer is, readable without opening anything else.
+//! `layer.json`: the descriptor of a portable layer, readable without opening any other file.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -13,14 +13,13 @@ use crate::hub::EntryCounts;
 use crate::index::IndexSeal;
 use crate::place::{DESCRIPTOR_FILE, FORMAT};
 
-/// The version of the format that this crate writes; it reads version 1 as well. Changing what a
-/// field, a file or a table of the index means is a new version.
+/// The version of the format that this crate writes; it also reads version 1. A change in the meaning
+/// of a field, a file or a table of the index requires a new version.
 pub const FORMAT_VERSION: u32 = 2;
 
-/// The largest JSON file that is read, in bytes.
+/// The size limit of JSON files, in bytes.
 const MAX_JSON: u64 = 1 << 20;
-/// What stands before the digest of a descriptor and behind it. The digest is that of all bytes
-/// before it.
+/// The text before and after the digest of a descriptor. The digest covers all bytes before it.
 const BEFORE_DIGEST: &str = ",\n  \"documentDigest\": \"";
 const BEHIND_DIGEST: &str = "\"\n}\n";
 
@@ -38,26 +37,26 @@ pub struct LayerDescriptor {
     pub tar_size: u64,
     /// The blob that the layer was imported from.
     pub source: SourceBlob,
-    /// How many entries of which kind there are.
+    /// The number of entries of each kind.
     pub entries: EntryCounts,
-    /// Sum of the sizes of all data streams in bytes, holes included.
+    /// The total size of all data streams in bytes, including holes.
     pub content_size: u64,
-    /// What is unusual about the tar, though legal; empty for most.
+    /// Unusual but legal properties of the tar; empty for most tars.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What `index.sqlite` and `layerchain.json` are, and the parents; `None` in version 1.
+    /// The identity of `index.sqlite` and `layerchain.json`, and the parents; `None` in version 1.
     #[serde(flatten, default)]
     pub bound: Option<BoundFiles>,
 }
 
-/// What the descriptor says of the other files, from version 2 on.
+/// The part of the descriptor about the other files, from version 2 on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BoundFiles {
-    /// Which file the index is.
+    /// The identity of the index.
     pub index: IndexSeal,
-    /// Whether entries lie in directories that have no entry themselves: they are looked for then
-    /// whenever the layer is opened.
+    /// Whether some entries are in directories without an entry of their own. If so, these are
+    /// searched for whenever the layer is opened.
     pub implied_directories: bool,
     /// SHA-256 of `layerchain.json`.
     pub layer_chain: Digest,
@@ -69,14 +68,14 @@ pub struct BoundFiles {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParentRecord {
-    /// Its folder, from that of the layer, with `/` between names; absolute when the two share
-    /// nothing but the root.
+    /// Its folder relative to that of the layer, with `/` between names; absolute if the two share
+    /// only the root.
     pub path: PathBuf,
-    /// Which layer it is.
+    /// Its DiffID.
     pub diff_id: DiffId,
 }
 
-/// A blob as it was distributed.
+/// The blob that a layer was imported from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceBlob {
@@ -84,11 +83,11 @@ pub struct SourceBlob {
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// Its OCI media type, as far as the content tells.
+    /// Its OCI media type, as far as it can be derived from the content.
     pub media_type: String,
 }
 
-/// What is read of a descriptor of any version.
+/// The members that descriptors of all versions have.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AnyVersion {
@@ -99,7 +98,7 @@ struct AnyVersion {
 }
 
 impl LayerDescriptor {
-    /// Reads the descriptor of a layer, and checks that it is what was written.
+    /// Reads the descriptor of a layer, and checks that it is unchanged.
     pub(super) fn read(layer: &Path) -> Result<Self> {
         let text = read_file(layer, DESCRIPTOR_FILE)?;
         let json = |source: serde_json::Error| PortableError::Json {
@@ -122,7 +121,7 @@ impl LayerDescriptor {
         }
     }
 
-    /// Returns the file that says all this, with its own digest.
+    /// Returns the content of the file, which ends in its own digest.
     pub(super) fn to_file(&self) -> serde_json::Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(self)?;
         let end = text.len().saturating_sub("\n}".len());
@@ -135,7 +134,7 @@ impl LayerDescriptor {
     }
 }
 
-/// Returns whether a descriptor ends with the digest of what is before that.
+/// Returns whether a descriptor ends with the digest of the bytes before it.
 fn is_whole(text: &[u8]) -> bool {
     let Some(text) = text.strip_suffix(BEHIND_DIGEST.as_bytes()) else {
         return false;
@@ -155,17 +154,17 @@ fn unknown_version(layer: &Path, any: AnyVersion) -> PortableError {
     }
 }
 
-/// Makes the error of a file that is not the one that was written.
+/// Creates the error for a file that was changed.
 pub(super) fn damaged(layer: &Path, name: &str) -> PortableError {
     PortableError::Damaged {
         path: layer.join(name),
     }
 }
 
-/// Reads a small file of a layer.
+/// Reads one of the small files of a layer.
 pub(super) fn read_file(layer: &Path, name: &'static str) -> Result<Vec<u8>> {
     let path = layer.join(name);
-    // Anything else than a file, such as a pipe, could be waited for without end.
+    // Opening anything other than a file, such as a pipe, could block forever.
     if !path.is_file() {
         return Err(not_a_layer(layer, name));
     }
@@ -179,7 +178,7 @@ pub(super) fn read_file(layer: &Path, name: &'static str) -> Result<Vec<u8>> {
     }
 }
 
-/// Returns the error for a folder without a file that every layer has, or for no folder at all.
+/// Returns the error for a folder that lacks a required file, or for a path that is not a folder.
 pub(super) fn not_a_layer(layer: &Path, missing: &'static str) -> Error {
     match std::fs::symlink_metadata(layer) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Error::NotFound {

@@ -1,4 +1,4 @@
-//! Giving a portable layer's tar back, verified while it is read.
+//! Exports the tar of a portable layer, and verifies it in the same pass.
 
 use std::io::{BufRead, Write};
 use std::sync::Arc;
@@ -13,15 +13,14 @@ use crate::pipeline::{Counting, ReadAhead};
 use crate::tar::LayerBlob;
 
 impl PortableLayer {
-    /// Writes the layer's tar, bit for bit as it was imported, compressed as asked.
+    /// Writes the tar of the layer, bit for bit as it was imported, with the given compression.
     ///
-    /// Whether all of it is right is known in the end only: on an error what has been written is
-    /// to be thrown away.
+    /// Damage may only be detected at the end: after an error, the caller must discard the output.
     ///
     /// # Errors
     ///
-    /// [`Error::Layer`] around the reason: a stored tar that is damaged, an output that cannot be
-    /// written; [`Error::Cancelled`].
+    /// Returns [`Error::Layer`] with the reason if the stored tar is damaged or the output cannot be
+    /// written, or [`Error::Cancelled`].
     pub fn export(
         &self,
         output: impl Write,

@@ -1,7 +1,7 @@
-//! [`import`]: a layer tar into a portable layer, in one pass.
+//! [`import`]: turns a layer tar into a portable layer in a single pass.
 //!
 //! ```text
-//! source → digest → decompress ─┬→ DiffID → layer.tar      (a thread each for the two ends)
+//! source → digest → decompress ─┬→ DiffID → layer.tar      (one thread for each end)
 //!                               └→ entries → content hashes → index
 //! ```
 
@@ -46,12 +46,12 @@ use crate::view::View;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ImportOptions {
-    /// The parent layers; none for a base layer. When only the nearest is given, its own parents
+    /// The parents; none for a base layer. If only the nearest parent is given, its own parents
     /// complete the chain.
     pub parents: ParentChain,
-    /// What the uncompressed tar must hash to.
+    /// The expected digest of the uncompressed tar.
     pub expected_diff_id: Option<DiffId>,
-    /// Whether an existing layer at the destination is replaced.
+    /// Whether to replace an existing layer at the destination.
     pub replace: bool,
 }
 
@@ -59,8 +59,8 @@ setters!(ImportOptions { parents: ParentChain, replace: bool } into { expected_d
 
 /// Imports a layer tar (plain, gzip or zstd) to a folder that does not exist yet.
 ///
-/// The folder appears whole, with everything on disk, or not at all. Bytes after the end of the
-/// tar are kept: they are part of its DiffID.
+/// The folder appears completely, with everything on disk, or not at all. Bytes after the end of the
+/// tar are kept because they are part of its DiffID.
 ///
 /// ```
 /// use std::fs::File;
@@ -82,9 +82,9 @@ setters!(ImportOptions { parents: ParentChain, replace: bool } into { expected_d
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: an input that cannot be read or is no layer tar, a rule
-/// that the layer breaks, another DiffID than expected, parents that are no layers, a destination
-/// that exists or is being imported to, a full disk, or [`Error::Cancelled`].
+/// Returns [`Error::Layer`] with the reason if the input cannot be read or is not a layer tar, the
+/// layer breaks a rule, the DiffID is not the expected one, a parent is not a layer, the destination
+/// already exists or is in use by another import, or the disk is full; or [`Error::Cancelled`].
 pub fn import<R: Read + Send + 'static>(
     source: R,
     destination: impl AsRef<Path>,
@@ -108,16 +108,16 @@ pub fn import<R: Read + Send + 'static>(
         .map_err(|error| error.of_layer("import", destination))
 }
 
-/// The parents of the layer that is being made.
+/// The parents of the new layer.
 pub(super) struct Parents {
     pub(super) chain: Vec<PathBuf>,
     pub(super) records: Vec<ParentRecord>,
-    /// What they have together; `None` without any.
+    /// Their merged view; `None` without parents.
     pub(super) view: Option<View>,
 }
 
 impl Parents {
-    /// Opens every parent of the layer at `destination`, and checks that they are a chain.
+    /// Opens the parents of the layer at `destination`, and checks that they form a chain.
     pub(super) fn open(given: &ParentChain, destination: &Path) -> Result<Self> {
         let mut parents = Self {
             chain: Vec::new(),
@@ -131,7 +131,7 @@ impl Parents {
         let rest = ParentChain::from_nearest_first(given.iter_nearest_first().skip(1));
         let rest = match rest.is_empty() {
             true => {
-                // Before any of them is opened: there may be very many.
+                // Checked before any of them is opened, because there may be very many.
                 check_chain(&canonical(layer.parents()), nearest, destination)?;
                 layer.checked_parents()?
             }
@@ -154,7 +154,7 @@ impl Parents {
     }
 }
 
-/// Resolves the links on the way to a place where nothing may be yet.
+/// Resolves the links in a path at which nothing may exist yet.
 fn without_links(place: &Path) -> PathBuf {
     let folder = place
         .parent()
@@ -165,8 +165,7 @@ fn without_links(place: &Path) -> PathBuf {
     }
 }
 
-/// Refuses what is not a chain: with a relative path, with a layer twice, with the layer that is
-/// being made.
+/// Checks that the parents form a chain: no relative path, no layer twice, not the new layer itself.
 fn check_chain(chain: &[PathBuf], nearest: &Path, destination: &Path) -> Result<()> {
     let mut known: HashSet<_> = dunce::canonicalize(destination).into_iter().collect();
     let is_legal = |path: &PathBuf| path.is_absolute() && known.insert(path.clone());
@@ -176,15 +175,15 @@ fn check_chain(chain: &[PathBuf], nearest: &Path, destination: &Path) -> Result<
     Err(parents::no_chain(nearest))
 }
 
-/// A tar that has been read into the index.
+/// A tar that was read into the index.
 pub(super) struct Indexed {
     pub(super) found: Scanned,
     pub(super) index: Index,
-    /// The database, by the handle that is to be flushed.
+    /// The path of the database, and the handle to flush it with.
     pub(super) file: (PathBuf, File),
 }
 
-/// An import under way.
+/// An import in progress.
 pub(super) struct Import<'a> {
     pub(super) staging: Staging,
     pub(super) parents: Parents,
@@ -204,7 +203,7 @@ impl Import<'_> {
         let mut input = ReadAhead::start(open, counter, Some(&sink), self.progress)?;
         let parsed = self.index(&mut input);
         let read = parsed.and_then(|found| Ok((found, input.finish()?)));
-        // A full disk shows on the reading side as well; the writing side knows the reason.
+        // A full disk causes errors on the reading side too, but the writing side knows the reason.
         let written = sink.finish()?.map_err(io_error("write", &tar_path));
         let (tar, diff_id, tar_size, sums) = written?;
         let (indexed, decoder) = read?;
@@ -227,8 +226,7 @@ impl Import<'_> {
         )
     }
 
-    /// Completes a layer whose tar has been written to its place in the staging folder, by this
-    /// handle.
+    /// Completes a layer whose tar was written to the staging folder through this handle.
     pub(super) fn run_stored(self, written: (PathBuf, File)) -> Result<PortableLayer> {
         let tar = File::open(&written.0).map_err(io_error("open", &written.0))?;
         let counter = Arc::new(AtomicU64::new(0));
@@ -238,7 +236,7 @@ impl Import<'_> {
         let read = match self.index(&mut input) {
             Ok(indexed) => input.finish().map(|tar| (indexed, tar)),
             Err(error) => {
-                // Windows does not remove a folder with an open file in it.
+                // Windows cannot remove a folder while a file in it is open.
                 input.abandon();
                 Err(error)
             }
@@ -262,10 +260,10 @@ impl Import<'_> {
         )
     }
 
-    /// Reads all entries into the index, and the input to its end.
+    /// Adds all entries to the index, and reads the input to its end.
     fn index<R: Read + Send + 'static>(&self, input: &mut ReadAhead<'_, R>) -> Result<Indexed> {
-        // SQLite writes through a handle of its own and flushes nothing. This one is opened before
-        // and flushed in the end, so that it is told of every page that could not be written.
+        // SQLite writes through its own handle and flushes nothing. This handle is opened before and
+        // flushed at the end, so that it reports every page that could not be written.
         let (path, file) = self.staging.create_file(INDEX_FILE)?;
         let (found, index) = scan(input, IndexBuilder::create(&path)?, self.progress)?;
         Ok(Indexed {
@@ -275,7 +273,7 @@ impl Import<'_> {
         })
     }
 
-    /// Checks the layer, writes its two small files and puts it in place.
+    /// Checks the layer, writes its two small files and moves it to its path.
     fn complete(
         self,
         indexed: Indexed,
@@ -288,24 +286,24 @@ impl Import<'_> {
             complete_files(&self.staging, indexed, tar, source, &self.parents)?;
         poll(self.progress)?;
         let path = self.staging.commit(Written::Files(written))?;
-        // Not opened again: nothing may fail any more.
+        // Not reopened: from here on, nothing may fail.
         let parents = ParentChain::from_nearest_first(self.parents.chain);
         Ok(PortableLayer::imported(path, descriptor, parents))
     }
 }
 
-/// A layer tar in a folder under construction.
+/// A layer tar in a staging folder.
 pub(super) struct StoredTar {
     pub(super) diff_id: DiffId,
     pub(super) size: u64,
     /// The checksums of its blocks.
     pub(super) sums: Vec<u64>,
-    /// The tar, by the handle that is to be flushed.
+    /// The path of the tar, and the handle to flush it with.
     pub(super) file: (PathBuf, File),
 }
 
-/// Completes the index in a folder under construction and writes the two small files; returns the
-/// descriptor and all four files, by the handles that are to be flushed.
+/// Completes the index in a staging folder and writes the two small files; returns the descriptor and
+/// the handles to flush all four files with.
 pub(super) fn complete_files(
     staging: &Staging,
     indexed: Indexed,
@@ -315,8 +313,8 @@ pub(super) fn complete_files(
 ) -> Result<(LayerDescriptor, Vec<(PathBuf, File)>)> {
     let Indexed { found, index, file } = indexed;
     let implied_directories = index.has_orphans()?;
-    // It is written once more. And Windows neither renames nor removes a folder with an open file
-    // in it.
+    // It is written once more; and Windows can neither rename nor remove a folder while a file in it
+    // is open.
     drop(index);
     store_block_sums(&file.0, &tar.sums)?;
     let write = |name: &str, text: serde_json::Result<Vec<u8>>| {

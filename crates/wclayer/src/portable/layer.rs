@@ -1,4 +1,4 @@
-//! [`PortableLayer`]: an imported layer, opened.
+//! [`PortableLayer`]: a portable layer, opened.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -14,7 +14,7 @@ use crate::index::{CheckedTar, Index};
 use crate::parent_chain::ParentChain;
 use crate::tar::TarLayerReader;
 
-/// The size of the buffer before `layer.tar`, in bytes.
+/// The size of the buffer for reading `layer.tar`, in bytes.
 const READ_BUFFER: usize = 256 * 1024;
 
 /// A portable layer on disk.
@@ -44,12 +44,12 @@ pub struct PortableLayer {
 }
 
 impl PortableLayer {
-    /// Opens the layer in a folder: reads its descriptor and its chain, and how large its tar is.
+    /// Opens the layer in a folder: reads its descriptor, its chain and the size of its tar.
     ///
     /// # Errors
     ///
-    /// [`PortableError`] when the folder is not a portable layer of a version that this crate
-    /// reads, or is damaged.
+    /// Returns a [`PortableError`] if the folder is not a portable layer, has a version that this
+    /// crate cannot read, or is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let descriptor = LayerDescriptor::read(path)?;
@@ -80,7 +80,7 @@ impl PortableLayer {
         })
     }
 
-    /// Returns the layer that an import has just put in place.
+    /// Returns the layer that an import has just completed.
     pub(super) fn imported(
         path: PathBuf,
         descriptor: LayerDescriptor,
@@ -98,7 +98,7 @@ impl PortableLayer {
         &self.path
     }
 
-    /// Returns what the layer is.
+    /// Returns the descriptor.
     pub fn descriptor(&self) -> &LayerDescriptor {
         &self.descriptor
     }
@@ -108,11 +108,11 @@ impl PortableLayer {
         &self.parents
     }
 
-    /// Opens the index, after reading all of its file.
+    /// Opens the index after checking its entire file.
     ///
     /// # Errors
     ///
-    /// [`IndexError`](crate::error::IndexError) when it is damaged, or that of another layer.
+    /// Returns an [`IndexError`](crate::error::IndexError) if it is damaged or belongs to another layer.
     pub fn index(&self) -> Result<Index> {
         let bound = self.descriptor.bound.as_ref();
         Index::open_of_layer(
@@ -122,17 +122,17 @@ impl PortableLayer {
         )
     }
 
-    /// Opens `layer.tar` as it is. Whether it is what was imported is told by its DiffID alone.
+    /// Opens `layer.tar` without any check. Only its DiffID shows whether it is unchanged.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when it cannot be opened.
+    /// Returns [`Error::Io`] if it cannot be opened.
     pub fn open_tar(&self) -> Result<File> {
         let path = self.path.join(TAR_FILE);
         File::open(&path).map_err(io_error("open", &path))
     }
 
-    /// Opens the index, and `layer.tar` so that every block of it is checked before it is used.
+    /// Opens the index, and opens `layer.tar` such that each block is checked before it is used.
     pub(crate) fn open_checked(&self) -> Result<(Index, CheckedTar)> {
         let index = self.index()?;
         let index_path = self.path.join(INDEX_FILE);
@@ -145,11 +145,11 @@ impl PortableLayer {
         Ok((index, tar))
     }
 
-    /// Starts reading the entries of the layer; the content is verified while it is read.
+    /// Starts reading the entries of the layer, and verifies the content in the same pass.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when `layer.tar` cannot be opened.
+    /// Returns [`Error::Io`] if `layer.tar` cannot be opened.
     pub fn reader(&self) -> Result<PortableLayerReader> {
         let input = BufReader::with_capacity(READ_BUFFER, Hashing::new(self.open_tar()?));
         Ok(PortableLayerReader {
@@ -159,7 +159,7 @@ impl PortableLayer {
     }
 }
 
-/// Returns the folders of a chain without symlinks and `..` where they exist.
+/// Returns the folders of a chain, with links and `..` resolved where they exist.
 pub(super) fn canonical(chain: &ParentChain) -> Vec<PathBuf> {
     let resolve = |path: &Path| dunce::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     chain.iter_nearest_first().map(resolve).collect()
@@ -178,9 +178,9 @@ pub(super) fn list(chain: &ParentChain) -> String {
     }
 }
 
-/// Reads the entries of a portable layer; after the last one, the DiffID has been verified.
+/// Reads the entries of a portable layer; verifies the DiffID after the last one.
 pub struct PortableLayerReader {
-    /// `None` once the layer has been read and verified.
+    /// `None` after the layer was read and verified.
     tar: Option<TarLayerReader<BufReader<Hashing<File>>>>,
     descriptor: LayerDescriptor,
 }

@@ -1,17 +1,17 @@
-//! The portable layer: a layer as a folder on any host, the default where Windows is not.
+//! Portable layers: a layer as a folder on any host, and the default format outside Windows.
 //!
 //! ```text
 //! PATH/layer.tar         the uncompressed layer tar, verbatim
-//! PATH/index.sqlite      entries, places, metadata, content hashes, checksums of the tar's blocks
-//! PATH/layer.json        what the layer is: DiffID, source, counts, parents; binds the other files
-//! PATH/layerchain.json   where the parents were, nearest first; `null` for a base layer
+//! PATH/index.sqlite      entries, offsets, metadata, content hashes, checksums of the tar's blocks
+//! PATH/layer.json        the descriptor: DiffID, source, counts, parents; binds the other files
+//! PATH/layerchain.json   the paths of the parents at import, nearest first; `null` for a base layer
 //! ```
 //!
-//! [`import`] stores a tar while it is parsed, hashed and indexed in one pass; [`PortableLayer`]
-//! opens, reads and exports it again, bit for bit; [`verify`] reads all of it, [`repair`] makes all but
-//! the tar anew; [`PortableLayerWriter`] takes entries from any
-//! source of the hub. A layer appears at its path whole or not at all: it is built in a sibling
-//! folder, flushed to the disk and renamed. The format is described in `docs/portable-layer.md`.
+//! [`import`] parses, hashes, indexes and stores a tar in a single pass. [`PortableLayer`] opens, reads
+//! and exports it, bit for bit. [`verify`] reads the entire layer, [`repair`] rebuilds everything except
+//! the tar, and [`PortableLayerWriter`] accepts entries from any source of the hub. A layer appears at
+//! its path completely or not at all: it is built in a sibling folder, flushed to disk and renamed.
+//! `docs/portable-layer.md` describes the format.
 
 mod chain_layer;
 mod descriptor;
@@ -36,7 +36,7 @@ pub use writer::PortableLayerWriter;
 
 use crate::place::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE};
 
-/// All files of a layer.
+/// All files of a portable layer.
 const FILES: [&str; 4] = [
     TAR_FILE,
     INDEX_FILE,

@@ -1,9 +1,9 @@
-//! The parents of a portable layer: where they are now, and whether they are those it was made on.
+//! The parents of a portable layer: where they are now, and whether they are the right layers.
 //!
-//! `layer.json` has each parent's folder from that of the layer, so that a store of layers can be
-//! moved, and its DiffID, so that another layer in its place is noticed. `layerchain.json` has where
-//! they were when the layer was made: there a parent is looked for when the layer alone was moved.
-//! Layers of version 1 have the latter only.
+//! `layer.json` stores the folder of each parent relative to the layer, so that a whole store of layers
+//! can be moved, and its DiffID, so that a different layer at that path is detected.
+//! `layerchain.json` stores the paths at the time of import: they are tried if only the layer was moved.
+//! Layers of version 1 have only the latter.
 
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
@@ -17,10 +17,10 @@ use crate::layout;
 use crate::parent_chain::ParentChain;
 use crate::place::is_portable_layer;
 
-/// The most parents of a layer: twice as many as any tool makes.
+/// The maximum number of parents: twice the number that any tool creates.
 const MAX_PARENTS: usize = 255;
 
-/// Reads where the parents of a layer are; they are not looked at.
+/// Reads the paths of the parents of a layer, without opening them.
 pub(super) fn stored(layer: &Path, descriptor: &LayerDescriptor) -> Result<ParentChain> {
     let text = descriptor::read_file(layer, layout::LAYER_CHAIN)?;
     if let Some(bound) = &descriptor.bound
@@ -37,7 +37,7 @@ pub(super) fn stored(layer: &Path, descriptor: &LayerDescriptor) -> Result<Paren
     Ok(ParentChain::from_nearest_first(places))
 }
 
-/// Returns where the parents are that a descriptor names, whatever the list beside it says.
+/// Returns the paths of the parents that a descriptor names, ignoring `layerchain.json`.
 pub(super) fn of_descriptor(layer: &Path, descriptor: &LayerDescriptor) -> Result<ParentChain> {
     let places = match &descriptor.bound {
         Some(bound) => places_of(layer, bound, &[])?,
@@ -47,12 +47,12 @@ pub(super) fn of_descriptor(layer: &Path, descriptor: &LayerDescriptor) -> Resul
     Ok(ParentChain::from_nearest_first(places))
 }
 
-/// Finds the parents on the way from the layer, else where they were.
+/// Finds the parents by their relative paths, or else at their old paths.
 fn places_of(layer: &Path, bound: &BoundFiles, were: &[PathBuf]) -> Result<Vec<PathBuf>> {
     if bound.parents.is_empty() {
         return Ok(Vec::new());
     }
-    // Paths with `..` in them mean what the system says only below a folder without links.
+    // The system resolves `..` as expected only in a path without links.
     let folder = dunce::canonicalize(layer).map_err(io_error("resolve", layer))?;
     let place = |(number, parent): (usize, &ParentRecord)| {
         let beside = join(&folder, &parent.path);
@@ -75,7 +75,7 @@ pub(super) fn chain_of(layer: &Path, text: &[u8]) -> Result<Vec<PathBuf>> {
         source: source.into(),
     })?;
     let places = places.unwrap_or_default();
-    // A relative path would mean another folder in every working folder.
+    // The meaning of a relative path depends on the working folder.
     if places.len() > MAX_PARENTS || !places.iter().all(|place| place.is_absolute()) {
         return Err(no_chain(layer));
     }
@@ -97,7 +97,7 @@ pub(super) fn no_chain(layer: &Path) -> Error {
     .into()
 }
 
-/// Makes the record of a parent of the layer that will be at `layer`; both are without links.
+/// Creates the record of a parent of the layer that will be at `layer`; both paths contain no links.
 pub(super) fn record(layer: &Path, parent: &Path, diff_id: DiffId) -> ParentRecord {
     ParentRecord {
         path: relative(layer, parent).unwrap_or_else(|| parent.to_owned()),
@@ -105,8 +105,8 @@ pub(super) fn record(layer: &Path, parent: &Path, diff_id: DiffId) -> ParentReco
     }
 }
 
-/// Returns the way from one folder to another, with `/` between names; `None` when they share
-/// nothing but the root.
+/// Returns the relative path from one folder to another, with `/` between names; `None` if they share
+/// only the root.
 fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
     let is_same = |(from, to): &(Component<'_>, Component<'_>)| from == to;
     let shared: Vec<_> = from
@@ -127,7 +127,7 @@ fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
     Some(names?.join("/").into())
 }
 
-/// Goes from a folder without links the way that [`relative`] gives.
+/// Follows a path from [`relative`], starting at a folder without links.
 fn join(folder: &Path, way: &Path) -> PathBuf {
     let mut place = folder.to_owned();
     for step in way.components() {
@@ -140,12 +140,12 @@ fn join(folder: &Path, way: &Path) -> PathBuf {
 }
 
 impl PortableLayer {
-    /// Returns the folders of the layer's parents, after checking that these are there.
+    /// Returns the folders of the parents, after checking that the right layers are there.
     ///
     /// # Errors
     ///
-    /// [`PortableError::Parent`] for one that is missing or no layer, and
-    /// [`PortableError::OtherParent`] for another layer in its place.
+    /// Returns [`PortableError::Parent`] if a parent is missing or not a layer, and
+    /// [`PortableError::OtherParent`] if a different layer is at its path.
     pub fn checked_parents(&self) -> Result<ParentChain> {
         for (number, place) in self.parents().iter_nearest_first().enumerate() {
             let parent = PortableLayer::open(place).map_err(|source| PortableError::Parent {
@@ -168,17 +168,17 @@ impl PortableLayer {
         Ok(self.parents().clone())
     }
 
-    /// Returns the parents that a caller gives for the layer, after checking that they are those it
-    /// was made on, wherever they are now. The nearest one may stand for all, whose own parents then
-    /// complete the chain; for an empty list, the stored parents are returned.
+    /// Returns the parents given by a caller, wherever they are now, after checking that the layer was
+    /// created on them. If only the nearest one is given, its own parents complete the chain; for an
+    /// empty list, returns the stored parents.
     ///
-    /// A layer of version 1 does not say which layers its parents are: while these are where they
-    /// were, they are compared with the given ones.
+    /// A layer of version 1 does not store the DiffIDs of its parents: as long as they are still at
+    /// their old paths, the given ones are compared with them.
     ///
     /// # Errors
     ///
-    /// Returns [`PortableError::ParentMismatch`] if they are others,
-    /// [`PortableError::ParentWithoutDiffId`] if that cannot be known, and the errors of
+    /// Returns [`PortableError::ParentMismatch`] if they are different layers,
+    /// [`PortableError::ParentWithoutDiffId`] if that cannot be determined, and the errors of
     /// [`checked_parents`](Self::checked_parents).
     pub fn parents_given(&self, given: &ParentChain) -> Result<ParentChain> {
         let Some(nearest) = given.nearest() else {
@@ -217,12 +217,12 @@ impl PortableLayer {
         .into())
     }
 
-    /// Checks a caller's list of parents as [`parents_given`](Self::parents_given) does; an empty
-    /// list is no claim.
+    /// Checks a list of parents in the same way as [`parents_given`](Self::parents_given); accepts an
+    /// empty list.
     ///
     /// # Errors
     ///
-    /// As for that.
+    /// Same as [`parents_given`](Self::parents_given).
     pub fn check_parents(&self, given: &ParentChain) -> Result<()> {
         match given.is_empty() {
             true => Ok(()),
@@ -230,13 +230,13 @@ impl PortableLayer {
         }
     }
 
-    /// Returns which layer a parent is, in a layer that says so.
+    /// Returns the DiffID of a parent, if the layer stores it.
     fn recorded(&self, number: usize) -> Option<DiffId> {
         let bound = self.descriptor().bound.as_ref()?;
         bound.parents.get(number).map(|parent| parent.diff_id)
     }
 
-    /// Returns which layers the parents are, as far as that can be known.
+    /// Returns the DiffIDs of the parents, as far as they are known.
     fn expected(&self) -> Option<Vec<DiffId>> {
         if let Some(bound) = &self.descriptor().bound {
             return Some(bound.parents.iter().map(|parent| parent.diff_id).collect());

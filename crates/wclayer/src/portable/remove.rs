@@ -1,8 +1,8 @@
 //! [`remove`]: deletes a portable layer or a transport folder.
 //!
-//! The folder is renamed first, then what makes it a layer goes, then the rest: whenever this is
-//! interrupted, there is a whole layer or none. What an interrupted removal left is deleted by the
-//! next removal or import at the same path.
+//! Renames the folder first, then deletes the files that identify it as a layer, then the rest. So after
+//! an interruption at any time, the layer is either complete or gone. The next removal or import at the
+//! same path deletes the leftovers of an interrupted removal.
 
 use std::fs;
 use std::io;
@@ -19,30 +19,30 @@ use crate::place::leftovers::{self, Fate, Leftover, size_of_files};
 use crate::place::may_be_replaced;
 use crate::place::{Place, parts};
 
-/// What a removal did.
+/// The result of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Removed {
-    /// How many bytes it freed.
+    /// The number of freed bytes.
     pub size: u64,
-    /// Whether only the rest of an interrupted removal or import was left to be deleted.
+    /// Whether it only deleted the leftovers of an interrupted removal or import.
     pub was_rest: bool,
 }
 
-/// Deletes the portable layer or the transport folder at a path, also one that is damaged or of a later version, or
-/// the rest that an interrupted removal left there.
+/// Deletes the portable layer or the transport folder at a path, even if it is damaged or has a newer
+/// version, or the leftovers of an interrupted removal.
 ///
-/// Layers on top of it cannot be used once it is gone; [`children_of`] finds those beside it. No
-/// link is followed.
+/// Layers on top of it become unusable; [`children_of`] finds those in the same folder. Does not follow
+/// links.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`](crate::Error::Layer) around the reason: a folder that is no portable layer, or a link to one;
-/// another process that is at work there; a folder that cannot be changed.
+/// Returns [`Error::Layer`](crate::Error::Layer) with the reason if the path is not such a folder, or is
+/// a link to one; if another process is working on it; or if the folder cannot be changed.
 pub fn remove(path: impl AsRef<Path>) -> Result<Removed> {
     let path = path.as_ref();
     remove_layer(path).map_err(|error| match error {
-        // Named as the caller did, not by the path that it leads to.
+        // Errors name the path that the caller gave, not the resolved one.
         Error::NotFound { .. } => Error::NotFound {
             name: path.display().to_string(),
         },
@@ -54,7 +54,7 @@ fn remove_layer(given: &Path) -> Result<Removed> {
     let (path, _, _) = parts(given)?;
     let was_there = fs::symlink_metadata(&path).is_ok();
     if was_there || !leftovers::has_any(&path) {
-        // Looked at first: what is no layer is not even locked.
+        // Checked first, so that a path that is not a layer is not even locked.
         check_is_layer(given)?;
     }
     let place = Place::lock(given)?;
@@ -78,8 +78,7 @@ fn remove_layer(given: &Path) -> Result<Removed> {
     })
 }
 
-/// Returns how many bytes of an interrupted removal or import have just been deleted; `None` when
-/// nothing was left.
+/// Returns the size in bytes of the leftovers that were just deleted; `None` if there were none.
 fn finished(cleared: &[Leftover]) -> Result<Option<u64>> {
     for leftover in cleared {
         if let Fate::Failed(Error::Io { source, .. }) = &leftover.fate {
@@ -91,15 +90,15 @@ fn finished(cleared: &[Leftover]) -> Result<Option<u64>> {
     Ok((!cleared.is_empty()).then_some(size))
 }
 
-/// Takes the layer from its place and deletes it.
+/// Moves the layer away from its path and deletes it.
 fn move_away(place: &Place, flush_folder: impl Fn(&Path) -> Result<()>) -> Result<()> {
     let path = place.path();
-    // A fresh empty folder has a name that nobody else has; the layer is renamed into it.
+    // A new folder has a unique name; the layer is moved into it.
     let aside = place.sibling()?;
     let layer = aside.path().join("layer");
     rename(path, &layer).map_err(io_error("rename", path))?;
     flush_folder(place.folder()).inspect_err(|_| {
-        // It is not known to be gone: it stays.
+        // Its removal might not be permanent, so it stays.
         if rename(&layer, path).is_ok() {
             let _ = flush_folder(place.folder());
         }
@@ -110,7 +109,7 @@ fn move_away(place: &Place, flush_folder: impl Fn(&Path) -> Result<()>) -> Resul
         .map_err(io_error("delete what is beside", path))
 }
 
-/// Deletes first what makes the folder a layer: without it, nothing takes the rest for one.
+/// Deletes the descriptor first: without it, nothing recognises the rest as a layer.
 fn delete(layer: &Path) -> Result<()> {
     for name in [DESCRIPTOR_FILE, layout::TOMBSTONES] {
         let file = layer.join(name);
@@ -155,22 +154,22 @@ fn check_is_layer(path: &Path) -> Result<()> {
     }
 }
 
-/// Layers that have another one as a parent.
+/// The layers that have a certain layer as a parent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Children {
-    /// The first of them, by name.
+    /// The first ones, by name.
     pub first: Vec<PathBuf>,
-    /// How many there are.
+    /// The number of such layers.
     pub count: usize,
 }
 
-/// How many entries of a folder are looked at, and how many layers are named.
+/// The maximum number of entries that are examined in a folder, and of layers that are named.
 const MAX_SIBLINGS: usize = 10_000;
 const MAX_CHILDREN: usize = 10;
 
-/// Finds the portable layers in the folder of a layer that have this one as a parent. No link is
-/// followed; of a very large folder, a part is looked at.
+/// Finds the portable layers next to a layer that have it as a parent. Does not follow links; examines
+/// only a part of a very large folder.
 pub fn children_of(layer: impl AsRef<Path>) -> Children {
     let mut found = Children::default();
     let Ok(layer) = dunce::canonicalize(layer) else {

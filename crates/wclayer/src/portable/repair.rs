@@ -1,14 +1,14 @@
-//! [`repair`]: makes index, descriptor and chain of a portable layer anew from its tar.
+//! [`repair`]: rebuilds the index, the descriptor and the chain of a portable layer from its tar.
 //!
-//! They are made in a folder beside the layer, which gets the same tar as a second name and then
-//! takes the layer's place in one step: whenever this is interrupted, the old layer is there or the
-//! new one.
+//! They are built in a staging folder next to the layer, which contains the same tar as a hard link and
+//! then replaces the layer in one step. So after an interruption at any time, either the old or the new
+//! layer is there.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::descriptor::{self, LayerDescriptor, SourceBlob};
+use super::descriptor::{self, FORMAT_VERSION, LayerDescriptor, SourceBlob};
 use super::import::{Indexed, Parents, StoredTar, complete_files};
 use super::layer::{PortableLayer, check_stored};
 use super::verify::{ReadTar, read_tar};
@@ -16,42 +16,42 @@ use super::{DESCRIPTOR_FILE, FILES, INDEX_FILE, TAR_FILE, parents};
 use crate::check::check;
 use crate::compression::Compression;
 use crate::digest::DiffId;
-use crate::error::{OtherDiffIds, PortableError};
-use crate::error::{Result, io_error};
+use crate::error::{Error, OtherDiffIds, PortableError, Result, io_error};
 use crate::hub::{Progress, poll};
 use crate::layout;
 use crate::parent_chain::ParentChain;
-use crate::place::{Staging, Written};
+use crate::place::{FORMAT, Staging, Written};
 
-/// How a layer is to be made anew.
+/// How to rebuild a layer.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RepairOptions {
-    /// Its parents, where they are not where the layer has them, or where it does not say.
+    /// The parents, if they are not at the stored paths, or if no paths are stored.
     pub parents: ParentChain,
-    /// What its tar must hash to; where there is none, the DiffID of the descriptor counts.
+    /// The expected digest of the tar; if there is none, the DiffID in the descriptor is used.
     pub expected_diff_id: Option<DiffId>,
 }
 
 setters!(RepairOptions { parents: ParentChain } into { expected_diff_id: Option<DiffId> });
 
-/// A layer that was made anew.
+/// A rebuilt layer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Repaired {
     /// The layer.
     pub layer: PortableLayer,
-    /// Whether its tar has been compared with a DiffID: that of the descriptor, or the expected one.
+    /// Whether its tar was compared with a DiffID: the one in the descriptor, or the expected one.
     pub is_verified: bool,
 }
 
-/// Makes the index and the two small files of a layer anew.
+/// Rebuilds the index and the two small files of a layer.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`](crate::Error::Layer) around the reason: no layer tar, one that is not what the descriptor says, a
-/// parent that is missing, anything in the folder that does not belong to a layer, another process
-/// that is at work there; [`Error::Cancelled`](crate::Error::Cancelled).
+/// Returns [`Error::Layer`](crate::Error::Layer) with the reason if there is no layer tar, the tar does
+/// not match the descriptor, the descriptor has a newer version, a parent is missing, the folder
+/// contains anything that does not belong to a layer, or another process is working on it; or
+/// [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn repair(
     layer: impl AsRef<Path>,
     options: &RepairOptions,
@@ -70,9 +70,12 @@ fn repair_layer(
     let staging = Staging::over(given)?;
     let layer = staging.destination().to_owned();
     check_is_repairable(&layer)?;
-    let old = LayerDescriptor::read(&layer).ok();
+    let old = match LayerDescriptor::read(&layer) {
+        Err(error) if is_newer_version(&error) => return Err(error),
+        read => read.ok(),
+    };
     let parents = open_parents(&layer, old.as_ref(), options, staging.destination())?;
-    // Opened before SQLite writes, and flushed in the end: see `import`.
+    // Opened before SQLite writes, and flushed at the end: see `import`.
     let index_file = staging.create_file(INDEX_FILE)?;
     let tar = read_tar(&layer.join(TAR_FILE), &index_file.0, progress)?;
     let old_diff_id = old.as_ref().map(|old| old.diff_id);
@@ -81,7 +84,7 @@ fn repair_layer(
         check_stored(expected, tar.diff_id)?;
     }
     check(&tar.index, parents.view.as_ref(), progress)?;
-    // What is told of the blob is right as long as the tar is that one.
+    // The stored facts about the blob are valid as long as the tar is the same.
     let source = old.filter(|old| old.diff_id == tar.diff_id);
     let source = source.map_or_else(|| as_source(&tar), |old| old.source);
     let stored = StoredTar {
@@ -98,12 +101,25 @@ fn repair_layer(
     let (descriptor, written) = complete_files(&staging, indexed, stored, source, &parents)?;
     poll(progress)?;
     let path = staging.commit(Written::Files(written))?;
-    // Not opened again: nothing may fail any more.
+    // Not reopened: from here on, nothing may fail.
     let parents = ParentChain::from_nearest_first(parents.chain);
     Ok(Repaired {
         layer: PortableLayer::imported(path, descriptor, parents),
         is_verified: expected.is_some(),
     })
+}
+
+/// Returns whether a descriptor has a version that this program does not know. It could not be written
+/// again without losing parts of it; any other problem of a descriptor is damage.
+fn is_newer_version(error: &Error) -> bool {
+    let Error::Portable(PortableError::Version {
+        format, version, ..
+    }) = error
+    else {
+        return false;
+    };
+    let version = version.parse::<u64>();
+    format == FORMAT && version.is_ok_and(|version| version > u64::from(FORMAT_VERSION))
 }
 
 fn as_source(tar: &ReadTar) -> SourceBlob {
@@ -114,7 +130,7 @@ fn as_source(tar: &ReadTar) -> SourceBlob {
     }
 }
 
-/// Checks that a folder has a layer tar, and nothing that would be lost with it.
+/// Checks that a folder contains a layer tar, and nothing else that would be lost.
 fn check_is_repairable(layer: &Path) -> Result<()> {
     let metadata = match fs::symlink_metadata(layer) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -149,8 +165,8 @@ fn check_is_repairable(layer: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens the parents that are given, else those that the descriptor names, else those of the list
-/// beside it.
+/// Opens the given parents, or else the ones that the descriptor names, or else the ones in
+/// `layerchain.json`.
 fn open_parents(
     layer: &Path,
     old: Option<&LayerDescriptor>,
@@ -182,7 +198,7 @@ fn open_parents(
     Ok(parents)
 }
 
-/// Checks that the parents are those that the layer was made on, where it says so.
+/// Checks that the layer was created on these parents, if it stores their DiffIDs.
 fn check_records(layer: &Path, old: Option<&LayerDescriptor>, parents: &Parents) -> Result<()> {
     let Some(bound) = old.and_then(|old| old.bound.as_ref()) else {
         return Ok(());
@@ -207,12 +223,12 @@ fn check_records(layer: &Path, old: Option<&LayerDescriptor>, parents: &Parents)
     Ok(())
 }
 
-/// Gives a tar a second name in the staging folder, or copies it where the disk has no such names;
-/// returns it by a handle that is to be flushed.
+/// Creates a hard link to a tar in the staging folder, or a copy if the disk has no hard links; returns
+/// its path and the handle to flush it with.
 fn add_tar(from: &Path, staging: &Staging) -> Result<(PathBuf, File)> {
     let to = staging.path().join(TAR_FILE);
     if fs::hard_link(from, &to).is_ok() {
-        // Windows flushes only what is opened to be written.
+        // Windows can only flush files that are open for writing.
         let opened = File::options().read(true).write(cfg!(windows)).open(&to);
         let file = opened.map_err(io_error("open", &to))?;
         return Ok((to, file));

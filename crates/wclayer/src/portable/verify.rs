@@ -1,7 +1,7 @@
-//! [`verify`]: reads everything that a portable layer is, and says what of it is not right.
+//! [`verify`]: reads an entire portable layer, and reports all damage.
 //!
-//! The tar is hashed and read into an index of its own; that is compared row by row with the one
-//! that the layer has. Each file is checked by itself, so that all that is wrong is said at once.
+//! Hashes the tar and builds a new index of it, which is compared row by row with the index of the layer.
+//! Each file is checked separately, so that all damage is reported at once.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -21,30 +21,30 @@ use crate::parent_chain::ParentChain;
 use crate::pipeline::Summing;
 use crate::pipeline::{Counting, ReadAhead};
 
-/// A part of a layer that was checked.
+/// The result for one part of a layer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Check {
     /// The file, or `parents`.
     pub part: &'static str,
-    /// What it was compared with.
+    /// The criterion that it was checked against.
     pub against: &'static str,
-    /// Why it is not right, or could not be checked.
+    /// Why it is damaged, or could not be checked.
     pub problems: Vec<Error>,
 }
 
-/// What was found out about a layer.
+/// The result of a verification.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Verified {
-    /// What was checked.
+    /// The parts that were checked.
     pub checks: Vec<Check>,
-    /// The DiffID of the tar, where that could be read.
+    /// The DiffID of the tar, if it could be read.
     pub diff_id: Option<DiffId>,
 }
 
 impl Verified {
-    /// Returns whether nothing is wrong.
+    /// Returns whether the layer is intact.
     pub fn is_sound(&self) -> bool {
         self.checks.iter().all(|check| check.problems.is_empty())
     }
@@ -58,13 +58,13 @@ impl Verified {
     }
 }
 
-/// Reads all of a portable layer. `given` are its parents where they are not where it has them.
+/// Reads an entire portable layer. `given` are its parents, if they are not at the stored paths.
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] when the folder is not a portable layer, not even a damaged one, or when there
-/// is no room for a second index; [`Error::Cancelled`]. What is wrong with the layer is in the
-/// result.
+/// Returns [`Error::Layer`] if the folder is not a portable layer, not even a damaged one, or if there
+/// is no space for a second index; or [`Error::Cancelled`]. Damage of the layer is not an error but
+/// part of the result.
 pub fn verify(
     layer: impl AsRef<Path>,
     given: &ParentChain,
@@ -75,7 +75,7 @@ pub fn verify(
 }
 
 fn verify_layer(layer: &Path, given: &ParentChain, progress: &dyn Progress) -> Result<Verified> {
-    // What has one of the two is a damaged layer.
+    // A folder with one of the two is a damaged layer.
     if !layer.join(DESCRIPTOR_FILE).is_file() && !layer.join(TAR_FILE).is_file() {
         return Err(descriptor::not_a_layer(layer, DESCRIPTOR_FILE));
     }
@@ -106,7 +106,7 @@ fn verify_layer(layer: &Path, given: &ParentChain, progress: &dyn Progress) -> R
     Ok(found)
 }
 
-/// Hashes the tar, and makes its index anew.
+/// Hashes the tar, and rebuilds its index.
 fn verify_tar(
     layer: &Path,
     descriptor: Option<&LayerDescriptor>,
@@ -181,7 +181,7 @@ pub(super) struct ReadTar {
 
 /// Reads a tar to its end: hashes it and writes its index, without the sums.
 pub(super) fn read_tar(tar: &Path, index: &Path, progress: &dyn Progress) -> Result<ReadTar> {
-    // A pipe could be waited for without end.
+    // Opening a pipe could block forever.
     let metadata = fs::metadata(tar).map_err(io_error("open", tar))?;
     if !metadata.is_file() {
         return Err(PortableError::ForeignFile {
@@ -262,7 +262,7 @@ fn verify_chain(
         stored.err().into_iter().collect(),
     );
     let problems = match PortableLayer::open(layer) {
-        // Said above.
+        // Already reported above.
         Err(_) => return,
         Ok(layer) => layer.parents_given(given).err(),
     };

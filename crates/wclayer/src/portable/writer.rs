@@ -1,7 +1,7 @@
 //! [`PortableLayerWriter`]: a portable layer as a sink of the hub.
 //!
-//! Entries become a layer tar in the folder under construction; when it is complete, the same pass
-//! as for an imported tar reads, checks and indexes it. There is one way for a layer to come about.
+//! Writes the entries as a layer tar to the staging folder; once it is complete, the tar is read, checked
+//! and indexed by the same code as an imported tar.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -18,7 +18,7 @@ use crate::tar::TarLayerWriter;
 
 /// Writes a portable layer entry by entry.
 ///
-/// Dropped without [`finish`](LayerWriter::finish), it leaves nothing behind.
+/// Leaves nothing behind if it is dropped without [`finish`](LayerWriter::finish).
 pub struct PortableLayerWriter<'a> {
     tar: TarLayerWriter<BufWriter<File>>,
     tar_path: PathBuf,
@@ -27,12 +27,12 @@ pub struct PortableLayerWriter<'a> {
 }
 
 impl<'a> PortableLayerWriter<'a> {
-    /// Prepares a layer at a folder that does not exist yet.
+    /// Starts a layer at a path that does not exist yet.
     ///
     /// # Errors
     ///
-    /// [`Error::Layer`] around the reason: parents that are no layers, a destination that exists
-    /// or is being imported to.
+    /// Returns [`Error::Layer`] with the reason if a parent is not a layer, or the destination already
+    /// exists or is in use by another import.
     pub fn create(
         destination: impl AsRef<Path>,
         options: &'a ImportOptions,
