@@ -1,9 +1,9 @@
-//! Image archives, as `docker save`, `podman save` and `skopeo` write them: tars that hold layers,
-//! but are none.
+//! Image archives, as written by `docker save`, `podman save` and `skopeo`: tars that contain layers but
+//! are not layers themselves.
 //!
-//! Imported as layers they give images without files (moby/moby#34921, #47235). While no entry is
-//! where a layer has its own, the documents that list layers are kept as they pass; at the end of
-//! the tar they say which of its files are the layers.
+//! Importing one as a layer results in an image without files (moby/moby#34921, #47235). As long as no
+//! entry is in a directory of layers, the documents that list layers are kept; at the end of the tar, they
+//! show which members are the layers.
 //!
 //! Sources: Docker Image Specification v1.2, "Combined Image JSON + Filesystem Changeset Format";
 //! image-spec `image-layout.md`.
@@ -13,19 +13,19 @@ use std::fmt;
 
 use serde::Deserialize;
 
-/// The largest document that is kept, and what all of them may add up to, in bytes.
+/// The maximum size of a document that is kept, and of all of them, in bytes.
 const MAX_DOCUMENT: u64 = 64 << 10;
 const MAX_DOCUMENTS: usize = 1 << 20;
-/// How many layers are listed.
+/// The maximum number of layers that are listed.
 const MAX_LISTED: usize = 16;
 
-/// What an image archive holds.
+/// The content of an image archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageArchive {
-    /// Its layers, as files of the archive: lowest first where that is known, and not all of very
-    /// many.
+    /// The names of its layers in the archive: lowest first, if the order is known, and not all of them if
+    /// there are very many.
     pub layers: Vec<String>,
-    /// How many layers it has in all.
+    /// The total number of layers.
     pub count: usize,
 }
 
@@ -43,15 +43,15 @@ impl fmt::Display for ImageArchive {
     }
 }
 
-/// Watches the members of a tar for those of an image archive.
+/// Detects an image archive by its members.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     documents: HashMap<String, Vec<u8>>,
-    /// The bytes of all documents.
+    /// The total size of all documents in bytes.
     held: usize,
-    /// The document whose content is passing.
+    /// The document that is being read.
     passing: Option<String>,
-    /// Files that are layers by their name.
+    /// Files with the name of a layer.
     by_name: Vec<String>,
     by_name_count: usize,
     has_manifest: bool,
@@ -60,7 +60,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Notes a regular member.
+    /// Records a regular member.
     pub(crate) fn start(&mut self, name: &[u8], size: u64) {
         self.passing = None;
         let name = String::from_utf8_lossy(name);
@@ -83,12 +83,12 @@ impl Watch {
         }
     }
 
-    /// Whether the content of the current member is to be kept.
+    /// Returns whether to keep the content of the current member.
     pub(crate) fn is_keeping(&self) -> bool {
         self.passing.is_some()
     }
 
-    /// Keeps content that passes. A blob that is not JSON is dropped at its first byte.
+    /// Keeps content of the current member. A blob that is not JSON is dropped at its first byte.
     pub(crate) fn keep(&mut self, bytes: &[u8]) {
         let Some(name) = &self.passing else { return };
         let Some(document) = self.documents.get_mut(name) else {
@@ -107,12 +107,12 @@ impl Watch {
         }
     }
 
-    /// Stops to watch: this is a layer.
+    /// Stops the detection: this is a layer.
     pub(crate) fn stop(&mut self) {
         *self = Self::default();
     }
 
-    /// Says, at the end of a tar without any entry of a layer, whether it is an image archive.
+    /// Returns the image archive, at the end of a tar without any entry of a layer, if it is one.
     pub(crate) fn found(&self) -> Option<ImageArchive> {
         let listed = self.listed();
         let is_one = (self.has_manifest && (!listed.is_empty() || self.by_name_count > 0))
@@ -128,7 +128,7 @@ impl Watch {
         Some(ImageArchive { layers, count })
     }
 
-    /// The layers that the documents list, each once.
+    /// Returns the layers that the documents list, each once.
     fn listed(&self) -> Vec<String> {
         let mut layers = Vec::new();
         if let Some(saved) = self.document::<Vec<Saved>>("manifest.json") {
@@ -137,7 +137,7 @@ impl Watch {
         if layers.is_empty()
             && let Some(index) = self.document::<Document>("index.json")
         {
-            // An index may list other indexes; how deep is bounded.
+            // An index may list other indexes, up to a certain depth.
             let mut manifests = index.manifests;
             for _ in 0..3 {
                 let documents: Vec<Document> = manifests
@@ -186,13 +186,14 @@ struct Descriptor {
 }
 
 impl Descriptor {
-    /// Where the blob is in an image layout.
+    /// Returns the path of the blob in an image layout.
     fn file(&self) -> Option<String> {
         let (algorithm, hash) = self.digest.split_once(':')?;
         Some(format!("blobs/{algorithm}/{hash}"))
     }
 
-    /// Whether it is a layer, rather than what else a manifest may list, such as an attestation.
+    /// Returns whether it is a layer, and not something else that a manifest may list, such as an
+    /// attestation.
     fn is_layer(&self) -> bool {
         !self.media_type.contains("in-toto")
     }
@@ -225,7 +226,7 @@ mod tests {
             layers(&[("b/layer.tar", "x"), ("manifest.json", saved)]),
             ["a/layer.tar", "b/layer.tar"]
         );
-        // A manifest that cannot be read: the names tell.
+        // A manifest that cannot be parsed: the names decide.
         assert_eq!(
             layers(&[("manifest.json", "{"), ("./a/layer.tar", "x")]),
             ["a/layer.tar"]

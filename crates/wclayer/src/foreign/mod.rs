@@ -1,7 +1,7 @@
-//! What an input is that is not a tar, told by its first bytes.
+//! Inputs that are not tars, recognised by their first bytes.
 //!
-//! Asked only once the first header cannot be read, so that no tar is ever taken for something
-//! else.
+//! This check only runs after the first header could not be read, so a tar is never mistaken for
+//! something else.
 //!
 //! Sources: the signatures as file(1) lists them; image-spec `manifest.md`, `image-index.md`,
 //! `config.md`; distribution-spec, "Error Codes"; [MS-VHDX] 2.2.1; "Virtual Hard Disk Image Format
@@ -16,39 +16,39 @@ use crate::compression::Compression;
 pub use image_archive::ImageArchive;
 pub(crate) use image_archive::Watch;
 
-/// What an input is that is not a tar.
+/// The kind of an input that is not a tar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Foreign {
-    /// A file that one of the programs compresses which this crate does not read.
+    /// A file in a compression format that this crate does not read.
     Compressed(&'static str),
-    /// A tar that was compressed twice, or something else below a compression.
+    /// A tar that was compressed twice, or other compressed data.
     CompressedAgain(Compression),
-    /// An archive of another kind.
+    /// An archive of a different kind.
     Archive(&'static str),
     /// The manifest of an image.
     Manifest,
-    /// The list of an image's manifests, one a platform.
+    /// An image index, which lists one manifest per platform.
     ManifestIndex,
     /// The configuration of an image.
     ImageConfig,
-    /// The `manifest.json` of an archive of `docker save`.
+    /// The `manifest.json` of a `docker save` archive.
     SavedManifest,
-    /// What a registry answers when it refuses.
+    /// The error response of a registry.
     RegistryError,
-    /// JSON of another kind.
+    /// Other JSON.
     Json,
-    /// UTF-16 text, which PowerShell makes of binary output.
+    /// UTF-16 text, to which PowerShell converts binary output.
     Utf16,
-    /// Text that starts with the mark of UTF-8, which PowerShell makes of binary output as well.
+    /// Text that starts with the UTF-8 byte order mark, to which PowerShell also converts binary output.
     Utf8Mark,
     /// A web page.
     WebPage,
     /// XML, such as the error of an object store.
     Xml,
-    /// The pointer that git keeps in place of a large file.
+    /// The pointer that Git LFS stores instead of a large file.
     LfsPointer,
-    /// Text of another kind.
+    /// Other text.
     Text,
     /// A disk.
     Disk(&'static str),
@@ -58,11 +58,11 @@ pub enum Foreign {
     Hive,
     /// A SQLite database, such as the index of a portable layer.
     Database,
-    /// Something that is not known here.
+    /// Something unknown.
     Unknown,
 }
 
-/// What files start with.
+/// The first bytes of known formats.
 const SIGNATURES: [(&[u8], Foreign); 31] = [
     (b"\xFD7zXZ\0", Foreign::Compressed("an xz file")),
     (b"BZh", Foreign::Compressed("a bzip2 file")),
@@ -101,7 +101,7 @@ const SIGNATURES: [(&[u8], Foreign); 31] = [
 ];
 
 impl Foreign {
-    /// Tells what starts with these bytes, which are not the header of a tar.
+    /// Recognises an input by its first bytes, which are not the header of a tar.
     pub(super) fn of(start: &[u8]) -> Self {
         let known = SIGNATURES
             .iter()
@@ -118,7 +118,7 @@ impl Foreign {
     }
 
     fn of_text(start: &[u8]) -> Self {
-        // A sequence may be cut off at the end.
+        // A sequence may be truncated at the end.
         let text = match std::str::from_utf8(start) {
             Ok(text) => text,
             Err(error) if error.error_len().is_none() => {
@@ -140,7 +140,7 @@ impl Foreign {
         }
     }
 
-    /// Tells which document of an image this is the start of.
+    /// Recognises a document of an image by its start.
     fn of_json(text: &str) -> Self {
         let has = |key: &str| text.contains(&format!("\"{key}\""));
         let is_of_type = |name: &str| text.contains(name);
@@ -168,7 +168,7 @@ impl Foreign {
     }
 }
 
-/// Whether this is the first sector of a volume, or of a disk with partitions.
+/// Returns whether this is the first sector of a volume, or of a disk with partitions.
 fn is_raw_disk(start: &[u8]) -> bool {
     let boot_sector = start.get(510..512) == Some(&b"\x55\xAA"[..]);
     boot_sector || start.get(3..11) == Some(&b"NTFS    "[..])

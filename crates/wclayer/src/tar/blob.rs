@@ -1,12 +1,12 @@
-//! [`BlobReader`]: a layer tar as it is distributed, read once from its first byte to its last.
+//! [`BlobReader`]: reads a blob, once, from its first byte to its last.
 //!
 //! ```text
-//! blob → digest → decompress → DiffID ─┬─ (a thread of its own)
+//! blob → digest → decompress → DiffID ─┬─ (in its own thread)
 //!                                      └→ TarLayerReader → hub
 //! ```
 //!
-//! The caller learns of the last entry only when everything behind it has been read and the DiffID
-//! is the one that was expected, so that a sink which is completed then holds a verified layer.
+//! It reports the end of the entries only after it has read everything after them and the DiffID is the
+//! expected one, so a sink that is completed then contains a verified layer.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::pipeline::{Counting, ReadAhead, skip_to_end};
 
 type Input<R> = Hashing<Decoder<Hashing<Counting<R>>>>;
 
-/// Reads a layer tar, plain or compressed, as entries, and verifies it at the end.
+/// Reads the entries of a layer tar, plain or compressed, and verifies it at the end.
 ///
 /// ```
 /// use std::fs::File;
@@ -39,13 +39,13 @@ type Input<R> = Hashing<Decoder<Hashing<Counting<R>>>>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct BlobReader<'a, R: Read> {
-    /// `None` once everything has been read.
+    /// `None` after everything was read.
     tar: Option<TarLayerReader<ReadAhead<'a, Input<R>>>>,
     expected: Option<DiffId>,
     read: Option<LayerBlob>,
 }
 
-/// What a layer tar turned out to be, read or written.
+/// The properties of a layer tar that was read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayerBlob {
@@ -53,22 +53,22 @@ pub struct LayerBlob {
     pub diff_id: DiffId,
     /// Size of the uncompressed tar in bytes.
     pub tar_size: u64,
-    /// SHA-256 of the blob as it is distributed.
+    /// SHA-256 of the blob.
     pub digest: Digest,
     /// Size of the blob in bytes.
     pub size: u64,
     /// How it was compressed.
     pub compression: Compression,
-    /// What is unusual about the tar, though legal.
+    /// Unusual but legal properties of the tar.
     pub warnings: Vec<String>,
 }
 
 impl<'a, R: Read + Send + 'static> BlobReader<'a, R> {
-    /// Starts to read. `progress` is told of the bytes of the blob.
+    /// Starts reading. `progress` receives the bytes of the blob.
     ///
     /// # Errors
     ///
-    /// [`Error::Resources`] when the system refuses a thread or memory.
+    /// Returns [`Error::Resources`] if the system refuses a thread or memory.
     pub fn new(source: R, expected: Option<DiffId>, progress: &'a dyn Progress) -> Result<Self> {
         let counter = Arc::new(AtomicU64::new(0));
         let counting = Counting::new(source, Arc::clone(&counter));
@@ -81,7 +81,7 @@ impl<'a, R: Read + Send + 'static> BlobReader<'a, R> {
         })
     }
 
-    /// Returns what was read, once [`LayerReader::next_entry`] has returned `None`.
+    /// Returns the properties of the blob after [`LayerReader::next_entry`] has returned `None`.
     pub fn blob(&self) -> Option<&LayerBlob> {
         self.read.as_ref()
     }
@@ -112,7 +112,7 @@ impl<'a, R: Read + Send + 'static> BlobReader<'a, R> {
     }
 }
 
-/// Compares the DiffID of a blob with the one that was expected, if any.
+/// Compares the DiffID of a blob with the expected one, if any.
 pub(crate) fn check_diff_id(
     expected: Option<DiffId>,
     diff_id: DiffId,

@@ -1,5 +1,4 @@
-//! [`BlobWriter`]: entries become a layer tar as it is distributed, hashed and compressed on the
-//! way.
+//! [`BlobWriter`]: writes entries as a blob, and compresses and hashes it in the same pass.
 //!
 //! ```text
 //! hub → TarLayerWriter → DiffID → compress → digest → output
@@ -32,8 +31,8 @@ use crate::path::LayerPath;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Whether all of it could be written is known in the end only: without
-/// [`finish`](LayerWriter::finish), what was written is to be thrown away.
+/// The output is complete only after [`finish`](LayerWriter::finish) has succeeded; otherwise the caller
+/// must discard it.
 pub struct BlobWriter<W: Write> {
     tar: TarLayerWriter<Hashing<Encoder<Hashing<W>>>>,
     compression: Compression,
@@ -44,7 +43,7 @@ impl<W: Write> BlobWriter<W> {
     ///
     /// # Errors
     ///
-    /// [`Error::Output`] when the compressor cannot be started.
+    /// Returns [`Error::Output`] if the compressor cannot be started.
     pub fn new(output: W, compression: CompressionSpec) -> Result<Self> {
         let encoder = Encoder::new(Hashing::new(output), compression).map_err(Error::Output)?;
         Ok(Self {

@@ -1,34 +1,35 @@
-//! [`Doubt`]: what other readers of tars refuse, or take otherwise than this one.
+//! [`Doubt`]: headers that other readers reject, or interpret differently.
 //!
-//! None of it ends the reading of a tar; `validate` tells of it. Sources: Go `archive/tar/reader.go`
-//! (`readHeader`, `mergePAX`) for the numbers that it refuses; POSIX.1-2017 `pax` for empty values.
+//! Doubts do not stop the reading of a tar; `validate` reports them. Sources: Go
+//! `archive/tar/reader.go` (`readHeader`, `mergePAX`) for the numbers that it rejects; POSIX.1-2017 `pax`
+//! for empty values.
 
 use super::header::type_flag;
 use super::pax::{PaxRecords, key};
 
-/// What is doubtful about the headers of a member.
+/// A doubt about the headers of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Doubt {
-    /// A field or record that is not a number. It is not needed here; Go's reader refuses the tar.
+    /// A field or record that is not a number. It is not used here, but Go's reader rejects the tar.
     Number {
         /// The name of the field or record.
         field: &'static str,
     },
-    /// The headers can be read in two ways.
+    /// The headers can be interpreted in two ways.
     TwoReadings(String),
 }
 
 /// Records that Go reads as numbers.
 const NUMBERS: [(&[u8], &str); 2] = [(b"uid", "uid"), (b"gid", "gid")];
-/// Records that say what a member is called, where it leads and how long it is.
+/// Records with the name, the link target and the size of a member.
 const NAMING: [(&[u8], &str); 3] = [
     (key::PATH, "path"),
     (key::LINK_PATH, "linkpath"),
     (key::SIZE, "size"),
 ];
 
-/// Looks for what is doubtful in the extended header of a member.
+/// Looks for doubts in the extended header of a member.
 pub(super) fn of_records(records: &PaxRecords, doubts: &mut Vec<Doubt>) {
     for (key, field) in NUMBERS {
         let is_number = |value: &[u8]| {
@@ -62,7 +63,7 @@ pub(super) fn of_global_records(records: &PaxRecords, doubts: &mut Vec<Doubt>) {
     }
 }
 
-/// Compares a name in the way of GNU with one in the way of PAX; the first counts.
+/// Compares a GNU long name with a PAX name; the first one is used.
 pub(super) fn of_names(
     what: &str,
     gnu: Option<&[u8]>,
@@ -79,7 +80,7 @@ pub(super) fn of_names(
     }
 }
 
-/// Looks for records of a sparse file that is none.
+/// Looks for sparse records of a file that is not sparse.
 pub(super) fn of_sparse_records(records: &PaxRecords, doubts: &mut Vec<Doubt>) {
     let mut keys = records.iter().map(|(key, _)| key);
     if let Some(key) = keys.find(|key| key.starts_with(b"GNU.sparse.")) {
@@ -90,7 +91,7 @@ pub(super) fn of_sparse_records(records: &PaxRecords, doubts: &mut Vec<Doubt>) {
     }
 }
 
-/// Tells of bytes that are said to follow a header whose type has no content.
+/// Reports content that a header announces although its type has none.
 pub(super) fn of_content(type_flag: u8, size: u64, doubts: &mut Vec<Doubt>) {
     if size > 0 {
         let kind = kind_of(type_flag);
@@ -100,7 +101,7 @@ pub(super) fn of_content(type_flag: u8, size: u64, doubts: &mut Vec<Doubt>) {
     }
 }
 
-/// Says what a type without content is.
+/// Describes a type without content.
 pub(super) fn kind_of(type_flag: u8) -> &'static str {
     match type_flag {
         type_flag::LINK => "a hard link",

@@ -1,13 +1,13 @@
-//! From the members of a tar to what they mean in a layer.
+//! [`TarEntries`]: the members of a tar, decoded as the entries of a layer.
 //!
-//! [`TarEntries`] reads members and decodes what a layer puts into them: paths and alternate
-//! streams, whiteouts, links, times, attributes, security, extended attributes, reparse points.
-//! It is the lower half of [`TarLayerReader`](super::TarLayerReader), for those who want the parts
-//! and their places in the tar rather than one backup stream.
+//! It decodes paths and alternate data streams, whiteouts, links, times, attributes, security
+//! descriptors, extended attributes and reparse points. It is the lower half of
+//! [`TarLayerReader`](super::TarLayerReader), for callers that need the parts and their offsets in the
+//! tar instead of a backup stream.
 //!
 //! Sources: image-spec `layer.md`; go-winio `backuptar/tar.go` (`FileInfoFromHeader`,
-//! `WriteBackupStreamFromTarFile`); hcsshim `pkg/ociwclayer/import.go`. Where these err, our
-//! behaviour and its reason stand in `docs/differences.md`.
+//! `WriteBackupStreamFromTarFile`); hcsshim `pkg/ociwclayer/import.go`. `docs/differences.md` explains
+//! where this module deliberately differs from them.
 
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -32,71 +32,71 @@ use crate::hub::LinkEntry;
 use crate::layout;
 use crate::path::{LayerPath, StreamName, split_stream};
 
-/// A meaningful unit of a layer tar.
+/// An entry of a layer tar.
 #[derive(Debug, Clone)]
 pub struct TarEntry {
-    /// Where its first header block starts in the tar, in bytes.
+    /// The offset of its first header block in the tar, in bytes.
     pub offset: u64,
-    /// Where its content starts in the tar, in bytes.
+    /// The offset of its content in the tar, in bytes.
     pub content_offset: u64,
-    /// The length of its content, in bytes, holes included.
+    /// The length of its content in bytes, including holes.
     pub size: u64,
-    /// Which parts of the content are stored, when GNU tar left holes out.
+    /// The stored parts of the content, if GNU tar omitted the holes.
     pub stored: Option<SparseMap>,
-    /// The first of its times that Windows cannot store, by its key in the tar. It was moved to the
-    /// nearest FILETIME where it has none.
+    /// The key of the first time that Windows cannot store. If it has no FILETIME, it was replaced with
+    /// the nearest one.
     pub unstorable_time: Option<&'static str>,
-    /// What it is.
+    /// Its kind.
     pub kind: TarEntryKind,
 }
 
-/// What an entry of a layer tar is.
+/// The kinds of entries.
 #[derive(Debug, Clone)]
 pub enum TarEntryKind {
     /// A file, directory or reparse point; the content is its unnamed data.
     File(Box<FileMember>),
-    /// An alternate stream of the file before it; the content is the stream's.
+    /// An alternate data stream of the previous file, with its content.
     Stream(StreamMember),
-    /// One more name for a file.
+    /// A hard link: another name for a file.
     Link(LinkEntry),
-    /// A path of the parents that is gone.
+    /// The removal of a path of the parents.
     Whiteout(LayerPath),
-    /// A directory whose content in the parents is gone.
+    /// The removal of the content that a directory has in the parents.
     Opaque(LayerPath),
 }
 
 /// A file, directory or reparse point.
 #[derive(Debug, Clone)]
 pub struct FileMember {
-    /// Where it lies.
+    /// Its path.
     pub path: LayerPath,
     /// Times and attributes.
     pub basic_info: FileBasicInfo,
     /// Whether it has an unnamed data stream, which may be empty.
     pub has_data: bool,
-    /// The self-relative security descriptor, as it stands in the tar.
+    /// The self-relative security descriptor, unchanged from the tar.
     pub security: Option<Vec<u8>>,
     /// Extended attributes, in the order of the tar.
     pub ea: Vec<ExtendedAttribute>,
     /// The reparse point's buffer.
     pub reparse: Option<Vec<u8>>,
-    /// Records of a backup stream for what has no other place in a tar.
+    /// Backup stream records for metadata that a tar cannot express otherwise.
     pub other_streams: Vec<u8>,
-    /// The allocated ranges of the unnamed data, when it is sparse on Windows.
+    /// The allocated ranges of the unnamed data, if it is sparse on Windows.
     pub sparse: Option<SparseMap>,
 }
 
-/// An alternate stream.
+/// An alternate data stream.
 #[derive(Debug, Clone)]
 pub struct StreamMember {
     /// Its name.
     pub name: StreamName,
-    /// Its allocated ranges, when it is sparse on Windows.
+    /// Its allocated ranges, if it is sparse on Windows.
     pub sparse: Option<SparseMap>,
 }
 
 impl FileMember {
-    /// Returns whether it is a directory, as its attributes say.
+    /// Returns whether it is a directory according to its attributes.
     pub fn is_directory(&self) -> bool {
         self.basic_info
             .attributes
@@ -107,12 +107,12 @@ impl FileMember {
 /// Reads the entries of a layer tar.
 pub struct TarEntries<R> {
     members: MemberReader<R>,
-    /// The member that the current entry was made of.
+    /// The member of the current entry.
     member: Option<Member>,
-    /// The file whose streams may follow, or what stands there instead.
+    /// The file whose alternate data streams may follow, or a description of the entry instead.
     previous: Previous,
     unusual: Unusual,
-    /// Looks out for an image archive, as long as nothing of a layer was seen.
+    /// Detects an image archive, until a member belongs to a layer.
     archive: Watch,
 }
 
@@ -138,7 +138,7 @@ impl<R: BufRead> TarEntries<R> {
         Self::of(MemberReader::new(input))
     }
 
-    /// Starts where a reader of members stands.
+    /// Continues from the position of a reader of members.
     pub fn of(members: MemberReader<R>) -> Self {
         Self {
             members,
@@ -149,37 +149,37 @@ impl<R: BufRead> TarEntries<R> {
         }
     }
 
-    /// Moves to the next entry, skipping what is left of the current content; `None` at the end.
+    /// Advances to the next entry, and skips the rest of the current content; `None` at the end.
     ///
     /// # Errors
     ///
-    /// [`TarError`] with the entry and its byte offset.
+    /// Returns a [`TarError`] with the entry and its byte offset.
     pub fn next_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
         let entry = self.read_entry();
         if entry.is_err() {
-            // A stream behind what could not be read has no file.
+            // A stream after an unreadable entry has no file.
             self.previous = Previous::Nothing;
         }
         entry
     }
 
-    /// Returns the member behind the last entry, also when that was refused: then the next call of
-    /// [`next_entry`](Self::next_entry) goes on behind it. `None` when no member could be read, and
-    /// so none of those that follow.
+    /// Returns the member of the last entry, even if the entry was rejected; in that case, the next call
+    /// of [`next_entry`](Self::next_entry) continues after it. `None` if the member itself could not be
+    /// read: then the following ones cannot be read either.
     pub fn member(&self) -> Option<&Member> {
         self.member.as_ref()
     }
 
-    /// Lends the next bytes of the current entry's content; an empty slice at its end.
+    /// Returns the next bytes of the content of the current entry; an empty slice at its end.
     ///
     /// # Errors
     ///
-    /// [`TarError`] when the input fails or ends too early.
+    /// Returns a [`TarError`] if the input fails or ends too early.
     pub fn fill_content(&mut self) -> Result<&[u8], TarError> {
         self.members.fill_content()
     }
 
-    /// Marks `count` lent bytes as read.
+    /// Marks `count` of these bytes as read.
     pub fn consume_content(&mut self, count: usize) {
         if self.archive.is_keeping()
             && let Ok(bytes) = self.members.fill_content()
@@ -189,28 +189,28 @@ impl<R: BufRead> TarEntries<R> {
         self.members.consume_content(count);
     }
 
-    /// Goes over the hole of the current entry's content that begins here, and returns its length;
-    /// 0 where there is none.
+    /// Skips the hole at the current position of the content, and returns its length; 0 if there is
+    /// none.
     pub fn skip_hole(&mut self) -> u64 {
         self.members.skip_hole()
     }
 
-    /// Returns how the tar ended, once it did.
+    /// Returns how the tar ended, after its end was read.
     pub fn end(&self) -> Option<ArchiveEnd> {
         self.members.end()
     }
 
-    /// Returns what is unusual about the entries so far, though legal: a sentence each.
+    /// Returns the unusual but legal properties of the entries so far, one sentence each.
     pub fn warnings(&self) -> Vec<String> {
         self.unusual.warnings(self.end())
     }
 
-    /// Returns how many bytes of the tar have been read.
+    /// Returns the number of bytes read from the tar.
     pub fn offset(&self) -> u64 {
         self.members.offset()
     }
 
-    /// Gives the input back; what follows the end of the archive is still unread.
+    /// Returns the input; bytes after the end of the archive are still unread.
     pub fn into_inner(self) -> R {
         self.members.into_inner()
     }
@@ -251,7 +251,7 @@ impl<R: BufRead> TarEntries<R> {
         entry
     }
 
-    /// Looks out for an image archive.
+    /// Looks for signs of an image archive.
     fn watch(&mut self, member: &Member) {
         self.unusual.note_name(&member.name);
         if self.unusual.is_layer() {
@@ -261,7 +261,7 @@ impl<R: BufRead> TarEntries<R> {
         }
     }
 
-    /// Finds out what a member is, and which of its times Windows cannot store.
+    /// Determines the kind of a member, and the first time that Windows cannot store.
     fn classify(
         &mut self,
         member: &Member,
@@ -336,13 +336,13 @@ impl<R: BufRead> TarEntries<R> {
     }
 }
 
-/// A directory name like a whiteout: the reference would make something odd of it.
+/// A directory with a name like a whiteout, which the reference misinterprets.
 fn is_whiteout_name(component: &[u8]) -> bool {
     component.starts_with(layout::WHITEOUT_PREFIX)
 }
 
 fn whiteout(directory: &[u8], removed: &[u8]) -> Result<TarEntryKind, TarProblem> {
-    // Checked by itself as well: of `.wh..\` the directory alone would be left.
+    // Checked separately: otherwise, only the directory of `.wh..\` would remain.
     LayerPath::parse(removed).map_err(|_| TarProblem::Whiteout)?;
     let path = [directory, removed].concat();
     Ok(TarEntryKind::Whiteout(
@@ -409,7 +409,7 @@ fn attributes(member: &Member) -> Result<FileAttributes, TarProblem> {
     }
 }
 
-/// The raw descriptor wins, also when it is empty; the text form is of older writers.
+/// The raw descriptor takes precedence, even if it is empty; older writers used the text form.
 fn security(member: &Member) -> Result<Option<Vec<u8>>, TarProblem> {
     let bytes = if let Some(text) = member.pax.get(key::RAW_SECURITY) {
         decode_base64(key::RAW_SECURITY, text)?
@@ -442,7 +442,7 @@ fn extended_attributes(member: &Member) -> Result<Vec<ExtendedAttribute>, TarPro
         let special = ea::decode_list(&bytes).map_err(TarProblem::Ea)?;
         special.into_iter().for_each(|one| attributes.put(one));
     }
-    // A record can say what a list cannot hold.
+    // A record can express values that do not fit into a list.
     ea::encode_list(&attributes.list).map_err(TarProblem::Ea)?;
     Ok(attributes.list)
 }
@@ -451,12 +451,12 @@ fn extended_attributes(member: &Member) -> Result<Vec<ExtendedAttribute>, TarPro
 #[derive(Default)]
 struct Attributes {
     list: Vec<ExtendedAttribute>,
-    /// Where in the list each name is: there may be tens of thousands.
+    /// The position of each name in the list; there may be tens of thousands.
     places: HashMap<Vec<u8>, usize>,
 }
 
 impl Attributes {
-    /// Adds an attribute, or replaces the one of that name where it stands.
+    /// Adds an attribute, or replaces the one with the same name in place.
     fn put(&mut self, attribute: ExtendedAttribute) {
         match self.places.get(&attribute.name) {
             Some(&place) => self.list[place] = attribute,
@@ -485,7 +485,7 @@ fn reparse(member: &Member, is_symlink: bool) -> Result<Option<Vec<u8>>, TarProb
         .map_err(TarProblem::Reparse)
 }
 
-/// Checks that the vendor record holds whole streams of the kinds that it is for.
+/// Checks that the vendor record contains complete streams of the intended kinds.
 fn other_streams(member: &Member) -> Result<Vec<u8>, TarProblem> {
     let Some(text) = member.pax.get(key::VENDOR_STREAMS) else {
         return Ok(Vec::new());
@@ -502,7 +502,7 @@ fn other_streams(member: &Member) -> Result<Vec<u8>, TarProblem> {
     Ok(bytes)
 }
 
-/// Whether a stream has no place in a layer tar but the vendor record.
+/// Returns whether only the vendor record can hold a stream in a layer tar.
 pub(super) fn is_other_stream(id: StreamId) -> bool {
     !matches!(
         id,
@@ -533,12 +533,12 @@ fn decode_base64(key: &[u8], text: &[u8]) -> Result<Vec<u8>, TarProblem> {
     })
 }
 
-/// Encodes as the reference does: standard alphabet, padded.
+/// Encodes in the same way as the reference: standard alphabet, with padding.
 pub(super) fn encode_base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
-/// Returns a link's target as Windows means it: a tar may separate with `/`.
+/// Returns the target of a link with Windows separators; a tar may use `/`.
 pub(super) fn with_backslashes(target: &[u8]) -> Vec<u8> {
     target
         .iter()

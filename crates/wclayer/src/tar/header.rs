@@ -1,15 +1,15 @@
 //! The 512-byte tar header block: v7, POSIX ustar, star and GNU, both directions.
 //!
-//! A block is parsed into [`Header`], numbers decoded and the checksum verified; [`encode`] writes
-//! the ustar form, with the fields laid out as Go's `archive/tar` lays them out, because layers
-//! written by this project are byte-equal to the reference's.
+//! Parses a block into a [`Header`], with decoded numbers and a verified checksum. [`encode`] writes the
+//! ustar form with the same layout as Go's `archive/tar`, because layers written by this project are
+//! byte-equal to those of the reference.
 //!
 //! Sources: POSIX.1-2017 `pax`, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format"
 //! (base-256 numbers, `prefix` replaced by times); Go `archive/tar/format.go`.
 
 use crate::error::TarProblem;
 
-/// Size of a tar block in bytes; headers are one block, contents are padded to whole blocks.
+/// The size of a tar block in bytes; a header is one block, and content is padded to whole blocks.
 pub const BLOCK: usize = 512;
 
 /// The type of a tar entry, as its header's `typeflag` byte.
@@ -62,12 +62,12 @@ const GNU_ACCESSED: std::ops::Range<usize> = 345..357;
 const GNU_CHANGED: std::ops::Range<usize> = 357..369;
 const STAR_TRAILER: std::ops::Range<usize> = 508..512;
 
-/// Fields that are only looked at to tell of them.
+/// Fields that are only examined to report them.
 type Fields<const COUNT: usize> = [(std::ops::Range<usize>, &'static str); COUNT];
 const OWNERS: Fields<3> = [(100..108, "mode"), (108..116, "uid"), (116..124, "gid")];
 const DEVICES: Fields<2> = [(329..337, "devmajor"), (337..345, "devminor")];
 
-/// Parses a header block whose checksum must be right.
+/// Parses a header block and verifies its checksum.
 pub(crate) fn parse(block: &[u8; BLOCK]) -> Result<Header, TarProblem> {
     verify_checksum(block)?;
     let Extension {
@@ -90,8 +90,8 @@ pub(crate) fn parse(block: &[u8; BLOCK]) -> Result<Header, TarProblem> {
     })
 }
 
-/// Names the numbers that cannot be read among those that no layer needs. Go's reader refuses the
-/// whole tar for one of them (`archive/tar/reader.go`, `readHeader`).
+/// Returns the malformed numbers among those that layers do not need. Go's reader rejects the whole tar
+/// for one of them (`archive/tar/reader.go`, `readHeader`).
 pub(crate) fn malformed_numbers(block: &[u8; BLOCK]) -> impl Iterator<Item = &'static str> {
     let has_devices = &block[MAGIC][..6] == b"ustar\0" || &block[MAGIC] == b"ustar  \0";
     let devices = if has_devices { &DEVICES[..] } else { &[] };
@@ -102,7 +102,7 @@ pub(crate) fn malformed_numbers(block: &[u8; BLOCK]) -> impl Iterator<Item = &'s
         .map(|(_, field)| *field)
 }
 
-/// What stands behind the fields that all forms of the header share.
+/// The fields after those that all forms of the header share.
 #[derive(Default)]
 struct Extension<'a> {
     /// The directory part of the name; empty without one.
@@ -134,9 +134,9 @@ impl<'a> Extension<'a> {
 
     /// GNU's times, or the prefix that Go before 1.8 wrote in their place.
     ///
-    /// Once a number needed base 256, that writer put GNU's magic on the rest of the tar, but went
-    /// on with ustar's prefix (golang/go#12594, #21005): images of docker up to 17.05 are so. As
-    /// Go's reader has it: where one of the two times is not a number, neither is a time, and the
+    /// After a number that needed base 256, that writer used GNU's magic for the rest of the tar but
+    /// continued to write ustar's prefix (golang/go#12594, #21005); Docker up to 17.05 created such
+    /// images. As in Go's reader, if one of the two times is not a number, neither is a time, and the
     /// text is a prefix if it is ASCII.
     fn of_gnu(block: &'a [u8; BLOCK]) -> Self {
         let time = |range: std::ops::Range<usize>, field| match block[range.start] {
@@ -195,7 +195,7 @@ fn text(field: &[u8]) -> &[u8] {
     &field[..end]
 }
 
-/// Decodes a number that may not be negative.
+/// Decodes a number that must not be negative.
 pub(crate) fn unsigned(bytes: &[u8], field: &'static str) -> Result<u64, TarProblem> {
     u64::try_from(number(bytes, field)?).map_err(|_| TarProblem::Number { field })
 }
@@ -233,11 +233,11 @@ fn number(bytes: &[u8], field: &'static str) -> Result<i64, TarProblem> {
         })
 }
 
-/// What goes into a header block that is written.
+/// The content of a header block to write.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NewHeader<'a> {
     pub(crate) name: &'a [u8],
-    /// The directory part of a long name, ustar's own way; empty where PAX carries the name.
+    /// The directory part of a long name (ustar); empty if a PAX header has the name.
     pub(crate) prefix: &'a [u8],
     pub(crate) mode: u32,
     pub(crate) size: u64,
@@ -252,8 +252,8 @@ pub(crate) struct NewHeader<'a> {
 /// The largest number that an 12-byte octal field holds.
 pub(crate) const MAX_OCTAL: u64 = 0o77_777_777_777;
 
-/// Encodes a ustar header block. Texts are cut at their field's length and numbers over
-/// [`MAX_OCTAL`] become 0: the caller has put the whole of both into a PAX header.
+/// Encodes a ustar header block. Truncates texts to the length of their field, and writes 0 for numbers
+/// over [`MAX_OCTAL`]: the caller has put both into a PAX header.
 pub(crate) fn encode(header: &NewHeader<'_>) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
     put_text(&mut block[NAME], header.name);
@@ -276,8 +276,8 @@ pub(crate) fn encode(header: &NewHeader<'_>) -> [u8; BLOCK] {
     block
 }
 
-/// Writes a text, cut at the field's end. A cut that would end in `/` is shortened: some readers
-/// take such a name for a directory whatever its type is.
+/// Writes a text, truncated at the end of the field. A truncated text that would end in `/` is shortened
+/// further: some readers treat any such name as a directory.
 fn put_text(field: &mut [u8], text: &[u8]) {
     let len = field.len().min(text.len());
     field[..len].copy_from_slice(&text[..len]);
@@ -328,7 +328,7 @@ mod tests {
         assert!(unsigned(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "size").is_err());
     }
 
-    /// A header named `name` with GNU's magic, and `fields` put where they say.
+    /// Returns a header with the name `name`, GNU's magic, and `fields` at their offsets.
     fn gnu(fields: &[(usize, &[u8])]) -> [u8; BLOCK] {
         with_magic(b"ustar  \0", fields)
     }
@@ -366,7 +366,7 @@ mod tests {
             ),
             (&[(changed, base_256)], b"name", (None, Some(256))),
             (&[(accessed, b"            ")], b"name", (Some(0), None)),
-            // A time of octal digits cannot be told from a prefix of octal digits.
+            // A time of octal digits is indistinguishable from a prefix of octal digits.
             (&[(accessed, b"17")], b"name", (Some(15), None)),
             // A prefix, as long as there is room.
             (&[(accessed, b"Files/a")], b"Files/a/name", (None, None)),
@@ -382,7 +382,7 @@ mod tests {
                 b"Files/name",
                 (None, None),
             ),
-            // A change time alone that is not a number: there is no text in front of the NUL.
+            // Only the change time is not a number: there is no text before the NUL.
             (&[(changed, b"x")], b"name", (None, None)),
             (
                 &[(accessed, b"17\0"), (changed, b"x")],

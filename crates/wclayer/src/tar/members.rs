@@ -1,11 +1,11 @@
-//! The members of a tar, one after the other: headers, extended headers and content, without any
+//! [`MemberReader`]: the members of a tar, one by one: headers, extended headers and content, without any
 //! knowledge of layers.
 //!
-//! [`MemberReader`] goes forward only, over any [`BufRead`], and lends the content as slices of the
-//! reader's own buffer. PAX and GNU long names are applied, sparse members expanded; positions are
-//! byte offsets in the tar, so that messages and indexes can point at them.
+//! It reads forward only, from any [`BufRead`], and returns the content as slices of the buffer of that
+//! reader. It applies PAX and GNU long names and expands sparse members. Positions are byte offsets in
+//! the tar, for messages and indexes.
 //!
-//! Sources: POSIX.1-2017 `pax`; GNU tar manual; Go `archive/tar/reader.go` for what is tolerated.
+//! Sources: POSIX.1-2017 `pax`; GNU tar manual; Go `archive/tar/reader.go` for tolerated deviations.
 
 use std::io::{self, BufRead};
 
@@ -16,20 +16,20 @@ use super::sparse::{self, GnuSparse, OldGnu, SparseMap};
 use crate::error::{TarError, TarProblem};
 use crate::foreign::Foreign;
 
-/// One member: what its headers say. Its content is read from the [`MemberReader`].
+/// The headers of one member. Its content is read from the [`MemberReader`].
 #[derive(Debug, Clone)]
 pub struct Member {
-    /// Where its first header block (of an extended header, if it has one) starts.
+    /// The offset of its first header block (of its extended header, if it has one).
     pub offset: u64,
-    /// Where its content starts.
+    /// The offset of its content.
     pub content_offset: u64,
     /// Its name.
     pub name: Vec<u8>,
     /// Its link target; empty without one.
     pub link_name: Vec<u8>,
-    /// The header's type byte; a v7 header without a type is made `0` or `5`.
+    /// The type byte of the header; `0` or `5` for a v7 header without a type.
     pub type_flag: u8,
-    /// The length of the content as it is read, in bytes, holes included.
+    /// The length of the content in bytes, including holes.
     pub size: u64,
     /// Last modification in seconds since 1970, from the header.
     pub modified: i64,
@@ -37,11 +37,11 @@ pub struct Member {
     pub accessed: Option<i64>,
     /// Last change in seconds since 1970, from a GNU or star header.
     pub changed: Option<i64>,
-    /// The records of its extended header, after those of the global ones.
+    /// The records of the global headers, then those of its extended header.
     pub pax: PaxRecords,
-    /// Which parts are stored, when GNU tar left the holes out.
+    /// The stored parts, if GNU tar omitted the holes.
     pub sparse: Option<SparseMap>,
-    /// What other readers refuse, or take otherwise.
+    /// Headers that other readers reject, or interpret differently.
     pub doubts: Vec<Doubt>,
 }
 
@@ -54,17 +54,17 @@ pub enum ArchiveEnd {
     MissingEndBlocks,
 }
 
-/// Skips bytes of an input; returns how many, fewer than asked for only at its end.
+/// Skips bytes of an input; returns their number, which is smaller than requested only at its end.
 pub type Skip<R> = fn(&mut R, u64) -> io::Result<u64>;
 
 /// Reads the members of a tar.
 pub struct MemberReader<R> {
     input: R,
-    /// Goes forward in the input without lending what is there.
+    /// Skips bytes of the input without returning them.
     skip: Skip<R>,
     /// Bytes read so far.
     offset: u64,
-    /// Bytes of padding behind the current content.
+    /// Bytes of padding after the current content.
     padding: u64,
     content: Content,
     /// The current member, for messages.
@@ -72,19 +72,19 @@ pub struct MemberReader<R> {
     global: PaxRecords,
     /// The holes of all sparse members so far, in bytes.
     holes: u64,
-    /// The last member, when it is of a type without content and says that some follows.
+    /// The last member, if its type has no content but its header announces some.
     claim: Option<Claim>,
     end: Option<ArchiveEnd>,
 }
 
-/// A member whose header says that content follows, although its type has none.
+/// A member whose header announces content although its type has none.
 struct Claim {
     offset: u64,
     name: Vec<u8>,
     problem: TarProblem,
 }
 
-/// What is left of the current member's content.
+/// The rest of the content of the current member.
 enum Content {
     Stored(u64),
     Sparse {
@@ -94,7 +94,7 @@ enum Content {
     },
 }
 
-/// What extended headers say about the member behind them.
+/// The extended headers of the next member.
 #[derive(Default)]
 struct Extended {
     pax: PaxRecords,
@@ -113,7 +113,7 @@ impl<R: BufRead> MemberReader<R> {
         Self::skipping_by(input, skip_by_reading)
     }
 
-    /// As [`new`](Self::new), for an input that can skip content which nobody reads.
+    /// Same as [`new`](Self::new), for an input that can skip unread content.
     pub fn skipping_by(input: R, skip: Skip<R>) -> Self {
         Self {
             input,
@@ -129,26 +129,26 @@ impl<R: BufRead> MemberReader<R> {
         }
     }
 
-    /// Returns how many bytes of the tar have been read.
+    /// Returns the number of bytes read from the tar.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Returns how the tar ended, once it did.
+    /// Returns how the tar ended, after its end was read.
     pub fn end(&self) -> Option<ArchiveEnd> {
         self.end
     }
 
-    /// Gives the input back; what follows the end of the archive is still unread.
+    /// Returns the input; bytes after the end of the archive are still unread.
     pub fn into_inner(self) -> R {
         self.input
     }
 
-    /// Moves to the next member, skipping what is left of the current one; `None` at the end.
+    /// Advances to the next member, and skips the rest of the current one; `None` at the end.
     ///
     /// # Errors
     ///
-    /// [`TarError`] for anything but a well-formed member or end.
+    /// Returns a [`TarError`] for anything except a well-formed member or end.
     pub fn next_member(&mut self) -> Result<Option<Member>, TarError> {
         if self.end.is_some() {
             return Ok(None);
@@ -159,7 +159,7 @@ impl<R: BufRead> MemberReader<R> {
         let claim = self.claim.take();
         match (self.read_member(start), claim) {
             (Ok(member), _) => Ok(member),
-            // What does not look like a header is the content.
+            // Bytes that do not look like a header are the content.
             (Err(TarProblem::Checksum { .. } | TarProblem::LoneZeroBlock), Some(claim)) => {
                 Err(TarError::new(&claim.name, claim.offset, claim.problem))
             }
@@ -167,11 +167,11 @@ impl<R: BufRead> MemberReader<R> {
         }
     }
 
-    /// Lends the next bytes of the current member's content; an empty slice at its end.
+    /// Returns the next bytes of the content of the current member; an empty slice at its end.
     ///
     /// # Errors
     ///
-    /// When the input fails or ends too early.
+    /// Returns an error if the input fails or ends too early.
     pub fn fill_content(&mut self) -> Result<&[u8], TarError> {
         let (stored, hole) = self.available();
         if hole > 0 {
@@ -191,7 +191,7 @@ impl<R: BufRead> MemberReader<R> {
         }
     }
 
-    /// Marks `count` bytes, which [`fill_content`](Self::fill_content) lent, as read.
+    /// Marks `count` bytes from [`fill_content`](Self::fill_content) as read.
     pub fn consume_content(&mut self, count: usize) {
         let from_input = match &mut self.content {
             Content::Stored(left) => {
@@ -224,8 +224,8 @@ impl<R: BufRead> MemberReader<R> {
         }
     }
 
-    /// Goes over the hole of the current member's content that begins here, and returns its length;
-    /// 0 where there is none.
+    /// Skips the hole at the current position of the content, and returns its length; 0 if there is
+    /// none.
     pub fn skip_hole(&mut self) -> u64 {
         let (_, hole) = self.available();
         if let Content::Sparse { position, .. } = &mut self.content {
@@ -234,7 +234,7 @@ impl<R: BufRead> MemberReader<R> {
         hole
     }
 
-    /// Returns how many bytes can come next from the input, and how many from a hole.
+    /// Returns how many bytes come next from the input, and how many from a hole.
     fn available(&self) -> (u64, u64) {
         match &self.content {
             Content::Stored(left) => (*left, 0),
@@ -271,7 +271,7 @@ impl<R: BufRead> MemberReader<R> {
             return Err(current.error(TarProblem::TruncatedContent { missing }));
         }
         self.content = Content::Stored(0);
-        // An end inside the padding loses nothing; it shows as a missing end block.
+        // An end inside the padding loses no data; it is reported as a missing end block.
         let padding = std::mem::take(&mut self.padding);
         self.skip(padding)
             .map_err(|error| current.error(TarProblem::Io(error)))?;
@@ -331,7 +331,7 @@ impl<R: BufRead> MemberReader<R> {
         }
     }
 
-    /// Global headers add up; what they may add up to is bounded.
+    /// Adds a global header. Global headers accumulate, up to a limit.
     fn add_global(&mut self, records: PaxRecords) -> Result<(), TarProblem> {
         self.global = self.global.followed_by(records);
         match self.global.len_bytes() {
@@ -343,7 +343,7 @@ impl<R: BufRead> MemberReader<R> {
         }
     }
 
-    /// Puts a member together from its header and the extended headers before it.
+    /// Combines a header and the extended headers before it into a member.
     fn member(
         &mut self,
         start: u64,
@@ -399,7 +399,7 @@ impl<R: BufRead> MemberReader<R> {
         Ok(member)
     }
 
-    /// Sets the reader to the start of the member's content, which it measures.
+    /// Moves to the start of the content of the member, and determines its length.
     fn start_content(
         &mut self,
         member: &mut Member,
@@ -452,7 +452,7 @@ impl<R: BufRead> MemberReader<R> {
                 next: 0,
                 position: 0,
             };
-            // Ranges without bytes say nothing about the content.
+            // Empty ranges have no effect on the content.
             self.consume_content(0);
             member.sparse = Some(map);
         }
@@ -526,8 +526,8 @@ impl<R: BufRead> MemberReader<R> {
         Ok(Some(block))
     }
 
-    /// Says what an end of the input inside a block means: too little for a first header may be
-    /// another thing than a tar.
+    /// Interprets an end of the input inside a block: input that is too short for a first header may not
+    /// be a tar at all.
     fn cut_in_block(&self, start: &[u8]) -> TarProblem {
         let is_first = self.offset == start.len() as u64;
         if is_first && !header::has_magic(start) {
@@ -537,7 +537,7 @@ impl<R: BufRead> MemberReader<R> {
         }
     }
 
-    /// Reads the whole content of an extended header, with its padding.
+    /// Reads the entire content of an extended header and its padding.
     fn read_extended(&mut self, size: u64) -> Result<Vec<u8>, TarProblem> {
         if size > MAX_EXTENDED_HEADER {
             let limit = MAX_EXTENDED_HEADER;
@@ -567,7 +567,7 @@ fn skip_by_reading<R: BufRead>(input: &mut R, count: u64) -> io::Result<u64> {
     Ok(count - left)
 }
 
-/// Makes errors about the current member.
+/// Creates errors about the current member.
 trait AtMember {
     fn error(&self, problem: TarProblem) -> TarError;
 }

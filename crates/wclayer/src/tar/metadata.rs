@@ -4,7 +4,7 @@ use ntmeta::StreamId;
 
 use super::entries::is_other_stream;
 
-/// What a file's header announces.
+/// The metadata that the header of a file contains.
 #[derive(Default)]
 pub(super) struct Metadata {
     /// The self-relative security descriptor; `None` without a stream for it.
@@ -13,14 +13,14 @@ pub(super) struct Metadata {
     pub(super) ea: Vec<u8>,
     /// The reparse point's buffer; `None` without a stream for it.
     pub(super) reparse: Option<Vec<u8>>,
-    /// Whole streams, headers included, that have no place in a tar.
+    /// Complete streams, including their headers, that a tar cannot express otherwise.
     pub(super) other_streams: Vec<u8>,
-    /// Whether there is an unnamed data stream; its content is not held here.
+    /// Whether there is an unnamed data stream; its content is not stored here.
     pub(super) has_data: bool,
 }
 
 impl Metadata {
-    /// Starts a stream; a repeated one takes the place of the first, as in the reference.
+    /// Starts a stream; a repeated one replaces the first, as in the reference.
     pub(super) fn start(&mut self, id: StreamId) {
         match id {
             StreamId::SECURITY_DATA => self.security = Some(Vec::new()),
@@ -44,7 +44,7 @@ impl Metadata {
         buffer.extend_from_slice(bytes);
     }
 
-    /// Returns the number of bytes held.
+    /// Returns the number of bytes in memory.
     pub(super) fn len(&self) -> u64 {
         let len = |stream: &Option<Vec<u8>>| stream.as_ref().map_or(0, Vec::len);
         (len(&self.security) + self.ea.len() + len(&self.reparse) + self.other_streams.len()) as u64

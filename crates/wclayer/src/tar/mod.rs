@@ -1,4 +1,4 @@
-//! The OCI layer tar, in both directions.
+//! Reads and writes OCI layer tars.
 //!
 //! ```text
 //! bytes → MemberReader → TarEntries → TarLayerReader → hub
@@ -6,17 +6,16 @@
 //! hub → TarLayerWriter → bytes
 //! ```
 //!
-//! [`BlobReader`] and [`BlobWriter`] stand outside of all that for a layer as it is distributed:
-//! compressed, hashed and verified while its entries pass.
+//! [`BlobReader`] and [`BlobWriter`] add compression, hashing and verification around these, for blobs.
 //!
-//! Each step is useful alone: [`MemberReader`] knows tars and nothing of layers, [`TarEntries`]
-//! says what members mean and where they lie, [`TarLayerReader`] and [`TarLayerWriter`] join the
-//! hub. We read and write tars ourselves rather than with the `tar` crate: values with newlines
-//! (Go accepts base64 that has them), global headers, byte offsets of every part, borrowed content
-//! and headers byte-equal to Go's are what this project is about, and that crate has none of them.
+//! Each step is useful on its own: [`MemberReader`] knows tars but not layers, [`TarEntries`] decodes
+//! members and reports their offsets, and [`TarLayerReader`] and [`TarLayerWriter`] connect to the hub.
+//! This module does not use the `tar` crate, because this project needs values with newlines (Go accepts
+//! base64 that contains them), global headers, byte offsets of every part, borrowed content and headers
+//! that are byte-equal to Go's, and the crate offers none of them.
 //!
-//! What a layer tar cannot say in its standard records travels in records of our own, which every
-//! other reader ignores: `docs/vendor-records.md`.
+//! Metadata that the standard records cannot express is stored in vendor records, which other readers
+//! ignore: `docs/vendor-records.md`.
 
 mod blob;
 mod blob_writer;

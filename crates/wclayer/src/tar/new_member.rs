@@ -1,4 +1,4 @@
-//! The headers of members that are written: which records say what, and their exact bytes.
+//! The headers of new members: the records, and their exact bytes.
 //!
 //! Source: go-winio `backuptar/tar.go` (`BasicInfoHeader`, `SecurityDescriptorFromTarHeader` and
 //! their neighbours), Go `archive/tar/writer.go` (`writePAXHeader`, `splitUSTARPath`).
@@ -20,44 +20,44 @@ const MODE_DIRECTORY: u32 = 0o040_000;
 const MODE_REGULAR: u32 = 0o100_000;
 const MODE_SYMLINK: u32 = 0o120_000;
 const MODE_HARD_LINK: u32 = 0o644;
-/// The longest name a header holds, and the longest directory part before it.
+/// The maximum length of a name in a header, and of the directory part before it.
 const MAX_NAME: usize = 100;
 const MAX_PREFIX: usize = 155;
 
-/// A member that is about to be written.
+/// A member to write.
 pub(super) struct NewMember {
     name: Vec<u8>,
     link_name: Vec<u8>,
     mode: u32,
     type_flag: u8,
     size: u64,
-    /// `None` for the bare entries that have no times.
+    /// `None` for entries without times.
     times: Option<FileBasicInfo>,
     records: NewRecords,
-    /// The map in front of the content, when holes are left out.
+    /// The map before the content, if holes are omitted.
     map: Vec<u8>,
 }
 
-/// How the holes of a stream are told.
+/// How the holes of a stream are written.
 pub(super) enum Holes {
     /// It is not sparse.
     None,
-    /// They are written as zeros; our record has the ranges between them.
+    /// As zeros; the vendor record has the ranges between them.
     AsZeros {
-        /// The record's value.
+        /// The value of the record.
         record: String,
     },
-    /// They are left out, as GNU tar does it.
+    /// They are omitted, as in GNU tar.
     LeftOut {
-        /// The map that stands in front of the rest.
+        /// The map before the rest of the content.
         content: Vec<u8>,
-        /// How many bytes are left.
+        /// The number of bytes without the holes.
         stored: u64,
     },
 }
 
 impl NewMember {
-    /// A file, directory or reparse point with `size` bytes of unnamed data.
+    /// Creates a file, directory or reparse point with `size` bytes of unnamed data.
     pub(super) fn file(
         entry: &FileEntry,
         size: u64,
@@ -105,7 +105,7 @@ impl NewMember {
         Ok(member)
     }
 
-    /// An alternate stream of a file.
+    /// Creates an alternate data stream of a file.
     pub(super) fn stream(
         file: &FileEntry,
         stream: &[u8],
@@ -127,7 +127,7 @@ impl NewMember {
         member
     }
 
-    /// One more name for a file.
+    /// Creates a hard link.
     pub(super) fn link(link: &LinkEntry) -> Self {
         let mut member = Self {
             name: link.path.as_bytes().to_vec(),
@@ -145,7 +145,7 @@ impl NewMember {
         member
     }
 
-    /// An entry that is nothing but its name.
+    /// Creates an entry that only has a name.
     pub(super) fn whiteout(name: &[u8]) -> Self {
         Self {
             name: name.to_vec(),
@@ -165,7 +165,7 @@ impl NewMember {
             .set(key::FILE_ATTRIBUTES, info.attributes.bits().to_string());
     }
 
-    /// Comes last: holes that are left out change the member's name and size.
+    /// Must be applied last: omitting holes changes the name and the size of the member.
     ///
     /// Source: GNU tar manual, "Storing Sparse Files", PAX format, version 1.0.
     fn add_holes(&mut self, holes: Holes) {
@@ -186,7 +186,8 @@ impl NewMember {
         }
     }
 
-    /// Attributes with flags, and those whose name no record key can hold, go into ours.
+    /// Adds extended attributes; those with flags, or with a name that cannot be a record key, use the
+    /// vendor record.
     fn add_extended_attributes(&mut self, list: &[u8]) -> Result<(), TarProblem> {
         if list.is_empty() {
             return Ok(());
@@ -209,16 +210,16 @@ impl NewMember {
         Ok(())
     }
 
-    /// Links become symlink entries; what a link's target does not say, and every other reparse
-    /// point, goes into our record.
+    /// Adds a reparse point: links become symlink entries; the vendor record stores the remaining data of
+    /// links, and all other reparse points.
     fn add_reparse(&mut self, buffer: &[u8]) -> Result<(), TarProblem> {
         let point = ReparsePoint::decode(buffer).map_err(TarProblem::Reparse)?;
         let is_mount_point = matches!(point, ReparsePoint::MountPoint(_));
         let mut exact = false;
-        // Readers expect no content behind a symlink entry.
+        // Readers expect no content after a symlink entry.
         if let Some(target) = point.target().filter(|_| self.size == 0) {
             self.type_flag = type_flag::SYMLINK;
-            // As the reference: the separators stay those of Windows.
+            // As in the reference, Windows separators are kept.
             self.link_name = target;
             if is_mount_point {
                 self.records.set(key::MOUNT_POINT, "1");
@@ -234,7 +235,7 @@ impl NewMember {
         Ok(())
     }
 
-    /// Adds the records for what the header's own fields cannot hold, and returns the field for
+    /// Adds records for values that do not fit into the fields of the header, and returns the field for
     /// the modification time in seconds.
     fn complete_records(&mut self) -> u64 {
         if !self.link_name.is_ascii() || self.link_name.len() > MAX_NAME {
@@ -255,13 +256,13 @@ impl NewMember {
         field
     }
 
-    /// Writes the member's headers: the extended one where there are records, then its own.
+    /// Writes the headers of the member: the extended header, if there are records, then its own.
     pub(super) fn write_headers<W: Write>(mut self, output: &mut Output<W>) -> Result<()> {
         let modified = self.complete_records();
         let mut prefix = &[][..];
         let mut name = &self.name[..];
         if !name.is_ascii() || name.len() > MAX_NAME {
-            // Without other records the plain ustar form is enough for most long names.
+            // Without other records, the plain ustar form suffices for most long names.
             match split_ustar(name).filter(|_| self.records.is_empty()) {
                 Some(split) => (prefix, name) = split,
                 None => self.records.set(key::PATH, self.name.clone()),
@@ -303,7 +304,7 @@ impl NewMember {
     }
 }
 
-/// Puts a directory between those of a name and its last component: `DIR/PaxHeaders.0/BASE`.
+/// Inserts a directory before the last component of a name: `DIR/PaxHeaders.0/BASE`.
 fn in_directory(name: &[u8], directory: &[u8]) -> Vec<u8> {
     let base = name
         .iter()
@@ -312,7 +313,7 @@ fn in_directory(name: &[u8], directory: &[u8]) -> Vec<u8> {
     [&name[..base], directory, &name[base..]].concat()
 }
 
-/// Cuts a name that nothing depends on to what a header holds.
+/// Truncates a name that is only informative to the length of the field.
 fn shortened(name: &[u8]) -> Vec<u8> {
     let mut name = ascii(name);
     name.truncate(MAX_NAME);
@@ -332,7 +333,7 @@ fn split_ustar(name: &[u8]) -> Option<(&[u8], &[u8])> {
     (!prefix.is_empty() && (1..=MAX_NAME).contains(&base.len())).then_some((prefix, base))
 }
 
-/// Drops what is not ASCII: what an old reader sees of a name that PAX carries in full.
+/// Removes characters that are not ASCII. Only old readers see this name; the PAX header has the full one.
 fn ascii(text: &[u8]) -> Vec<u8> {
     text.iter()
         .copied()
@@ -340,7 +341,7 @@ fn ascii(text: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// Returns the header field of a time, and whether it says all.
+/// Returns the header field of a time, and whether it is exact.
 fn modified_field(time: FileTime) -> (u64, bool) {
     let (seconds, nanoseconds) = time.to_unix();
     match u64::try_from(seconds) {
@@ -349,8 +350,7 @@ fn modified_field(time: FileTime) -> (u64, bool) {
     }
 }
 
-/// The kind bits of a mode, put together as the reference does: a file without a data stream has
-/// none.
+/// Returns the kind bits of a mode, as in the reference: a file without a data stream has none.
 fn mode(info: &FileBasicInfo, metadata: &Metadata) -> u32 {
     let is_directory = info.attributes.contains(FileAttributes::DIRECTORY);
     [

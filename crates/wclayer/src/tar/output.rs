@@ -6,7 +6,7 @@ use super::header::BLOCK;
 use super::sparse::LeftOut;
 use crate::error::{Error, Result};
 
-/// The destination of a tar, and how much of it has been written.
+/// The destination of a tar, and the number of bytes written to it.
 pub(super) struct Output<W> {
     inner: W,
     offset: u64,

@@ -1,7 +1,7 @@
 //! PAX extended headers: `LENGTH KEY=VALUE\n` records, in both directions.
 //!
-//! Values are bytes: they may hold newlines, which is why the length decides. A key given twice
-//! keeps its last value. Records are written sorted by key.
+//! Values are bytes and may contain newlines, so only the length determines where a record ends. The last
+//! value of a repeated key is used. Records are written in the order of their keys.
 //!
 //! Sources: POSIX.1-2017 `pax`, "pax Extended Header"; Go `archive/tar/strconv.go`
 //! (`parsePAXRecord`, `validPAXRecord`).
@@ -29,17 +29,17 @@ pub(crate) mod key {
     pub(crate) const GNU_SPARSE_MINOR: &[u8] = b"GNU.sparse.minor";
     pub(crate) const GNU_SPARSE_NAME: &[u8] = b"GNU.sparse.name";
     pub(crate) const GNU_SPARSE_SIZE: &[u8] = b"GNU.sparse.realsize";
-    /// Ours, see `docs/vendor-records.md`.
+    /// The vendor records, see `docs/vendor-records.md`.
     pub(crate) const VENDOR_REPARSE: &[u8] = b"WCLAYER.reparse";
     pub(crate) const VENDOR_EA: &[u8] = b"WCLAYER.ea";
     pub(crate) const VENDOR_STREAMS: &[u8] = b"WCLAYER.streams";
     pub(crate) const VENDOR_SPARSE: &[u8] = b"WCLAYER.sparse";
 }
 
-/// The largest extended header that is read or written, in bytes: what Go's reader accepts.
+/// The maximum size of an extended header in bytes, the same as in Go's reader.
 pub(crate) const MAX_EXTENDED_HEADER: u64 = 1 << 20;
-/// What the global headers of a tar may add up to, in bytes. They count for every entry again: an
-/// entry of 512 bytes would come to a megabyte in an index.
+/// The maximum total size of the global headers of a tar, in bytes. They apply to every entry: otherwise
+/// an entry of 512 bytes could take a megabyte in an index.
 pub(crate) const MAX_GLOBAL_HEADERS: u64 = 8 << 10;
 
 /// The records of one extended header.
@@ -63,7 +63,7 @@ impl PaxRecords {
         Ok(Self { bytes, records })
     }
 
-    /// Returns the value of `key`, which may be empty; the last one when it is repeated.
+    /// Returns the value of `key`, which may be empty; the last one if it is repeated.
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
         self.records
             .iter()
@@ -73,12 +73,12 @@ impl PaxRecords {
             .map(|(_, value)| &self.bytes[value.clone()])
     }
 
-    /// Returns the value of a key whose empty value means "as if it were not there" (POSIX).
+    /// Returns the value of a key for which an empty value means that the key is absent (POSIX).
     pub(crate) fn get_filled(&self, key: &[u8]) -> Option<&[u8]> {
         self.get(key).filter(|value| !value.is_empty())
     }
 
-    /// Iterates over all records in the order of the header, repeated keys included.
+    /// Iterates over all records in the order of the header, including repeated keys.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.records
             .iter()
@@ -91,7 +91,7 @@ impl PaxRecords {
         self.records.is_empty()
     }
 
-    /// Puts these records before those of `later`, which win where keys are equal.
+    /// Inserts these records before those of `later`, which take precedence for equal keys.
     pub(crate) fn followed_by(&self, later: Self) -> Self {
         if self.is_empty() {
             return later;
@@ -110,13 +110,13 @@ impl PaxRecords {
         merged
     }
 
-    /// Returns the number of bytes held.
+    /// Returns the number of bytes in memory.
     pub(crate) fn len_bytes(&self) -> u64 {
         self.bytes.len() as u64
     }
 }
 
-/// Finds key, value and end of the record that starts at `start`; `None` when it is malformed.
+/// Returns the key, the value and the end of the record at `start`; `None` if it is malformed.
 fn record_at(bytes: &[u8], start: usize) -> Option<(Range<usize>, Range<usize>, usize)> {
     let space = start
         + bytes[start..]
@@ -149,12 +149,12 @@ fn record_at(bytes: &[u8], start: usize) -> Option<(Range<usize>, Range<usize>, 
     Some((key, value, end))
 }
 
-/// Records to be written, kept sorted by key.
+/// Records to write, sorted by key.
 #[derive(Debug, Default)]
 pub(crate) struct NewRecords(std::collections::BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl NewRecords {
-    /// Sets `key`, which must not hold `=` or NUL.
+    /// Sets `key`, which must not contain `=` or NUL.
     pub(crate) fn set(&mut self, key: &[u8], value: impl Into<Vec<u8>>) {
         self.0.insert(key.to_vec(), value.into());
     }

@@ -1,8 +1,8 @@
 //! [`TarLayerReader`]: a layer tar as a source of the hub.
 //!
-//! For each file the backup stream is put together in the reference's order: security, extended
-//! attributes, reparse point, then (ours) the streams of the vendor record, the data, and the
-//! alternate streams, which are the members right behind the file.
+//! Builds the backup stream of each file in the order of the reference: security descriptor, extended
+//! attributes, reparse point, then the streams of the vendor record, the data, and the alternate data
+//! streams, which are the members directly after the file.
 //!
 //! Source: go-winio `backuptar/tar.go`, `WriteBackupStreamFromTarFile`.
 
@@ -41,21 +41,21 @@ use crate::hub::{Entry, FileEntry, LayerReader};
 /// ```
 pub struct TarLayerReader<R> {
     entries: TarEntries<R>,
-    /// The entry that was read to see whether it is a stream of the file before it.
+    /// The next entry, read in advance because it could have been a stream of the current file.
     ahead: Option<TarEntry>,
     stream: StreamState,
-    /// The error behind bytes that were given out first.
+    /// An error to report after the bytes before it.
     deferred: Option<TarError>,
 }
 
-/// Where the backup stream of the current file stands.
+/// The progress in the backup stream of the current file.
 #[derive(Default)]
 struct StreamState {
-    /// What comes next, in order.
+    /// The next parts, in order.
     parts: VecDeque<Part>,
-    /// How far the first part has been read.
+    /// The number of bytes already read from the first part.
     position: u64,
-    /// Whether alternate streams may still follow.
+    /// Whether alternate data streams may still follow.
     open: bool,
 }
 
@@ -63,7 +63,7 @@ enum Part {
     Bytes(Vec<u8>),
     /// That many bytes of the current content.
     Content(u64),
-    /// A hole of that many bytes in the current content, which holds zeros there.
+    /// A hole of that many bytes in the current content, which contains zeros there.
     Skip(u64),
 }
 
@@ -78,22 +78,22 @@ impl<R: BufRead> TarLayerReader<R> {
         }
     }
 
-    /// Returns how the tar ended, once [`LayerReader::next_entry`] has returned `None`.
+    /// Returns how the tar ended, after [`LayerReader::next_entry`] has returned `None`.
     pub fn end(&self) -> Option<ArchiveEnd> {
         self.entries.end()
     }
 
-    /// Returns what is unusual about the tar so far, though legal: a sentence each.
+    /// Returns the unusual but legal properties of the tar so far, one sentence each.
     pub fn warnings(&self) -> Vec<String> {
         self.entries.warnings()
     }
 
-    /// Gives the input back; what follows the end of the archive is still unread.
+    /// Returns the input; bytes after the end of the archive are still unread.
     pub fn into_inner(self) -> R {
         self.entries.into_inner()
     }
 
-    /// Goes on to the alternate stream behind the current content, if there is one.
+    /// Continues with the alternate data stream after the current content, if there is one.
     fn next_stream(&mut self) -> Result<bool, TarError> {
         self.stream.open = false;
         let entry = self.entries.next_entry()?;
@@ -112,8 +112,8 @@ impl<R: BufRead> TarLayerReader<R> {
         Ok(true)
     }
 
-    /// Fills `buffer` from the parts of the backup stream; `filled` counts the bytes, which are
-    /// good also when an error follows.
+    /// Fills `buffer` from the parts of the backup stream; `filled` counts the bytes, which are valid
+    /// even if an error follows.
     fn fill(&mut self, buffer: &mut [u8], filled: &mut usize) -> Result<(), TarError> {
         while *filled < buffer.len() {
             let Some(part) = self.stream.parts.front() else {
@@ -207,8 +207,8 @@ impl StreamState {
         }
     }
 
-    /// Adds the current content as a data stream, in the shape that `BackupRead` gives to sparse
-    /// streams: whole when one range covers it, else as blocks with an empty one at the end.
+    /// Adds the current content as a data stream. Sparse streams have the same structure as from
+    /// `BackupRead`: undivided if one range covers everything, otherwise blocks with an empty one at the end.
     fn push_data(&mut self, mut header: StreamHeader, sparse: Option<&SparseMap>) {
         let Some(map) = sparse else {
             self.push_header(&header);
@@ -225,7 +225,7 @@ impl StreamState {
         header.size = 0;
         self.push_header(&header);
         let mut position = 0;
-        // An empty block would be taken for the last one.
+        // An empty block would mark the end.
         for range in map.ranges.iter().filter(|range| range.len > 0) {
             self.parts.push_back(Part::Skip(range.offset - position));
             // Offsets are below a file's size, which fits into 63 bits.

@@ -1,4 +1,4 @@
-//! [`recompress`]: the same layer tar, compressed another way.
+//! [`recompress`]: changes the compression of a layer tar.
 //!
 //! ```text
 //! blob → digest → decompress → DiffID → TarEntries, which reads it as a layer
@@ -17,18 +17,18 @@ use crate::error::{Error, Result};
 use crate::hub::{Progress, poll};
 use crate::pipeline::{Counting, ReadAhead, read_buffered, skip_to_end};
 
-/// Copies a layer tar bit for bit and compresses it as asked: its DiffID stays. `progress` receives
-/// the bytes of the source. The result describes what was written.
+/// Copies a layer tar bit for bit, with a different compression: the DiffID stays the same. `progress`
+/// receives the bytes of the source. The result describes the output.
 ///
-/// Whether the source is a layer tar as a whole is known only at the end: after an error, what was
-/// written is to be thrown away.
+/// Damage of the source may only be detected at the end: after an error, the caller must discard the
+/// output.
 ///
 /// ```
 /// use std::fs::File;
 /// use wclayer::compression::Compression;
 /// use wclayer::tar::recompress;
 ///
-/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
 /// let mut plain = Vec::new();
 /// let written = recompress(File::open(path)?, &mut plain, Compression::None.into(), &())?;
 /// assert_eq!(written.digest, written.diff_id.into());
@@ -96,7 +96,7 @@ fn read_through(input: &mut impl BufRead, progress: &dyn Progress) -> Result<Vec
     Ok(warnings)
 }
 
-/// A reader that copies all that is consumed of it.
+/// A reader that copies all bytes that are consumed.
 struct Tee<R, W> {
     input: R,
     output: W,
@@ -112,7 +112,7 @@ impl<R: BufRead, W: Write> BufRead for Tee<R, W> {
     }
 
     fn consume(&mut self, count: usize) {
-        // Does not read: what is consumed is in the buffer.
+        // Does not read: the consumed bytes are in the buffer.
         if self.failed.is_none()
             && let Ok(bytes) = self.input.fill_buf()
         {
@@ -154,10 +154,7 @@ mod tests {
     }
 
     fn sample() -> Vec<u8> {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../examples/sample/base.tar.gz"
-        );
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
         std::fs::read(path).expect("the sample")
     }
 

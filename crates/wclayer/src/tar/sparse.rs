@@ -1,9 +1,9 @@
-//! Files with holes: the three GNU encodings that are read, and the list of ranges that ours is.
+//! Sparse files: the three GNU encodings, and the list of ranges in the vendor record.
 //!
-//! A sparse member stores its allocated ranges one behind the other. All encodings come to the
-//! same [`SparseMap`]: the logical size and the ranges in ascending order. Our own vendor record
-//! (`WCLAYER.sparse`) only describes ranges: the content of such a member is stored in full, so
-//! that every other reader sees the whole file.
+//! A sparse member stores its allocated ranges one after the other. All encodings are decoded to a
+//! [`SparseMap`]: the logical size, and the ranges in ascending order. The vendor record
+//! (`WCLAYER.sparse`) only describes ranges: the content of such a member is stored in full, so every
+//! other reader sees the whole file.
 //!
 //! Sources: GNU tar manual, "Storing Sparse Files" (old format 0.0, 0.1 and 1.0); Go
 //! `archive/tar/reader.go` (`readGNUSparsePAXHeaders`, `readOldGNUSparseMap`).
@@ -14,33 +14,32 @@ use super::header::{BLOCK, unsigned};
 use super::pax::{PaxRecords, key};
 use crate::error::TarProblem;
 
-/// The most ranges that one file may have: some MiB of memory with the copies and texts of them.
+/// The maximum number of ranges of a file: a few MiB of memory, including copies and texts.
 const MAX_RANGES: usize = 1 << 17;
-/// The largest logical size of a GNU sparse member, and of the holes of all of them in a tar, in
-/// bytes (64 GiB): holes cost nothing to write and time to read, so that a small tar must not be
-/// able to ask for more.
+/// The maximum logical size of a GNU sparse member, and of the holes of all such members of a tar, in
+/// bytes (64 GiB). Holes cost nothing to write but time to read, so a small tar must not contain more.
 pub(crate) const MAX_EXPANDED: u64 = 64 << 30;
-/// Holes below this many bytes together are zeros like others: NTFS frees disk space in units of
-/// this size.
+/// Holes of fewer bytes in total are treated as ordinary zeros: NTFS frees disk space in units of this
+/// size.
 const MIN_HOLES: u64 = 64 << 10;
-/// How many bytes of holes are written to a tar as zeros before others are left out.
+/// The number of bytes of holes that are written to a tar as zeros; further holes are omitted.
 const MAX_ZEROS: u64 = 16 << 20;
 
 /// An allocated range of a file, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SparseRange {
-    /// Where it starts in the file.
+    /// Its offset in the file.
     pub offset: u64,
-    /// How long it is.
+    /// Its length.
     pub len: u64,
 }
 
-/// Which parts of a file are allocated.
+/// The allocated parts of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SparseMap {
-    /// The allocated ranges, ascending, not touching each other's bytes.
+    /// The allocated ranges, ascending, without overlaps.
     pub ranges: Vec<SparseRange>,
-    /// The logical size of the file in bytes, holes included.
+    /// The logical size of the file in bytes, including holes.
     pub size: u64,
 }
 
@@ -63,17 +62,17 @@ impl SparseMap {
         self.ranges.iter().map(|range| range.len).sum()
     }
 
-    /// Returns how many bytes are in holes.
+    /// Returns the number of bytes in holes.
     pub(crate) fn holes(&self) -> u64 {
         self.size.saturating_sub(self.allocated())
     }
 
-    /// Returns whether going through the holes as zeros would cost much more than the rest.
+    /// Returns whether reading the holes as zeros would cost much more than the rest.
     pub(crate) fn is_mostly_holes(&self) -> bool {
         self.holes() >= MIN_HOLES.saturating_add(self.allocated())
     }
 
-    /// Returns the parts of these ranges that `other` has as well.
+    /// Returns the intersection of these ranges with `other`.
     fn within(&self, other: &Self) -> Self {
         let mut ranges = Vec::new();
         let mut others = other.ranges.iter().peekable();
@@ -98,13 +97,13 @@ impl SparseMap {
         }
     }
 
-    /// Encodes the map as it stands in front of a GNU member of format 1.0, padding included; `None`
-    /// when readers would not take so many ranges.
+    /// Encodes the map before the content of a GNU member of format 1.0, including padding; `None` if
+    /// readers would not accept that many ranges.
     pub(crate) fn to_content(&self) -> Option<Vec<u8>> {
         let mut ranges = self.ranges.clone();
         let end = ranges.last().map_or(0, |range| range.offset + range.len);
         if end < self.size {
-            // By this, GNU tar knows how long the file is.
+            // GNU tar derives the length of the file from this.
             ranges.push(SparseRange {
                 offset: self.size,
                 len: 0,
@@ -160,9 +159,8 @@ impl SparseMap {
     }
 }
 
-/// Returns which ranges a data stream has on Windows, when it is sparse there: those that our record
-/// tells, without what the tar leaves out anyway; else, where that is much, those that are in the
-/// tar.
+/// Returns the ranges of a data stream that is sparse on Windows: those of the vendor record without the
+/// parts that the tar omits; or, without a record and if the tar omits much, those in the tar.
 pub(crate) fn ranges_on_windows(
     record: Option<SparseMap>,
     stored: Option<&SparseMap>,
@@ -180,21 +178,21 @@ pub(crate) fn ranges_on_windows(
     Some(record.unwrap_or_else(whole).within(stored))
 }
 
-/// Decides which holes of a tar that is written are left out.
+/// Decides which holes of a new tar are omitted.
 ///
-/// The first ones are written as zeros, which every reader understands; how many is bounded, since
-/// a source may ask for any number of holes.
+/// The first ones are written as zeros, which every reader understands. Their number is limited because a
+/// source may have any number of holes.
 #[derive(Debug, Default)]
 pub(super) struct LeftOut {
-    /// Bytes of holes that were left out so far.
+    /// Bytes of holes omitted so far.
     left_out: u64,
-    /// Bytes of holes that were written as zeros so far.
+    /// Bytes of holes written as zeros so far.
     as_zeros: u64,
 }
 
 impl LeftOut {
-    /// Returns how the holes of a stream are left out: the map that stands in front of what is left.
-    /// `None` when they are written as zeros: where they are few, or more than readers take.
+    /// Returns the map to write before the content if the holes of a stream are omitted; `None` if they
+    /// are written as zeros, because there are few, or more than readers accept.
     pub(super) fn map_of(&mut self, map: &SparseMap) -> Option<Vec<u8>> {
         let as_zeros = self.as_zeros.saturating_add(map.holes());
         let left_out = self.left_out.saturating_add(map.holes());
@@ -209,18 +207,18 @@ impl LeftOut {
     }
 }
 
-/// How a member of a tar is sparse in GNU's ways, apart from the map itself.
+/// The GNU encoding of a sparse member.
 pub(crate) enum GnuSparse {
     /// The map is known from the headers.
     Map(SparseMap),
-    /// Format 1.0: the map stands at the start of the content; this is the logical size.
+    /// Format 1.0: the map is at the start of the content; this is the logical size.
     InContent(u64),
 }
 
-/// A sparse member as PAX records tell of it: the map, and the member's real name if given.
+/// The PAX records of a sparse member: its encoding, and its real name if given.
 pub(crate) type PaxSparse = (GnuSparse, Option<Vec<u8>>);
 
-/// Finds out from PAX records whether a member is sparse.
+/// Determines from PAX records whether a member is sparse.
 pub(crate) fn from_pax(records: &PaxRecords, stored: u64) -> Result<Option<PaxSparse>, TarProblem> {
     let name = records.get_filled(key::GNU_SPARSE_NAME).map(<[u8]>::to_vec);
     let size = records
@@ -267,8 +265,8 @@ pub(crate) fn from_pax(records: &PaxRecords, stored: u64) -> Result<Option<PaxSp
     Ok(Some((GnuSparse::Map(map), name)))
 }
 
-/// Reads the map that stands at the start of a format 1.0 member, and how many bytes it takes;
-/// `next_block` gives the member's blocks.
+/// Reads the map at the start of a format 1.0 member, and returns its length in bytes as well;
+/// `next_block` returns the blocks of the member.
 pub(crate) fn from_content(
     size: u64,
     stored: u64,
@@ -328,7 +326,7 @@ impl MapNumbers {
     }
 }
 
-/// The part of an old GNU header (or of its extension blocks) that holds ranges.
+/// The ranges in an old GNU header and its extension blocks.
 pub(crate) struct OldGnu {
     ranges: Vec<SparseRange>,
     size: u64,
@@ -351,7 +349,7 @@ impl OldGnu {
         Ok(block[504] != 0)
     }
 
-    /// Completes the map for a member that stores `stored` bytes.
+    /// Completes the map of a member that stores `stored` bytes.
     pub(crate) fn finish(self, stored: u64) -> Result<SparseMap, TarProblem> {
         stored_map(self.ranges, self.size, stored)
     }
@@ -371,7 +369,7 @@ impl OldGnu {
     }
 }
 
-/// Checks a map against the bytes that its member stores.
+/// Compares a map with the number of bytes that its member stores.
 fn stored_map(ranges: Vec<SparseRange>, size: u64, stored: u64) -> Result<SparseMap, TarProblem> {
     check_expanded(size)?;
     let map = SparseMap::new(ranges, size)?;
@@ -382,7 +380,7 @@ fn stored_map(ranges: Vec<SparseRange>, size: u64, stored: u64) -> Result<Sparse
     }
 }
 
-/// Checks what a sparse member, or the holes of all of them, come to.
+/// Checks the size of a sparse member, or of the holes of all of them.
 pub(super) fn check_expanded(size: u64) -> Result<(), TarProblem> {
     if size > MAX_EXPANDED {
         return Err(TarProblem::SparseTooLarge {

@@ -1,8 +1,8 @@
-//! Content that cannot be written yet: a tar wants sizes and metadata first.
+//! [`Spool`]: content that cannot be written yet, because a tar needs sizes and metadata first.
 //!
-//! All streams of one file share one temporary file, held in memory up to 1 MiB. Sparse streams
-//! keep only their allocated bytes there; holes are put back when they are written out, or left out
-//! where the member says which they are.
+//! All streams of a file share one temporary file, which stays in memory up to 1 MiB. Sparse streams
+//! store only their allocated bytes there; when they are written, holes are restored, or omitted if the
+//! member has a map of them.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -12,10 +12,10 @@ use super::output::Output;
 use super::sparse::{SparseMap, SparseRange};
 use crate::error::{Error, Result};
 
-/// How many bytes are held in memory.
+/// The number of bytes kept in memory.
 const IN_MEMORY: usize = 1 << 20;
 
-/// The streams of one file that are held back.
+/// The spooled streams of a file.
 #[derive(Default)]
 pub(super) struct Spool {
     streams: Vec<SpooledStream>,
@@ -25,11 +25,11 @@ pub(super) struct Spool {
 
 /// One stream in the spool.
 pub(super) struct SpooledStream {
-    /// The alternate stream's bare name as WTF-8; `None` for the unnamed data.
+    /// The name of the alternate data stream as WTF-8; `None` for the unnamed data.
     pub(super) name: Option<Vec<u8>>,
-    /// Where its bytes start in the spool.
+    /// The offset of its bytes in the spool.
     start: u64,
-    /// Its allocated ranges and, once known, its logical size; the size of a plain stream.
+    /// Its allocated ranges and, when known, its logical size; the size of a plain stream.
     ranges: Vec<SparseRange>,
     size: Option<u64>,
     is_sparse: bool,
@@ -59,8 +59,8 @@ impl Spool {
         });
     }
 
-    /// Adds a block to the sparse stream started last; an empty one completes it. Returns whether
-    /// the block can stand there.
+    /// Adds a block to the sparse stream that was started last; an empty one completes it. Returns whether
+    /// the block is valid at this position.
     pub(super) fn add_block(&mut self, offset: u64, len: u64) -> bool {
         let Some(stream) = self
             .streams
@@ -88,14 +88,14 @@ impl Spool {
         true
     }
 
-    /// Returns whether the stream started last has all its blocks.
+    /// Returns whether the stream that was started last is complete.
     pub(super) fn is_complete(&self) -> bool {
         self.streams
             .last()
             .is_none_or(|stream| stream.size.is_some() || stream.ranges.is_empty())
     }
 
-    /// Adds bytes to the stream started last.
+    /// Adds bytes to the stream that was started last.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let file = self
             .file
@@ -105,7 +105,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Takes the unnamed data stream out.
+    /// Removes and returns the unnamed data stream.
     pub(super) fn take_data(&mut self) -> Option<SpooledStream> {
         let at = self
             .streams
@@ -114,7 +114,7 @@ impl Spool {
         Some(self.streams.remove(at))
     }
 
-    /// Takes all alternate streams out, in order.
+    /// Removes and returns all alternate data streams, in order.
     pub(super) fn take_alternates(&mut self) -> Vec<SpooledStream> {
         let (alternates, rest) = std::mem::take(&mut self.streams)
             .into_iter()
@@ -123,8 +123,7 @@ impl Spool {
         alternates
     }
 
-    /// Writes a stream with the padding behind it: its holes as zeros, or `without_holes` only what
-    /// is in its ranges.
+    /// Writes a stream and its padding, with its holes as zeros, or `without_holes` only its ranges.
     pub(super) fn copy_out<W: Write>(
         &mut self,
         stream: &SpooledStream,

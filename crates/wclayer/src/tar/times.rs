@@ -1,8 +1,8 @@
-//! The times of a member: those of its records, else those of its header, as Windows stores them.
+//! The times of a member, from its records or else from its header, as Windows stores them.
 //!
-//! A time that no FILETIME can say is moved to the nearest that Windows stores, rather than refuse
-//! a layer for it: the tar itself is kept as it is, and the entry says so. The reference wraps
-//! round silently.
+//! A time that has no FILETIME is replaced with the nearest one that Windows can store, instead of
+//! rejecting the layer: the tar itself is kept unchanged, and the entry records the replacement. The
+//! reference silently wraps around.
 //!
 //! Source: go-winio `backuptar/tar.go`, `FileInfoFromHeader`.
 
@@ -18,12 +18,12 @@ pub(super) struct Times {
     pub(super) accessed: FileTime,
     pub(super) written: FileTime,
     pub(super) changed: FileTime,
-    /// The first of them that Windows cannot store.
+    /// The first one that Windows cannot store.
     pub(super) unstorable: Option<&'static str>,
 }
 
 impl Times {
-    /// Reads the times. Where there is none, it is that of the last modification.
+    /// Reads the times. A missing time is that of the last modification.
     pub(super) fn of(member: &Member) -> Result<Self, TarProblem> {
         let mut reader = Reader {
             member,
@@ -31,7 +31,7 @@ impl Times {
         };
         let modified = Some(member.modified);
         let written = reader.filled(key::MODIFIED, "mtime", modified)?;
-        // There is a time in every header.
+        // Every header has a time.
         let written = written.unwrap_or_default();
         let created = match member.pax.get(key::CREATED) {
             Some(text) => reader.parse(text, "LIBARCHIVE.creationtime")?,
@@ -55,7 +55,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Returns the time of a record that is not empty, else that of the header in seconds.
+    /// Returns the time of a record, if it is not empty, or else that of the header in seconds.
     fn filled(
         &mut self,
         record: &[u8],

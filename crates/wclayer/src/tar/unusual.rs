@@ -1,11 +1,11 @@
-//! What is unusual about a layer tar, though legal: told once for all entries.
+//! Unusual but legal properties of a layer tar, reported once for all entries.
 
 use ntmeta::wide;
 
 use super::members::ArchiveEnd;
 use crate::layout;
 
-/// Returns whether a name, spelled in any way, is in one of the three directories of a layer.
+/// Returns whether a name, in any letter case, is in one of the three directories of a layer.
 fn is_in_layer(name: &[u8]) -> bool {
     let top = name
         .split(|byte| matches!(byte, b'/' | b'\\'))
@@ -17,37 +17,37 @@ fn is_in_layer(name: &[u8]) -> bool {
         .any(|known| top.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// What was noticed so far.
+/// The findings so far.
 #[derive(Debug, Default)]
 pub(super) struct Unusual {
-    /// How many entries have a time that Windows cannot store; the key and the name of the first.
+    /// The number of entries with a time that Windows cannot store; the key and the name of the first.
     unstorable: u64,
     first_unstorable: Option<(&'static str, String)>,
-    /// Whether there are entries, and whether one is where layers have theirs.
+    /// Whether there are entries, and whether one of them is in a directory of layers.
     any: bool,
     is_layer: bool,
 }
 
 impl Unusual {
-    /// Notes the name of a member.
+    /// Records the name of a member.
     pub(super) fn note_name(&mut self, name: &[u8]) {
         self.any = true;
         self.is_layer = self.is_layer || is_in_layer(name);
     }
 
-    /// Notes a member that has a time which Windows cannot store, by the time's key.
+    /// Records a member with a time that Windows cannot store, and the key of the time.
     pub(super) fn note_time(&mut self, key: &'static str, name: &[u8]) {
         self.unstorable += 1;
         self.first_unstorable
             .get_or_insert_with(|| (key, wide::display(name).into_owned()));
     }
 
-    /// Returns whether an entry has been in `Files`, `Hives` or `UtilityVM`.
+    /// Returns whether an entry was in `Files`, `Hives` or `UtilityVM`.
     pub(super) fn is_layer(&self) -> bool {
         self.is_layer
     }
 
-    /// Tells all, once the tar has ended as `end` says.
+    /// Returns all findings, after the tar has ended in the way of `end`.
     pub(super) fn warnings(&self, end: Option<ArchiveEnd>) -> Vec<String> {
         let mut warnings = Vec::new();
         if end == Some(ArchiveEnd::MissingEndBlocks) {

@@ -1,11 +1,11 @@
 //! [`TarLayerWriter`]: a sink of the hub that writes a layer tar.
 //!
-//! The bytes are those of the reference wherever it loses nothing, and the same for the same
-//! entries on every run and host. A tar announces before the data what a backup stream may bring
-//! after it; what comes in that order is held back in a [`Spool`](super::spool) until the file is
-//! complete. What the standard records cannot carry goes into records of ours
-//! (`docs/vendor-records.md`). Holes are written as zeros up to 16 MiB of them; the others are left
-//! out as GNU tar does it, in its format 1.0, which the reference reads.
+//! The output is byte-equal to that of the reference wherever the reference loses nothing, and the same
+//! entries give the same bytes on every run and host. A tar needs some metadata before the data that a
+//! backup stream may have after it; in that case, data is kept in a [`Spool`](super::spool) until the file
+//! is complete. Metadata that the standard records cannot express is stored in vendor records
+//! (`docs/vendor-records.md`). The first 16 MiB of holes are written as zeros; further holes are omitted in
+//! format 1.0 of GNU tar, which the reference can read.
 //!
 //! Source: go-winio `backuptar/tar.go` (`WriteTarFileFromBackupStream`), hcsshim
 //! `pkg/ociwclayer/export.go` (links, whiteouts), Go `archive/tar/writer.go` (layout).
@@ -61,30 +61,30 @@ use crate::path::{LayerPath, PathError, StreamName};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What was written before an error, or before the writer was dropped, is no complete tar: it is
-/// for the owner of `output` to discard.
+/// After an error, or if the writer is dropped, the output is not a complete tar, and the owner of
+/// `output` must discard it.
 pub struct TarLayerWriter<W> {
     output: Output<W>,
     file: Option<OpenFile>,
 }
 
-/// A file whose backup stream is being taken.
+/// A file whose backup stream is being written.
 struct OpenFile {
     entry: FileEntry,
-    /// Where its first header block goes.
+    /// The offset of its first header block.
     offset: u64,
     decoder: BackupStreamDecoder,
     metadata: Metadata,
     spool: Spool,
     state: State,
-    /// Whether the header is out, after which only alternate streams may come.
+    /// Whether the header was written, after which only alternate data streams may follow.
     header_written: bool,
 }
 
-/// Where the body of the current stream goes.
+/// The destination of the body of the current stream.
 enum State {
     Metadata(StreamId),
-    /// Straight to the output: the bytes that are left of the stream, and their padding.
+    /// Directly to the output: the number of remaining bytes, and their padding.
     Direct {
         padding: u64,
     },
@@ -92,7 +92,7 @@ enum State {
 }
 
 impl<W: Write> TarLayerWriter<W> {
-    /// Starts a tar on `output`, which is written in pieces of any size.
+    /// Starts a tar on `output`, which receives pieces of any size.
     pub fn new(output: W) -> Self {
         Self {
             output: Output::new(output),
@@ -108,7 +108,7 @@ impl<W: Write> TarLayerWriter<W> {
         file.close(&mut self.output)
     }
 
-    /// Refuses names that a reader would take for a whiteout.
+    /// Rejects names that a reader would interpret as a whiteout.
     fn check_name(&self, path: &LayerPath) -> Result<()> {
         if path
             .components()
@@ -128,7 +128,7 @@ impl<W: Write> TarLayerWriter<W> {
         .into()
     }
 
-    /// Writes an entry that consists of a name, as the reference does: no mode, no time.
+    /// Writes an entry that only has a name, as the reference does: no mode, no time.
     fn write_bare(&mut self, name: &[u8]) -> Result<()> {
         self.close_file()?;
         NewMember::whiteout(name).write_headers(&mut self.output)
@@ -178,7 +178,7 @@ impl<W: Write> LayerWriter for TarLayerWriter<W> {
         }
         let name = path.as_bytes();
         let (directory, base) = name.split_at(name.len() - path.file_name().len());
-        // What is removed may look like a whiteout itself: readers take one prefix off.
+        // The removed name may itself look like a whiteout: readers remove only one prefix.
         let whiteout = [layout::WHITEOUT_PREFIX, base].concat();
         if whiteout == layout::OPAQUE_WHITEOUT {
             return Err(self.reserved(path));
@@ -306,7 +306,7 @@ impl OpenFile {
         }
     }
 
-    /// Pads the stream that went straight to the output, and lets out what waited for it.
+    /// Pads the stream that was written directly to the output, and writes the streams that waited for it.
     fn end_direct<W: Write>(&mut self, output: &mut Output<W>) -> Result<()> {
         let State::Direct { padding } = self.state else {
             return Ok(());
@@ -324,8 +324,8 @@ impl OpenFile {
         }
     }
 
-    /// Refuses a name that no stream of NTFS has, and that would be another one when it is read
-    /// back: `x:$DATA` would be `x`.
+    /// Rejects a name that is not valid on NTFS and would change when it is read back: `x:$DATA` would
+    /// become `x`.
     fn check_stream_name(&self, name: &[u8]) -> Result<()> {
         let read_back = StreamName::parse(name).map_err(TarProblem::Path);
         match read_back {
@@ -337,7 +337,7 @@ impl OpenFile {
         }
     }
 
-    /// Checks the announced size; Windows gives large directories one, which is not that of data.
+    /// Checks the announced size; Windows reports one for large directories, which is not a data size.
     fn check_size(&self, actual: u64) -> Result<()> {
         let is_directory = self
             .entry
@@ -375,7 +375,7 @@ impl OpenFile {
         self.write_spooled(output)
     }
 
-    /// Writes the alternate streams that were held back.
+    /// Writes the spooled alternate data streams.
     fn write_spooled<W: Write>(&mut self, output: &mut Output<W>) -> Result<()> {
         for stream in self.spool.take_alternates() {
             let name = stream.name.clone().unwrap_or_default();
@@ -386,7 +386,7 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Writes the headers of the file; returns whether its holes are to be left out.
+    /// Writes the headers of the file; returns whether to omit its holes.
     fn write_header<W: Write>(
         &mut self,
         output: &mut Output<W>,
@@ -401,7 +401,7 @@ impl OpenFile {
         Ok(without_holes)
     }
 
-    /// Writes the headers of an alternate stream; returns whether its holes are to be left out.
+    /// Writes the headers of an alternate data stream; returns whether to omit its holes.
     fn write_stream_header<W: Write>(
         &mut self,
         output: &mut Output<W>,
@@ -416,7 +416,7 @@ impl OpenFile {
     }
 }
 
-/// Returns how the holes of a stream are told.
+/// Returns how to write the holes of a stream.
 fn holes_of<W>(stream: &SpooledStream, output: &mut Output<W>) -> Holes {
     let Some(map) = stream.map() else {
         return Holes::None;
