@@ -48,7 +48,7 @@ pub enum IndexError {
         /// Where the damaged block starts.
         offset: u64,
     },
-    /// Too much of the layer lies in directories that have no entry themselves.
+    /// Too much of the layer is in directories without an entry of their own.
     #[error("the layer has too many directories without an entry of their own (`{}`)", path.display())]
     ImpliedDirectories {
         /// The database file.

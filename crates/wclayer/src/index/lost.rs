@@ -18,7 +18,7 @@ pub(crate) fn for_each_lost_in(
     for_each_clash(index, |earlier, later| {
         visit(lost(earlier, duplicate(later, earlier)))
     })?;
-    // Most layers have nothing that could be in the way; one query finds out.
+    // Most layers have nothing that could be in the way; one query shows that.
     if !has_implied && !index.has_entries_below_others()? {
         return Ok(());
     }

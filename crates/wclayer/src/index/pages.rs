@@ -41,7 +41,7 @@ const INTERIOR_TABLE: u8 = 5;
 const LEAF_INDEX: u8 = 10;
 const LEAF_TABLE: u8 = 13;
 
-/// What was found out about a file.
+/// The result of the check of a file.
 pub(super) struct FoundFile {
     /// Its size and hash.
     pub(super) seal: IndexSeal,

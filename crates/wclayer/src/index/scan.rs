@@ -11,7 +11,7 @@ use crate::hub::{EntryCounts, Progress, poll};
 use crate::pipeline::skip_to_end;
 use crate::tar::{SparseMap, TarEntries, TarEntry, TarEntryKind};
 
-/// What a pass over a tar finds out, apart from its index.
+/// The result of a pass over a tar, apart from its index.
 #[derive(Debug, Default)]
 pub(crate) struct Scanned {
     /// How many entries of each kind there are.

@@ -116,7 +116,7 @@ impl ContentReader {
         Ok(hole)
     }
 
-    /// Goes forward to `position`, or to the end. The content is no longer compared with its hash
+    /// Advances to `position`, or to the end. The content is no longer compared with its hash
     /// if that leaves out anything but holes.
     pub(crate) fn skip_to(&mut self, position: u64) -> io::Result<()> {
         let position = position.min(self.content.len());
