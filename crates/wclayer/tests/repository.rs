@@ -31,3 +31,14 @@ fn the_sample_of_the_package_is_the_one_of_the_repository() {
         );
     }
 }
+
+#[test]
+fn each_package_has_the_licences() {
+    for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        let original = fs::read(repository().join(name)).expect(name);
+        for package in ["ntmeta", "wclayer", "wclayer-cli"] {
+            let copy = repository().join("crates").join(package).join(name);
+            assert!(fs::read(copy).expect(package) == original, "{package}");
+        }
+    }
+}
