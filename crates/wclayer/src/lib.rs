@@ -41,6 +41,7 @@ pub mod extract;
 pub mod foreign;
 pub mod hcs;
 pub mod hub;
+pub mod image;
 pub mod index;
 pub mod layer;
 pub mod layout;

@@ -5,6 +5,7 @@
 //! people one sentence on what to do. No code matches on a message.
 
 mod hcs;
+mod image;
 mod index;
 mod messages;
 mod portable;
@@ -21,6 +22,7 @@ use crate::resources;
 use crate::rules::RuleError;
 
 pub use hcs::{HResult, HcsError, ServiceError, WindowsError};
+pub use image::ImageError;
 pub use index::IndexError;
 pub use portable::{OtherDiffIds, PortableError};
 pub use privilege::{Privilege, PrivilegeError};
@@ -69,6 +71,9 @@ pub enum Error {
     /// The index of a layer cannot be used.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// An image cannot be read.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// A folder is not a readable portable layer.
     #[error(transparent)]
     Portable(#[from] PortableError),
@@ -235,6 +240,7 @@ impl Error {
             }
             Self::SeveralHives { .. } => ErrorKind::Unsupported,
             Self::Index(error) => error.kind(),
+            Self::Image(error) => error.kind(),
             Self::Portable(error) => error.kind(),
             Self::Hcs(error) => error.kind(),
             Self::Transport(error) => error.kind(),
