@@ -81,7 +81,7 @@ pub enum Document {
     /// An index.
     Index(Index),
     /// A manifest.
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
 }
 
 /// The members by which a document is told.
@@ -119,7 +119,7 @@ impl Document {
                 .map(Self::Index)
                 .map_err(malformed),
             (false, true) if says(MANIFEST_TYPES) => serde_json::from_slice(bytes)
-                .map(Self::Manifest)
+                .map(|manifest| Self::Manifest(Box::new(manifest)))
                 .map_err(malformed),
             // Two programs would read it as two images (CVE-2021-41190).
             (true, true) => Err(ImageError::Ambiguous {

@@ -255,7 +255,7 @@ impl Opening<'_> {
         let bytes = self.store.document(&top)?;
         let label = format!("document {} of `{}`", top.digest, self.label);
         match Document::parse(&bytes, &label)? {
-            Document::Manifest(manifest) => Ok((top.digest, manifest)),
+            Document::Manifest(manifest) => Ok((top.digest, *manifest)),
             Document::Index(index) => {
                 let chosen = self.chosen(&index)?;
                 self.manifest(chosen, depth + 1)
