@@ -50,6 +50,8 @@ pub mod path;
 mod pipeline;
 pub mod place;
 pub mod portable;
+#[cfg(feature = "registry")]
+pub mod registry;
 #[doc(hidden)]
 pub mod resources;
 pub mod rules;

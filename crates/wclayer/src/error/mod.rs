@@ -10,6 +10,7 @@ mod index;
 mod messages;
 mod portable;
 mod privilege;
+mod registry;
 mod tar;
 mod transport;
 
@@ -26,6 +27,7 @@ pub use image::ImageError;
 pub use index::IndexError;
 pub use portable::{OtherDiffIds, PortableError};
 pub use privilege::{Privilege, PrivilegeError};
+pub use registry::RegistryError;
 pub use tar::{TarError, TarProblem};
 pub use transport::{EntryProblem, TombstoneProblem, TransportError};
 
@@ -74,6 +76,9 @@ pub enum Error {
     /// An image cannot be read.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// A registry cannot be used.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// A folder is not a readable portable layer.
     #[error(transparent)]
     Portable(#[from] PortableError),
@@ -241,6 +246,7 @@ impl Error {
             Self::SeveralHives { .. } => ErrorKind::Unsupported,
             Self::Index(error) => error.kind(),
             Self::Image(error) => error.kind(),
+            Self::Registry(error) => error.kind(),
             Self::Portable(error) => error.kind(),
             Self::Hcs(error) => error.kind(),
             Self::Transport(error) => error.kind(),
