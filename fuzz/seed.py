@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Fills corpus/TARGET with seeds from the golden vectors and the sample; run before fuzzing.
 
-    seed.py            the vectors of this repository
-    seed.py FOLDER     those in another folder of the same form
+    seed.py            use the vectors of this repository
+    seed.py FOLDER     use another folder of vectors
 
-The corpus is not kept in the repository: it follows from what is. Existing files stay.
+The corpus is not stored in the repository, because it can be rebuilt. Existing files stay.
 """
 
 import base64
@@ -16,9 +16,9 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 BLOCK = 512
-# Larger inputs make every run slow and add nothing: 32 blocks.
+# Larger inputs slow down every run and add nothing: 32 blocks.
 LARGEST = 32 * BLOCK
-# A zstd frame that holds the five bytes `hello` uncompressed (RFC 8878).
+# A zstd frame with the five bytes `hello`, uncompressed (RFC 8878).
 ZSTD_FRAME = bytes.fromhex("28b52ffd 2005 290000") + b"hello"
 
 
@@ -32,9 +32,9 @@ def add(target, content):
 def add_tar(tar):
     for target in ["tar", "portable_import", "validate"]:
         add(target, tar)
-    # All of it as the upper layer, and on top of itself.
-    add("view", b"\xff" + tar + b"\0")
-    add("view", b"\x80" + tar + tar)
+    # All of it as the top layer, and three times on top of itself.
+    add("view", b"\xf0" + tar)
+    add("view", b"\x57" + tar * 3)
     add("compression", gzip.compress(tar, mtime=0))
     at = 0
     while at + BLOCK <= len(tar):
@@ -42,7 +42,7 @@ def add_tar(tar):
         size = int(header[124:135].strip(b"\0 ") or b"0", 8) if header[124:135].isdigit() else 0
         if header[156:157] in b"xg":
             records = tar[at + BLOCK:at + BLOCK + size]
-            # The first byte makes it the header of a directory, a link or a file.
+            # The first byte selects the header of a directory, a link or a file.
             for kind in range(4):
                 add("pax", bytes([kind | (0x80 if header[156:157] == b"g" else 0)]) + records)
         add("layer_path", header[:100].rstrip(b"\0"))
@@ -55,7 +55,7 @@ def add_backup_stream(stream):
 
 
 def cases(path):
-    """Every JSON object in a file that is an element of a list."""
+    """Yields every JSON object in a file that is an element of a list."""
     for value in json.loads(path.read_text("utf-8")).values():
         yield from value if isinstance(value, list) else []
 

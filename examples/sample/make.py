@@ -2,14 +2,14 @@
 """Writes base.tar.gz and app.tar.gz, a two-layer sample of a Windows container image.
 
     make.py            write both files beside this script
-    make.py --check    compare what the script makes with the files that are there
+    make.py --check    compare the existing files with the output of the script
 
-Only the standard library is used, and no clock: the tars, and so the DiffIDs, are the
-same on every machine. The compressed bytes are those of classic zlib at level 9; a Python
+The script only uses the standard library, and no clock: the tars, and so the DiffIDs, are
+the same on every machine. The compressed bytes are those of classic zlib at level 9; a Python
 built with another deflate (zlib-ng) packs the same tars differently, which is why
 `--check` compares the tars.
 
-The layout of headers and records is that of the reference writer: microsoft/go-winio
+Headers and records are laid out as by the reference writer: microsoft/go-winio
 `backuptar/tar.go` over Go's `archive/tar`, driven by hcsshim `pkg/ociwclayer/export.go`.
 """
 
@@ -27,7 +27,7 @@ REPARSE_POINT, NOT_CONTENT_INDEXED = 0x400, 0x2000
 
 # The Unix epoch as a FILETIME: 100 ns ticks since 1601-01-01 UTC.
 UNIX_EPOCH = 116444736000000000
-# 2024-05-08 00:00:00 UTC, the sample's day zero, in seconds since the Unix epoch.
+# 2024-05-08 00:00:00 UTC, the base time of the sample, in seconds since the Unix epoch.
 DAY_ZERO = 1715126400
 
 
@@ -52,7 +52,7 @@ TRUSTED_INSTALLER = sid(
 
 FULL, MODIFY, READ_EXECUTE = 0x1F01FF, 0x1301BF, 0x1200A9
 GENERIC_ALL = 0x10000000
-# ACE flags: inherited by files and directories below; only for those below; came from above.
+# ACE flags: inherited by files and directories below; only for those below; was inherited.
 INHERIT, INHERIT_ONLY, INHERITED = 0x3, 0x8, 0x10
 
 
@@ -80,7 +80,7 @@ def descriptor(owner, group, dacl, sacl=b"", control=0):
 
 PROTECTED, AUTO_INHERITED = 0x1000, 0x400
 
-# Windows' own files and directories: only TrustedInstaller may change them.
+# The files and directories of Windows, which only TrustedInstaller may change.
 SD_OS_FILE = descriptor(
     TRUSTED_INSTALLER,
     TRUSTED_INSTALLER,
@@ -139,7 +139,7 @@ SD_DATA_DIRECTORY = descriptor(
     ),
     control=AUTO_INHERITED,
 )
-# Guards the registry hives: nobody but the system and administrators.
+# Protects the registry hives: access for the system and administrators only.
 SD_PRIVATE = descriptor(
     ADMINISTRATORS,
     LOCAL_SYSTEM,
@@ -153,7 +153,7 @@ SD_LOW = descriptor(
     acl(ace(LOCAL_SYSTEM, FULL, INHERIT), ace(USERS, MODIFY, INHERIT)),
     sacl=acl(ace(LOW_INTEGRITY, 0x1, INHERIT, kind=17)),
 )
-# Compatibility junctions and links deny listing, so that no walker runs in circles.
+# Compatibility junctions and links deny listing, so that directory walkers do not loop.
 SD_LINK = descriptor(
     LOCAL_SYSTEM,
     LOCAL_SYSTEM,
@@ -171,7 +171,7 @@ SD_LINK = descriptor(
 
 
 def hive(name, delta):
-    """A hive as small as one can be: one base block, one bin, one root key.
+    """The smallest possible hive: one base block, one bin, one root key.
 
     A delta carries the "layered keys" flag and the `OfRg` mark, as seen in a
     `Software_Delta` of a real container; a base hive is a plain one. That Windows loads a
@@ -191,7 +191,7 @@ def hive(name, delta):
         b"nk", 0x2C, written, 0, 0, 0, 0, 0xFFFFFFFF, 0xFFFFFFFF,
         0, 0xFFFFFFFF, at_security, 0xFFFFFFFF, 0, 0, 0, 0, 0, len(root_name), 0,
     ) + root_name
-    # A ring of one security cell, used once.
+    # A ring with a single security cell, used once.
     keyed = struct.pack("<2sHIIII", b"sk", 0, at_security, at_security, 1, len(security))
     cells = cell(root) + cell(keyed + security)
     free = 4096 - 32 - len(cells)
@@ -213,7 +213,7 @@ def hive(name, delta):
     checksum = 0
     for word in struct.unpack_from("<127I", block):
         checksum ^= word
-    # 0 and -1 are not used as checksums; neither comes up for these ten hives.
+    # 0 and -1 are not valid checksums; none of these ten hives yields either.
     assert checksum not in (0, 0xFFFFFFFF)
     struct.pack_into("<I", block, 508, checksum)
     return bytes(block) + hbin
@@ -228,7 +228,7 @@ def cell(content):
     return struct.pack("<i", -size) + content.ljust(size - 4, b"\0")
 
 
-# --- Tar: USTAR headers behind PAX extended headers -------------------------------------
+# --- Tar: USTAR headers, preceded by PAX extended headers -------------------------------
 
 
 def pax_time(filetime):
@@ -240,7 +240,7 @@ def pax_time(filetime):
 
 
 def pax_record(key, value):
-    """`LENGTH KEY=VALUE\\n`, where the length counts its own digits."""
+    """`LENGTH KEY=VALUE\\n`, where the length includes its own digits."""
     rest = b" " + key.encode() + b"=" + value + b"\n"
     size = len(rest)
     while size != len(rest) + len(str(size)):
@@ -249,7 +249,7 @@ def pax_record(key, value):
 
 
 def header(name, mode, size, mtime, typeflag, link):
-    """One USTAR block; names are cut to what fits, PAX records hold them in full."""
+    """One USTAR block; names are truncated to fit, and PAX records hold them in full."""
     block = bytearray(512)
 
     def put(at, data):
@@ -280,7 +280,7 @@ def padded(data):
 
 
 class Layer:
-    """Collects entries; `tar()` gives the bytes. Paths use `/` and start at the layer root."""
+    """Collects entries; `tar()` returns the bytes. Paths use `/` and start at the layer root."""
 
     def __init__(self, parent=None):
         self.blocks = []
@@ -309,7 +309,7 @@ class Layer:
                   extra={"MSWINDOWS.mountpoint": "1"})
 
     def hard_link(self, path, target):
-        """A further name of `target`, which is in this layer or in the parent."""
+        """An additional name for `target`, which is in this layer or in the parent."""
         attributes, times = self.known.get(target) or self.parent.known[target]
         self._add(path, 0o644, b"1", attributes, times=times, link=target)
 
@@ -330,7 +330,7 @@ class Layer:
         created = UNIX_EPOCH + DAY_ZERO * 10_000_000 + salt % 864_000_000_000
         written = created + 36_000_000_000 + salt // 7 % 1_000_000_000
         if path.startswith("Hives"):
-            # The reference's transport reader has one time for what is outside of `Files`.
+            # The reference's transport reader uses a single time for everything outside `Files`.
             return (written, written, written, written)
         return (created, written + 1_234_567, written, written + 7_654_321)
 
@@ -362,7 +362,8 @@ class Layer:
         body = b"".join(pax_record(key, records[key].encode()) for key in sorted(records))
         directory, _, name = path.rpartition("/")
         pax_name = f"{directory}/PaxHeaders.0/{name}" if directory else f"PaxHeaders.0/{name}"
-        # The reference cuts after dropping what is not ASCII, then drops trailing slashes.
+        # The reference truncates after removing non-ASCII characters, then removes trailing
+        # slashes.
         pax_name = ascii_only(pax_name)[:100].rstrip(b"/").decode()
         self.blocks.append(header(pax_name, 0, len(body), 0, b"x", ""))
         self.blocks.append(padded(body))
@@ -370,7 +371,7 @@ class Layer:
         self.blocks.append(padded(content))
 
     def _claim(self, path):
-        """A layer names nothing twice, and a directory before what is in it."""
+        """Names are unique in a layer, and a directory comes before its children."""
         directory = path.rpartition("/")[0]
         assert not directory or directory in self.known, f"no directory entry for {path}"
         assert path.lower() not in self.names, f"{path} twice"
@@ -385,7 +386,7 @@ SYSTEM32 = "Files/Windows/System32"
 WINSXS = "Files/Windows/WinSxS"
 COMPONENT = "amd64_sample-runtime_31bf3856ad364e35_10.0.20348.1_none_9d4f2c1be07a6353"
 ZONE = b"[ZoneTransfer]\r\nZoneId=3\r\n"
-# Attributes with these names are on the binaries of Windows images; the values here are made up.
+# Binaries in Windows images have attributes with these names; the values here are made up.
 ESBCACHE = struct.pack("<IHHQQI", 28, 3, 2, UNIX_EPOCH + DAY_ZERO * 10_000_000, 0, 0x1040)
 APPXFICACHE = b"\x01\x00sample\x00\x00"
 
@@ -395,13 +396,13 @@ def text(*lines):
 
 
 def noise(seed, size):
-    """Bytes that do not compress: a SHA-256 counter stream."""
+    """Incompressible bytes: a SHA-256 counter stream."""
     blocks = (hashlib.sha256(f"{seed}/{i}".encode()).digest() for i in range(size // 32 + 1))
     return b"".join(blocks)[:size]
 
 
 def library(seed, size):
-    """Something with the outline of a DLL: `MZ` stub, repeating code, a little noise."""
+    """Something that resembles a DLL: `MZ` stub, repeating code, a little noise."""
     stub = b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0".ljust(60, b"\0") + struct.pack("<I", 64)
     code = b"\x48\x89\x5c\x24\x08\x57\x48\x83\xec\x20\x48\x8b\xd9\xe8" * 19
     parts = [stub, b"PE\0\0\x64\x86"]
@@ -492,7 +493,7 @@ def add_windows(layer):
     layer.directory(component, SD_OS_DIRECTORY)
     for name in ["sample.dll", "sample.exe"]:
         layer.hard_link(f"{component}/{name}", f"{SYSTEM32}/{name}")
-    # Below: paths of more than 100 bytes (`path` record) and more than 256 (beyond MAX_PATH).
+    # Below: paths of more than 100 bytes (`path` record) and of more than 256 (beyond MAX_PATH).
     deep = f"{WINSXS}/amd64_sample-long-names_31bf3856ad364e35_10.0.20348.1_none_0123456789abcdef"
     layer.directory(deep, SD_OS_DIRECTORY)
     layer.file(f"{deep}/sample.manifest", b"<assembly/>", SD_OS_FILE)
@@ -531,7 +532,7 @@ def app_layer(base):
 
 
 def gzip_bytes(data):
-    """A gzip member (RFC 1952) without name and time, its system field 255, "unknown"."""
+    """A gzip member (RFC 1952) without name and time, and with the system field 255, "unknown"."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 8, zlib.Z_DEFAULT_STRATEGY)
     body = deflate.compress(data) + deflate.flush()
     trailer = struct.pack("<II", zlib.crc32(data), len(data))
@@ -548,7 +549,7 @@ def main(arguments):
         if arguments:
             with gzip.open(path) as file:
                 if file.read() != tar:
-                    sys.exit(f"{name}.tar.gz holds another tar than this script makes")
+                    sys.exit(f"{name}.tar.gz contains a different tar than this script generates")
         else:
             with open(path, "wb") as file:
                 file.write(gzip_bytes(tar))

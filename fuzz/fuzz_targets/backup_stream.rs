@@ -1,5 +1,5 @@
-//! Backup streams: the decoder (pieces pushed) and the reader (pulled) find the same in any bytes,
-//! and the writer makes the same bytes of it again. The first byte is the size of the pieces.
+//! Backup streams: for any bytes, the decoder (push) and the reader (pull) find the same streams,
+//! and the writer reproduces the bytes. The first byte is the size of the pieces.
 
 #![no_main]
 
@@ -25,10 +25,10 @@ fuzz_target!(|data: &[u8]| {
     if pull.is_ok() {
         let mut writer = BackupStreamWriter::new(Vec::new());
         for (header, body) in &pulled {
-            writer.begin(header).expect("a header that was read");
-            writer.write_all(body).expect("a body that was read");
+            writer.begin(header).expect("a header that was just read");
+            writer.write_all(body).expect("a body that was just read");
         }
-        assert_eq!(writer.finish().expect("whole bodies"), bytes);
+        assert_eq!(writer.finish().expect("complete bodies"), bytes);
     }
 });
 
@@ -39,7 +39,7 @@ fn push(bytes: &[u8], piece: usize, streams: &mut Streams) -> Result<(), BackupS
             match (event, streams.last_mut()) {
                 (StreamEvent::Header(header), _) => streams.push((header, Vec::new())),
                 (StreamEvent::Body(part), Some((_, body))) => body.extend_from_slice(part),
-                (StreamEvent::Body(_), None) => panic!("a body without header"),
+                (StreamEvent::Body(_), None) => panic!("a body without a header"),
             }
         }
     }
@@ -50,7 +50,7 @@ fn pull(bytes: &[u8], streams: &mut Streams) -> Result<(), BackupStreamError> {
     let mut reader = BackupStreamReader::new(bytes);
     while let Some(header) = reader.next_header()? {
         let mut body = Vec::new();
-        // A body that is cut off is reported by the next header.
+        // The next header reports a truncated body.
         let _ = reader.read_to_end(&mut body);
         streams.push((header, body));
     }

@@ -1,5 +1,5 @@
-//! Compressed layers: any bytes are decoded the same in small pieces and in large ones, and what
-//! comes out is the same after each method has encoded and decoded it.
+//! Compressed layers: any bytes decode to the same content in small pieces and in large ones, and
+//! the content survives encoding and decoding with every method.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use libfuzzer_sys::fuzz_target;
 use wclayer::compression::{Compression, Decoder, Encoder};
 
-/// The most bytes that are decoded of one input: little expands to much.
+/// The maximum number of bytes decoded from one input, as a small input can expand to a large one.
 const LIMIT: u64 = 4 << 20;
 
 fuzz_target!(|data: &[u8]| {
@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         (large, small) => panic!("{:?} {:?}", large.err(), small.err()),
     };
     for method in [Compression::None, Compression::Gzip, Compression::Zstd] {
-        let mut encoder = Encoder::new(Vec::new(), method.into()).expect("usual level");
+        let mut encoder = Encoder::new(Vec::new(), method.into()).expect("a common level");
         encoder.write_all(&decoded).expect("memory");
         let encoded = encoder.finish().expect("memory");
         if Compression::sniff(&encoded) == method {

@@ -1,5 +1,4 @@
-//! Lists of extended attributes: what is decoded from any bytes is encoded so that it decodes to
-//! the same.
+//! Lists of extended attributes: a list decoded from any bytes survives encoding and decoding.
 
 #![no_main]
 
@@ -10,6 +9,6 @@ fuzz_target!(|data: &[u8]| {
     let Ok(list) = ea::decode_list(data) else {
         return;
     };
-    let encoded = ea::encode_list(&list).expect("lengths that were read fit");
+    let encoded = ea::encode_list(&list).expect("lengths that were just read fit");
     assert_eq!(ea::decode_list(&encoded).expect("our own list"), list);
 });

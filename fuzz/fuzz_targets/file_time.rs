@@ -1,5 +1,5 @@
-//! File times: any PAX text that is accepted, and any ticks, come through text and the Unix form
-//! unchanged.
+//! File times: any accepted PAX text and any ticks survive the round trips through text and the
+//! Unix form.
 
 #![no_main]
 
@@ -22,7 +22,7 @@ fn check(time: FileTime) {
     let (seconds, nanoseconds) = time.to_unix();
     assert!(nanoseconds < 1_000_000_000);
     if seconds >= 0 {
-        // Before 1970 the fraction counts the other way round.
+        // Before 1970, the fraction counts in the opposite direction.
         assert_eq!(FileTime::from_unix(seconds, nanoseconds), Ok(time));
     }
     if let Ok(system) = SystemTime::try_from(time) {

@@ -1,5 +1,5 @@
-//! Registry hives: any file is checked or refused without a fault, and what is accepted has the
-//! length that it says; an empty hive of any name is accepted.
+//! Registry hives: any file is accepted or rejected without a panic, an accepted file has the
+//! length that it declares, and an empty hive of any name is accepted.
 
 #![no_main]
 

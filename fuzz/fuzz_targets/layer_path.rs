@@ -1,5 +1,5 @@
-//! Layer paths: any name is refused or has one canonical form that keeps inside the layer and
-//! comes unchanged through UTF-16 and through its own parts.
+//! Layer paths: any name is either rejected or has a canonical form that stays inside the layer and
+//! survives the round trips through UTF-16 and through its own components.
 
 #![no_main]
 
@@ -33,10 +33,17 @@ fn check(path: &LayerPath) {
     }
     if let Some(parent) = path.parent() {
         assert!(path.is_below(&parent) && !parent.is_below(path));
-        same(parent.join(path.file_name()).expect("a path taken apart"));
+        same(
+            parent
+                .join(path.file_name())
+                .expect("the components of a path"),
+        );
     }
     let upper = String::from_utf8_lossy(path.as_bytes()).to_ascii_uppercase();
     if path.as_bytes().is_ascii() {
-        assert_eq!(&LayerPath::parse(upper.as_bytes()).expect("as long"), path);
+        assert_eq!(
+            &LayerPath::parse(upper.as_bytes()).expect("a path of the same length"),
+            path
+        );
     }
 }

@@ -1,6 +1,6 @@
-//! PAX records: any bytes as the extended header of a file, which is where security descriptors,
-//! extended attributes, times and the vendor records come from. The first byte chooses the type of
-//! the entry and whether the header is a global one.
+//! PAX records: any bytes as the extended header of a file, the source of security descriptors,
+//! extended attributes, times and vendor records. The first byte selects the type of the entry and
+//! whether the header is global.
 
 #![no_main]
 

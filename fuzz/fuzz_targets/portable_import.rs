@@ -1,5 +1,5 @@
-//! Import into a portable layer: any bytes are refused and leave nothing behind, or are given back
-//! bit for bit; what the layer's index says reads as the tar does.
+//! Import into a portable layer: any bytes are either rejected without leaving anything behind, or
+//! exported again bit for bit; the layer's index agrees with the tar.
 
 #![no_main]
 
@@ -24,17 +24,17 @@ fuzz_target!(|data: &[u8]| {
             let mut exported = Vec::new();
             layer
                 .export(&mut exported, Compression::None.into(), &())
-                .expect("what was imported can be exported");
+                .expect("an imported layer can be exported");
             let mut plain = Vec::new();
             let mut decoder = Decoder::new(&tar[..]).expect("memory");
-            std::io::copy(&mut decoder, &mut plain).expect("it was decoded before");
+            std::io::copy(&mut decoder, &mut plain).expect("it was decoded during the import");
             assert!(
                 exported == plain,
-                "export differs from the tar that was imported"
+                "the exported tar differs from the imported one"
             );
         }
         Err(_) => {
-            let left = folder.path().read_dir().expect("it is there").count();
+            let left = folder.path().read_dir().expect("the folder exists").count();
             assert_eq!(left, 0, "a failed import left something behind");
         }
     }

@@ -1,5 +1,5 @@
-//! Reparse points: a buffer that decodes is encoded so that it decodes to the same, and any text
-//! as a target gives a buffer that has this target.
+//! Reparse points: a decoded buffer survives encoding and decoding, and a buffer made from any
+//! target has that target.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ fuzz_target!(|data: &[u8]| {
         let _ = point.target();
         match point.encode() {
             Ok(bytes) => assert_eq!(ReparsePoint::decode(&bytes), Ok(point)),
-            // Names that share bytes in the buffer need more room apart.
+            // Names that share bytes in the buffer need more room when they are separate.
             Err(error) => assert!(matches!(error, ReparseError::TooLong { .. }), "{error:?}"),
         }
     }
@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
         };
         let bytes = point.encode().expect("its length was checked");
         assert_eq!(ReparsePoint::decode(&bytes).as_ref(), Ok(&point));
-        let target = point.target().expect("links have one");
+        let target = point.target().expect("links have a target");
         assert_eq!(wide::from_wtf8(&target), wide::from_wtf8(data));
     }
 });

@@ -1,5 +1,5 @@
-//! SDDL: text that is read is written as text that reads as the same descriptor, and has a binary
-//! form that does.
+//! SDDL: a descriptor parsed from text survives the round trips through text and through its binary
+//! form.
 
 #![no_main]
 

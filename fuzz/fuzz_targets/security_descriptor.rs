@@ -1,5 +1,5 @@
-//! Security descriptors: a binary form that is read is written so that it reads as the same; when
-//! SDDL can express it, the text reads and is its own spelling.
+//! Security descriptors: a parsed binary form survives encoding and parsing. If SDDL can express
+//! it, the text can be parsed and is canonical.
 
 #![no_main]
 
@@ -10,7 +10,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(descriptor) = SecurityDescriptor::parse(data) else {
         return;
     };
-    let bytes = descriptor.to_bytes().expect("what was read fits");
+    let bytes = descriptor.to_bytes().expect("a parsed descriptor fits");
     assert_eq!(SecurityDescriptor::parse(&bytes), Ok(descriptor.clone()));
     if let Ok(text) = descriptor.to_sddl() {
         let read = SecurityDescriptor::from_sddl(&text).expect(&text);

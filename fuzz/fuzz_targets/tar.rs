@@ -1,5 +1,5 @@
-//! Layer tars: any bytes, with the checksums of headers corrected, are read without a panic and in
-//! bounded memory; a layer that is read to its end is written as a tar that reads as the same.
+//! Layer tars: any bytes, with the header checksums corrected, are read without a panic and in
+//! bounded memory; a layer that is read to its end survives writing and reading.
 
 #![no_main]
 

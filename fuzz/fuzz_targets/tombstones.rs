@@ -1,5 +1,5 @@
-//! `tombstones.txt`: any text is refused or gives paths below `Files`, which come back from the
-//! list that is written of them.
+//! `tombstones.txt`: any text is either rejected or yields paths below `Files`, and these survive
+//! writing and reading.
 
 #![no_main]
 
@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     for path in &paths {
         assert!(path.is_below(&files), "{path}");
     }
-    // A carriage return inside a line is read, and not written.
+    // A carriage return inside a line is accepted when reading, and never written.
     if let Ok(written) = tombstones::format(&paths) {
         assert_eq!(tombstones::parse(&written).expect("our own list"), paths);
     }

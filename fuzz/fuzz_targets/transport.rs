@@ -1,7 +1,7 @@
-//! Transport folders: whatever a file, the file of a directory or the list of removals holds, the
-//! folder is refused or read to its end.
+//! Transport folders: for any content of a file, of a directory's file and of the list of removals,
+//! the folder is either rejected or read to its end.
 //!
-//! The first byte chooses how much of the rest is the content of which.
+//! The first byte determines how the rest is split between them.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Checking by all rules: any bytes come to a report, without a panic; what imports is complete
-//! and breaks no rule that an import looks at.
+//! Validation by all rules: any bytes yield a report without a panic; a tar that can be imported is
+//! complete and breaks no rule that an import enforces.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use wclayer::rules::Rule;
 use wclayer::validate::validate_tar;
 use wclayer_fuzz::repair_checksums;
 
-/// The rules that an import keeps as well.
+/// The rules that an import enforces too.
 const OF_IMPORTS: [Rule; 9] = [
     Rule::PathParent,
     Rule::PathAbsolute,

@@ -1,8 +1,8 @@
-//! Two layers one on top of the other, made of any bytes: the merged view answers every question
-//! without a panic and in one way, what is squashed of it looks the same, and what is extracted
-//! stays in its folder.
+//! Three layers on top of one another, made of any bytes: the merged view answers every question
+//! without a panic and consistently, the squashed layer looks the same, and extracted files stay in
+//! their folder. `import`, `validate` and the naive model agree on each layer.
 //!
-//! The first byte chooses how much of the rest is the tar of the upper layer.
+//! The first byte divides the rest between the three tars.
 
 #![no_main]
 
@@ -13,27 +13,39 @@ use std::path::{Path, PathBuf};
 
 use libfuzzer_sys::fuzz_target;
 use wclayer::ParentChain;
-use wclayer::source::{self, OpenOptions};
-use wclayer::view::{Node, View};
 use wclayer::diff::{DiffOptions, diff};
 use wclayer::extract::{ExtractOptions, ExtractWriter};
 use wclayer::hub::copy;
+use wclayer::source::{self, OpenOptions};
 use wclayer::squash::{SquashOptions, squash};
 use wclayer::tar::TarLayerWriter;
-use wclayer_fuzz::repair_checksums;
+use wclayer::view::{Node, View};
+use wclayer_fuzz::{agree, repair_checksums};
 
-/// The most content that one input may unfold to, in bytes: holes make much out of little.
+/// The maximum content that one input may expand to, in bytes: holes make a small input large.
 const LIMIT: u64 = 4 << 20;
 
 fuzz_target!(|data: &[u8]| {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));
-    let (upper, base) = rest.split_at(rest.len() * usize::from(*first) / 256);
+    let (upper, rest) = rest.split_at(rest.len() * usize::from(first >> 4) / 15);
+    let share = usize::from(first & 15).min(14);
+    let (middle, base) = rest.split_at(rest.len() * share / 14);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let layers = [("upper.tar", upper), ("base.tar", base)].map(|(name, tar)| {
+    let tars = [
+        ("upper.tar", upper),
+        ("middle.tar", middle),
+        ("base.tar", base),
+    ];
+    let mut layers = tars.map(|(name, tar)| {
         let path = folder.path().join(name);
         fs::write(&path, repair_checksums(tar)).expect("a file");
         path
     });
+    let inside = folder.path().join("portable");
+    fs::create_dir(&inside).expect("new");
+    layers.reverse();
+    agree::check(&layers, &inside);
+    layers.reverse();
     let (Some(view), Some(other)) = (open(&layers), open(&layers)) else {
         return;
     };
@@ -53,12 +65,12 @@ fn open(layers: &[PathBuf]) -> Option<View> {
     source::open(&layers[0], &options, &()).ok()
 }
 
-/// Asks everything of every entry; returns what each is. `None` when that is too much.
+/// Queries every entry in every way and returns a description of each; `None` if there is too much.
 fn look(view: &View) -> Option<BTreeMap<String, String>> {
     let mut seen = BTreeMap::new();
     let mut total = 0_u64;
     for node in view.walk(None) {
-        let node = node.expect("what was indexed can be read");
+        let node = node.expect("indexed entries can be read");
         let found = view.find(&node.path).expect("readable");
         assert_eq!(found.as_ref(), Some(&node), "walk and find agree");
         view.resolve(&node.path).expect("readable");
@@ -80,9 +92,9 @@ fn what(view: &View, node: &Node) -> String {
     for stream in &details.streams {
         let mut bytes = Vec::new();
         let content = view.content(node, stream.name.as_ref());
-        let read = content.expect("there").read_to_end(&mut bytes);
+        let read = content.expect("there").reader().read_to_end(&mut bytes);
         assert_eq!(read.expect("readable") as u64, stream.size);
-        // Whether a file has empty data or none is not kept (`docs/vendor-records.md`).
+        // Whether a file has empty data or no data is not kept (`docs/vendor-records.md`).
         if stream.name.is_none() && stream.size == 0 {
             continue;
         }
@@ -93,17 +105,14 @@ fn what(view: &View, node: &Node) -> String {
 
 fn check_squashed(view: View, folder: &Path, before: BTreeMap<String, String>) {
     let writer = TarLayerWriter::new(Vec::new());
-    let options = SquashOptions {
-        lose_registry: true,
-        ..SquashOptions::default()
-    };
+    let options = SquashOptions::default().lose_registry(true);
     let Ok(squashed) = squash(view, options, writer, &()) else {
         return;
     };
     let path = folder.join("squashed.tar");
     fs::write(&path, squashed.output).expect("a file");
-    let view = open(&[path]).expect("what we write can be read");
-    let after = look(&view).expect("it has not grown");
+    let view = open(&[path]).expect("our own output can be read");
+    let after = look(&view).expect("the same amount as before");
     assert_eq!(
         after.keys().collect::<Vec<_>>(),
         before.keys().collect::<Vec<_>>()
@@ -121,7 +130,8 @@ fn extract(view: &View, folder: &Path) {
     let inside = folder.join("out");
     fs::create_dir(&inside).expect("new");
     let before = names(folder);
-    let writer = ExtractWriter::new(&inside, ExtractOptions { xattrs: true }).expect("a folder");
+    let writer =
+        ExtractWriter::new(&inside, ExtractOptions::default().xattrs(true)).expect("a folder");
     let _ = copy(&mut view.reader(&[]), writer, &());
     assert_eq!(names(folder), before);
 }

@@ -1,4 +1,6 @@
-//! What the fuzz targets share: tars made plausible, layers read into memory and written again.
+//! Shared by the fuzz targets: makes tars plausible, reads layers into memory and writes them back.
+
+pub mod agree;
 
 use std::io::{Cursor, Read};
 
@@ -8,16 +10,16 @@ use wclayer::{Entry, LayerPath, LayerReader, LayerWriter, Result};
 
 /// The size of a tar block in bytes.
 const BLOCK: usize = 512;
-/// The most backup stream bytes that one input may unfold to: holes make much out of little.
+/// The maximum of backup stream bytes that one input may expand to: holes make a small input large.
 const LIMIT: usize = 4 << 20;
-/// The size of the pieces in which backup streams move: no power of two, to meet odd borders.
+/// The size of the pieces in which backup streams are moved: not a power of two, for odd borders.
 const PIECE: usize = 997;
 
 /// The entries of a layer, each with its backup stream.
 pub type Layer = Vec<(Entry, Vec<u8>)>;
 
-/// Corrects the checksum of every block that looks like a header: otherwise nearly every mutation
-/// of a tar ends at the first one.
+/// Corrects the checksum of every block that looks like a header. Otherwise, nearly every mutation
+/// of a tar would fail at its first header.
 pub fn repair_checksums(tar: &[u8]) -> Vec<u8> {
     let mut tar = tar.to_vec();
     let (blocks, _) = tar.as_chunks_mut::<BLOCK>();
@@ -45,11 +47,11 @@ pub fn member(name: &str, type_flag: u8, content: &[u8]) -> Vec<u8> {
     tar
 }
 
-/// Reads a whole layer tar; `Ok(None)` when it unfolds to more than fits.
+/// Reads a whole layer tar; returns `Ok(None)` if it expands to more than the limit.
 ///
 /// # Errors
 ///
-/// Those of the reader.
+/// Returns the errors of the reader.
 pub fn read_layer(tar: &[u8]) -> Result<Option<Layer>> {
     let mut reader = TarLayerReader::new(Cursor::new(tar));
     let mut layer = Layer::new();
@@ -77,7 +79,7 @@ pub fn read_layer(tar: &[u8]) -> Result<Option<Layer>> {
 ///
 /// # Errors
 ///
-/// Those of the writer.
+/// Returns the errors of the writer.
 pub fn write_layer(layer: &Layer) -> Result<Vec<u8>> {
     let mut writer = TarLayerWriter::new(Vec::new());
     for (entry, stream) in layer {
@@ -94,11 +96,11 @@ pub fn write_layer(layer: &Layer) -> Result<Vec<u8>> {
     writer.finish()
 }
 
-/// Checks that a layer that could be read is written as a tar that reads as the same layer.
+/// Checks that a layer survives writing and reading.
 ///
 /// # Panics
 ///
-/// When it does not.
+/// Panics if it does not.
 pub fn check_round_trip(layer: &Layer) {
     let tar = match write_layer(layer) {
         Ok(tar) => tar,
@@ -106,19 +108,19 @@ pub fn check_round_trip(layer: &Layer) {
         Err(error) => panic!("cannot write what was read: {error:?}\n{layer:?}"),
     };
     let again = read_layer(&tar)
-        .expect("what we write can be read")
-        .expect("it has not grown");
+        .expect("our own output can be read")
+        .expect("the same amount as before");
     assert_eq!(layer.len(), again.len());
     for ((entry, stream), (entry_again, stream_again)) in layer.iter().zip(&again) {
         assert_eq!(entry, entry_again);
-        // Paths compare without case; here the spelling counts as well.
+        // Paths compare case-insensitively; here the spelling matters too.
         assert_eq!(entry.path().as_bytes(), entry_again.path().as_bytes());
         assert_eq!(streams(stream), streams(stream_again), "{entry:?}");
     }
 }
 
-/// Whether an entry can be read but not be written: a name like a whiteout's, which only `\` lets
-/// through the reader, or a directory with data.
+/// Returns whether an entry can be read but not written: a name like that of a whiteout, which only
+/// passes the reader with `\`, or a directory with data.
 fn cannot_be((entry, stream): &(Entry, Vec<u8>)) -> bool {
     let reserved = |path: &LayerPath| path.components().any(|name| name.starts_with(b".wh."));
     let has_data = || {
@@ -139,20 +141,23 @@ fn cannot_be((entry, stream): &(Entry, Vec<u8>)) -> bool {
         }
 }
 
-/// Takes a backup stream apart into what a tar can say: not whether a file has empty data or none,
-/// and not the order of its extended attributes.
+/// Splits a backup stream into the parts that a tar can express, which exclude the order of
+/// extended attributes and the difference between empty data and no data.
 fn streams(stream: &[u8]) -> Vec<(StreamHeader, Vec<u8>)> {
     let mut reader = BackupStreamReader::new(stream);
     let mut streams = Vec::new();
-    while let Some(header) = reader.next_header().expect("readers give whole streams") {
+    while let Some(header) = reader
+        .next_header()
+        .expect("readers return complete streams")
+    {
         let mut body = Vec::new();
         reader
             .read_to_end(&mut body)
-            .expect("readers give whole streams");
+            .expect("readers return complete streams");
         if header.id == StreamId::EA_DATA {
-            let mut list = ea::decode_list(&body).expect("readers give sound lists");
+            let mut list = ea::decode_list(&body).expect("readers return valid lists");
             list.sort_by(|one, other| one.name.cmp(&other.name));
-            body = ea::encode_list(&list).expect("it was a list");
+            body = ea::encode_list(&list).expect("it was a valid list");
         }
         if header != StreamHeader::new(StreamId::DATA, 0) {
             streams.push((header, body));

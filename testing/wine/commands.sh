@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the commands of wclayer.exe under Wine against the stand-in: `commands.sh WCLAYER.EXE
-# with-filter|without-filter`, in the environment that run.sh makes.
+# with-filter|without-filter`, in the environment set up by run.sh.
 set -euo pipefail
 
 program=$1 filter=$2
@@ -18,8 +18,8 @@ fail() {
     exit 1
 }
 
-# Requires that these functions were called since the last time, in this order and no other, but for
-# those that only ask or that come once an entry.
+# Requires that exactly these functions were called since the last check, in this order, ignoring
+# functions that only query and those called once per entry.
 called() {
     local made
     made=$(sed -E 's/^\{"call":"([A-Za-z]+)".*/\1/' "$WCLAYER_STANDIN_LOG" |
@@ -28,7 +28,7 @@ called() {
     [[ ${made% } == "$*" ]] || fail "called were: $made; expected: $*"
 }
 
-# Requires that a call was made since the last time with this argument, spelled exactly so.
+# Requires a call with this argument, spelled exactly so, since the last check.
 got() {
     local spelled=${3//\\/\\\\}
     grep -F "{\"call\":\"$1\"," "$WCLAYER_STANDIN_LOG" | grep -qF "\"$2\":\"$spelled\"" ||
@@ -40,10 +40,10 @@ has() {
 }
 
 has_not() {
-    [[ ! -e $work/$1 ]] || fail "$1 is there"
+    [[ ! -e $work/$1 ]] || fail "$1 exists"
 }
 
-# makebaselayer: a folder becomes a base layer.
+# makebaselayer: converts a folder to a base layer.
 mkdir -p "$work/base/Files/Windows/System32/config"
 echo hello >"$work/base/Files/hello.txt"
 wclayer makebaselayer 'C:\wclayer-commands\base\'
@@ -53,7 +53,7 @@ has base/blank.vhdx
 has base/Files/Windows/System32/config/SYSTEM
 
 # create, mount, unmount, remove: the life of a scratch layer.
-# However a path is spelled, Windows and layerchain.json get it in one way.
+# Whatever the spelling of a path, Windows and layerchain.json get its canonical form.
 wclayer create -l 'C:/wclayer-commands/./base//' 'C:\wclayer-commands\scratch\'
 got CreateSandboxLayer layer 'C:\wclayer-commands\scratch'
 got CreateSandboxLayer parents 'C:\wclayer-commands\base'
@@ -73,22 +73,22 @@ got DestroyLayer layer 'C:\wclayer-commands\scratch'
 called DestroyLayer
 has_not scratch
 
-# A failure says which call of which DLL, and why, and leaves nothing behind.
+# A failure reports the DLL call and the reason, and leaves nothing behind.
 if WCLAYER_STANDIN_FAIL=CreateSandboxLayer:1:0x80070005 wclayer create \
     -l 'C:\wclayer-commands\base' 'C:\wclayer-commands\failed' 2>"$work/error.txt"; then
-    fail "a failed create is a success"
+    fail "a failed create exits successfully"
 fi
 grep -qF 'CreateSandboxLayer (vmcompute.dll)' "$work/error.txt" || fail "the call is not named"
 grep -qF '0x80070005' "$work/error.txt" || fail "the code is not named"
 has_not failed
 rm -f "$WCLAYER_STANDIN_LOG"
 
-# When the second step of mount fails, the first is undone.
+# If the second step of mount fails, the first is undone.
 wclayer create -l 'C:\wclayer-commands\base' 'C:\wclayer-commands\scratch'
 rm -f "$WCLAYER_STANDIN_LOG"
 if WCLAYER_STANDIN_FAIL=PrepareLayer:1:0x80070005 wclayer mount \
     -l 'C:\wclayer-commands\base' 'C:\wclayer-commands\scratch' 2>"$work/error.txt"; then
-    fail "a failed mount is a success"
+    fail "a failed mount exits successfully"
 fi
 called ActivateLayer PrepareLayer DeactivateLayer
 wclayer remove --force 'C:\wclayer-commands\scratch'
@@ -96,9 +96,9 @@ has_not scratch
 wclayer remove 'C:\wclayer-commands\base'
 has_not base
 
-# import and export: a layer of Windows goes through the service and comes back as it was, as far as
-# Wine's disks can hold it; without a format, the service decides. The sample without what Wine has
-# not: symbolic links, junctions, alternate streams, extended attributes.
+# import and export: a Windows layer goes through the service and comes back unchanged, as far as
+# Wine's disks allow; without a format, the presence of the service decides. The sample omits
+# everything that Wine lacks: symbolic links, junctions, alternate streams, extended attributes.
 python3 - "$work" <<'PYTHON'
 import sys
 import tarfile
@@ -130,7 +130,7 @@ PYTHON
 rm -f "$WCLAYER_STANDIN_LOG"
 wclayer import -i 'C:\wclayer-commands\base.tar' 'C:\wclayer-commands\base' >"$work/import.txt"
 called ProcessBaseImage
-grep -q 'format *windows' "$work/import.txt" || fail "the default is another format"
+grep -q 'format *windows' "$work/import.txt" || fail "the default format is not windows"
 has base/blank-base.vhdx
 has base/layerchain.json
 wclayer import -v -l 'C:\wclayer-commands\base' -i 'C:\wclayer-commands\app.tar' \
@@ -138,7 +138,7 @@ wclayer import -v -l 'C:\wclayer-commands\base' -i 'C:\wclayer-commands\app.tar'
 got ImportLayer layer '\\?\C:\wclayer-commands\app'
 got ImportLayer parents 'C:\wclayer-commands\base'
 if grep -qF '"folder":"\\\\?\\' "$WCLAYER_STANDIN_LOG"; then
-    fail "the transport folder has its long form"
+    fail "the transport folder has its extended-length form"
 fi
 called ImportLayer
 grep -q 'using the legacy writer' "$work/steps.txt" || [[ $filter == without-filter ]] ||
@@ -154,7 +154,7 @@ tar -tf "$work/out.tar" >"$work/out.txt"
 grep -q 'Files/Program Files/App/app.exe' "$work/out.txt" || fail "a file is missing in the export"
 grep -q '/\.wh\.' "$work/out.txt" || fail "the removals are missing in the export"
 
-# A layer without hard links and opaque whiteouts takes the filter where there is one.
+# A layer without hard links and opaque whiteouts uses the filter if there is one.
 wclayer import -l 'C:\wclayer-commands\base' -i 'C:\wclayer-commands\plain.tar' \
     'C:\wclayer-commands\plain'
 if [[ $filter == with-filter ]]; then
@@ -163,10 +163,10 @@ else
     called ImportLayer
 fi
 
-# What fails leaves nothing, and says where.
+# A failure leaves nothing behind and reports the location.
 if WCLAYER_STANDIN_FAIL=ImportLayer:1:0x80070003 wclayer import -l 'C:\wclayer-commands\base' \
     -i 'C:\wclayer-commands\app.tar' 'C:\wclayer-commands\failed' 2>"$work/error.txt"; then
-    fail "a failed import is a success"
+    fail "a failed import exits successfully"
 fi
 grep -qF 'ImportLayer (vmcompute.dll) failed' "$work/error.txt" || fail "the call is not named"
 grep -qF 'HRESULT 0x80070003' "$work/error.txt" || fail "the code is not named"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Builds for Windows on Linux, and runs under Wine what can be run there: all tests, the layers of
-# a stand-in for vmcompute.dll with and without the filter calls, and the program itself.
+# Builds for Windows on Linux, and runs under Wine everything that can run there: all tests, layers
+# on a stand-in for vmcompute.dll with and without the filter calls, and the program itself.
 #
 # Needs the Debian packages that .ci/run installs. Debian's own compiler comes with the sources of
-# the standard library, of which it builds the Windows half; no other toolchain has to be fetched.
+# the standard library and builds its Windows half from them; no other toolchain is downloaded.
 #
-# Not covered here, because Wine 8 has none of it: reparse points, alternate streams, extended
-# attributes, descriptors that are kept, BackupRead and BackupWrite (the fallback runs instead),
-# the virtual disks and computestorage.dll.
+# Not covered, because Wine 8 lacks them: reparse points, alternate streams, extended attributes,
+# persistent security descriptors, BackupRead and BackupWrite (the fallback runs instead), virtual
+# disks and computestorage.dll.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -26,13 +26,13 @@ say() {
 
 prepare_wine() {
     [[ -d $system32 ]] || wineboot -i >"$build/wineboot.log" 2>&1
-    # What an earlier run installed is not to be found by the first tests.
+    # The first tests must not find files installed by an earlier run.
     rm -f "$system32/vmcompute.dll"
     x86_64-w64-mingw32-gcc -shared -o "$system32/bcryptprimitives.dll" \
         testing/wine/bcryptprimitives.c -ladvapi32
 }
 
-# The driver of another version would be picked up from PATH: clippy is called with its own.
+# PATH could provide the driver of another version: call clippy with its own.
 check_with_clippy() {
     env CARGO=/usr/bin/cargo SYSROOT=/usr PATH=/usr/bin:/bin /usr/bin/cargo-clippy clippy --quiet \
         "${options[@]}" --package ntmeta --package wclayer --package wclayer-cli \
@@ -40,16 +40,16 @@ check_with_clippy() {
         --lib --bins --tests -- -D warnings
 }
 
-# The tests of hostile data (`hostile`) and of the fake (`hcs`) say the same on every system: they
-# run on Linux only.
+# The tests of hostile data (`hostile`) and of the fake (`hcs`) give the same results on every
+# system, so they run on Linux only.
 run_tests() {
     local skipped=(
-        # Console events do not reach a program that was started without a console, as all are here.
+        # Console events do not reach a program started without a console, like all programs here.
         signals::an_idle_import_stops_at_ctrl_c
         signals::an_idle_import_stops_at_sigterm
         signals::the_second_signal_ends_what_cannot_stop
         signals::a_stopped_export_leaves_the_old_file
-        # Wine answers a path of that length with ERROR_MORE_DATA where Windows does not.
+        # Wine fails for a path of that length with ERROR_MORE_DATA, Windows does not.
         a_path_may_be_longer_than_windows_likes
         # Wine does not keep all four times of a file.
         transport::a_layer_goes_through_a_transport_folder

@@ -1,10 +1,10 @@
-//! `cargo xtask bench`: our commands, beside the tools that do the same or a part of it.
+//! `cargo xtask bench`: our commands beside tools that do the same work or a part of it.
 //!
-//! In each round every command runs once, so that a slow minute of the machine hits all of them;
-//! the median counts. An imported or exported layer is only done when it is on the disk: `wclayer`
-//! flushes what it wrote, so the fast peers also stand there with a flush of their output as part
-//! of their time. Files that are extracted are flushed by nobody. The questions about a chain have
-//! one layer of it as their measure, and a check of all rules has an import.
+//! Every command runs once per round, so that a slow minute of the machine affects all of them
+//! equally; the result is the median. An import or export only counts as done once the data is on
+//! the disk: `wclayer` flushes its output, so the fast peers are also measured with a flush of
+//! their output. Nothing flushes extracted files. Queries of a chain are measured against the same
+//! query of one layer, and validation against an import.
 
 mod material;
 
@@ -23,25 +23,25 @@ use self::material::{LAYERS, Material};
 use crate::measure::{self, Cost, median};
 use crate::{Result, build, table};
 
-/// Measure our commands beside igzip, gzip, cp and bsdtar, and questions to a chain.
+/// Measure wclayer against igzip, gzip, cp and bsdtar, and queries of a chain
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Size of the generated layer.
+    /// Size of the generated layer
     #[arg(long, value_enum, default_value = "medium")]
     profile: Size,
-    /// Seed of the generated layer.
+    /// Seed of the generated layer
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Use this layer tar (plain or gzip), or wrap this folder as one, instead of generating.
+    /// Use this layer tar (plain or gzip) or folder instead of generating a layer
     #[arg(long, conflicts_with_all = ["profile", "seed"])]
     input: Option<PathBuf>,
-    /// How often each command runs.
+    /// Number of runs of each command
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Also write the results to this file.
+    /// Also write the results to this file
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Work in this folder instead of the system's temporary one.
+    /// Work in this folder instead of the system's temporary folder
     #[arg(long)]
     dir: Option<PathBuf>,
 }
@@ -53,9 +53,9 @@ enum Size {
     Large,
 }
 
-/// Who takes part in each operation, ours first. Words in capitals stand for paths: `TAR` is the
-/// layer, `TAR.GZ` its gzip form, `LAYER` the imported layer, `MANY.TAR` a layer of small files of
-/// which `LAST` is the last one, `CHAIN` the nearest layer of a chain, `OUT` what is to be made.
+/// The commands of each operation, ours first. Words in capitals stand for paths: `TAR` is the
+/// layer, `TAR.GZ` its gzip form, `LAYER` the imported layer, `MANY.TAR` a layer of small files and
+/// `LAST` its last file, `CHAIN` the nearest layer of a chain, `OUT` the output.
 const COMMANDS: [(&str, &str); 27] = [
     ("import", "wclayer import -q -i TAR.GZ OUT"),
     ("import", "igzip -dc TAR.GZ > OUT"),
@@ -86,15 +86,15 @@ const COMMANDS: [(&str, &str); 27] = [
     ("find", "wclayer find --this-layer CHAIN"),
 ];
 
-/// A command that takes part, and what it took so far.
+/// A command and its measurements so far.
 struct Contender {
     operation: &'static str,
     /// Its entry in [`COMMANDS`].
     text: &'static str,
     command: Vec<OsString>,
-    /// Whether its output is what it prints.
+    /// Whether the command writes its output to standard output.
     prints: bool,
-    /// Whether a flush of the output is part of its time.
+    /// Whether the measured time includes a flush of the output.
     flush: bool,
     costs: Vec<Cost>,
 }
@@ -105,7 +105,7 @@ pub(crate) fn run(options: &Options) -> Result {
         Some(dir) => TempDir::with_prefix_in("wclayer-bench-", dir)?,
         None => TempDir::with_prefix("wclayer-bench-")?,
     };
-    show("making the layers");
+    show("generating the layers");
     let material = Material::make(options, &wclayer, folder.path())?;
     let output = folder.path().join("out");
     let path = |word: &str| match word {
@@ -140,7 +140,7 @@ pub(crate) fn run(options: &Options) -> Result {
     Ok(())
 }
 
-/// Shows what goes on, in place of what was shown before.
+/// Shows the current activity, replacing the previous one.
 fn show(text: &str) {
     if io::stderr().is_terminal() {
         eprint!("\r\x1b[K{text}");
@@ -157,7 +157,7 @@ impl From<Size> for Profile {
     }
 }
 
-/// Makes a contender of an entry of [`COMMANDS`].
+/// Creates a contender from an entry of [`COMMANDS`].
 fn contender<'a>(
     (operation, text): (&'static str, &'static str),
     path: impl Fn(&str) -> Option<&'a PathBuf>,
@@ -187,7 +187,7 @@ fn cut<'a>(text: &'a str, end: &str) -> (&'a str, bool) {
 }
 
 impl Contender {
-    /// Runs once, from a state without output to one without output.
+    /// Runs the command once; there is no output before and after.
     fn run(&mut self, output: &Path) -> Result {
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]);
@@ -217,18 +217,18 @@ impl Contender {
         self.costs.iter().filter_map(|cost| cost.peak).max()
     }
 
-    /// Returns the processor time of the command, all its threads together.
+    /// Returns the processor time of the command, over all its threads.
     fn processor(&self) -> Option<f64> {
         median(self.costs.iter().filter_map(|cost| cost.processor))
     }
 
-    /// Returns how much longer (or shorter) the first command of the operation takes.
+    /// Returns the ratio between the times of the first command of the operation and this one.
     fn ratio(&self, all: &[Self]) -> Option<f64> {
         let first = all.iter().find(|other| other.operation == self.operation)?;
         (first.text != self.text).then_some(first.seconds()? / self.seconds()?)
     }
 
-    /// Returns the size of the tar that passes, where there is one.
+    /// Returns the size of the processed tar, where applicable.
     fn size(&self, material: &Material) -> Option<u64> {
         match self.operation {
             "stat" | "ls" | "find" | "cat first" => None,
@@ -287,10 +287,11 @@ fn report(options: &Options, material: &Material, contenders: &[Contender]) -> S
     }
     format!(
         "Layer: {}: {:.1} MB as tar, {:.1} MB as gzip.\n\
-         For extract {} small files: {:.1} MB as tar. Chain: {LAYERS} layers of as many each.\n\
-         Median of {} interleaved runs; seconds, and those of processors; MB/s of uncompressed\n\
-         tar; peak of all runs. Imports and exports of wclayer are flushed to the disk; so are the\n\
-         rows with `fsync`. The first of an operation is compared with the others.\n\n{}",
+         Extracted: {} small files, {:.1} MB as tar. Chain: {LAYERS} layers with as many files each.\n\
+         Median of {} interleaved runs: wall time and processor time in seconds, MB/s of the\n\
+         uncompressed tar; peak over all runs. Imports and exports of wclayer are flushed to disk,\n\
+         like the rows with `fsync`. The ratio compares the first row of an operation with each\n\
+         other row.\n\n{}",
         describe(options),
         megabytes(material.tar_size),
         megabytes(material.blob_size),

@@ -1,4 +1,4 @@
-//! Building the program that the tasks run, and looking for the programs of others.
+//! Builds the program that the tasks run, and looks for other programs.
 
 use std::env;
 use std::ffi::OsStr;
@@ -24,7 +24,7 @@ pub(crate) fn wclayer() -> Result<PathBuf> {
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .ok_or_else(|| "cargo did not say where it put wclayer".into())
+        .ok_or_else(|| "cargo did not report the path of wclayer".into())
 }
 
 /// Returns whether a program is in one of the folders of `PATH`.
@@ -35,6 +35,6 @@ pub(crate) fn is_installed(program: impl AsRef<OsStr>) -> bool {
         env::consts::EXE_SUFFIX
     );
     let path = env::var_os("PATH").unwrap_or_default();
-    // An absolute path stays as it is when joined.
+    // An absolute path replaces the folder in `join`.
     env::split_paths(&path).any(|folder| folder.join(&file).is_file())
 }

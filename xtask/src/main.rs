@@ -1,8 +1,8 @@
 //! Tasks of this repository that need more than a cargo command.
 //!
-//! `cargo xtask bench` measures import and export beside the tools people would use instead;
-//! `cargo xtask peers` lets other programs read what we write. Both build the release binary
-//! `wclayer` first and run it as a user does. `cargo xtask rules` writes `docs/rules.md`.
+//! `cargo xtask bench` measures import and export beside the usual alternatives; `cargo xtask
+//! peers` lets other programs read our output. Both build the release binary `wclayer` first and
+//! run it like a user. `cargo xtask rules` writes `docs/rules.md`.
 
 mod bench;
 mod build;
@@ -16,10 +16,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// The result of a task: its errors are only shown.
+/// The result of a task; errors are only displayed.
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Tasks of the wclayer repository.
+/// Tasks of the wclayer repository
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Task {

@@ -1,4 +1,4 @@
-//! Running a command with a clock and an eye on its memory.
+//! Runs a command and measures its time and memory.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -9,22 +9,22 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 
-/// How often the memory of a running command is looked at: its peak is a mark that the kernel
-/// keeps, so only what it grows in the last such moment is missed.
+/// The interval between samples of a running command's memory. The kernel keeps the peak, so only
+/// growth after the last sample is missed.
 const POLL: Duration = Duration::from_millis(4);
 
-/// What one run of a command took.
+/// The cost of one run of a command.
 #[derive(Clone, Copy)]
 pub(crate) struct Cost {
     /// Wall time.
     pub(crate) seconds: f64,
-    /// Time of processors, of the program and the system for it, where the system tells.
+    /// Processor time of the program and of the system on its behalf, if available.
     pub(crate) processor: Option<f64>,
-    /// Peak of the resident memory in bytes, where the system tells.
+    /// Peak resident memory in bytes, if available.
     pub(crate) peak: Option<u64>,
 }
 
-/// Runs a command to its end and, as part of the time, flushes a file that it wrote to the disk.
+/// Runs a command to its end; the time includes flushing the file that it wrote.
 pub(crate) fn run(command: &mut Command, flush: Option<&Path>) -> Result<Cost> {
     let before = processor_time();
     let start = Instant::now();
@@ -60,8 +60,8 @@ pub(crate) fn run(command: &mut Command, flush: Option<&Path>) -> Result<Cost> {
 
 /// Reads the processor time of all commands that have ended, in seconds.
 ///
-/// Source: Linux, proc(5), `/proc/PID/stat`: `cutime` and `cstime` are the fields 16 and 17, in
-/// hundredths; the second field is in brackets and may hold anything.
+/// Source: Linux, proc(5), `/proc/PID/stat`: `cutime` and `cstime` are fields 16 and 17, in
+/// hundredths; the second field is in parentheses and may contain anything.
 fn processor_time() -> Option<f64> {
     let text = fs::read_to_string("/proc/self/stat").ok()?;
     let (_, fields) = text.rsplit_once(')')?;
@@ -70,7 +70,7 @@ fn processor_time() -> Option<f64> {
     Some((user + system) / 100.0)
 }
 
-/// Reads the mark of the largest resident set from a process's status on Linux, in bytes.
+/// Reads the peak of the resident set from a process's status on Linux, in bytes.
 fn peak_memory(status: &Path) -> Option<u64> {
     let text = fs::read_to_string(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -78,7 +78,7 @@ fn peak_memory(status: &Path) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// Returns the middle one of the values; `None` of none.
+/// Returns the median; `None` if there are no values.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_of_an_even_number_is_between_the_two_in_the_middle() {
+    fn the_median_of_an_even_count_is_between_the_middle_two() {
         for (values, expected) in [
             (vec![], None),
             (vec![3.0], Some(3.0)),

@@ -1,4 +1,4 @@
-//! An OCI image layout around layers, as other programs take it.
+//! Wraps layers in an OCI image layout for other programs.
 //!
 //! Source: OCI image-spec `image-layout.md`, `manifest.md`, `config.md`.
 
@@ -10,15 +10,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Result;
 
-/// A layer blob in gzip form.
+/// A gzip-compressed layer blob.
 pub(crate) struct Blob {
     /// The blob.
     pub(crate) bytes: Vec<u8>,
-    /// The digest of the tar in it.
+    /// The digest of the tar inside.
     pub(crate) diff_id: String,
 }
 
-/// Returns the digest of `bytes` as OCI spells it.
+/// Returns the digest of `bytes` in OCI spelling.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     let hex: String = Sha256::digest(bytes)
         .iter()

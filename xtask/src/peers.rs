@@ -1,10 +1,10 @@
-//! `cargo xtask peers`: other programs read what we write.
+//! `cargo xtask peers`: other programs read our output.
 //!
-//! Each layer goes two ways: imported and exported by `wclayer` (as gzip), and written anew by the
-//! library's tar writer from the entries that its reader gives. Python's `tarfile` and `bsdtar`
-//! must list both as they list the original, with the same content; `skopeo` must copy an image of
-//! all the exported layers. What `bsdtar` extracts of a layer, `wclayer extract` must extract with
-//! the same content. A program that is missing is named and skipped.
+//! Each layer takes two routes: `wclayer` imports and exports it (as gzip), and the library's tar
+//! writer rewrites it from the entries that its reader returns. Python's `tarfile` and `bsdtar`
+//! must list both results like the original, with the same content; `skopeo` must copy an image of
+//! all exported layers; and `wclayer extract` must extract the same content as `bsdtar`. A missing
+//! program is reported and skipped.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -24,17 +24,17 @@ use wclayer::tar::{TarLayerReader, TarLayerWriter};
 use crate::oci::{self, Blob};
 use crate::{Result, build};
 
-/// Let Python, bsdtar and skopeo read layers that we have written.
+/// Let Python, bsdtar and skopeo read layers that we have written
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Layers in gzip form, each a child of the one before it; those of the sample by default.
+    /// Layers in gzip form, each a child of the previous one [default: the sample]
     layers: Vec<PathBuf>,
-    /// Fail when a program is missing, instead of skipping it.
+    /// Fail if a program is missing instead of skipping it
     #[arg(long)]
     all: bool,
 }
 
-/// Prints one line a member: type, size, time, names and the hash of its content.
+/// Prints one line per member: type, size, time, names and the hash of its content.
 const PYTHON_LIST: &str = r#"
 import hashlib, sys, tarfile
 with tarfile.open(sys.argv[1]) as tar:
@@ -44,7 +44,7 @@ with tarfile.open(sys.argv[1]) as tar:
         print(member.type, member.size, member.mtime, *names, hashlib.sha256(content).hexdigest())
 "#;
 
-/// A layer in the three forms that are compared.
+/// A layer in the three forms to compare.
 struct Layer {
     name: String,
     original: PathBuf,
@@ -92,7 +92,7 @@ pub(crate) fn run(options: &Options) -> Result {
     }
 }
 
-/// Imports and exports each layer, and writes it anew.
+/// Imports, exports and rewrites each layer.
 fn make_layers(wclayer: &Path, originals: &[PathBuf], folder: &Path) -> Result<Vec<Layer>> {
     let mut parent: Option<PathBuf> = None;
     let mut layers = Vec::new();
@@ -127,7 +127,7 @@ fn make_layers(wclayer: &Path, originals: &[PathBuf], folder: &Path) -> Result<V
     Ok(layers)
 }
 
-/// Checks that the export is the original tar, and takes it as a blob.
+/// Checks that the export is the original tar, and returns it as a blob.
 fn check_export(layer: &Layer) -> Result<Blob> {
     let unpack = |path: &Path| -> Result<Vec<u8>> {
         let mut tar = Vec::new();
@@ -136,11 +136,7 @@ fn check_export(layer: &Layer) -> Result<Blob> {
     };
     let (original, exported) = (unpack(&layer.original)?, unpack(&layer.exported)?);
     if original != exported {
-        return Err(format!(
-            "the export of {} is not the tar that was imported",
-            layer.name
-        )
-        .into());
+        return Err(format!("the export of {} differs from the imported tar", layer.name).into());
     }
     let diff_id = oci::digest(&exported);
     println!(
@@ -153,7 +149,7 @@ fn check_export(layer: &Layer) -> Result<Blob> {
     })
 }
 
-/// Checks that a program lists both of our forms of a layer as it lists the original.
+/// Checks that a program lists both forms of a layer like the original.
 fn check_listing(layer: &Layer, program: &str) -> Result {
     let list = |path: &Path| -> Result<String> {
         let mut command = Command::new(program);
@@ -198,8 +194,9 @@ fn check_listing(layer: &Layer, program: &str) -> Result {
 
 /// Checks that bsdtar and we extract the same files with the same content.
 ///
-/// bsdtar makes files of alternate streams and of whiteouts, and hard links only within a layer;
-/// links of Windows lead elsewhere on the host: these are left out.
+/// Alternate data streams and whiteouts, which bsdtar extracts as files, are ignored, and so are
+/// links: bsdtar only follows hard links within a layer, and Windows links lead elsewhere on the
+/// host.
 fn check_extracted(layer: &Layer, wclayer: &Path, folder: &Path) -> Result {
     let [theirs, ours] = ["theirs", "ours"].map(|name| folder.join(name));
     for out in [&theirs, &ours] {
@@ -214,7 +211,7 @@ fn check_extracted(layer: &Layer, wclayer: &Path, folder: &Path) -> Result {
         .arg(&layer.original)
         .arg("-C")
         .arg(&theirs);
-    // A hard link to a parent's file fails there, and the exit code tells no more.
+    // bsdtar fails for a hard link to a parent's file, and the exit code has no details.
     bsdtar.stderr(std::process::Stdio::null()).status()?;
     let mut extract = Command::new(wclayer);
     extract.args(["extract", "-q", "--this-layer"]);
@@ -225,7 +222,7 @@ fn check_extracted(layer: &Layer, wclayer: &Path, folder: &Path) -> Result {
         .iter()
         .find(|(path, hash)| ours.get(*path) != Some(*hash))
     {
-        return Err(format!("{}: {path} is not extracted as by bsdtar", layer.name).into());
+        return Err(format!("{}: {path} is extracted differently by bsdtar", layer.name).into());
     }
     if theirs.is_empty() || ours.len() != theirs.len() {
         let (ours, theirs) = (ours.len(), theirs.len());
@@ -239,8 +236,8 @@ fn check_extracted(layer: &Layer, wclayer: &Path, folder: &Path) -> Result {
     Ok(())
 }
 
-/// Returns the hash of each plain file below a folder by its path there; whiteouts and alternate
-/// streams left out.
+/// Returns the hash of each plain file below a folder by its relative path, ignoring whiteouts and
+/// alternate data streams.
 fn contents(folder: &Path) -> Result<BTreeMap<String, Digest>> {
     let mut found = BTreeMap::new();
     let mut open = vec![folder.to_owned()];
@@ -259,7 +256,7 @@ fn contents(folder: &Path) -> Result<BTreeMap<String, Digest>> {
     Ok(found)
 }
 
-/// Checks that skopeo copies an image of the layers, and that the blobs it stores are ours.
+/// Checks that skopeo copies an image of the layers, and that it stores our blobs unchanged.
 fn check_skopeo(blobs: &[Blob], folder: &Path) -> Result {
     let (layout, copied) = (folder.join("layout"), folder.join("copied"));
     oci::write_layout(&layout, blobs)?;
@@ -273,7 +270,7 @@ fn check_skopeo(blobs: &[Blob], folder: &Path) -> Result {
     let manifest: Value = serde_json::from_slice(&fs::read(copied.join("manifest.json"))?)?;
     let layers = manifest["layers"]
         .as_array()
-        .ok_or("skopeo wrote no list of layers")?;
+        .ok_or("skopeo did not write a list of layers")?;
     if layers.len() != blobs.len() {
         return Err(format!("skopeo copied {} layers of {}", layers.len(), blobs.len()).into());
     }
@@ -288,7 +285,7 @@ fn check_skopeo(blobs: &[Blob], folder: &Path) -> Result {
     Ok(())
 }
 
-/// Runs a command that must succeed without a word on standard error; returns what it prints.
+/// Runs a command that must succeed without output on standard error; returns its output.
 fn output(command: &mut Command) -> Result<String> {
     let output = command.output()?;
     let said = String::from_utf8_lossy(&output.stderr);

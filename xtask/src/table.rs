@@ -1,7 +1,7 @@
 //! Tables with aligned columns.
 
-/// Returns rows as lines; the first two columns are text and the others numbers, which stand at
-/// the right of their column.
+/// Formats rows as lines; the first two columns are text, the others numbers, which are aligned
+/// right.
 pub(crate) fn format<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; N] = std::array::from_fn(|column| width(column).unwrap_or(0));
@@ -24,7 +24,7 @@ pub(crate) fn format<const N: usize>(rows: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn numbers_stand_right_and_lines_have_no_blanks_at_their_end() {
+    fn numbers_are_right_aligned_and_lines_have_no_trailing_blanks() {
         let rows = [["a", "bb", "1", ""], ["ccc", "d", "10", "2"]];
         let rows = rows.map(|row| row.map(str::to_owned));
         assert_eq!(super::format(&rows), "a    bb   1\nccc  d   10  2\n");

@@ -1,46 +1,57 @@
 //! File attributes: the `FILE_ATTRIBUTE_*` bits of a file.
 //!
-//! A layer tar carries them as a decimal number in the PAX record `MSWINDOWS.fileattr`
-//! ([`FileAttributes::parse_decimal`]), a transport file as its first four bytes. Bits without a
-//! name are kept, so the number that goes in is the number that comes out.
+//! A layer tar stores them as a decimal number in the PAX record `MSWINDOWS.fileattr`
+//! ([`FileAttributes::parse_decimal`]); a file in a transport folder starts with them, in four
+//! bytes. Bits without a name are kept, so every number survives a round trip.
 //!
-//! Source: `winnt.h` and [MS-FSCC] 2.6; go-winio `backuptar/tar.go` `FileInfoFromHeader` (Go
-//! `strconv.ParseUint(text, 10, 32)`) for the record.
+//! Source: `winnt.h` and [MS-FSCC] 2.6; for the record, go-winio `backuptar/tar.go`,
+//! `FileInfoFromHeader` (Go `strconv.ParseUint(text, 10, 32)`).
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// Text that is not a 32-bit decimal number of attributes.
+/// Text that is not a 32-bit decimal number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AttributesError {
     /// The text is empty.
-    #[error("no file attributes in an empty text")]
+    #[error("file attributes are empty")]
     Empty,
-    /// A byte is no decimal digit; signs and blanks are not allowed.
+    /// A byte is not a decimal digit; signs and blanks are not allowed either.
     #[error("byte {offset} of the file attributes is {actual:#04x}, not a decimal digit")]
     NotADigit {
-        /// Position in the text, in bytes.
+        /// Byte offset in the text.
         offset: usize,
-        /// The byte found.
+        /// The byte at that offset.
         actual: u8,
     },
     /// The number is 2^32 or more.
-    #[error("file attributes of {digits} digits do not fit 32 bits")]
+    #[error("file attributes of {digits} digits do not fit into 32 bits")]
     TooLarge {
-        /// Length of the number.
+        /// Number of digits.
         digits: usize,
     },
 }
 
 bitflags::bitflags! {
     /// The attributes of a file or directory; unknown bits are kept.
+    ///
+    /// ```
+    /// use ntmeta::FileAttributes;
+    ///
+    /// let attributes = FileAttributes::parse_decimal("1040")?;
+    /// assert_eq!(attributes, FileAttributes::DIRECTORY | FileAttributes::REPARSE_POINT);
+    /// assert_eq!(attributes.to_string(), "DIRECTORY|REPARSE_POINT");
+    /// assert_eq!(attributes.bits().to_string(), "1040");
+    /// # Ok::<(), ntmeta::AttributesError>(())
+    /// ```
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
     pub struct FileAttributes: u32 {
-        /// The file may not be changed or deleted.
+        /// The file cannot be changed or deleted.
         const READONLY = 0x1;
-        /// Ordinary listings leave the file out.
+        /// Ordinary listings omit the file.
         const HIDDEN = 0x2;
-        /// The operating system uses the file.
+        /// The file belongs to the operating system.
         const SYSTEM = 0x4;
         /// The object is a directory.
         const DIRECTORY = 0x10;
@@ -48,19 +59,19 @@ bitflags::bitflags! {
         const ARCHIVE = 0x20;
         /// Reserved for devices.
         const DEVICE = 0x40;
-        /// No other attribute is set; valid only alone.
+        /// No other attribute is set; only valid on its own.
         const NORMAL = 0x80;
-        /// The file is for temporary use.
+        /// The file is temporary.
         const TEMPORARY = 0x100;
-        /// Parts of the file may have no space on disk.
+        /// Parts of the file may occupy no disk space.
         const SPARSE_FILE = 0x200;
         /// The file has a reparse point.
         const REPARSE_POINT = 0x400;
         /// The file system stores the content compressed.
         const COMPRESSED = 0x800;
-        /// The content is not at hand at once.
+        /// The content is not available immediately.
         const OFFLINE = 0x1000;
-        /// The indexing service leaves the file out.
+        /// The indexing service skips the file.
         const NOT_CONTENT_INDEXED = 0x2000;
         /// The file system stores the content encrypted.
         const ENCRYPTED = 0x4000;
@@ -68,17 +79,17 @@ bitflags::bitflags! {
         const INTEGRITY_STREAM = 0x8000;
         /// Reserved.
         const VIRTUAL = 0x1_0000;
-        /// The data scrubber leaves the file out.
+        /// The data scrubber skips the file.
         const NO_SCRUB_DATA = 0x2_0000;
         /// The file has extended attributes; in listings of cloud files, recall on open.
         const EA = 0x4_0000;
-        /// The content is to be kept on this machine.
+        /// The content must be kept on this machine.
         const PINNED = 0x8_0000;
-        /// The content need not be kept on this machine.
+        /// The content does not have to be kept on this machine.
         const UNPINNED = 0x10_0000;
         /// The content is fetched when it is read.
         const RECALL_ON_DATA_ACCESS = 0x40_0000;
-        /// The file is written from front to back only (SMR disks).
+        /// The file is only written sequentially (SMR disks).
         const STRICTLY_SEQUENTIAL = 0x2000_0000;
         const _ = !0;
     }
@@ -88,11 +99,12 @@ impl FileAttributes {
     /// The second meaning of [`FileAttributes::EA`]: the content is fetched on open.
     pub const RECALL_ON_OPEN: Self = Self::EA;
 
-    /// Parses the PAX record `MSWINDOWS.fileattr`: decimal digits and nothing else.
+    /// Parses the PAX record `MSWINDOWS.fileattr`, which consists of decimal digits only.
     ///
     /// # Errors
     ///
-    /// [`AttributesError`] for an empty text, a byte that is no digit, and 2^32 or more.
+    /// Returns [`AttributesError`] if the text is empty, contains anything but digits, or is 2^32
+    /// or more.
     pub fn parse_decimal(text: &str) -> Result<Self, AttributesError> {
         if text.is_empty() {
             return Err(AttributesError::Empty);
@@ -109,8 +121,8 @@ impl FileAttributes {
             .map_err(|_| AttributesError::TooLarge { digits: text.len() })
     }
 
-    /// Lists the names of the bits that are set, lowest first; bits without a name are one item in
-    /// hex at the end.
+    /// Returns the names of the bits that are set, lowest first. Bits without a name come last, as
+    /// one hexadecimal item.
     pub fn names(&self) -> impl Iterator<Item = Cow<'static, str>> + use<> {
         let known = self.iter_names();
         let unknown = self.difference(Self::all_named()).bits();
@@ -125,7 +137,7 @@ impl FileAttributes {
     }
 }
 
-/// The names with `|` between them; `0` when no bit is set.
+/// Writes the names separated by `|`, or `0` if no bit is set.
 impl fmt::Display for FileAttributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
@@ -147,7 +159,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn only_digits_that_fit_32_bits_are_attributes() {
+    fn only_a_32_bit_decimal_number_is_accepted() {
         use AttributesError::{Empty, NotADigit, TooLarge};
         let not_a_digit = |offset, actual| Err(NotADigit { offset, actual });
         for (text, expected) in [
@@ -189,7 +201,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_parsed_without_panic(text: String) {
+        fn no_text_panics(text: String) {
             let _ = FileAttributes::parse_decimal(&text);
         }
     }

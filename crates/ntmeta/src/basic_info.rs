@@ -1,8 +1,8 @@
 //! `FILE_BASIC_INFO`: the four times and the attributes of a file, 40 bytes.
 //!
-//! The structure that `GetFileInformationByHandleEx` fills in and that `ImportLayerNext` is given
-//! for every file. All fields are little-endian: four times in ticks, the attributes, then four
-//! bytes of padding, which are written as zero and ignored when read.
+//! `GetFileInformationByHandleEx` fills in this structure, and `ImportLayerNext` takes it for every
+//! file. All fields are little-endian: four times in ticks, the attributes, then four bytes of
+//! padding, which are written as zero and ignored when read.
 //!
 //! Source: `FILE_BASIC_INFO` (`winbase.h`), [MS-FSCC] 2.4.7; go-winio `fileinfo.go`.
 
@@ -10,22 +10,35 @@ use crate::attributes::FileAttributes;
 use crate::time::FileTime;
 
 /// The times and attributes of a file.
+///
+/// ```
+/// use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
+///
+/// let info = FileBasicInfo {
+///     last_write_time: FileTime::UNIX_EPOCH,
+///     attributes: FileAttributes::ARCHIVE,
+///     ..FileBasicInfo::default()
+/// };
+/// let bytes = info.to_bytes();
+/// assert_eq!(bytes[32], 0x20);
+/// assert_eq!(FileBasicInfo::from_bytes(&bytes), info);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct FileBasicInfo {
     /// When the file was created.
     pub creation_time: FileTime,
-    /// When the file was last read, or near it.
+    /// When the file was last read; Windows updates this time lazily.
     pub last_access_time: FileTime,
     /// When the content was last written.
     pub last_write_time: FileTime,
-    /// When content or metadata were last changed; `ctime` in a tar.
+    /// When content or metadata last changed; `ctime` in a tar.
     pub change_time: FileTime,
     /// The attributes.
     pub attributes: FileAttributes,
 }
 
 impl FileBasicInfo {
-    /// Returns the structure as Windows lays it out, little-endian.
+    /// Encodes the structure as Windows lays it out, little-endian.
     pub fn to_bytes(&self) -> [u8; 40] {
         let times = [
             self.creation_time,
@@ -42,9 +55,8 @@ impl FileBasicInfo {
         bytes
     }
 
-    /// Returns this with times that Windows can store: what is later than
-    /// [`FileTime::LATEST_STORED`] becomes that. Times of 0 stay, which tells Windows to leave what
-    /// is there.
+    /// Returns a copy whose times Windows can store: later ones become
+    /// [`FileTime::LATEST_STORED`]. Times of 0, which make Windows leave a time unchanged, stay 0.
     #[must_use]
     pub fn with_storable_times(self) -> Self {
         let storable = |time: FileTime| time.min(FileTime::LATEST_STORED);
@@ -57,7 +69,7 @@ impl FileBasicInfo {
         }
     }
 
-    /// Reads the structure as Windows lays it out, little-endian.
+    /// Decodes the structure as Windows lays it out, little-endian.
     pub fn from_bytes(bytes: &[u8; 40]) -> Self {
         let word = |index: usize| {
             let mut word = [0; 8];
@@ -80,7 +92,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn fields_are_little_endian_in_the_order_of_windows() {
+    fn fields_are_little_endian_and_in_windows_order() {
         let info = FileBasicInfo {
             creation_time: FileTime::from_ticks(1),
             last_access_time: FileTime::from_ticks(2),
@@ -99,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_are_negative_to_windows_become_the_latest() {
+    fn times_that_windows_reads_as_negative_become_the_latest() {
         let info = FileBasicInfo {
             creation_time: FileTime::from_ticks(u64::MAX),
             last_access_time: FileTime::from_ticks(1 << 63),
@@ -117,7 +129,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn all_but_the_padding_survives(mut bytes: [[u8; 8]; 5], padding: [u8; 4]) {
+        fn everything_except_padding_survives(mut bytes: [[u8; 8]; 5], padding: [u8; 4]) {
             bytes[4][4..].copy_from_slice(&padding);
             let mut flat = [0; 40];
             flat.copy_from_slice(bytes.as_flattened());

@@ -1,24 +1,24 @@
-//! Extended attributes: small named values of a file.
+//! Extended attributes: small named values attached to a file.
 //!
-//! A backup stream carries them as a list of `FILE_FULL_EA_INFORMATION`, a layer tar as PAX records
-//! `MSWINDOWS.xattr.NAME`. An entry of the list, little-endian:
+//! A backup stream stores them as a list of `FILE_FULL_EA_INFORMATION`, a layer tar as PAX records
+//! named `MSWINDOWS.xattr.NAME`. The layout of a list entry, little-endian:
 //!
 //! | bytes | field |
 //! |---|---|
-//! | 4 | distance to the next entry, in bytes from the start of this one; 0 in the last |
+//! | 4 | distance from the start of this entry to the next one, in bytes; 0 in the last entry |
 //! | 1 | flags; 0x80 is `FILE_NEED_EA` |
 //! | 1 | length of the name, in bytes |
 //! | 2 | length of the value, in bytes |
-//! | name length + 1 | name in the OEM code page, and a NUL |
+//! | name length + 1 | name in the OEM code page, followed by a NUL |
 //! | value length | value |
 //!
-//! filled up with zeros to a multiple of 4, the last entry too.
+//! Zeros pad every entry, including the last, to a multiple of 4.
 //!
-//! Lists that the reference reads are read, the odd ones as well: an empty name, another byte than
-//! NUL after the name, no padding at the end, bytes between and after entries (which are skipped),
-//! a last entry that points to the end of the list, entries off the multiple of 4. One thing is
-//! refused here alone: an entry that points into itself. Its bytes would be read twice, and a list
-//! of such entries would unfold to thousands of times its size.
+//! Decoding accepts every list that the reference implementation accepts, including unusual ones:
+//! an empty name, a byte other than NUL after the name, no padding at the end, extra bytes between
+//! and after entries (which are skipped), a last entry that points to the end of the list, and
+//! unaligned entries. The one exception is an entry that points into itself. Its bytes would be
+//! read twice, and a list of such entries would expand to thousands of times its size.
 //!
 //! Source: [MS-FSCC] 2.4.16 and `FILE_FULL_EA_INFORMATION` (`wdm.h`); go-winio `ea.go`,
 //! `EncodeExtendedAttributes` and `DecodeExtendedAttributes`.
@@ -28,32 +28,33 @@ const ALIGNMENT: usize = 4;
 
 /// A list of extended attributes that cannot be read or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EaError {
     /// The list ends inside an entry.
     #[error(
         "extended attribute at byte {offset} of the list needs {expected} bytes, {actual} are left"
     )]
     Truncated {
-        /// Where the entry starts, in bytes.
+        /// Offset of the entry, in bytes.
         offset: usize,
         /// Length of the entry, in bytes.
         expected: usize,
-        /// Bytes from the start of the entry to the end of the list.
+        /// Number of bytes from the start of the entry to the end of the list.
         actual: usize,
     },
-    /// The distance to the next entry leads out of the list or into the same entry.
+    /// The distance to the next entry points outside the list or back into the same entry.
     #[error(
-        "extended attribute at byte {offset} of the list has its next one {actual} bytes on, \
-         outside {minimum} to {maximum}"
+        "extended attribute at byte {offset} of the list gives a distance of {actual} bytes to the \
+         next one, outside {minimum} to {maximum}"
     )]
     NextOffset {
-        /// Where the entry starts, in bytes.
+        /// Offset of the entry, in bytes.
         offset: usize,
         /// The distance, in bytes.
         actual: u32,
         /// Length of the entry, in bytes.
         minimum: usize,
-        /// Bytes from the start of the entry to the end of the list.
+        /// Number of bytes from the start of the entry to the end of the list.
         maximum: usize,
     },
     /// A name is longer than 255 bytes.
@@ -62,7 +63,7 @@ pub enum EaError {
         u8::MAX
     )]
     NameTooLong {
-        /// Position in the list of attributes, from 0.
+        /// Index in the list of attributes, from 0.
         index: usize,
         /// Length of the name, in bytes.
         actual: usize,
@@ -73,7 +74,7 @@ pub enum EaError {
         u16::MAX
     )]
     ValueTooLong {
-        /// Position in the list of attributes, from 0.
+        /// Index in the list of attributes, from 0.
         index: usize,
         /// Length of the value, in bytes.
         actual: usize,
@@ -81,21 +82,37 @@ pub enum EaError {
 }
 
 /// One extended attribute.
+///
+/// ```
+/// use ntmeta::{ExtendedAttribute, ea};
+///
+/// let list = [ExtendedAttribute {
+///     flags: 0,
+///     name: b"FOO".to_vec(),
+///     value: b"bar".to_vec(),
+/// }];
+/// let bytes = ea::encode_list(&list)?;
+/// assert_eq!(bytes, b"\0\0\0\0\0\x03\x03\0FOO\0bar\0");
+/// assert_eq!(ea::decode_list(&bytes)?, list);
+/// # Ok::<(), ntmeta::EaError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ExtendedAttribute {
-    /// Flags; 0x80 (`FILE_NEED_EA`) says that the file makes no sense without the attribute.
+    /// Flags; 0x80 (`FILE_NEED_EA`) marks an attribute without which the file cannot be
+    /// interpreted.
     pub flags: u8,
-    /// Name, at most 255 bytes, without the NUL.
+    /// The name, at most 255 bytes, without the NUL.
     pub name: Vec<u8>,
-    /// Value, at most 65535 bytes.
+    /// The value, at most 65535 bytes.
     pub value: Vec<u8>,
 }
 
-/// Writes a list; no attributes make no bytes.
+/// Encodes a list; an empty list encodes to no bytes.
 ///
 /// # Errors
 ///
-/// [`EaError::NameTooLong`], [`EaError::ValueTooLong`].
+/// Returns [`EaError::NameTooLong`] or [`EaError::ValueTooLong`] if a name or value does not fit
+/// its length field.
 pub fn encode_list(attributes: &[ExtendedAttribute]) -> Result<Vec<u8>, EaError> {
     let mut bytes = Vec::new();
     for (index, attribute) in attributes.iter().enumerate() {
@@ -125,11 +142,12 @@ pub fn encode_list(attributes: &[ExtendedAttribute]) -> Result<Vec<u8>, EaError>
     Ok(bytes)
 }
 
-/// Reads a list; the attributes come in its order, and equal names are kept.
+/// Decodes a list. The order is preserved, and so are attributes with equal names.
 ///
 /// # Errors
 ///
-/// [`EaError::Truncated`], [`EaError::NextOffset`].
+/// Returns [`EaError::Truncated`] if the list ends inside an entry, and [`EaError::NextOffset`] if
+/// the distance to the next entry is invalid.
 pub fn decode_list(bytes: &[u8]) -> Result<Vec<ExtendedAttribute>, EaError> {
     let mut attributes = Vec::new();
     let mut offset = 0;
@@ -155,7 +173,7 @@ pub fn decode_list(bytes: &[u8]) -> Result<Vec<ExtendedAttribute>, EaError> {
     Ok(attributes)
 }
 
-/// Reads the entry that `rest` starts with; also gives its length and the distance to the next.
+/// Decodes the entry at the start of `rest`; also returns its length and the distance to the next.
 fn decode_entry(rest: &[u8], offset: usize) -> Result<(ExtendedAttribute, usize, u32), EaError> {
     let truncated = |expected| EaError::Truncated {
         offset,
@@ -207,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_lists_of_the_reference_are_read() {
+    fn unusual_lists_are_read_like_the_reference_reads_them() {
         let foo = attribute(0, b"FOO", b"bar");
         for (bytes, expected) in [
             (&b"\0\0\0\0\0\x03\x03\0FOO\0bar"[..], foo.clone()),
@@ -221,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_lists_are_refused_with_the_entry() {
+    fn malformed_lists_are_rejected_with_the_offset_of_the_entry() {
         let truncated = |offset, expected, actual| EaError::Truncated {
             offset,
             expected,
@@ -253,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_do_not_fit_are_refused() {
+    fn lengths_that_do_not_fit_are_rejected() {
         let fits = attribute(0, &[b'n'; 255], &[7; 65_535]);
         assert_eq!(
             decode_list(&encode_list(std::slice::from_ref(&fits)).unwrap()),
@@ -290,7 +308,7 @@ mod tests {
         }
 
         #[test]
-        fn garbage_does_not_panic_or_unfold(
+        fn garbage_neither_panics_nor_expands(
             bytes in vec(prop_oneof![Just(0_u8), 0..20_u8, any::<u8>()], 0..80),
         ) {
             if let Ok(list) = decode_list(&bytes) {

@@ -1,10 +1,10 @@
-//! File times: 100 ns ticks since 1601-01-01 UTC, and how a tar spells them.
+//! File times: 100 ns ticks since 1601-01-01 UTC, and their spelling in a tar.
 //!
-//! [`FileTime`] is the 64-bit number that `FILE_BASIC_INFO` holds. In a layer tar a time is a PAX
-//! record such as `1700000000.1234567`, seconds since 1970; [`FileTime::parse_pax`] and
-//! [`FileTime::to_pax`] convert. All 2^64 values are meaningful here, from 1601 to the year 60056.
-//! The reference passes through a signed 64-bit count of nanoseconds and wraps round silently
-//! before 1677 and after 2262; within these years the results are the same.
+//! [`FileTime`] is the 64-bit number stored in `FILE_BASIC_INFO`. In a layer tar, a time is a PAX
+//! record such as `1700000000.1234567`, in seconds since 1970; [`FileTime::parse_pax`] and
+//! [`FileTime::to_pax`] convert between the two. All 2^64 values are supported, from 1601 to the
+//! year 60056. The reference implementation uses a signed 64-bit count of nanoseconds, which
+//! silently wraps around before 1677 and after 2262; between those years the results are the same.
 //!
 //! Source: `FILETIME` (`minwinbase.h`); POSIX `pax`, extended header records `atime` and `mtime`;
 //! Go `archive/tar` `parsePAXTime` and `formatPAXTime` (`strconv.go`) for the accepted spellings;
@@ -17,35 +17,36 @@ const TICKS_PER_SECOND: i128 = 10_000_000;
 const NANOSECONDS_PER_SECOND: i128 = 1_000_000_000;
 const NANOSECONDS_PER_TICK: i128 = 100;
 
-/// A time that is not a [`FileTime`].
+/// A value that is not a [`FileTime`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TimeError {
     /// The text is not a decimal number of seconds.
-    #[error("byte {offset} of the time is not what a decimal number has there")]
+    #[error("the time is not a decimal number (byte {offset})")]
     Syntax {
-        /// Position in the text of the first byte that is wrong or missing, in bytes.
+        /// Offset of the first byte that is wrong or missing.
         offset: usize,
     },
     /// The number of seconds does not fit into 64 bits.
-    #[error("the time has more seconds than 64 bits hold")]
+    #[error("the seconds of the time do not fit into 64 bits")]
     TooManySeconds,
     /// The time is before 1601-01-01 or more than 2^64 ticks after it.
-    #[error("second {seconds} of the Unix epoch is outside the range of a file time")]
+    #[error("{seconds} seconds since 1970 is outside the range of a file time")]
     OutOfRange {
         /// Whole seconds since 1970-01-01 UTC.
         seconds: i64,
     },
-    /// A part of a second is as long as a second.
-    #[error("{nanoseconds} nanoseconds are not less than a second")]
+    /// The nanoseconds add up to a second or more.
+    #[error("{nanoseconds} nanoseconds is not less than a second")]
     Nanoseconds {
-        /// The number given.
+        /// The number of nanoseconds.
         nanoseconds: u32,
     },
 }
 
 impl TimeError {
-    /// Returns the file time nearest to a time outside the range: the earliest or the latest that
-    /// Windows stores; `None` for what is not a time at all.
+    /// Returns the storable file time nearest to a time outside the range, which is either the
+    /// earliest or the latest that Windows stores; `None` if the value is not a time at all.
     ///
     /// ```
     /// use ntmeta::FileTime;
@@ -79,31 +80,32 @@ impl FileTime {
     /// 1970-01-01 00:00:00 UTC.
     pub const UNIX_EPOCH: Self = Self(116_444_736_000_000_000);
 
-    /// The earliest time that a file can be given: one tick after the start of 1601. 0 tells
-    /// Windows to leave the time as it is ([MS-FSCC] 2.4.7).
+    /// The earliest time that a file can have: one tick after the start of 1601. Windows interprets
+    /// 0 as "leave the time unchanged" ([MS-FSCC] 2.4.7).
     pub const EARLIEST_STORED: Self = Self(1);
 
-    /// The latest time that a file can be given, in the year 30828. Larger numbers are negative to
-    /// Windows; -1 and -2 switch the updating of times off and on ([MS-FSCC] 2.4.7).
+    /// The latest time that a file can have, in the year 30828. Windows reads larger numbers as
+    /// negative; -1 and -2 switch the updating of times off and on ([MS-FSCC] 2.4.7).
     pub const LATEST_STORED: Self = Self(i64::MAX.cast_unsigned());
 
-    /// Makes the time that is `ticks` of 100 ns after 1601-01-01 UTC.
+    /// Creates a time from a number of 100 ns ticks since 1601-01-01 UTC.
     pub const fn from_ticks(ticks: u64) -> Self {
         Self(ticks)
     }
 
-    /// Returns the ticks of 100 ns since 1601-01-01 UTC.
+    /// Returns the number of 100 ns ticks since 1601-01-01 UTC.
     pub const fn ticks(self) -> u64 {
         self.0
     }
 
-    /// Makes the time `seconds` + `nanoseconds` / 10^9 after 1970-01-01 UTC.
+    /// Creates the time `seconds` + `nanoseconds` / 10^9 after 1970-01-01 UTC.
     ///
-    /// What is finer than 100 ns is cut off towards 1970, as the reference does.
+    /// Fractions of a tick are truncated towards 1970, as in the reference implementation.
     ///
     /// # Errors
     ///
-    /// [`TimeError::Nanoseconds`] from 10^9 nanoseconds on, [`TimeError::OutOfRange`].
+    /// Returns [`TimeError::Nanoseconds`] if `nanoseconds` is 10^9 or more, and
+    /// [`TimeError::OutOfRange`] if the time is outside the range of a file time.
     pub fn from_unix(seconds: i64, nanoseconds: u32) -> Result<Self, TimeError> {
         if i128::from(nanoseconds) >= NANOSECONDS_PER_SECOND {
             return Err(TimeError::Nanoseconds { nanoseconds });
@@ -112,7 +114,7 @@ impl FileTime {
         Self::from_unix_nanoseconds(total)
     }
 
-    /// Returns the whole seconds since 1970-01-01 UTC, rounded down, and the nanoseconds above.
+    /// Returns the whole seconds since 1970-01-01 UTC, rounded down, and the remaining nanoseconds.
     pub fn to_unix(self) -> (i64, u32) {
         let ticks = self.unix_ticks();
         let nanoseconds = ticks.rem_euclid(TICKS_PER_SECOND) * NANOSECONDS_PER_TICK;
@@ -123,16 +125,16 @@ impl FileTime {
         )
     }
 
-    /// Parses the value of a PAX time record: seconds since 1970 in decimal.
+    /// Parses the value of a PAX time record: decimal seconds since 1970.
     ///
-    /// `+` and `-` may come first, and a point with any number of digits last, none included
-    /// (`1700000000.`); before the point a digit is needed. What is finer than 100 ns is cut off
-    /// towards 1970. The empty text, which in PAX cancels a record, is an error here.
+    /// The text may start with `+` or `-` and must have a digit before any decimal point; any
+    /// number of digits, even none (`1700000000.`), may follow the point. Fractions of a tick are
+    /// truncated towards 1970. An empty text, which cancels a record in PAX, is an error here.
     ///
     /// # Errors
     ///
-    /// [`TimeError::Syntax`], [`TimeError::TooManySeconds`] (Go refuses these as well),
-    /// [`TimeError::OutOfRange`].
+    /// Returns [`TimeError::Syntax`] or [`TimeError::TooManySeconds`] for text that Go rejects too,
+    /// and [`TimeError::OutOfRange`] if the time is outside the range of a file time.
     pub fn parse_pax(text: &str) -> Result<Self, TimeError> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let negative = whole.starts_with('-');
@@ -156,7 +158,7 @@ impl FileTime {
         Self::from_unix_nanoseconds(i128::from(seconds) * NANOSECONDS_PER_SECOND + nanoseconds)
     }
 
-    /// Spells the time as the value of a PAX time record, without needless zeros.
+    /// Formats the time as the value of a PAX time record, without trailing zeros.
     pub fn to_pax(self) -> String {
         let ticks = self.unix_ticks();
         let sign = if ticks < 0 { "-" } else { "" };
@@ -186,7 +188,7 @@ impl FileTime {
     }
 }
 
-/// ISO 8601 in UTC with seven digits of a second: `2023-11-14T22:13:20.1234567Z`.
+/// Writes ISO 8601 in UTC with seven fractional digits: `2023-11-14T22:13:20.1234567Z`.
 impl fmt::Display for FileTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ticks_per_second = TICKS_PER_SECOND as u64;
@@ -201,7 +203,7 @@ impl fmt::Display for FileTime {
     }
 }
 
-/// Cuts off what is finer than 100 ns, towards 1970.
+/// Truncates fractions of a tick towards 1970.
 impl TryFrom<SystemTime> for FileTime {
     type Error = TimeError;
 
@@ -214,7 +216,7 @@ impl TryFrom<SystemTime> for FileTime {
     }
 }
 
-/// Fails where the clock of the host ends before the year 60056.
+/// Fails if the clock of the host ends before the year 60056.
 impl TryFrom<FileTime> for SystemTime {
     type Error = TimeError;
 
@@ -241,17 +243,17 @@ fn check_digits(text: &str, start: usize) -> Result<(), TimeError> {
     }
 }
 
-/// Turns days since 1601-01-01 into year, month and day of the proleptic Gregorian calendar.
+/// Converts days since 1601-01-01 to year, month and day of the proleptic Gregorian calendar.
 ///
-/// Counts in years that start in March, so that the leap day is the last day of its year:
-/// 1601-01-01 is day 306 of the 400-year cycle that starts on 1600-03-01.
+/// Years are counted from March, so that the leap day is the last day of its year: 1601-01-01 is
+/// day 306 of the 400-year cycle that starts on 1600-03-01.
 fn civil_date(days_since_1601: u64) -> (u64, u64, u64) {
     const DAYS_PER_CYCLE: u64 = 146_097;
     let days = days_since_1601 + 306;
     let (cycle, day) = (days / DAYS_PER_CYCLE, days % DAYS_PER_CYCLE);
     let year = (day - day / 1_460 + day / 36_524 - day / (DAYS_PER_CYCLE - 1)) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
-    // Months from March on have 31, 30, 31, 30, 31 days, repeated: 153 days for five.
+    // From March on, months have 31, 30, 31, 30, 31 days, repeating: 153 days for five months.
     let march_month = (5 * day + 2) / 153;
     let day = day - (153 * march_month + 2) / 5 + 1;
     let month = (march_month + 2) % 12 + 1;
@@ -268,7 +270,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn pax_text_is_cut_towards_1970_below_a_tick() {
+    fn fractions_of_a_tick_in_pax_text_are_truncated_towards_1970() {
         for (text, ticks) in [
             ("0", 116_444_736_000_000_000),
             ("1700000000.", 133_444_736_000_000_000),
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_number_is_refused_with_its_byte() {
+    fn text_that_is_not_a_number_is_rejected_with_its_offset() {
         for (text, offset) in [
             ("", 0),
             (".", 0),
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn times_outside_the_range_are_refused() {
+    fn times_outside_the_range_are_rejected() {
         for (text, seconds) in [
             ("-11644473600.0000001", -11_644_473_601),
             ("-62135596800", -62_135_596_800),
@@ -331,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_time_is_one_that_windows_stores() {
+    fn the_nearest_time_is_storable() {
         let nearest = |text| FileTime::parse_pax(text).expect_err(text).nearest();
         assert_eq!(nearest("-11644473600.0000001"), Some(FileTime(1)));
         assert_eq!(nearest("-9223372036854775808"), Some(FileTime(1)));
@@ -343,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn pax_text_has_no_needless_zeros() {
+    fn pax_text_has_no_trailing_zeros() {
         for (ticks, text) in [
             (116_444_736_000_000_000, "0"),
             (116_444_735_999_999_999, "-0.0000001"),
@@ -363,7 +365,7 @@ mod tests {
         let before = FileTime(116_444_735_999_999_999);
         assert_eq!(before.to_unix(), (-1, 999_999_900));
         assert_eq!(FileTime::from_unix(-1, 999_999_900), Ok(before));
-        // 50 ns before 1970 is cut off towards 1970.
+        // 50 ns before 1970 is truncated towards 1970.
         assert_eq!(
             FileTime::from_unix(-1, 999_999_950),
             Ok(FileTime::UNIX_EPOCH)
@@ -408,7 +410,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_parsed_without_panic(text in "[-+.0-9 e]{0,24}") {
+        fn no_text_panics(text in "[-+.0-9 e]{0,24}") {
             let _ = FileTime::parse_pax(&text);
         }
 

@@ -1,13 +1,13 @@
-//! Names compared without regard to case, as NTFS does it.
+//! Case-insensitive comparison of names, as NTFS does it.
 //!
-//! NTFS maps each 16-bit unit of a name alone through the table in the volume's `$UpCase` file and
-//! compares the results. No surrogate pair is put together, no unit becomes two (`ß` stays), and
-//! the language of the system plays no part. [`upcase_unit`] is that table, [`eq_ignore_case`] and
-//! [`cmp_ignore_case`] are the two comparisons.
+//! NTFS maps each 16-bit unit of a name separately through the table in the volume's `$UpCase`
+//! file and compares the results. Surrogate pairs are not combined, no unit becomes two (`ß`
+//! stays), and the system language is irrelevant. [`upcase_unit`] is that table; [`eq_ignore_case`]
+//! and [`cmp_ignore_case`] are the two comparisons.
 //!
-//! The table is the one that Windows 7 and later, so every Windows with containers, writes when it
-//! formats a volume: 973 units change, the other 64,563 map to themselves. A volume formatted by an
-//! older Windows keeps its own table. Sources, which agree in every entry:
+//! This is the table that Windows 7 and later, hence every Windows version with containers, writes
+//! when it formats a volume: 973 units change, the other 64,563 map to themselves. A volume
+//! formatted by an older Windows keeps its own table. The following sources agree in every entry:
 //!
 //! - Microsoft, \[MS-UCODEREF\] section 3.1.5.3, "Windows 8 Upper Case Mapping Table";
 //! - wimlib `src/encoding.c`, the table of volumes formatted by Windows 10;
@@ -15,18 +15,18 @@
 //!   whole file (128 KiB, little-endian), `7ff498a44e45e77374cc7c962b1b92f2`;
 //! - the CRC-64 that Windows itself stores in `$UpCase:$Info`, which the tests recompute.
 //!
-//! Two near relatives are *not* this table. The recommended up-case table of the exFAT
-//! specification (section 7.2.5.1, checksum 0xE619D30D) equals `$UpCase` of Windows Vista: it
-//! misses 104 later letters and maps five units (U+023A, U+023E, U+03C2, U+1FCC, U+1FFC) that this
-//! one keeps. Wine's `l_intl.nls` follows a recent Unicode and maps 190 units more, Georgian
-//! Mkhedruli and small Cherokee among them.
+//! Two similar tables differ. The recommended up-case table of the exFAT specification (section
+//! 7.2.5.1, checksum 0xE619D30D) equals `$UpCase` of Windows Vista: it lacks 104 later letters and
+//! maps five units (U+023A, U+023E, U+03C2, U+1FCC, U+1FFC) that this table leaves alone. Wine's
+//! `l_intl.nls` follows a recent Unicode version and maps 190 more units, including Georgian
+//! Mkhedruli and small Cherokee letters.
 
 use std::cmp::Ordering;
 
 /// Returns the upper-case form of one UTF-16 unit, or the unit itself if it has none.
 ///
-/// A surrogate is a unit like any other and maps to itself, so letters beyond U+FFFF keep their
-/// case.
+/// A surrogate is treated like any other unit and maps to itself, so letters beyond U+FFFF keep
+/// their case.
 #[inline]
 pub fn upcase_unit(unit: u16) -> u16 {
     if unit < 0x80 {
@@ -53,9 +53,9 @@ pub fn eq_ignore_case(a: &[u16], b: &[u16]) -> bool {
 
 /// Compares two names, as UTF-16 units, in the order of an NTFS directory index.
 ///
-/// The upper-case units are compared as numbers, and a name that begins with the other one follows
-/// it. The result is [`Ordering::Equal`] exactly when [`eq_ignore_case`] holds; a directory that
-/// tells case apart puts such names in the order of their own units.
+/// Upper-case units are compared as numbers, and a name sorts after its own prefixes. The result
+/// is [`Ordering::Equal`] exactly if [`eq_ignore_case`] returns true; a case-sensitive directory
+/// sorts such names by their original units.
 ///
 /// Source: ntfs-3g `libntfs-3g/unistr.c`, `ntfs_names_full_collate`.
 pub fn cmp_ignore_case(a: &[u16], b: &[u16]) -> Ordering {
@@ -63,7 +63,7 @@ pub fn cmp_ignore_case(a: &[u16], b: &[u16]) -> Ordering {
     a.iter().map(upper).cmp(b.iter().map(upper))
 }
 
-/// Letters in a row whose upper-case letters are in a row too: first, last, upper case of the first.
+/// Consecutive letters with consecutive upper-case letters: first, last, upper case of the first.
 const BLOCKS: &[(u16, u16, u16)] = &[
     // Latin
     (0x0061, 0x007a, 0x0041),
@@ -113,8 +113,8 @@ const BLOCKS: &[(u16, u16, u16)] = &[
     (0xff41, 0xff5a, 0xff21),
 ];
 
-/// Letters where upper and lower case alternate: first and last lower-case unit, of which every
-/// second one maps to the unit before it.
+/// Ranges in which upper and lower case alternate: first and last lower-case unit. Every second
+/// unit maps to the unit before it.
 const PAIRS: &[(u16, u16)] = &[
     // Latin
     (0x0101, 0x012f),
@@ -239,11 +239,12 @@ const SINGLES: &[(u16, u16)] = &[
     (0x2c66, 0x023e),
 ];
 
-/// Blocks of 256 units that hold a lower-case letter, and one page of zeros for all others.
+/// The number of pages: one per block of 256 units with a lower-case letter, and one of zeros for
+/// all other blocks.
 const PAGES: usize = 17;
 
-/// The table in two steps, 9 KiB instead of 128: a unit's high byte selects a page, its low byte
-/// the number (modulo 65,536) that is added to the unit.
+/// The table in two steps, 9 KiB instead of 128: the high byte of a unit selects a page, and the
+/// low byte selects the number that is added to the unit (modulo 65,536).
 struct Table {
     page_of: [u8; 256],
     deltas: [[u16; 256]; PAGES],
@@ -252,7 +253,7 @@ struct Table {
 static TABLE: Table = Table::build();
 
 impl Table {
-    /// Expands the three lists; runs at compile time, where an index out of range is an error.
+    /// Expands the three lists at compile time, when an index out of range is an error.
     const fn build() -> Self {
         let mut table = Self {
             page_of: [0; 256],
@@ -289,7 +290,7 @@ impl Table {
         table
     }
 
-    /// Enters one letter and returns the number of pages in use, page 0 not counted.
+    /// Enters one letter; returns the number of pages in use, not counting page 0.
     const fn set(&mut self, used: u8, lower: u16, upper: u16) -> u8 {
         let high = (lower >> 8) as usize;
         let is_new = self.page_of[high] == 0;
@@ -317,7 +318,7 @@ mod tests {
     }
 
     /// The checksum in `$UpCase:$Info`: CRC-64 with the reflected polynomial 0x9A6C9329AC4BC9B5,
-    /// starting from and finally inverted with all ones (ntfs-3g `ntfsprogs/mkntfs.c`).
+    /// and all ones as initial value and final XOR (ntfs-3g `ntfsprogs/mkntfs.c`).
     fn crc64(bytes: impl Iterator<Item = u8>) -> u64 {
         let step = |crc: u64, _| (crc >> 1) ^ (0x9a6c_9329_ac4b_c9b5 * (crc & 1));
         !bytes.fold(!0, |crc, byte| (0..8).fold(crc ^ u64::from(byte), step))
@@ -330,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn units_have_the_upper_case_of_the_windows_table() {
+    fn units_map_as_in_the_windows_table() {
         let table = [
             ("ASCII", 'a', 'A'),
             ("ASCII", 'z', 'Z'),
@@ -338,7 +339,7 @@ mod tests {
             ("after z", '{', '{'),
             ("last of ASCII", '\u{7f}', '\u{7f}'),
             ("Latin-1", 'à', 'À'),
-            ("division sign is no letter", '÷', '÷'),
+            ("division sign is not a letter", '÷', '÷'),
             ("upper case outside Latin-1", 'ÿ', 'Ÿ'),
             ("sharp s has no single upper case", 'ß', 'ß'),
             ("capital sharp s", 'ẞ', 'ẞ'),
@@ -355,7 +356,7 @@ mod tests {
             ("only in exFAT's table", '\u{23a}', '\u{23a}'),
             ("Greek", 'ά', 'Ά'),
             ("sigma", 'σ', 'Σ'),
-            ("final sigma is a letter of its own", 'ς', 'ς'),
+            ("final sigma maps to itself", 'ς', 'ς'),
             ("iota subscript", 'ᾳ', 'ᾼ'),
             ("combining iota", '\u{345}', '\u{345}'),
             ("Cyrillic", 'я', 'Я'),
@@ -405,7 +406,8 @@ mod tests {
 
     #[test]
     fn order_is_by_upper_case_unit_then_length() {
-        // `_` lies between `Z` and `a`: it follows every letter. U+FF5E follows a surrogate pair.
+        // `_` comes between `Z` and `a`, so it follows every letter. U+FF5E follows a surrogate
+        // pair.
         let sorted = [
             "",
             "$MFT",

@@ -1,16 +1,26 @@
-//! UTF-16 as Windows has it ⇄ bytes as a tar has them, without loss.
+//! Lossless conversion between Windows UTF-16 and the bytes of a tar.
 //!
-//! Windows names are sequences of 16-bit units that need not be valid UTF-16: an unpaired
-//! surrogate is a legal part of a file name. [`to_wtf8`] writes such a unit in the three bytes that
-//! UTF-8 would use if surrogates were characters (WTF-8), so every name survives the way into a
-//! tar and back through [`from_wtf8`].
+//! Windows names are sequences of 16-bit units that need not be valid UTF-16: an unpaired surrogate
+//! is legal in a file name. [`to_wtf8`] writes such a unit in the three bytes that UTF-8 would use
+//! if surrogates were characters (WTF-8), so that every name survives the round trip through a tar
+//! and [`from_wtf8`].
 //!
-//! Source: the WTF-8 encoding, <https://simonsapin.github.io/wtf-8/>; for bytes that are neither,
-//! Go `syscall` `UTF16FromString` (`wtf8_windows.go`), which the reference implementation uses.
+//! Source: the WTF-8 encoding, <https://simonsapin.github.io/wtf-8/>; for bytes that are neither
+//! UTF-8 nor WTF-8, Go `syscall` `UTF16FromString` (`wtf8_windows.go`), which the reference
+//! implementation uses.
 
 use std::borrow::Cow;
 
-/// Converts UTF-16 to UTF-8, and each unpaired surrogate to its three bytes of WTF-8.
+/// Converts UTF-16 to UTF-8, and each unpaired surrogate to its three WTF-8 bytes.
+///
+/// ```
+/// use ntmeta::wide::{from_wtf8, to_wtf8};
+///
+/// let name = [0x61, 0xd800, 0x62]; // `a`, an unpaired surrogate, `b`
+/// let bytes = to_wtf8(&name);
+/// assert_eq!(bytes, b"a\xed\xa0\x80b");
+/// assert_eq!(from_wtf8(&bytes), name);
+/// ```
 pub fn to_wtf8(units: &[u16]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(units.len() + units.len() / 8);
     for unit in char::decode_utf16(units.iter().copied()) {
@@ -59,16 +69,16 @@ pub fn from_wtf8(bytes: &[u8]) -> Vec<u16> {
     }
 }
 
-/// Tells whether [`from_wtf8`] loses nothing of `bytes`, so that [`to_wtf8`] gives them back.
+/// Returns whether [`from_wtf8`] converts `bytes` without loss, so that [`to_wtf8`] restores them.
 ///
-/// False for bytes that are not WTF-8, among them a surrogate pair in two groups of three bytes:
-/// it would come back as one character of four bytes.
+/// False for bytes that are not WTF-8. This includes a surrogate pair encoded as two groups of
+/// three bytes, which would come back as one four-byte character.
 pub fn is_wtf8(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok() || to_wtf8(&from_wtf8(bytes)) == bytes
 }
 
-/// Returns text to show: an unpaired surrogate as `\u{d800}`, every other byte that is no
-/// character as U+FFFD. No Windows name holds a `\`, so that names of WTF-8 can be told apart.
+/// Returns printable text: an unpaired surrogate becomes `\u{d800}`, every other invalid byte
+/// U+FFFD. The result is unambiguous for WTF-8 names, as Windows names never contain a `\`.
 pub fn display(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -85,7 +95,7 @@ pub fn display(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Splits `bytes` where UTF-8 ends.
+/// Splits `bytes` at the end of the valid UTF-8.
 fn split_valid(bytes: &[u8]) -> (&str, &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (text, &[]),
@@ -133,14 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_in_six_bytes_is_not_wtf8() {
+    fn a_surrogate_pair_in_six_bytes_is_not_wtf8() {
         let bytes = b"\xed\xa0\xbd\xed\xb8\x80";
         assert_eq!(from_wtf8(bytes), [0xd83d, 0xde00]);
         assert!(!is_wtf8(bytes));
     }
 
     #[test]
-    fn display_tells_lone_surrogates_apart() {
+    fn display_distinguishes_lone_surrogates() {
         assert_eq!(display(b"plain"), "plain");
         assert_eq!(display(b"\xed\xa0\x80z"), "\\u{d800}z");
         assert_eq!(display(b"\xed\xa0\x81\xffz"), "\\u{d801}\u{fffd}z");
@@ -155,7 +165,7 @@ mod tests {
         }
 
         #[test]
-        fn is_wtf8_means_that_bytes_survive(bytes: Vec<u8>) {
+        fn is_wtf8_means_lossless(bytes: Vec<u8>) {
             prop_assert_eq!(is_wtf8(&bytes), to_wtf8(&from_wtf8(&bytes)) == bytes);
         }
     }

@@ -1,8 +1,8 @@
-//! The command line: global options, the list of commands, and what happens to wrong usage.
+//! The command line: global options, and the reports of wrong usage.
 //!
-//! The arguments of a command are beside its code in [`crate::commands`]. Options, their short
-//! forms and their defaults are those of hcsshim's `wclayer`, so that scripts written for it go
-//! on working; what is new stands beside them.
+//! The arguments of each command are next to its code in [`crate::commands`]. Options keep the
+//! names, short forms and defaults of hcsshim's `wclayer`, so that scripts written for it continue
+//! to work.
 //!
 //! Source: hcsshim `cmd/wclayer`.
 
@@ -12,15 +12,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{
-    ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
-};
+use clap::{ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-use crate::commands::{
-    cat, completions, create, diff, du, export, extract, find, gc, import, info, ls, makebaselayer,
-    man, mount, remove, repair, squash, stat, tree, unmount, validate, verify,
-};
-use crate::errors::{FAILED, FAILED_TO_ANSWER, WRONG_USAGE};
+use crate::commands;
+use crate::errors::{FAILED, WRONG_USAGE};
+use crate::hints;
 use crate::output;
 
 const EXAMPLES: &str = "\
@@ -30,143 +26,64 @@ Examples:
   wclayer info layers/app
   wclayer export -z -o app.tar.gz layers/app
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C. Of diff and validate: 0 equal,
-no errors; 1 different, errors found; 2 failed, wrong usage.";
+Exit codes: 0 success, 1 failure, 2 wrong usage, 130 stopped by Ctrl-C. diff and validate exit with
+0 if there are no differences or errors, 1 if there are, and 2 on failure or wrong usage.";
 
-const STDOUT_TWICE: &str =
-    "the argument '--json' needs standard output for itself: name a file with '--output <FILE>'";
-
-/// Windows Container layer utility
+/// Work with the layers of Windows container images
 ///
-/// wclayer manipulates the storage layers of Windows containers, on any system. It imports layers
-/// from OCI layer tar files and exports them again. A portable layer is a folder with the tar, an
-/// index of it and the list of its parents, given back bit for bit; on Windows with the Host Compute
-/// Service, layers that containers run from are made, mounted and removed as well.
-#[derive(Debug, Parser)]
+/// wclayer imports OCI layer tars and exports them again, on any system, and lists, compares,
+/// extracts and checks their contents. A portable layer is a folder that holds the tar, an index of
+/// it and the list of its parents; exporting it restores the tar bit for bit. On Windows with the
+/// Host Compute Service, wclayer also makes, mounts and removes the layers that containers run from.
+#[derive(Parser)]
 #[command(name = "wclayer", version, after_long_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: GlobalOptions,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: commands::Chosen,
 }
 
-// Not a doc comment: clap would take it for the program's description.
-// The options that every command takes.
+// Not a doc comment: clap would use it as the description of the program.
+// The options of every command.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
-    /// Print nothing but errors and what was asked for: no progress, warnings or summaries
+    /// Print only results and errors: no progress, warnings or summaries
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Print the steps on stderr; given twice, with the time of each
+    /// Print each step to stderr; repeat to include times
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// When to use colour
+    /// Use colour
     #[arg(long, global = true, value_name = "WHEN", default_value_t)]
     pub(crate) color: ColorChoice,
 }
 
-/// A command with its arguments.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Cat(cat::Arguments),
-    Create(create::Arguments),
-    Diff(diff::Arguments),
-    Du(du::Arguments),
-    Export(export::Arguments),
-    Extract(extract::Arguments),
-    Find(find::Arguments),
-    Gc(gc::Arguments),
-    Import(import::Arguments),
-    Info(info::Arguments),
-    Ls(ls::Arguments),
-    Makebaselayer(makebaselayer::Arguments),
-    Mount(mount::Arguments),
-    Remove(remove::Arguments),
-    Repair(repair::Arguments),
-    Squash(squash::Arguments),
-    Stat(stat::Arguments),
-    Tree(tree::Arguments),
-    Unmount(unmount::Arguments),
-    Validate(validate::Arguments),
-    Verify(verify::Arguments),
-    Completions(completions::Arguments),
-    Man(man::Arguments),
-}
-
-impl Command {
-    /// Returns whether the result is to be printed as JSON.
-    pub(crate) fn wants_json(&self) -> bool {
-        match self {
-            Self::Create(arguments) => arguments.json,
-            Self::Diff(arguments) => arguments.json,
-            Self::Du(arguments) => arguments.json,
-            Self::Export(arguments) => arguments.json,
-            Self::Extract(arguments) => arguments.json,
-            Self::Find(arguments) => arguments.json,
-            Self::Gc(arguments) => arguments.json,
-            Self::Import(arguments) => arguments.json,
-            Self::Info(arguments) => arguments.json,
-            Self::Ls(arguments) => arguments.json,
-            Self::Stat(arguments) => arguments.json,
-            Self::Tree(arguments) => arguments.json,
-            Self::Makebaselayer(arguments) => arguments.json,
-            Self::Mount(arguments) => arguments.json,
-            Self::Remove(arguments) => arguments.json,
-            Self::Repair(arguments) => arguments.json,
-            Self::Squash(arguments) => arguments.json,
-            Self::Unmount(arguments) => arguments.json,
-            Self::Validate(arguments) => arguments.json,
-            Self::Verify(arguments) => arguments.json,
-            _ => false,
-        }
-    }
-}
-
-impl Command {
-    /// Returns whether a tar and JSON would both go to standard output.
-    fn shares_stdout(&self) -> bool {
-        match self {
-            Self::Export(arguments) => arguments.json && arguments.output.is_stdout_by_name(),
-            Self::Squash(arguments) => arguments.json && arguments.output.is_stdout_by_name(),
-            _ => false,
-        }
-    }
-
-    /// Returns the exit code of a failure.
-    pub(crate) fn exit_code_of_failure(&self) -> u8 {
-        match self {
-            Self::Diff(_) | Self::Validate(_) => FAILED_TO_ANSWER,
-            _ => FAILED,
-        }
-    }
-}
-
-/// Returns the whole command line as clap describes it.
+/// Returns clap's description of the whole command line.
 pub(crate) fn command() -> clap::Command {
     let mut command = Arguments::command();
     command.build();
-    // The reference has the same short form.
+    // hcsshim's `wclayer` has the same alias.
     command.mut_subcommand("help", |help| help.visible_alias("h"))
 }
 
-/// Reads the program's arguments.
+/// Parses the program's arguments.
 pub(crate) fn parse() -> Result<Arguments, clap::Error> {
     let color = color_choice(env::args_os());
     output::set_color(color);
     let matches = command().color(color).try_get_matches()?;
     let arguments = Arguments::from_arg_matches(&matches)?;
-    match arguments.command.shares_stdout() {
-        true => Err(command().error(ErrorKind::ArgumentConflict, STDOUT_TWICE)),
-        false => Ok(arguments),
+    match arguments.command.0.conflict() {
+        Some(conflict) => Err(command().error(ErrorKind::ArgumentConflict, conflict)),
+        None => Ok(arguments),
     }
 }
 
-/// Prints help, the version, or what is wrong with the usage.
+/// Prints help, the version, or an error about the usage.
 pub(crate) fn report(error: clap::Error) -> ExitCode {
     match error.kind() {
-        // As the reference answers an empty command line.
+        // hcsshim's `wclayer` also succeeds without arguments.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let printed = output::print(&error.render().ansi());
             ExitCode::from(if printed.is_ok() { 0 } else { FAILED })
@@ -174,7 +91,7 @@ pub(crate) fn report(error: clap::Error) -> ExitCode {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let printed = error.print().and_then(|()| std::io::stdout().flush());
             match printed {
-                // A reader that has seen enough is not a failure.
+                // A reader that stops early is not a failure.
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                     ExitCode::from(FAILED)
                 }
@@ -200,7 +117,7 @@ fn report_wrong_usage(mut error: clap::Error) -> ExitCode {
     ExitCode::from(WRONG_USAGE)
 }
 
-/// Returns what may have been meant by a command line that is wrong.
+/// Returns a hint about a likely mistake in the command line.
 fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
     let is_option = |argument: &&OsString| argument.as_encoded_bytes().starts_with(b"-");
     let command = arguments
@@ -220,14 +137,14 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
         let letters = argument.to_str().and_then(|text| text.strip_prefix('-'));
         letters.is_some_and(|letters| !letters.starts_with('-') && letters.contains('l'))
     };
-    (is_ls && names_none && arguments.iter().any(is_long)).then_some(ls::NOT_LONG)
+    (is_ls && names_none && arguments.iter().any(is_long)).then_some(hints::NOT_LONG)
 }
 
 fn is_empty(value: &ContextValue) -> bool {
     matches!(value, ContextValue::String(text) if text.is_empty())
 }
 
-/// Finds `--color` before clap does, whose own messages follow it too.
+/// Finds `--color` before clap parses the arguments, since it also applies to clap's messages.
 fn color_choice(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
     let arguments: Vec<OsString> = arguments.take_while(|argument| argument != "--").collect();
     let joined = |argument: &OsString| {
@@ -257,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_found_in_both_spellings_and_not_behind_the_end_of_options() {
+    fn colour_is_found_in_both_spellings_and_not_after_the_end_of_options() {
         let choice = |line: &str| color_choice(line.split(' ').map(OsString::from));
         assert_eq!(choice("wclayer --color never info x"), ColorChoice::Never);
         assert_eq!(choice("wclayer info --color=always x"), ColorChoice::Always);

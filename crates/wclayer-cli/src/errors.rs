@@ -1,4 +1,4 @@
-//! What can go wrong beside the library's own errors, and how any error is reported.
+//! The errors of the command, and the report of any error.
 
 use std::error::Error;
 use std::io;
@@ -8,16 +8,16 @@ use std::process::ExitCode;
 use wclayer::ErrorKind;
 
 use crate::escape::escaped;
-use crate::input_hints;
+use crate::hints;
 use crate::output::{self, ErrorJson, Output};
 use crate::signals;
 
-/// The exit code of a command that failed, and of a check that found something.
+/// The exit code of a command that failed, or of a check that found something.
 pub(crate) const FAILED: u8 = 1;
-/// The exit code of a failure where [`FAILED`] is an answer: of `diff` and `validate`, as of
+/// The exit code of a failure of `diff` and `validate`, for which [`FAILED`] is an answer, as for
 /// diff(1) and grep(1).
 pub(crate) const FAILED_TO_ANSWER: u8 = 2;
-/// The exit code of a command line that cannot be understood.
+/// The exit code of wrong usage.
 pub(crate) const WRONG_USAGE: u8 = 2;
 
 /// Why a command failed.
@@ -26,63 +26,65 @@ pub(crate) enum CliError {
     /// The library failed.
     #[error(transparent)]
     Layer(#[from] wclayer::Error),
-    /// The command works on Windows only.
+    /// The command requires Windows.
     #[cfg(not(windows))]
-    #[error("`{command}` needs Windows with the Host Compute Service (vmcompute.dll)")]
+    #[error("`{command}` requires Windows with the Host Compute Service (vmcompute.dll)")]
     NeedsHostCompute {
         /// The command's name.
         command: &'static str,
     },
-    /// A layer of Windows is never replaced.
-    #[error("--force replaces portable layers and transport folders only")]
+    /// A Windows layer is never replaced.
+    #[error("--force replaces only portable layers and transport folders")]
     CannotReplace,
-    /// Only transport folders can be given empty hives.
-    #[error("--hives goes with --format transport only")]
+    /// Only transport folders take empty hives.
+    #[error("--hives requires --format transport")]
     HivesElsewhere,
-    /// There is nothing at a path.
+    /// Nothing is at a path.
     #[error("there is no `{}` in `{}`", escaped(path), layer.display())]
     NoEntry {
         /// The path inside the layer.
         path: String,
         /// The layer.
         layer: PathBuf,
-        /// Why, as a hint.
+        /// The reason, as a hint.
         why: String,
     },
-    /// What is at a path has no content to print.
+    /// The entry at a path has no content to print.
     #[error("`{}` is {what}", escaped(path))]
     NoContent {
         /// The path inside the layer.
         path: String,
-        /// What it is.
-        what: String,
-        /// What can be done.
-        hint: &'static str,
+        /// The kind of entry.
+        what: Contentless,
     },
-    /// There is no layer of this number.
+    /// The chain has no layer with this number.
     #[error("there is no layer {number}: the chain has layers 0 to {last}")]
     NoLayerNumber {
         /// The number.
         number: usize,
-        /// The largest number that there is.
+        /// The number of the last layer.
         last: usize,
     },
-    /// A layer is none of the chain.
-    #[error("`{}` is no layer of the chain", place.display())]
+    /// A path is not that of a layer of the chain.
+    #[error("`{}` is not a layer of the chain", place.display())]
     NotInChain {
-        /// Where it is.
+        /// The path.
         place: PathBuf,
     },
-    /// A link leads out of the layer.
-    #[error("`{}` leads out of the layer, to `{}`", escaped(link), escaped(target))]
+    /// The target of a link is outside the layer.
+    #[error(
+        "the target `{}` of `{}` is outside the layer",
+        escaped(target),
+        escaped(link)
+    )]
     LinkOutside {
         /// The link.
         link: String,
-        /// Where it leads.
+        /// Its target.
         target: String,
     },
-    /// Links lead in a circle.
-    #[error("the links at `{}` lead in a circle", escaped(path))]
+    /// Links form a loop.
+    #[error("the links at `{}` form a loop", escaped(path))]
     LinkLoop {
         /// The path inside the layer.
         path: String,
@@ -90,13 +92,13 @@ pub(crate) enum CliError {
     /// A tar would go to a terminal.
     #[error("refusing to write a layer tar to a terminal")]
     OutputIsTerminal,
-    /// The output is there, and is not to be replaced.
-    #[error("`{}` exists", output.display())]
+    /// The output exists, and must not be replaced.
+    #[error("`{}` already exists", output.display())]
     OutputExists {
         /// The output.
         output: PathBuf,
     },
-    /// The output would take the place of a layer that is read.
+    /// The output would overwrite a layer that is read.
     #[error("the output `{}` is part of the layer `{}`", output.display(), layer.display())]
     OutputIsLayer {
         /// The output.
@@ -104,36 +106,61 @@ pub(crate) enum CliError {
         /// The layer.
         layer: PathBuf,
     },
-    /// A layer that is looked into would come from standard input.
-    #[error("cannot look into a layer on standard input")]
+    /// A layer would come from standard input, which can be read only once.
+    #[error("cannot read a layer from standard input")]
     InputIsDash,
     /// A tar would come from a terminal.
     #[error("refusing to read a layer tar from a terminal")]
     InputIsTerminal,
-    /// The result could not be printed.
+    /// Standard output failed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
-    /// A failure, and what was probably meant: said instead of the failure's own hint.
+    /// A failure that a mistake may have caused, whose hint replaces that of the failure.
     #[error("{0}")]
-    Hinted(Box<CliError>, &'static str),
-    /// The JSON that was begun has the error in it; it is to be told on stderr only.
+    Mistaken(Box<CliError>, Mistake),
+    /// The error is already part of the JSON on stdout; print it to stderr only.
     #[error(transparent)]
     InJson(Box<CliError>),
-    /// What can be extracted has been, but something is missing.
-    #[error("{count} of the layer's entries could not be extracted")]
+    /// Some entries could not be extracted.
+    #[error("cannot extract {count} of the entries")]
     NotMade {
         /// How many.
         count: u64,
     },
-    /// The failure has been printed already; only the exit code is left.
+    /// The failure has already been printed; only the exit code is left.
     #[error("failed")]
-    Told,
-    /// What was looked for has been found and printed: differences, errors in a layer.
+    Reported,
+    /// Differences, or errors in a layer, were found and printed.
     #[error("found")]
     Found,
-    /// Ctrl-C cannot be watched for.
-    #[error("cannot watch for signals")]
+    /// Signals cannot be caught.
+    #[error("cannot catch signals")]
     Signals(#[source] io::Error),
+}
+
+/// An entry without content.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Contentless {
+    /// A directory.
+    #[error("a directory")]
+    Directory,
+    /// A symbolic link or junction to a path.
+    #[error("a link to `{0}`")]
+    Link(String),
+    /// A hard link to a path that does not exist.
+    #[error("a hard link to `{0}`, which no layer of the chain contains")]
+    HardLink(String),
+}
+
+/// A likely mistake in a command line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mistake {
+    /// `ls -l` for a long listing.
+    LongListing,
+    /// `diff -l` for parents of only one side.
+    ParentsOfOneSide,
+    /// `find --newer` with neither a time nor an entry.
+    NotATime,
 }
 
 impl CliError {
@@ -141,7 +168,7 @@ impl CliError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Layer(error) => error.kind(),
-            Self::InJson(error) | Self::Hinted(error, _) => error.kind(),
+            Self::InJson(error) | Self::Mistaken(error, _) => error.kind(),
             #[cfg(not(windows))]
             Self::NeedsHostCompute { .. } => ErrorKind::Unsupported,
             Self::CannotReplace
@@ -157,49 +184,12 @@ impl CliError {
                 ErrorKind::InvalidInput
             }
             Self::OutputExists { .. } => ErrorKind::Exists,
-            Self::Told | Self::Found | Self::NotMade { .. } => ErrorKind::InvalidLayer,
+            Self::Reported | Self::Found | Self::NotMade { .. } => ErrorKind::InvalidLayer,
             Self::Stdout(_) | Self::Signals(_) => ErrorKind::Io,
         }
     }
 
-    /// Returns what can be done about it.
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Layer(error) => match input_hints::hint(error) {
-                Some(hint) => hint,
-                None => return error.hint(),
-            },
-            Self::InJson(error) => return error.hint(),
-            Self::Hinted(_, hint) => hint,
-            #[cfg(not(windows))]
-            Self::NeedsHostCompute { .. } => {
-                "`import`, `export`, `info` and `remove` work on every system, with portable layers."
-            }
-            Self::CannotReplace => "Delete the layer that is there with `wclayer remove`.",
-            Self::HivesElsewhere => "Leave it out: other formats need no empty hives.",
-            Self::OutputIsTerminal => "Name a file with -o FILE, or write to a pipe.",
-            Self::OutputExists { .. } => {
-                "Choose another name, or leave out --no-clobber to replace it."
-            }
-            Self::OutputIsLayer { .. } => "Name another file with -o FILE.",
-            Self::InputIsDash => {
-                "It is read more than once: write it to a file first. `validate -`, `info -` and \
-                 `import -i -` read standard input; a file of that name is `./-`."
-            }
-            Self::InputIsTerminal => "Name a file with -i FILE, or read from a pipe.",
-            Self::NoLayerNumber { .. } | Self::NotInChain { .. } => {
-                "`--verbose` lists the layers with their numbers."
-            }
-            Self::NoEntry { why, .. } => why,
-            Self::NoContent { hint, .. } => hint,
-            Self::NotMade { .. } => "Everything else is there; `--json` lists what is missing.",
-            Self::LinkOutside { .. } | Self::LinkLoop { .. } => return None,
-            Self::Told | Self::Found | Self::Stdout(_) | Self::Signals(_) => return None,
-        };
-        Some(hint.to_owned())
-    }
-
-    /// Returns whether nobody reads what is written: no reason to complain.
+    /// Returns whether the reader of the output went away, which needs no report.
     fn is_closed_pipe(&self) -> bool {
         causes(self).any(|cause| {
             cause
@@ -209,7 +199,7 @@ impl CliError {
     }
 }
 
-/// Says what could not be done with a file: `.map_err(on_path("open", path))`.
+/// Adds the action and the path to a system error: `.map_err(on_path("open", path))`.
 pub(crate) fn on_path(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CliError {
     let path = path.to_owned();
     move |source| {
@@ -222,24 +212,24 @@ pub(crate) fn on_path(action: &'static str, path: &Path) -> impl FnOnce(io::Erro
     }
 }
 
-/// Prints an error, as JSON too where that was asked for, and returns the exit code: `failed`, if
-/// the command was not stopped.
+/// Prints an error, with --json as JSON too, and returns the exit code: `failed`, or that of a
+/// signal.
 pub(crate) fn report(error: &CliError, failed: u8, output: &Output) -> ExitCode {
-    // A reader of a listing that has seen enough is no failure. A layer tar that nobody takes is:
-    // its error is the library's.
+    // A reader of a listing may stop early. For a layer tar that is a failure, which the library
+    // reports.
     if matches!(error, CliError::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
     if matches!(error, CliError::Found) {
         return ExitCode::from(FAILED);
     }
-    if !matches!(error, CliError::Told) && !error.is_closed_pipe() {
-        let told = json(error);
-        output::print_error(&told.message, &told.causes, told.hint.as_deref());
-        // What standard output does not take is not said there.
+    if !matches!(error, CliError::Reported) && !error.is_closed_pipe() {
+        let printed = json(error);
+        output::print_error(&printed.message, &printed.causes, printed.hint.as_deref());
+        // An error of standard output cannot be printed there.
         let is_json_open = !matches!(error, CliError::InJson(_) | CliError::Stdout(_));
         if output.is_json() && is_json_open {
-            output::print_error_json(told);
+            output::print_error_json(printed);
         }
     }
     ExitCode::from(match error.kind() {
@@ -248,19 +238,19 @@ pub(crate) fn report(error: &CliError, failed: u8, output: &Output) -> ExitCode 
     })
 }
 
-/// Returns what is told of an error.
+/// Returns an error as JSON.
 pub(crate) fn json(error: &CliError) -> ErrorJson<ErrorKind> {
     ErrorJson {
         kind: error.kind(),
         message: error.to_string(),
         causes: causes(error).map(ToString::to_string).collect(),
-        hint: error.hint(),
+        hint: hints::hint(error),
     }
 }
 
 fn causes(error: &CliError) -> impl Iterator<Item = &(dyn Error + 'static)> {
     let error = match error {
-        CliError::Hinted(error, _) => error,
+        CliError::Mistaken(error, _) => error,
         error => error,
     };
     std::iter::successors(error.source(), |cause| (**cause).source())

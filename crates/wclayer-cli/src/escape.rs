@@ -1,11 +1,11 @@
-//! Names from a layer, made safe for a terminal.
+//! Makes names from a layer safe for a terminal.
 
 use std::borrow::Cow;
 
-/// Writes control characters, line breaks and marks that turn the direction of text as `\u{…}`:
-/// a name in a layer must not command the terminal. Names hold no `\`, so that this is reversible.
+/// Escapes control characters, line breaks and marks that change the direction of text as `\u{…}`: a
+/// name in a layer must not control the terminal. Names contain no `\`, so this is reversible.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
-    // Nearly all names are of these, which are looked through as fast as memory.
+    // Nearly all names are plain ASCII, which this checks at the speed of memory.
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if is_plain || !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
@@ -20,7 +20,7 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Returns whether a character could command the terminal, or hide.
+/// Returns whether a character could control the terminal, or is invisible.
 pub(crate) fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -39,7 +39,7 @@ mod tests {
     use super::escaped;
 
     #[test]
-    fn nothing_that_commands_a_terminal_is_left() {
+    fn control_characters_are_escaped() {
         for (text, safe) in [
             ("plain ä 文", "plain ä 文"),
             ("a\x1b[2Jb", "a\\u{1b}[2Jb"),

@@ -1,5 +1,4 @@
-//! How a layer is shown: rows for people and a JSON object for programs, the same for every
-//! command (`docs/json.md`).
+//! Describes a layer in rows of text or as a JSON object (`docs/json.md`), the same in every command.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -28,7 +27,7 @@ pub(crate) struct LayerJson<'a> {
 }
 
 impl<'a> LayerJson<'a> {
-    /// Shows `layer`.
+    /// Describes `layer`.
     pub(crate) fn new(layer: &'a PortableLayer) -> Self {
         let descriptor = layer.descriptor();
         Self {
@@ -46,7 +45,7 @@ impl<'a> LayerJson<'a> {
     }
 }
 
-/// Adds the rows that show `layer`.
+/// Adds rows that describe `layer`.
 pub(crate) fn rows(summary: &mut Summary, layer: &PortableLayer) {
     let descriptor = layer.descriptor();
     summary.row("DiffID", descriptor.diff_id);
@@ -57,7 +56,7 @@ pub(crate) fn rows(summary: &mut Summary, layer: &PortableLayer) {
     entry_rows(summary, &descriptor.entries);
 }
 
-/// Adds the rows that show the blob that a layer comes from.
+/// Adds rows that describe the blob that a layer comes from.
 pub(crate) fn source_rows(summary: &mut Summary, source: &SourceBlob) {
     summary.row("source", source.digest);
     summary.row("media type", &source.media_type);
@@ -74,7 +73,7 @@ pub(crate) fn parent_rows(summary: &mut Summary, parents: &ParentChain) {
     }
 }
 
-/// Adds the number of entries, and of each kind that there is, right-aligned.
+/// Adds rows with the number of entries, in all and of each kind that occurs, right-aligned.
 pub(crate) fn entry_rows(summary: &mut Summary, entries: &EntryCounts) {
     let total = entries.total();
     let width = total.max(entries.streams).to_string().len();
@@ -86,7 +85,7 @@ pub(crate) fn entry_rows(summary: &mut Summary, entries: &EntryCounts) {
         ("  hard links", entries.links),
         ("  removals", entries.removals),
         ("  opaque directories", entries.opaque),
-        ("streams of these", entries.streams),
+        ("streams", entries.streams),
     ] {
         if count > 0 {
             summary.row(label, format!("{count:>width$}"));
@@ -94,13 +93,13 @@ pub(crate) fn entry_rows(summary: &mut Summary, entries: &EntryCounts) {
     }
 }
 
-/// Returns a path for JSON and for steps: absolute and without `..`, as text.
+/// Returns a path for JSON and for steps as text: absolute and without `..`.
 pub(crate) fn absolute(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     without_parents(&path).display().to_string()
 }
 
-/// Takes `..` out of an absolute path: what is before it may be a link, and is resolved.
+/// Removes `..` from an absolute path; resolves what precedes it, which may be a link.
 fn without_parents(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
@@ -126,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_leads_upwards_is_resolved() {
+    fn parent_components_are_resolved() {
         let folder = tempfile::tempdir().expect("a folder");
         let top = folder.path().canonicalize().expect("a path");
         std::fs::create_dir_all(top.join("a/b")).expect("folders");

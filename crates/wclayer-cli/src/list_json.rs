@@ -1,7 +1,7 @@
 //! A JSON object with one long list, written item by item: a layer may have any number of entries.
 //!
-//! Once the object is begun, a failure is said inside it, as its member `error`
-//! (`docs/json.md`): what is printed is one object in any case.
+//! A failure after the start becomes the member `error` of the object (`docs/json.md`), so that the
+//! output is always one object.
 
 use std::io::{self, Write};
 
@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use crate::errors::{self, CliError};
 
-/// The object, on its way to a sink.
+/// An object that is being written to a sink.
 pub(crate) struct ListJson<W> {
     sink: W,
     is_first: bool,
 }
 
 impl<W: Write> ListJson<W> {
-    /// Starts the object: members, each a name and a value, then the list's name.
+    /// Starts the object with members, each a name and a value, and the name of the list.
     pub(crate) fn start(sink: W, members: &[(&str, &str)], list: &str) -> Result<Self, CliError> {
         let mut object = Self {
             sink,
@@ -35,8 +35,8 @@ impl<W: Write> ListJson<W> {
         written.map_err(CliError::Stdout)
     }
 
-    /// Ends the object: with what came of the listing as a member `last` where that has a name, or
-    /// with the error that ended it early. Returns what came of it.
+    /// Ends the object with the result of the listing, as the member `last` if that has a name, or
+    /// with the error that ended it early. Returns the result.
     pub(crate) fn end<T: Serialize>(
         mut self,
         last: Option<&str>,
@@ -75,7 +75,7 @@ impl<W: Write> ListJson<W> {
         self.sink.write_all(b": [")
     }
 
-    /// Ends the list, and the object with a member behind it.
+    /// Ends the list, adds a last member and ends the object.
     fn write_last(&mut self, name: &str, value: &impl Serialize) -> io::Result<()> {
         self.sink.write_all(b"\n], ")?;
         self.write_value(&name)?;

@@ -1,9 +1,8 @@
-//! [`Words`]: the system's allocator, with words where Rust would abort.
+//! [`Allocator`]: the system's allocator, with an error message where Rust would abort.
 //!
-//! Large buffers whose size depends on the work are asked for so that their lack is an error like any other
-//! (`wclayer::resources`). Where anything else lacks memory, nothing can go on: the program says so
-//! and ends with exit code 1. What it was making stays unfinished, as after a kill, and goes with the next
-//! command at the same place.
+//! The library allocates its large buffers fallibly (`wclayer::resources`). If any other allocation
+//! fails, the program cannot continue: it prints an error and exits with code 1. Its unfinished output
+//! remains, as after a kill, until the next command on the same path removes it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::File;
@@ -15,16 +14,16 @@ use wclayer::resources;
 use crate::errors::FAILED;
 
 const MESSAGE: &[u8] = b"Error: the system refuses more memory
-Hint: End other programs, or raise the limit of memory (`ulimit -v`).
+Hint: Close other programs, or raise the memory limit (`ulimit -v`).
 ";
 
 /// The program's allocator.
-pub(crate) struct Words;
+pub(crate) struct Allocator;
 
-// SAFETY: every call is passed on to the system's allocator as it is, and so is every answer.
-unsafe impl GlobalAlloc for Words {
+// SAFETY: every call and every result is passed on unchanged to and from the system's allocator.
+unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the contract, which is the same.
+        // SAFETY: the caller upholds the contract, which is the same.
         or_end(unsafe { System.alloc(layout) })
     }
 
@@ -51,7 +50,7 @@ fn or_end(block: *mut u8) -> *mut u8 {
     block
 }
 
-/// Ends the program without asking for memory again.
+/// Ends the program without allocating.
 #[cold]
 fn end() -> ! {
     #[cfg(unix)]
@@ -59,7 +58,7 @@ fn end() -> ! {
     #[cfg(windows)]
     let own = std::os::windows::io::AsHandle::as_handle(&std::io::stderr()).try_clone_to_owned();
     if let Ok(own) = own {
-        // Without stderr there is nobody to tell.
+        // Without stderr, the message is lost.
         let _ = File::from(own).write_all(MESSAGE);
     }
     process::exit(FAILED.into())

@@ -1,5 +1,5 @@
-//! How an entry of a view is shown: its letters and name for people, a JSON object for programs,
-//! the same for every command (`docs/json.md`).
+//! Describes an entry of a view in text or as a JSON object (`docs/json.md`), the same in every
+//! command.
 
 use std::io::Write;
 
@@ -33,7 +33,7 @@ pub(crate) struct NodeJson {
 }
 
 impl NodeJson {
-    /// Shows a node of a view.
+    /// Describes a node of a view.
     pub(crate) fn new(view: &View, node: &Node) -> Result<Self, CliError> {
         let reparse_target = match node.is_reparse_point() {
             true => reparse_target(view, node)?,
@@ -64,13 +64,13 @@ pub(crate) fn known_size(node: &Node) -> Option<u64> {
     is_known.then(|| node.size())
 }
 
-/// Returns what a layer removes at its node. A file hides what is at its path by being there.
+/// Returns what a layer removes at its node. A file needs no removal to hide its path below.
 fn removed(node: &Node) -> Option<Removed> {
     let removes = node.kind == NodeKind::Removal || node.is_plain_directory();
     node.removed.filter(|_| removes)
 }
 
-/// Returns what is hidden of the layers below, as JSON spells it.
+/// Returns the JSON name of a removal.
 pub(crate) fn removed_name(removed: Removed) -> &'static str {
     match removed {
         Removed::Path => "path",
@@ -78,7 +78,7 @@ pub(crate) fn removed_name(removed: Removed) -> &'static str {
     }
 }
 
-/// Returns what a node is, as JSON spells it.
+/// Returns the JSON name of a kind.
 pub(crate) fn kind_name(kind: NodeKind) -> &'static str {
     match kind {
         NodeKind::File => "file",
@@ -104,14 +104,14 @@ impl<W: Write> EntriesJson<W> {
         self.list.add(&NodeJson::new(view, node)?)
     }
 
-    /// Ends the object: whole, or with the error that ended the walk early.
+    /// Ends the object, with the error if the walk failed.
     pub(crate) fn end(self, walked: Result<(), CliError>) -> Result<(), CliError> {
         self.list.end(None, walked)
     }
 }
 
-/// Returns six letters: what the entry is (`d` directory, `l` reparse point, `h` hard link, `w`
-/// removal), and `r`, `h`, `s`, `a`, `c` for read-only, hidden, system, archive, compressed.
+/// Returns six letters: the kind (`d` directory, `l` reparse point, `h` hard link, `w` removal), and
+/// `r`, `h`, `s`, `a`, `c` for read-only, hidden, system, archive, compressed.
 pub(crate) fn letters(node: &Node) -> String {
     let attributes = node.attributes();
     let kind = match node.kind {
@@ -135,8 +135,8 @@ pub(crate) fn letters(node: &Node) -> String {
     std::iter::once(kind).chain(flags).collect()
 }
 
-/// Returns the last component, with what follows it in listings: `/` behind a directory, the
-/// target of a link or that it is missing, what is removed. The component itself may be in colour.
+/// Returns the last component, perhaps in colour, and what follows it in listings: `/` after a
+/// directory, the target of a link or a note that it is missing, a note on a removal.
 pub(crate) fn name(view: &View, node: &Node, has_color: bool) -> Result<String, CliError> {
     let name = match has_color {
         true => styled(&file_name(&node.path), style(node)),
@@ -159,7 +159,7 @@ pub(crate) fn name(view: &View, node: &Node, has_color: bool) -> Result<String, 
     })
 }
 
-/// Returns how a name looks: by kind, and dim when the entry is hidden or of the system.
+/// Returns the style of a name: by kind, and dimmed if the entry is hidden or a system file.
 fn style(node: &Node) -> Style {
     let style = match node.kind {
         NodeKind::Removal => AnsiColor::Red.on_default(),
@@ -183,7 +183,7 @@ pub(crate) fn file_name(path: &LayerPath) -> String {
     escaped(&wide::display(path.file_name())).into_owned()
 }
 
-/// Returns the target of a hard link, where none of the layers has that.
+/// Returns the target of a hard link if no layer of the chain has it.
 pub(crate) fn missing_target(node: &Node) -> Option<&LayerPath> {
     match &node.item.as_ref()?.kind {
         ItemKind::Link(target) => Some(target),
@@ -191,7 +191,7 @@ pub(crate) fn missing_target(node: &Node) -> Option<&LayerPath> {
     }
 }
 
-/// Returns where a reparse point leads, or what kind it is of where that is not a path.
+/// Returns the target of a reparse point, or its tag if the target is not a path.
 pub(crate) fn reparse_target(view: &View, node: &Node) -> Result<Option<String>, CliError> {
     let Some(buffer) = view.details(node)?.reparse else {
         return Ok(None);
@@ -202,7 +202,7 @@ pub(crate) fn reparse_target(view: &View, node: &Node) -> Result<Option<String>,
     }))
 }
 
-/// Returns where a symbolic link or junction leads; `None` for everything else.
+/// Returns the target of a symbolic link or junction; `None` for any other entry.
 pub(crate) fn link_target(view: &View, node: &Node) -> wclayer::Result<Option<String>> {
     let buffer = view.details(node)?.reparse;
     let point = buffer.and_then(|buffer| ReparsePoint::decode(&buffer).ok());

@@ -1,7 +1,7 @@
-//! What is printed, and where: results on stdout, everything else on stderr.
+//! Prints results to stdout and everything else to stderr.
 //!
-//! A result is a [`Summary`] for people or one JSON object for programs (`docs/json.md`). Colour
-//! is decided once, by `--color`, NO_COLOR and whether there is a terminal.
+//! A result is a [`Summary`] or one JSON object (`docs/json.md`). Colour depends on `--color`,
+//! NO_COLOR and whether the output is a terminal.
 
 use std::fmt;
 use std::io::{self, BufWriter, Write};
@@ -20,7 +20,7 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
-/// How the caller wants to be told.
+/// The caller's choices about output.
 #[derive(Debug)]
 pub(crate) struct Output {
     quiet: bool,
@@ -30,7 +30,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Takes the caller's options.
+    /// Reads the caller's options.
     pub(crate) fn new(options: &GlobalOptions, json: bool) -> Self {
         let GlobalOptions {
             quiet,
@@ -50,17 +50,17 @@ impl Output {
         self.json
     }
 
-    /// Returns whether nothing but errors is wanted.
+    /// Returns whether to print only results and errors.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Returns whether the steps are wanted.
+    /// Returns whether to print steps.
     pub(crate) fn is_verbose(&self) -> bool {
         self.verbose > 0
     }
 
-    /// Prints a step, when these are wanted.
+    /// Prints a step if the caller wants them.
     pub(crate) fn step(&self, text: fmt::Arguments<'_>) {
         if self.verbose == 0 {
             return;
@@ -86,7 +86,7 @@ impl Output {
         }
     }
 
-    /// Prints what a command has done: JSON where asked for, else the summary, unless quiet.
+    /// Prints what a command did: as JSON, or as a summary unless quiet.
     pub(crate) fn result(
         &self,
         summary: &impl fmt::Display,
@@ -98,7 +98,7 @@ impl Output {
         }
     }
 
-    /// Prints what a command was asked for, also when quiet: JSON or text.
+    /// Prints the answer of a query, even if quiet: as JSON or text.
     pub(crate) fn answer(
         &self,
         text: &impl fmt::Display,
@@ -110,12 +110,12 @@ impl Output {
         })
     }
 
-    /// Prints what belongs to an error, below it: lines whose names are escaped.
+    /// Prints details below an error; names in `text` must be escaped.
     pub(crate) fn below_error(&self, text: &str) {
         let _ = anstream::stderr().write_all(text.as_bytes());
     }
 
-    /// Prints a summary on stderr, where stdout belongs to something else.
+    /// Prints a summary to stderr, for commands that write something else to stdout.
     pub(crate) fn aside(&self, summary: &Summary) {
         if !self.quiet {
             let _ = write!(anstream::stderr(), "{summary}");
@@ -123,7 +123,7 @@ impl Output {
     }
 }
 
-/// A title and rows of a label and a value, aligned. What would command a terminal is escaped.
+/// A title and aligned rows of a label and a value. Control characters are escaped.
 #[derive(Debug)]
 pub(crate) struct Summary {
     title: String,
@@ -161,25 +161,25 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Returns standard output for text, buffered, and whether the text is to be in colour.
+/// Returns buffered standard output for text, and whether to use colour.
 pub(crate) fn text_sink() -> (BufWriter<TextSink>, bool) {
     let stdout = anstream::stdout();
     let has_color = stdout.current_choice() != anstream::ColorChoice::Never;
     let sink: TextSink = match has_color {
         true => Box::new(stdout.lock()),
-        // Without colour there is nothing to look for in the text.
+        // Without colour there are no escape sequences to strip.
         false => Box::new(io::stdout().lock()),
     };
     (BufWriter::with_capacity(TEXT_BUFFER, sink), has_color)
 }
 
-/// Where text goes.
+/// A destination of text.
 pub(crate) type TextSink = Box<dyn Write>;
 
-/// How much text is collected, in bytes.
+/// The size of the buffer for text, in bytes.
 const TEXT_BUFFER: usize = 64 * 1024;
 
-/// Lets `--color` decide for everything that is printed from now on.
+/// Applies `--color` to all further output.
 pub(crate) fn set_color(choice: ColorChoice) {
     match choice {
         ColorChoice::Auto => anstream::ColorChoice::Auto,
@@ -189,8 +189,8 @@ pub(crate) fn set_color(choice: ColorChoice) {
     .write_global();
 }
 
-/// Prints an error with its causes and what can be done about it. Names of a layer are in all of
-/// these: each is escaped, and is one line.
+/// Prints an error with its causes and its hint, each on one line and escaped, since all of them may
+/// contain names from a layer.
 pub(crate) fn print_error(message: &str, causes: &[String], hint: Option<&str>) {
     let mut text = format!("{ERROR}Error:{ERROR:#} {}\n", escaped(message));
     match causes {
@@ -206,7 +206,7 @@ pub(crate) fn print_error(message: &str, causes: &[String], hint: Option<&str>) 
     if let Some(hint) = hint {
         text += &format!("{HINT}Hint:{HINT:#} {}\n", escaped(hint));
     }
-    // Without stderr there is nobody to tell.
+    // Without stderr, the message is lost.
     let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
@@ -217,9 +217,9 @@ pub(crate) struct ErrorJson<K> {
     pub(crate) kind: K,
     /// What failed.
     pub(crate) message: String,
-    /// Why, the nearest cause first.
+    /// The causes, nearest first.
     pub(crate) causes: Vec<String>,
-    /// What can be done about it.
+    /// What to do about it.
     pub(crate) hint: Option<String>,
 }
 
@@ -229,11 +229,11 @@ pub(crate) fn print_error_json(error: ErrorJson<impl Serialize>) {
     struct FailureJson<K> {
         error: ErrorJson<K>,
     }
-    // The exit code tells that the command failed, whoever reads this.
+    // If this fails, the exit code still reports the failure.
     let _ = print_json(&FailureJson { error });
 }
 
-/// Prints as JSON what clap says about a wrong command line.
+/// Prints clap's message about wrong usage as JSON.
 pub(crate) fn print_usage_error_json(text: &str, hint: Option<&str>) {
     let message = text.split("\n\n").next().unwrap_or(text);
     let message = message
@@ -245,13 +245,13 @@ pub(crate) fn print_usage_error_json(text: &str, hint: Option<&str>) {
         message: message.to_owned(),
         causes: Vec::new(),
         hint: Some(
-            hint.unwrap_or("`wclayer --help` shows the usage.")
+            hint.unwrap_or("Run `wclayer --help` for the usage.")
                 .to_owned(),
         ),
     });
 }
 
-/// Prints a text, and waits until the system has it: at the end of the program nobody is told.
+/// Prints a text and flushes it: a failure to flush at exit would go unnoticed.
 pub(crate) fn print(text: &impl fmt::Display) -> io::Result<()> {
     let mut stdout = anstream::stdout();
     write!(stdout, "{text}")?;
@@ -266,7 +266,7 @@ fn print_json(value: &impl Serialize) -> io::Result<()> {
     stdout.flush()
 }
 
-/// A reader that has seen enough is no failure: the command has done its work.
+/// Ignores a closed pipe: the reader stopped early, and the command has done its work.
 fn finish(printed: io::Result<()>) -> Result<(), CliError> {
     match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Stdout(error)),

@@ -1,10 +1,10 @@
 //! Paths inside a layer on the command line.
 //!
-//! `/` and `\` separate, also in front. `C:` is the volume of the container, which is `Files`. A
-//! name that is no text can be given as the commands show it, with `\u{1b}` and `\u{d800}`
-//! ([`crate::escape`]), or, where the system's arguments are bytes, as the WTF-8 that
-//! `find --null` prints. Only what is escaped when it is shown is read back so: every other `\u{…}`
-//! is a separator and a name.
+//! Both `/` and `\` separate components and may start a path. `C:` is the volume of the container,
+//! which is `Files`. A name that is not valid text can be written as the commands print it, with
+//! `\u{1b}` or `\u{d800}` ([`crate::escape`]), or, on systems whose arguments are bytes, as the WTF-8
+//! that `find --null` prints. Only escapes of characters that are printed escaped are recognised;
+//! in any other `\u{…}` the `\` is a separator.
 
 use std::ffi::OsStr;
 
@@ -15,48 +15,50 @@ use wclayer::{LayerPath, PathError, StreamName};
 
 use crate::escape::is_unsafe;
 
-/// The unnamed stream of a file by its full name, behind the file's.
+/// The suffix that names the unnamed stream of a file.
 const UNNAMED_STREAM: &[u8] = b"::$DATA";
 
-/// A path, or the top of the layer, which is above all paths.
+/// A path, or the root of the layer.
 #[derive(Debug, Clone)]
 pub(crate) struct Place(Option<LayerPath>);
 
 impl Place {
-    /// Returns the path; `None` for the top, which is where commands begin without an argument.
+    /// Returns the path; `None` for the root, the default of the commands.
     pub(crate) fn path(argument: &Option<Self>) -> Option<&LayerPath> {
         argument.as_ref().and_then(|place| place.0.as_ref())
     }
 
-    /// Returns the paths; none when one of these is the top: all of the layer.
+    /// Returns the paths; an empty list, for the whole layer, if one of them is the root.
     pub(crate) fn paths(arguments: &[Self]) -> Vec<LayerPath> {
         let paths: Option<Vec<_>> = arguments.iter().map(|place| place.0.clone()).collect();
         paths.unwrap_or_default()
     }
 }
 
-/// A file, and maybe one of its alternate streams.
+/// A file, perhaps with one of its alternate data streams.
 #[derive(Debug, Clone)]
 pub(crate) struct StreamPath(pub(crate) LayerPath, pub(crate) Option<StreamName>);
 
-/// Why an argument is no path inside a layer.
+/// Why an argument is not a path inside a layer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PathArgumentError {
     /// It breaks a rule of paths.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// A stream where only files can be named.
+    /// A stream, where only a file can be named.
     #[error("{0}; `stat FILE` lists the streams of a file, `cat FILE:STREAM` prints one")]
     Stream(PathError),
-    /// It names a volume that no layer has.
+    /// A drive that no layer has.
     #[error("a layer has no drive `{0}:`, only `C:`, which is its `Files`")]
     Drive(char),
-    /// The top, where an entry is needed.
-    #[error("the top of a layer is no entry; paths begin with `Files`, `Hives` or `UtilityVM`")]
+    /// The root, where an entry is needed.
+    #[error(
+        "the root of a layer is not an entry; paths start with `Files`, `Hives` or `UtilityVM`"
+    )]
     Top,
 }
 
-/// Takes a path or the top.
+/// Parses a path or the root.
 pub(crate) fn place() -> impl TypedValueParser<Value = Place> {
     OsStringValueParser::new().try_map(|text| match parse(&text) {
         Ok(path) => Ok(Place(Some(path))),
@@ -65,12 +67,12 @@ pub(crate) fn place() -> impl TypedValueParser<Value = Place> {
     })
 }
 
-/// Takes a path.
+/// Parses a path.
 pub(crate) fn layer_path() -> impl TypedValueParser<Value = LayerPath> {
     OsStringValueParser::new().try_map(|text| parse(&text))
 }
 
-/// Takes a path, and behind a colon the name of an alternate stream.
+/// Parses a path, and the name of an alternate data stream after a colon.
 pub(crate) fn stream_path() -> impl TypedValueParser<Value = StreamPath> {
     OsStringValueParser::new().try_map(|text| parse_stream(&text))
 }
@@ -98,8 +100,7 @@ fn parse_stream(text: &OsStr) -> Result<StreamPath, PathArgumentError> {
     }
 }
 
-/// Makes a path that begins at a root, or on the container's drive, one that begins at the top of
-/// the layer.
+/// Turns an absolute path, with or without the container's drive, into a path of the layer.
 fn in_layer(name: Vec<u8>) -> Result<Vec<u8>, PathArgumentError> {
     match name.as_slice() {
         [b'/' | b'\\', rest @ ..] => Ok(rest.to_vec()),
@@ -122,7 +123,7 @@ fn bytes(text: &OsStr) -> Vec<u8> {
     text.as_encoded_bytes().to_vec()
 }
 
-/// Reads escaped characters back; returns WTF-8.
+/// Decodes escaped characters; returns WTF-8.
 pub(crate) fn unescaped(text: &OsStr) -> Vec<u8> {
     let text = bytes(text);
     let mut plain = Vec::with_capacity(text.len());
@@ -142,7 +143,7 @@ pub(crate) fn unescaped(text: &OsStr) -> Vec<u8> {
     plain
 }
 
-/// Reads the escaped character that a text starts with, and the length of its escape.
+/// Decodes an escaped character at the start of a text; also returns the length of the escape.
 fn escape(text: &[u8]) -> Option<(Vec<u16>, usize)> {
     let digits = text.strip_prefix(br"\u{")?;
     let end = digits.iter().take(7).position(|byte| *byte == b'}')?;
@@ -165,7 +166,7 @@ mod tests {
     use crate::escape::escaped;
 
     #[test]
-    fn what_is_shown_is_read_back() {
+    fn printed_names_are_accepted() {
         let surrogate: &[u8] = b"Files/a\xed\xa0\x80b";
         let names = [
             surrogate,

@@ -1,4 +1,4 @@
-//! The progress bar, and the way in which Ctrl-C reaches the library.
+//! The progress bar, which also passes Ctrl-C on to the library.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,11 +13,11 @@ use crate::output::Output;
 const KNOWN_TOTAL: &str =
     "{wide_bar} {percent:>3}%  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left{entries}";
 const UNKNOWN_TOTAL: &str = "{spinner} {bytes}  {bytes_per_sec}  {elapsed}{entries}";
-/// How often the bar is drawn when nothing moves.
+/// How often the bar is redrawn while nothing happens.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What the library tells and asks while it works. The bar is on stderr, when that is a terminal
-/// and the caller is not quiet; it disappears with this value.
+/// Receives the library's progress and answers whether to stop. Draws a bar on stderr if that is a
+/// terminal and the caller did not choose --quiet; dropping the value removes the bar.
 pub(crate) struct Bar {
     bar: ProgressBar,
     entries: Arc<AtomicU64>,
@@ -25,12 +25,12 @@ pub(crate) struct Bar {
     ticker: Option<Ticker>,
 }
 
-/// A thread that draws the bar when nothing moves, but for one that is not to be seen. The one that
-/// indicatif starts would end the program where the system refuses threads.
+/// A thread that redraws a visible bar while nothing happens. The one that indicatif starts would
+/// end the program if the system refused the thread.
 struct Ticker(JoinHandle<()>, Arc<AtomicBool>);
 
 impl Ticker {
-    /// Without a thread, the bar moves with the work.
+    /// Returns `None` without a thread: the bar then moves only with the work.
     fn start(bar: &ProgressBar) -> Option<Self> {
         if bar.is_hidden() {
             return None;
@@ -50,23 +50,24 @@ impl Ticker {
     fn stop(self) {
         self.1.store(true, Ordering::Relaxed);
         self.0.thread().unpark();
-        // It cannot have failed, and a bar that is not drawn is no reason to.
+        // A failure to draw the bar must not fail the command.
         let _ = self.0.join();
     }
 }
 
 impl Bar {
-    /// Starts a bar for `total` bytes, where that is known. The work stops once `cancelled` is set.
+    /// Starts a bar for `total` bytes, if known. The work stops once `cancelled` is set.
     pub(crate) fn start(output: &Output, total: Option<u64>, cancelled: Arc<AtomicBool>) -> Self {
         let target = match output.is_quiet() {
             true => ProgressDrawTarget::hidden(),
-            // Hides itself where there is no terminal.
+            // Hidden if stderr is not a terminal.
             false => ProgressDrawTarget::stderr(),
         };
         Self::on(target, total, cancelled)
     }
 
-    /// Only tells the work when to stop, for a result that is printed while the work goes on.
+    /// Draws nothing, for results that are printed during the work; the work still stops once
+    /// `cancelled` is set.
     pub(crate) fn hidden(cancelled: Arc<AtomicBool>) -> Self {
         Self::on(ProgressDrawTarget::hidden(), None, cancelled)
     }
@@ -83,7 +84,7 @@ impl Bar {
         }
     }
 
-    /// Takes the bar off the terminal before something else is printed.
+    /// Removes the bar from the terminal before other output.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -125,7 +126,7 @@ fn style(total_is_known: bool, entries: &Arc<AtomicU64>) -> ProgressStyle {
         .with_key(
             "entries",
             move |_: &ProgressState, f: &mut dyn std::fmt::Write| {
-                // An export counts none.
+                // An export does not count entries.
                 let _ = match entries.load(Ordering::Relaxed) {
                     0 => Ok(()),
                     count => write!(f, "  {count} entries"),

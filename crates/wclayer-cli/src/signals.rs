@@ -1,7 +1,7 @@
-//! Ctrl-C and SIGTERM, and Ctrl-Break on Windows: the first asks the command to stop, the second
-//! ends the program. A command that cannot stop by itself is ended by the first.
+//! Ctrl-C, SIGTERM, and Ctrl-Break on Windows: the first signal asks the command to stop, the second
+//! ends the program. A command that does not [`watch`] ends at the first.
 //!
-//! The exit code is 128 and the number of the signal, as shells have it: 130 for Ctrl-C.
+//! The exit code is 128 plus the number of the signal, as in shells: 130 for Ctrl-C.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,17 +15,17 @@ use crate::errors::CliError;
 const STOP: &[(i32, u8)] = &[
     (consts::SIGINT, INTERRUPTED),
     (consts::SIGTERM, 143),
-    // The only one that a program on Windows can send to another.
+    // The only one that a Windows program can send to another.
     #[cfg(windows)]
     (consts::SIGBREAK, INTERRUPTED),
 ];
 /// The exit code after Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone)]
 struct Signals {
-    /// Whether the next signal ends the program; a command that watches is to stop then.
+    /// Whether the next signal ends the program; if set, a command that watches must stop.
     stop: Arc<AtomicBool>,
     /// The exit code of the last signal.
     code: Arc<AtomicUsize>,
@@ -34,7 +34,7 @@ struct Signals {
 static SIGNALS: OnceLock<Signals> = OnceLock::new();
 static WATCH: OnceLock<()> = OnceLock::new();
 
-/// Makes signals end the program with their exit codes, until a command [watches](watch).
+/// Makes signals end the program with their exit codes until a command calls [`watch`].
 pub(crate) fn start() -> Result<(), CliError> {
     let signals = SIGNALS.get_or_init(|| Signals {
         stop: Arc::new(AtomicBool::new(true)),
@@ -48,15 +48,15 @@ pub(crate) fn start() -> Result<(), CliError> {
     Ok(())
 }
 
-/// Starts to watch; the flag is set once the command is to stop.
+/// Returns a flag that is set once the command must stop, in place of ending the program.
 ///
-/// To be called by commands that look at the flag.
+/// For commands that check the flag.
 pub(crate) fn watch() -> Result<Arc<AtomicBool>, CliError> {
     let Some(signals) = SIGNALS.get() else {
         return Ok(Arc::default());
     };
     if WATCH.set(()).is_ok() {
-        // Registered behind the shutdown, which sees the flag as the signal before left it.
+        // Registered after the shutdown, which must see the flag as the previous signal left it.
         for &(signal, code) in STOP {
             flag::register(signal, Arc::clone(&signals.stop))
                 .and_then(|_| flag::register_usize(signal, Arc::clone(&signals.code), code.into()))
@@ -67,7 +67,7 @@ pub(crate) fn watch() -> Result<Arc<AtomicBool>, CliError> {
     Ok(Arc::clone(&signals.stop))
 }
 
-/// Returns the exit code of a command that a signal stopped.
+/// Returns the exit code of a command stopped by a signal.
 pub(crate) fn exit_code() -> u8 {
     let code = SIGNALS
         .get()

@@ -1,9 +1,9 @@
-//! [`SparseSink`]: standard output that keeps the holes of a file where it is a file itself.
+//! [`SparseSink`]: standard output that keeps holes if it is a file.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek, SeekFrom, StdoutLock, Write};
 
-/// Standard output, without a buffer where it is a file.
+/// Standard output, unbuffered if it is a file.
 pub(crate) enum SparseSink<'a> {
     /// A file, which can have holes.
     File(File),
@@ -12,7 +12,7 @@ pub(crate) enum SparseSink<'a> {
 }
 
 impl<'a> SparseSink<'a> {
-    /// Finds out what standard output is.
+    /// Detects whether standard output is a file.
     pub(crate) fn new(stdout: StdoutLock<'a>) -> Self {
         match duplicate(&stdout) {
             Ok(file) if file.metadata().is_ok_and(|what| what.is_file()) => Self::File(file),
@@ -33,7 +33,7 @@ impl<'a> SparseSink<'a> {
         }
     }
 
-    /// Writes that many zeros: behind the end of a file as a hole.
+    /// Writes `count` zeros, as a hole after the end of a file.
     pub(crate) fn skip(&mut self, count: u64) -> io::Result<()> {
         let file = match self {
             _ if count == 0 => return Ok(()),
@@ -42,7 +42,7 @@ impl<'a> SparseSink<'a> {
         };
         let length = file.metadata()?.len();
         let written_over = length.saturating_sub(file.stream_position()?).min(count);
-        // What is there already; of a file that is appended to, as many zeros go behind the end.
+        // Overwrites existing bytes; in append mode, these zeros go after the end.
         write_zeros(file, written_over)?;
         let end = file.metadata()?.len().max(file.stream_position()?);
         let end = end.checked_add(count - written_over);

@@ -1,8 +1,8 @@
-//! SHA-256 digests and the readers and writers that compute them in passing.
+//! SHA-256 digests, and the readers and writers that compute them as bytes pass.
 //!
 //! A digest is written `sha256:` and 64 lower-case hexadecimal digits (image-spec
-//! `descriptor.md`). [`DiffId`] is the digest of the uncompressed layer tar, [`Digest`] that of a
-//! blob as it is distributed.
+//! `descriptor.md`). [`DiffId`] identifies the uncompressed layer tar, [`Digest`] a blob as it
+//! is distributed.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -11,22 +11,53 @@ use std::str::FromStr;
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 digest.
+///
+/// ```
+/// use wclayer::Digest;
+///
+/// let digest = Digest::of(b"abc");
+/// assert!(digest.to_string().starts_with("sha256:ba7816bf"));
+/// assert_eq!(digest.to_string().parse(), Ok(digest));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
-/// The digest of an uncompressed layer tar.
-pub type DiffId = Digest;
+/// The DiffID of a layer: the digest of its uncompressed tar.
+///
+/// It has the same form as the [`Digest`] of the blob, and for an uncompressed layer the same
+/// value. Taking one for the other is the classic mistake with OCI images, so they are different
+/// types that cannot be compared with each other.
+///
+/// ```
+/// use wclayer::DiffId;
+///
+/// let text = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+/// let diff_id: DiffId = text.parse()?;
+/// assert_eq!(diff_id, DiffId::of(b""));
+/// assert_eq!(diff_id.to_string(), text);
+/// # Ok::<(), wclayer::digest::DigestError>(())
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use wclayer::{DiffId, Digest};
+/// let wrong = DiffId::of(b"tar") == Digest::of(b"blob");
+/// ```
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct DiffId(Digest);
 
-/// Why a text is not a digest.
+/// A text that is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a digest: expected `sha256:` and 64 hexadecimal digits")]
 pub struct DigestError {
-    /// The text as given.
+    /// The text, as given.
     pub text: String,
 }
 
 impl Digest {
-    /// Makes a digest of its 32 bytes.
+    /// Makes a digest from its 32 bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -39,6 +70,51 @@ impl Digest {
     /// Returns the 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl DiffId {
+    /// Takes the digest of a whole uncompressed layer tar as its DiffID.
+    pub const fn of_tar(digest: Digest) -> Self {
+        Self(digest)
+    }
+
+    /// Computes the DiffID of an uncompressed layer tar in memory.
+    pub fn of(tar: &[u8]) -> Self {
+        Self(Digest::of(tar))
+    }
+
+    /// Returns the digest of the uncompressed tar.
+    pub const fn digest(self) -> Digest {
+        self.0
+    }
+}
+
+/// A DiffID is the digest of an uncompressed tar; the reverse conversion is
+/// [`DiffId::of_tar`], by name.
+impl From<DiffId> for Digest {
+    fn from(diff_id: DiffId) -> Self {
+        diff_id.0
+    }
+}
+
+impl fmt::Display for DiffId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for DiffId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for DiffId {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        text.parse().map(Self)
     }
 }
 
@@ -93,7 +169,7 @@ impl<'de> serde::Deserialize<'de> for Digest {
 pub struct Hasher(Sha256);
 
 impl Hasher {
-    /// Starts with no bytes.
+    /// Starts without any bytes.
     pub fn new() -> Self {
         Self::default()
     }
@@ -103,7 +179,7 @@ impl Hasher {
         self.0.update(bytes);
     }
 
-    /// Adds that many zeros.
+    /// Adds `count` zeros.
     pub(crate) fn update_zeros(&mut self, mut count: u64) {
         const ZEROS: [u8; 4096] = [0; 4096];
         while count > 0 {
@@ -119,7 +195,7 @@ impl Hasher {
     }
 }
 
-/// Passes bytes through, counting and hashing them: around a source or around a sink.
+/// Counts and hashes the bytes that pass through it, around a reader or a writer.
 pub struct Hashing<T> {
     inner: T,
     hasher: Hasher,

@@ -1,42 +1,51 @@
-//! The layers below a layer, in the one order this project knows.
+//! The layers below a layer, in the only order that this project uses.
 //!
 //! The reference documents three different orders for lists of parents; every call into Windows
-//! takes the immediate parent first. [`ParentChain`] is built from either end by name, so that no
-//! caller can mix them up, and is read nearest first.
+//! takes the immediate parent first. [`ParentChain`] is built from either end by name, so that
+//! callers cannot confuse the two, and is read nearest first.
 //!
 //! Source: hcsshim `internal/wclayer`, docker's `layerchain.json` (topmost first).
 
 use std::path::{Path, PathBuf};
 
-/// The folders of a layer's parents, nearest (the immediate parent) first, base layer last.
+/// A layer's parents, nearest (the immediate parent) first, base layer last: their folders, or
+/// whatever else names a layer.
 ///
 /// ```
 /// use wclayer::ParentChain;
 ///
-/// let chain = ParentChain::from_base_first(["base", "patch"]);
+/// let chain: ParentChain = ParentChain::from_base_first(["base", "patch"]);
 /// assert_eq!(chain, ParentChain::from_nearest_first(["patch", "base"]));
 /// assert_eq!(chain.nearest().unwrap().to_str(), Some("patch"));
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ParentChain {
-    nearest_first: Vec<PathBuf>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParentChain<T = PathBuf> {
+    nearest_first: Vec<T>,
 }
 
-impl ParentChain {
+impl<T> Default for ParentChain<T> {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
+impl<T> ParentChain<T> {
     /// Returns the chain of a base layer: no parents.
     pub fn none() -> Self {
-        Self::default()
+        Self {
+            nearest_first: Vec::new(),
+        }
     }
 
-    /// Makes a chain from folders listed from the immediate parent down to the base layer.
-    pub fn from_nearest_first(layers: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+    /// Makes a chain from layers listed from the immediate parent down to the base layer.
+    pub fn from_nearest_first(layers: impl IntoIterator<Item = impl Into<T>>) -> Self {
         Self {
             nearest_first: layers.into_iter().map(Into::into).collect(),
         }
     }
 
-    /// Makes a chain from folders listed from the base layer up to the immediate parent.
-    pub fn from_base_first(layers: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+    /// Makes a chain from layers listed from the base layer up to the immediate parent.
+    pub fn from_base_first(layers: impl IntoIterator<Item = impl Into<T>>) -> Self {
         let mut chain = Self::from_nearest_first(layers);
         chain.nearest_first.reverse();
         chain
@@ -52,6 +61,13 @@ impl ParentChain {
         self.nearest_first.len()
     }
 
+    /// Returns the parents, nearest first.
+    pub fn as_slice(&self) -> &[T] {
+        &self.nearest_first
+    }
+}
+
+impl ParentChain {
     /// Returns the immediate parent.
     pub fn nearest(&self) -> Option<&Path> {
         self.nearest_first.first().map(PathBuf::as_path)

@@ -1,12 +1,12 @@
-//! Paths inside a layer, checked once at the border.
+//! Paths inside a layer, validated once on entry.
 //!
-//! Every name that comes from a tar, a folder or a user becomes a [`LayerPath`] before anything
-//! else is done with it, so that no code behind this module meets `..`, an absolute path, a drive
-//! or an alternate stream by surprise. A path keeps the spelling it came with and compares as NTFS
-//! compares: unit by unit through the volume's upper-case table ([`ntmeta::upcase`]).
+//! Every name from a tar, a folder or a user becomes a [`LayerPath`] before it is used, so no other
+//! code has to expect `..`, an absolute path, a drive or an alternate data stream. A path keeps its
+//! spelling and is compared as NTFS does it: unit by unit through the volume's upper-case table
+//! ([`ntmeta::upcase`]).
 //!
-//! The text is kept as WTF-8 ([`ntmeta::wide`]) with `/` between components: UTF-8 for every name
-//! that is text, and still lossless for the unpaired surrogates that NTFS allows.
+//! The text is stored as WTF-8 ([`ntmeta::wide`]) with `/` between components: UTF-8 for every name
+//! that is valid text, and lossless for the unpaired surrogates that NTFS allows.
 //!
 //! Source of the limits: NTFS (255 UTF-16 units a component), `UNICODE_STRING` (32,767 units).
 
@@ -18,12 +18,12 @@ use std::sync::Arc;
 
 use ntmeta::{upcase, wide};
 
-/// The longest component NTFS stores, in UTF-16 units.
+/// The longest component that NTFS stores, in UTF-16 units.
 pub const MAX_COMPONENT_UNITS: usize = 255;
-/// The longest path Windows takes, in UTF-16 units.
+/// The longest path that Windows accepts, in UTF-16 units.
 pub const MAX_PATH_UNITS: usize = 32_767;
-/// The most components a path may have. Windows has no such limit, but images stay far below it,
-/// and each component costs a search wherever a path is looked up.
+/// The largest number of components of a path. Windows has no such limit, but images stay far below
+/// it, and every lookup of a path searches for each component.
 pub const MAX_DEPTH: usize = 1024;
 
 /// A validated path relative to the root of a layer, such as `Files/Windows/notepad.exe`.
@@ -38,24 +38,25 @@ pub const MAX_DEPTH: usize = 1024;
 /// # Ok::<(), wclayer::PathError>(())
 /// ```
 ///
-/// Cloning is cheap, and so is going up: the directories above a path share its text.
+/// Cloning a path and getting its parent are cheap: a path and the directories above it share their
+/// text.
 #[derive(Clone)]
 pub struct LayerPath {
     /// WTF-8, components joined by `/`.
     text: Arc<[u8]>,
-    /// How much of the text is the path; never 0.
+    /// The length of the path within the text; never 0.
     length: usize,
 }
 
-/// Why a name is not a [`LayerPath`] or not a [`StreamName`].
+/// The reason why a name is not a [`LayerPath`] or a [`StreamName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathError {
-    /// Nothing is left of the path.
+    /// The path has no components.
     #[error("the path is empty")]
     Empty,
-    /// A NUL unit, which no Windows name can hold.
-    #[error("the path holds a NUL character")]
+    /// A NUL unit, which no Windows name can contain.
+    #[error("the path contains a NUL character")]
     Nul,
     /// A path that starts at a root (`/x`, `\\server\share`).
     #[error("the path is absolute")]
@@ -64,33 +65,35 @@ pub enum PathError {
     #[error("the path names a drive")]
     Drive,
     /// A `..` component, which would lead out of the directory before it.
-    #[error("the path holds a `..` component")]
+    #[error("the path contains a `..` component")]
     ParentComponent,
-    /// A `:` where no alternate stream can be meant.
-    #[error("`:` in `{component}` is not allowed: it separates a file from its alternate stream")]
+    /// A `:` in a place where it cannot introduce an alternate data stream.
+    #[error(
+        "`:` in `{component}` is not allowed: it separates a file from its alternate data stream"
+    )]
     Colon {
         /// The component with the colon.
         component: String,
     },
-    /// A component over [`MAX_COMPONENT_UNITS`].
+    /// A component longer than [`MAX_COMPONENT_UNITS`].
     #[error("a component has {units} UTF-16 units, more than {MAX_COMPONENT_UNITS}")]
     ComponentTooLong {
         /// Its length in UTF-16 units.
         units: usize,
     },
-    /// A path over [`MAX_PATH_UNITS`].
+    /// A path longer than [`MAX_PATH_UNITS`].
     #[error("the path has {units} UTF-16 units, more than {MAX_PATH_UNITS}")]
     PathTooLong {
         /// Its length in UTF-16 units.
         units: usize,
     },
-    /// A path of more than [`MAX_DEPTH`] components.
+    /// A path with more than [`MAX_DEPTH`] components.
     #[error("the path has {components} components, more than {MAX_DEPTH}")]
     TooDeep {
-        /// How many it has.
+        /// Its number of components.
         components: usize,
     },
-    /// An alternate stream's name that is empty or holds a separator.
+    /// The name of an alternate data stream that is empty or contains a separator.
     #[error("`{name}` is not the name of an alternate data stream")]
     StreamName {
         /// The name as given.
@@ -99,14 +102,14 @@ pub enum PathError {
 }
 
 impl LayerPath {
-    /// Parses a path as a tar or a user spells it; `/` and `\` separate, `.` and empty components
-    /// in the middle or at the end are dropped.
+    /// Parses a path as a tar or a user spells it. Both `/` and `\` are separators; `.` and empty
+    /// components in the middle or at the end are dropped.
     ///
-    /// Bytes that are no UTF-8 become U+FFFD, one a byte, as on the way to Windows.
+    /// Each byte that is not UTF-8 becomes U+FFFD, as it does on Windows.
     ///
     /// # Errors
     ///
-    /// [`PathError`], one variant for each rule.
+    /// Returns [`PathError`], which has a variant for each rule.
     pub fn parse(name: &[u8]) -> Result<Self, PathError> {
         let repaired;
         let name = if wide::is_wtf8(name) {
@@ -145,11 +148,11 @@ impl LayerPath {
         }
     }
 
-    /// Parses a path of UTF-16 units, as Windows calls give it.
+    /// Parses a path of UTF-16 units, as Windows calls return it.
     ///
     /// # Errors
     ///
-    /// [`PathError`], one variant for each rule.
+    /// Returns [`PathError`], which has a variant for each rule.
     pub fn from_utf16(units: &[u16]) -> Result<Self, PathError> {
         Self::parse(&wide::to_wtf8(units))
     }
@@ -184,7 +187,7 @@ impl LayerPath {
         }
     }
 
-    /// Returns the directory that holds this path; `None` for a top-level name.
+    /// Returns the directory that contains this path; `None` for a top-level name.
     pub fn parent(&self) -> Option<Self> {
         let length = self.as_bytes().iter().rposition(|byte| *byte == b'/')?;
         Some(Self {
@@ -193,13 +196,13 @@ impl LayerPath {
         })
     }
 
-    /// Returns whether both are spelled alike.
+    /// Returns whether both are spelled the same.
     pub(crate) fn is_spelled_as(&self, other: &Self) -> bool {
         self.length == other.length
             && (Arc::ptr_eq(&self.text, &other.text) || self.as_bytes() == other.as_bytes())
     }
 
-    /// Returns how many components at the start are spelled as those of `other`.
+    /// Returns the number of leading components that are spelled the same as those of `other`.
     pub(crate) fn shared_depth(&self, other: &Self) -> usize {
         let shared = self.shared_length(other);
         let (own, other) = (self.as_bytes(), other.as_bytes());
@@ -208,14 +211,14 @@ impl LayerPath {
         own[..shared].iter().filter(|byte| **byte == b'/').count() + whole
     }
 
-    /// Returns how many bytes at the start are those of `other`.
+    /// Returns the number of leading bytes that are the same as those of `other`.
     pub(crate) fn shared_length(&self, other: &Self) -> usize {
         let length = self.length.min(other.length);
         if Arc::ptr_eq(&self.text, &other.text) {
             return length;
         }
         let (own, other) = (&self.text[..length], &other.text[..length]);
-        // A piece at a time first, which is compared as fast as memory is read.
+        // Whole pieces first, which are compared as fast as memory is read.
         const PIECE: usize = 64;
         let pieces = own.chunks_exact(PIECE).zip(other.chunks_exact(PIECE));
         let same = PIECE * pieces.take_while(|(own, other)| own == other).count();
@@ -223,7 +226,7 @@ impl LayerPath {
         same + rest.take_while(|(own, other)| own == other).count()
     }
 
-    /// Returns what is left of both paths behind the components that are spelled alike.
+    /// Returns the rest of both paths after the components that are spelled the same.
     fn behind_shared<'a>(&'a self, other: &'a Self) -> (&'a [u8], &'a [u8]) {
         let (own, other_bytes) = (self.as_bytes(), other.as_bytes());
         let shared = &own[..self.shared_length(other)];
@@ -232,7 +235,7 @@ impl LayerPath {
         (&own[start..], &other_bytes[start..])
     }
 
-    /// Returns the last component as [`folded_units`](Self::folded_units) gives it.
+    /// Returns the [`folded_units`](Self::folded_units) of the last component.
     pub(crate) fn folded_name(&self) -> Vec<u16> {
         folded_units(self.file_name()).collect()
     }
@@ -244,11 +247,11 @@ impl LayerPath {
         above
     }
 
-    /// Returns the path of `name` (one component or several) inside this directory.
+    /// Returns the path of `name` (one or more components) inside this directory.
     ///
     /// # Errors
     ///
-    /// [`PathError`], as for [`parse`](Self::parse).
+    /// Same as [`parse`](Self::parse).
     pub fn join(&self, name: &[u8]) -> Result<Self, PathError> {
         let mut joined = self.as_bytes().to_vec();
         joined.push(b'/');
@@ -256,7 +259,7 @@ impl LayerPath {
         Self::parse(&joined)
     }
 
-    /// Returns whether this path lies below `directory`, at any depth, by the NTFS comparison.
+    /// Returns whether this path is below `directory`, at any depth, by the NTFS comparison.
     pub fn is_below(&self, directory: &Self) -> bool {
         let (own, directory) = self.behind_shared(directory);
         let mut own = folded_units(own);
@@ -264,19 +267,19 @@ impl LayerPath {
             && own.next() == Some(u16::from(b'/'))
     }
 
-    /// Gives the units of [`folded_units`](Self::folded_units) in little-endian bytes, piece by
-    /// piece: equal paths in equal pieces.
+    /// Passes the [`folded_units`](Self::folded_units) as little-endian bytes, piece by piece: equal
+    /// paths in equal pieces.
     pub(crate) fn for_folded_bytes(&self, take: impl FnMut(&[u8])) {
         for_folded_bytes(self.as_bytes(), take);
     }
 
-    /// Iterates over the UTF-16 units of the path, `/` between components, in upper case by the
-    /// NTFS rule: two paths name the same file exactly when these are equal.
+    /// Iterates over the UTF-16 units of the path, with `/` between components, in upper case by the
+    /// NTFS rule: two paths name the same file if and only if these are equal.
     pub fn folded_units(&self) -> impl Iterator<Item = u16> + '_ {
         folded_units(self.as_bytes())
     }
 
-    /// Compares paths as a walk through a tree orders them: what is in a directory comes right
+    /// Compares paths in the order of a walk through a tree: the content of a directory comes right
     /// after it.
     pub(crate) fn walk_cmp(&self, other: &Self) -> Ordering {
         fn units(path: &[u8]) -> impl Iterator<Item = u16> + '_ {
@@ -288,7 +291,7 @@ impl LayerPath {
     }
 }
 
-/// Gives the units of [`folded_units`] in little-endian bytes, piece by piece.
+/// Passes the [`folded_units`] as little-endian bytes, piece by piece.
 pub(crate) fn for_folded_bytes(text: &[u8], mut take: impl FnMut(&[u8])) {
     let mut units = folded_units(text);
     let mut piece = [0; 128];
@@ -339,8 +342,8 @@ fn check_component(component: &[u8]) -> Result<usize, PathError> {
     }
 }
 
-/// Returns whether Win32 takes a component, up to its first dot, for a device, whatever directory it
-/// is in: the digits of Latin-1 `¹`, `²` and `³` count as well.
+/// Returns whether Win32 takes a component, up to its first dot, for a device, in whatever directory
+/// it is. The Latin-1 digits `¹`, `²` and `³` count as well.
 ///
 /// Source: Microsoft, "Naming Files, Paths, and Namespaces".
 pub(crate) fn is_device(name: &[u8]) -> bool {
@@ -357,8 +360,8 @@ pub(crate) fn is_device(name: &[u8]) -> bool {
     is_port && number.next().is_none()
 }
 
-/// Counts the UTF-16 units of a WTF-8 text without decoding it: one a lead byte, two for the
-/// four-byte forms.
+/// Counts the UTF-16 units of a WTF-8 text without decoding it: two for each four-byte sequence, one
+/// for every other.
 fn utf16_len(wtf8: &[u8]) -> usize {
     wtf8.iter()
         .map(|byte| match byte {
@@ -425,15 +428,15 @@ pub struct StreamName {
 }
 
 impl StreamName {
-    /// The type suffix that Windows puts behind the name of a data stream.
+    /// The type suffix that Windows adds to the name of a data stream.
     const DATA_SUFFIX: &'static [u8] = b":$DATA";
 
-    /// Parses a stream's name, with or without `:$DATA` behind it.
+    /// Parses a stream's name, with or without the suffix `:$DATA`.
     ///
     /// # Errors
     ///
-    /// [`PathError::StreamName`] for an empty name or one with a separator, a NUL or another
-    /// stream type; [`PathError::ComponentTooLong`] over 255 UTF-16 units.
+    /// Returns [`PathError::StreamName`] if the name is empty or contains a separator, a NUL or another
+    /// stream type, and [`PathError::ComponentTooLong`] if it has more than 255 UTF-16 units.
     pub fn parse(name: &[u8]) -> Result<Self, PathError> {
         let repaired = wide::to_wtf8(&wide::from_wtf8(name));
         let bare = strip_data_suffix(&repaired);
@@ -468,7 +471,7 @@ impl StreamName {
         folded_units(&self.wtf8).eq(folded_units(&other.wtf8))
     }
 
-    /// Returns its UTF-16 units in upper case by the NTFS rule: those of the same stream's name.
+    /// Returns its UTF-16 units in upper case by the NTFS rule.
     pub(crate) fn folded(&self) -> Vec<u16> {
         folded_units(&self.wtf8).collect()
     }
@@ -490,11 +493,12 @@ fn strip_data_suffix(name: &[u8]) -> &[u8] {
     }
 }
 
-/// Splits a tar name into the file and the alternate stream it may name (`dir/file:stream`).
+/// Splits a name of a tar into the file and the alternate data stream, if it names one
+/// (`dir/file:stream`).
 ///
 /// # Errors
 ///
-/// [`PathError`] of either part; [`PathError::Drive`] for `C:\x`.
+/// Returns [`PathError`] if either part is not valid; [`PathError::Drive`] for `C:\x`.
 pub fn split_stream(name: &[u8]) -> Result<(LayerPath, Option<StreamName>), PathError> {
     let last = name
         .iter()

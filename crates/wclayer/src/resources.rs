@@ -1,10 +1,10 @@
-//! Threads and memory that the system may refuse: an error in words, not the end of the program.
+//! Threads and memory that the system may refuse: an error, not the end of the program.
 
 use std::cell::Cell;
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
-/// No thread can be started: a limit of processes, or of memory for their stacks.
+/// No thread can be started, because of a limit of processes or of memory for stacks.
 #[derive(Debug, thiserror::Error)]
 #[error("the system refuses another thread")]
 pub(crate) struct NoThread(#[source] io::Error);
@@ -25,8 +25,7 @@ pub(crate) fn spawn<T: Send + 'static>(
         .map_err(|error| io::Error::new(error.kind(), NoThread(error)))
 }
 
-/// Starts up to `count` threads, at least one: what they do together does not depend on how many
-/// they are.
+/// Starts up to `count` threads, at least one, for work that any number of them can share.
 pub(crate) fn spawn_some<T>(
     count: usize,
     start: impl FnMut(usize) -> io::Result<T>,
@@ -42,7 +41,14 @@ pub(crate) fn spawn_some<T>(
     Ok(started)
 }
 
-/// Makes an empty buffer with room for `capacity` bytes.
+/// Returns how many threads to compress with; the result does not depend on it.
+pub(crate) fn processors() -> usize {
+    /// Each thread costs memory, whatever the machine has.
+    const MOST: usize = 8;
+    std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST))
+}
+
+/// Allocates an empty buffer with room for `capacity` bytes.
 pub(crate) fn buffer(capacity: usize) -> io::Result<Vec<u8>> {
     let mut buffer = Vec::new();
     reserve(&mut buffer, capacity)?;
@@ -61,8 +67,8 @@ thread_local! {
     static CAN_FAIL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns whether this thread is just asking for memory that it can do without. An allocator that
-/// ends the program in its own way where there is no memory returns nothing then.
+/// Returns whether this thread is asking for memory in a way that can fail. An allocator that ends the
+/// program when memory runs out has to return null then.
 pub fn can_fail() -> bool {
     CAN_FAIL.get()
 }
@@ -71,16 +77,24 @@ fn no_memory(bytes: usize) -> io::Error {
     io::Error::new(io::ErrorKind::OutOfMemory, NoMemory { bytes })
 }
 
-/// Returns what can be done about an error of this kind; `None` for any other.
-pub(crate) fn hint(error: &io::Error) -> Option<&'static str> {
-    if error.get_ref().is_some_and(|inner| inner.is::<NoThread>()) {
-        return Some(
-            "End other programs, or raise the limits of processes and memory (`ulimit -u`, \
-             `ulimit -v`).",
-        );
+/// Something that the system refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lack {
+    /// Another thread.
+    Threads,
+    /// More memory.
+    Memory,
+}
+
+impl Lack {
+    /// Returns the resource whose lack caused `error`; `None` for any other error.
+    pub fn of(error: &io::Error) -> Option<Self> {
+        if error.get_ref().is_some_and(|inner| inner.is::<NoThread>()) {
+            return Some(Self::Threads);
+        }
+        (error.kind() == io::ErrorKind::OutOfMemory).then_some(Self::Memory)
     }
-    (error.kind() == io::ErrorKind::OutOfMemory)
-        .then_some("End other programs, or raise the limit of memory (`ulimit -v`).")
 }
 
 #[cfg(test)]
@@ -92,7 +106,7 @@ mod tests {
         let error = buffer(isize::MAX as usize).expect_err("no machine has that");
         assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
         assert!(error.to_string().contains("bytes of memory"), "{error}");
-        assert!(hint(&error).expect("a hint").contains("ulimit -v"));
+        assert_eq!(Lack::of(&error), Some(Lack::Memory));
     }
 
     #[test]
@@ -105,6 +119,6 @@ mod tests {
         }
         let error = spawn_some::<()>(3, |_| Err(refused())).expect_err("none");
         let error = io::Error::new(error.kind(), NoThread(error));
-        assert!(hint(&error).expect("a hint").contains("ulimit -u"));
+        assert_eq!(Lack::of(&error), Some(Lack::Threads));
     }
 }

@@ -1,17 +1,17 @@
-//! A chain of layers made into one layer.
+//! Merges a chain of layers into one layer.
 //!
 //! ```text
 //! View ─ reader → hub → LayerWriter
 //! ```
 //!
-//! What comes out depends on the view alone: entries in the order of their names, each file that
-//! has several names with its content at the first of these.
+//! The output depends only on the view: entries are sorted by name, and the content of a file with
+//! several names is at the first of them.
 //!
-//! Files of layers hide one another, and so the nearest is the one to keep. Registry hives do not:
-//! each layer's delta holds changes on top of the hives below, and nothing here can merge them.
-//! Where more than one layer says something, squashing is refused, or keeps the nearest delta and
-//! loses the others on request. Windows reads no delta of a layer that has the whole hive: when a
-//! base layer becomes part of the result, the deltas above it that say something are lost, and left
+//! A file hides the files of the layers below, so the nearest one is kept. Registry hives are
+//! different: each layer's delta holds changes to the hives below, and nothing here can merge them.
+//! If several layers change a hive, squashing is refused; on request, it keeps the nearest delta
+//! and loses the others. Windows ignores the delta of a layer that has the whole hive: if a base
+//! layer becomes part of the result, the deltas above it that change something are lost and left
 //! out.
 
 use std::collections::{HashMap, HashSet};
@@ -25,33 +25,40 @@ use crate::hub::{self, LayerWriter, Progress};
 use crate::layer::ItemKind;
 use crate::layout;
 use crate::path::LayerPath;
-use crate::rules::RuleError;
 use crate::view::View;
 
-/// How much of a hive is read to see whether it says something, in bytes: the root key is in front.
+/// How much of a hive is read to see whether it changes something, in bytes: the root key comes
+/// first.
 const HIVE_START: u64 = 64 * 1024;
 
-/// What is to become one layer.
+/// How to squash a chain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SquashOptions {
-    /// Whether the lowest layer is left out: the result then goes on top of it, and still removes
-    /// what the chain removes of it.
+    /// Whether the lowest layer is left out: the result then goes on top of it, and keeps the
+    /// chain's removals of its paths.
     pub keep_base: bool,
-    /// Whether changes of the registry may be lost: of those of several layers, and of those on top
-    /// of a base layer that becomes part of the result.
+    /// Whether registry changes may be lost: if several layers have some, or if their base layer
+    /// becomes part of the result.
     pub lose_registry: bool,
 }
 
-/// What became of a chain.
+setters!(SquashOptions {
+    keep_base: bool,
+    lose_registry: bool
+});
+
+/// The result of squashing a chain.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Squashed<T> {
-    /// What the writer made.
+    /// The output of the writer.
     pub output: T,
-    /// Changes of the registry that are lost; only with [`SquashOptions::lose_registry`].
+    /// The lost registry changes; only with [`SquashOptions::lose_registry`].
     pub lost_hives: Vec<LostHive>,
 }
 
-/// Changes of the registry that are lost.
+/// Registry changes that are lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostHive {
     /// The hive.
@@ -60,14 +67,14 @@ pub struct LostHive {
     pub layers: Vec<usize>,
 }
 
-/// Writes all that is seen of a view into `writer`, and completes that.
+/// Writes everything that is seen of a view to `writer`, and finishes the writer.
 ///
 /// ```
 /// use wclayer::source::{self, OpenOptions};
 /// use wclayer::squash::{SquashOptions, squash};
 /// use wclayer::tar::TarLayerWriter;
 ///
-/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
 /// let view = source::open(layer, &OpenOptions::default(), &())?;
 /// let writer = TarLayerWriter::new(Vec::new());
 /// let squashed = squash(view, SquashOptions::default(), writer, &())?;
@@ -77,10 +84,10 @@ pub struct LostHive {
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] with the nearest layer: [`Error::OnlyBase`] when the base is to be kept and there
-/// is nothing on top of it; [`Error::SeveralHives`]; [`Error::LinkTarget`] for a hard link to nothing;
-/// [`Error::Rule`] for an entry that its own layer hides, such as one below a symbolic link;
-/// what reading the view or writing the layer says. [`Error::Cancelled`].
+/// Returns [`Error::Layer`] with the nearest layer around: [`Error::OnlyBase`] if the base is to be
+/// kept and nothing is on top of it; [`Error::SeveralHives`]; [`Error::Rule`] for a hard link without
+/// a target, or for an entry that its own layer hides, such as one below a symbolic link; or an error
+/// of reading the view or writing the layer. Returns [`Error::Cancelled`] if cancelled.
 pub fn squash<W: LayerWriter>(
     view: View,
     options: SquashOptions,
@@ -88,10 +95,9 @@ pub fn squash<W: LayerWriter>(
     progress: &dyn Progress,
 ) -> Result<Squashed<W::Output>> {
     let layer = view.places().next().map(Path::to_owned);
-    squash_view(view, options, writer, progress).map_err(|error| match (error, layer) {
-        (Error::Cancelled, _) => Error::Cancelled,
-        (error, Some(layer)) => error.of_layer("squash", &layer),
-        (error, None) => error,
+    squash_view(view, options, writer, progress).map_err(|error| match layer {
+        Some(layer) => error.of_layer("squash", &layer),
+        None => error,
     })
 }
 
@@ -124,11 +130,7 @@ fn squash_view<W: LayerWriter>(
 /// Refuses layers with entries that the view leaves out.
 fn check_nothing_is_lost(view: &View) -> Result<()> {
     view.for_each_lost(&mut |layer, lost| {
-        let error = Error::Rule(RuleError {
-            entry: lost.path.to_string(),
-            offset: lost.offset,
-            rule: lost.rule,
-        });
+        let error = Error::Rule(lost.rule.of(&lost.path, Some(lost.offset)));
         Err(error.of_layer("read", view.layer(layer).place()))
     })
 }
@@ -136,9 +138,9 @@ fn check_nothing_is_lost(view: &View) -> Result<()> {
 /// The hive deltas of the layers that are squashed.
 #[derive(Default)]
 struct Hives {
-    /// The layer that each comes from, where it is not the nearest that has one.
+    /// The layer that each delta comes from, if not from the nearest layer that has one.
     kept: HashMap<LayerPath, usize>,
-    /// Those that no layer of the result may have.
+    /// The deltas to leave out of the result.
     left_out: HashSet<LayerPath>,
     lost: Vec<LostHive>,
 }
@@ -158,13 +160,13 @@ impl Hives {
         Ok(hives)
     }
 
-    /// Decides on a delta; `has_base`: whether the result has the whole hive.
+    /// Decides what happens to a delta; `has_base` says whether the result has the whole hive.
     fn decide(&mut self, view: &View, path: LayerPath, has_base: bool) -> Result<()> {
         let Some(lowest) = view.seen().checked_sub(1) else {
             return Ok(());
         };
         let mut layers = Vec::new();
-        // What the layer of the whole hive has beside it is as dead as it was.
+        // A delta in the layer of the whole hive had no effect before either.
         let above = if has_base { lowest } else { view.seen() };
         for layer in 0..above {
             if changes_something(view, layer, &path)? {
@@ -185,7 +187,7 @@ impl Hives {
         Ok(())
     }
 
-    /// Refuses to lose something.
+    /// Refuses to lose registry changes.
     fn check(&self, view: &View) -> Result<()> {
         let Some(lost) = self.lost.first() else {
             return Ok(());
@@ -202,7 +204,7 @@ impl Hives {
     }
 }
 
-/// Returns whether a layer by itself has a hive there that says something.
+/// Returns whether a layer has a hive of its own at a path that changes something.
 fn changes_something(view: &View, layer: usize, path: &LayerPath) -> Result<bool> {
     let Some(item) = view.layer(layer).slot(path)?.added else {
         return Ok(false);
@@ -212,7 +214,7 @@ fn changes_something(view: &View, layer: usize, path: &LayerPath) -> Result<bool
     }
     let mut start = Vec::new();
     let content = view.layer(layer).content(&item, None)?;
-    let read = content.take(HIVE_START).read_to_end(&mut start);
-    read.map_err(Error::Input)?;
+    let read = content.reader().take(HIVE_START).read_to_end(&mut start);
+    read.map_err(Error::input)?;
     Ok(!hive::says_nothing(&start))
 }

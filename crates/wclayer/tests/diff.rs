@@ -1,4 +1,4 @@
-//! What differs between two views, aspect by aspect.
+//! Differences between two views, aspect by aspect.
 
 mod common;
 
@@ -14,7 +14,7 @@ use wclayer::view::View;
 #[cfg(unix)]
 use wclayer::{
     tar::TarLayerReader,
-    transport::{self, TransportOptions},
+    transport::{self, ImportOptions},
     volume::host::HostVolume,
 };
 
@@ -45,7 +45,7 @@ fn changes(left: &View, right: &View, options: &DiffOptions) -> Vec<String> {
 }
 
 #[test]
-fn each_aspect_is_told_by_itself() {
+fn each_aspect_is_reported_separately() {
     let layers = Layers::new();
     let of = |meta: &Meta, content: &[u8]| {
         tar(|tar| {
@@ -64,15 +64,14 @@ fn each_aspect_is_told_by_itself() {
         let right = view(&layers, "right", &of(&meta, content));
         let all = DiffOptions::default();
         assert_eq!(changes(&left, &right, &all), expected);
-        let ignoring = DiffOptions {
-            ignore: BTreeSet::from([Aspect::Content, Aspect::Attributes]),
-        };
+        let ignoring =
+            DiffOptions::default().ignore(BTreeSet::from([Aspect::Content, Aspect::Attributes]));
         assert!(changes(&left, &right, &ignoring).is_empty());
     }
 }
 
 #[test]
-fn each_time_is_told_by_itself() {
+fn each_time_is_reported_separately() {
     let layers = Layers::new();
     let of = |meta: &Meta| tar(|tar| tar.file("Files/x", meta, b"x"));
     let same = plain().at(layergen::UNIX_EPOCH + 1);
@@ -116,7 +115,7 @@ fn each_time_is_told_by_itself() {
 }
 
 #[test]
-fn what_layers_alone_remove_is_compared() {
+fn removals_of_single_layers_are_compared() {
     let layers = Layers::new();
     let alone = |name: &str, tar: Cursor<Vec<u8>>| view(&layers, name, &tar).only_nearest(1);
     let opaque = alone(
@@ -139,7 +138,7 @@ fn what_layers_alone_remove_is_compared() {
 }
 
 #[test]
-fn directories_come_before_neighbours_that_sort_between_them_and_their_content() {
+fn content_follows_its_directory_even_if_a_sibling_sorts_between_them() {
     let layers = Layers::new();
     let left = tar(|tar| {
         tar.directory("Files", &directory())?;
@@ -163,7 +162,7 @@ fn directories_come_before_neighbours_that_sort_between_them_and_their_content()
 }
 
 #[test]
-fn metadata_is_compared_part_by_part() {
+fn each_part_of_the_metadata_is_compared() {
     let layers = Layers::new();
     let with = |sddl: &str| {
         let descriptor = wclayer::ntmeta::SecurityDescriptor::from_sddl(sddl).expect(sddl);
@@ -201,7 +200,7 @@ fn metadata_is_compared_part_by_part() {
     }
 }
 
-/// The differences of the one changed entry: aspect, name, left and right.
+/// The differences of the only changed entry: aspect, name, left and right.
 fn differences(left: &View, right: &View) -> Vec<[String; 4]> {
     let all = DiffOptions::default();
     let changes: Vec<_> = diff(left, right, &all, &())
@@ -260,7 +259,7 @@ fn alternate_streams_are_compared_by_name_and_content() {
 }
 
 #[test]
-fn extended_attributes_are_told_one_by_one() {
+fn extended_attributes_are_reported_individually() {
     let layers = Layers::new();
     let of = |attributes: &[(&str, &[u8])]| {
         let owned = |(name, value): &(&str, &[u8])| ((*name).to_owned(), value.to_vec());
@@ -291,7 +290,7 @@ fn extended_attributes_are_told_one_by_one() {
 }
 
 #[test]
-fn reparse_points_are_told_in_words() {
+fn reparse_points_are_described_in_words() {
     let layers = Layers::new();
     let link = |target: &str| tar(|tar| tar.symlink("Files/x", target, &reparse()));
     let junction = tar(|tar| tar.junction("Files/x", r"C:\a", &reparse()));
@@ -311,7 +310,7 @@ fn reparse_points_are_told_in_words() {
 }
 
 #[test]
-fn reparse_points_of_the_same_words_are_told_by_their_bytes() {
+fn reparse_points_with_the_same_description_are_reported_with_their_bytes() {
     let layers = Layers::new();
     // WCI with one byte of data each.
     let of = |buffer: &str| {
@@ -335,7 +334,7 @@ fn reparse_points_of_the_same_words_are_told_by_their_bytes() {
     );
 }
 
-/// What a compressed tar has is known by its hashes: it is read through once.
+/// The content of a compressed tar is known by its hashes: the tar is read only once.
 #[cfg(unix)]
 #[test]
 fn a_compressed_tar_is_not_read_again_for_a_folder_without_hashes() {
@@ -344,7 +343,7 @@ fn a_compressed_tar_is_not_read_again_for_a_folder_without_hashes() {
         tar.file("Files/x", &plain(), b"1")?;
         tar.file("Files/y", &plain(), b"2")
     });
-    let options = TransportOptions::default();
+    let options = ImportOptions::default();
     let mut source = TarLayerReader::new(&made.get_ref()[..]);
     let folder = layers.path("folder");
     transport::import(&HostVolume::new(), &mut source, &folder, options, &()).expect("a folder");
@@ -357,12 +356,12 @@ fn a_compressed_tar_is_not_read_again_for_a_folder_without_hashes() {
     let (left, right) = (open("folder"), open("layer.tar.gz"));
     fs::remove_file(path).expect("the tar");
     let ignore = BTreeSet::from([Aspect::ChangeTime, Aspect::CreationTime]);
-    let options = DiffOptions { ignore };
+    let options = DiffOptions::default().ignore(ignore);
     assert_eq!(changes(&left, &right, &options), [""; 0]);
 }
 
 #[test]
-fn names_of_one_file_are_told_from_files_of_the_same_content() {
+fn names_of_one_file_differ_from_files_with_the_same_content() {
     let layers = Layers::new();
     let of = |is_linked: bool| {
         tar(|tar| {
@@ -382,7 +381,7 @@ fn names_of_one_file_are_told_from_files_of_the_same_content() {
 }
 
 #[test]
-fn a_file_with_several_names_is_told_at_the_first() {
+fn a_file_with_several_names_is_reported_at_the_first() {
     let layers = Layers::new();
     let of = |content: &[u8], names: &[&str]| {
         tar(|tar| {
@@ -401,7 +400,7 @@ fn a_file_with_several_names_is_told_at_the_first() {
 }
 
 #[test]
-fn a_file_is_told_once_though_another_of_its_names_is_the_first() {
+fn a_file_is_reported_once_even_if_another_name_comes_first() {
     let layers = Layers::new();
     let of = |content: &[u8], names: &[&str]| {
         tar(|tar| {
@@ -419,7 +418,7 @@ fn a_file_is_told_once_though_another_of_its_names_is_the_first() {
     assert_eq!(changes(&left, &right, &all), expected);
     let expected = ["- Files/a", "Files/b: content links"];
     assert_eq!(changes(&right, &left, &all), expected);
-    // Half of the names are those of another file: each pair of files is told once.
+    // Half of the names belong to another file: each pair of files is reported once.
     let halves = tar(|tar| {
         tar.file("Files/a", &plain(), b"2")?;
         tar.hard_link("Files/b", "Files/a", &plain())?;

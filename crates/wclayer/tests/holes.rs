@@ -1,5 +1,5 @@
-//! Holes cost nothing: a tar of a few KiB with a file of 60 GiB takes no disk space and no reading of
-//! zeros, wherever it goes, and stays the same content.
+//! Holes are free: a tar of a few KiB with a file of 60 GiB takes no disk space and no reading of
+//! zeros in any form, and its content stays the same.
 #![cfg(unix)]
 
 mod common;
@@ -10,48 +10,23 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{Layers, header_block, padded, tar};
-use layergen::pax_record;
+use common::{Layers, gnu_sparse as gnu, tar};
 use wclayer::diff::{Aspect, Change, DiffOptions, diff};
 use wclayer::extract::{ExtractOptions, ExtractWriter};
 use wclayer::hub::{self, Progress};
 use wclayer::source::{self, OpenOptions};
 use wclayer::squash::{SquashOptions, squash};
 use wclayer::tar::{TarEntries, TarEntryKind, TarLayerReader, TarLayerWriter};
-use wclayer::transport::{self, TransportOptions};
+use wclayer::transport::{self, ImportOptions};
 use wclayer::view::{Node, View};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Digest, LayerPath};
 
 const SIZE: u64 = 60 << 30;
-/// More than any of these layers may take, in bytes.
+/// The maximum size of any of these layers, in bytes.
 const SMALL: u64 = 256 << 10;
 
 type Parts<'a> = &'a [(u64, &'a [u8])];
-
-/// A member as GNU tar writes it in format 1.0: parts at their places, and holes between them.
-fn gnu(name: &str, size: u64, parts: Parts<'_>) -> Vec<u8> {
-    let mut map = format!("{}\n", parts.len());
-    for (offset, bytes) in parts {
-        map += &format!("{offset}\n{}\n", bytes.len());
-    }
-    let mut content = padded(map.into_bytes());
-    for (_, bytes) in parts {
-        content.extend_from_slice(bytes);
-    }
-    let records = [
-        pax_record("GNU.sparse.major", b"1"),
-        pax_record("GNU.sparse.minor", b"0"),
-        pax_record("GNU.sparse.name", name.as_bytes()),
-        pax_record("GNU.sparse.realsize", size.to_string().as_bytes()),
-    ]
-    .concat();
-    let mut member = header_block(b"x", b'x', records.len() as u64, |_| {});
-    member.extend(padded(records));
-    member.extend(header_block(b"Files/x", b'0', content.len() as u64, |_| {}));
-    member.extend(padded(content));
-    member
-}
 
 /// A layer with such files.
 fn layer(members: &[Vec<u8>]) -> Vec<u8> {
@@ -82,7 +57,7 @@ fn node(view: &View, name: &str) -> Node {
     view.find(&path(name)).expect("readable").expect(name)
 }
 
-/// The layer as a tar, a portable layer and a transport folder.
+/// Returns the layer as a tar, a portable layer and a transport folder.
 fn all_kinds(tar: &[u8]) -> (Layers, [View; 3]) {
     let layers = Layers::new();
     fs::write(layers.path("tar"), tar).expect("a file");
@@ -95,12 +70,12 @@ fn all_kinds(tar: &[u8]) -> (Layers, [View; 3]) {
 }
 
 fn import_folder(tar: &[u8], folder: &Path) {
-    let options = TransportOptions::default();
+    let options = ImportOptions::default();
     let mut source = TarLayerReader::new(tar);
     transport::import(&HostVolume::new(), &mut source, folder, options, &()).expect("a folder");
 }
 
-/// Bytes on the disk, of everything in a folder.
+/// Bytes on disk of everything in a folder.
 fn on_disk(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).expect("a folder");
     let sizes = entries.map(|entry| {
@@ -113,7 +88,7 @@ fn on_disk(folder: &Path) -> u64 {
     sizes.sum()
 }
 
-/// Counts the bytes that are read.
+/// Counts the bytes read.
 #[derive(Default)]
 struct Count(AtomicU64);
 
@@ -168,16 +143,15 @@ fn the_utility_vm_keeps_holes_on_the_disk() {
     assert!(tar.len() < 16 * 1024, "{}", tar.len());
     fs::write(layers.path("tar"), tar).expect("a file");
     let again = view(&layers.path("tar"));
-    let mut content = again
-        .content(&node(&again, "UtilityVM/Files/x"), None)
-        .expect("content");
+    let content = again.content(&node(&again, "UtilityVM/Files/x"), None);
+    let mut content = content.expect("content").reader();
     let mut start = [0; 7];
     content.read_exact(&mut start).expect("read");
     assert_eq!(&start, b"\0\0\0\0\0x\0");
 }
 
 #[test]
-fn squash_writes_one_tar_with_the_holes_left_out() {
+fn squash_writes_one_tar_without_the_holes() {
     let (_layers, views) = all_kinds(&holes());
     let [tar, others @ ..] = views.map(squashed);
     assert!(tar.len() < 16 * 1024, "{}", tar.len());
@@ -209,7 +183,8 @@ fn squash_writes_one_tar_with_the_holes_left_out() {
     assert_eq!(found, expected);
 }
 
-/// What readers would not take back is written in full, as it was read.
+/// Up to 16 MiB of holes are written as zeros before others are left out. Squashing the result
+/// again yields the same tar.
 #[test]
 fn the_first_holes_are_written_as_zeros() {
     let layers = Layers::new();
@@ -228,11 +203,11 @@ fn the_first_holes_are_written_as_zeros() {
 }
 
 #[test]
-fn other_holes_are_the_same_content() {
+fn different_holes_with_the_same_content_are_equal() {
     let (layers, views) = all_kinds(&layer(&[gnu("Files/x", SIZE, &[(1 << 30, b"data")])]));
     let zeros = vec![0; 300_000];
     let data = [&zeros[..100_000], b"data"].concat();
-    // The same bytes, with fewer holes and with other ones.
+    // The same bytes, with fewer holes and with different ones.
     let same: Parts<'_> = &[
         (7, &zeros),
         ((1 << 30) - 100_000, &data),
@@ -242,12 +217,11 @@ fn other_holes_are_the_same_content() {
     let later: Parts<'_> = &[((1 << 30) + 4096, b"data")];
     fs::write(layers.path("later"), layer(&[gnu("Files/x", SIZE, later)])).expect("a file");
     let (same, later) = (view(&layers.path("same")), view(&layers.path("later")));
-    let options = DiffOptions {
-        ignore: Aspect::ALL
+    let options = DiffOptions::default().ignore(
+        Aspect::ALL
             .into_iter()
-            .filter(|aspect| *aspect != Aspect::Content)
-            .collect(),
-    };
+            .filter(|aspect| *aspect != Aspect::Content),
+    );
     for left in &views {
         for right in views.iter().chain([&same]) {
             let count = Count::default();
@@ -270,7 +244,7 @@ fn other_holes_are_the_same_content() {
 }
 
 #[test]
-fn what_is_short_is_hashed_and_holes_are_zeros_to_read() {
+fn short_content_is_hashed_and_holes_read_as_zeros() {
     let side: &[u8] = &[7; 3 << 20];
     let (_layers, views) = all_kinds(&layer(&[
         gnu("Files/short", 1 << 20, &[]),
@@ -282,7 +256,7 @@ fn what_is_short_is_hashed_and_holes_are_zeros_to_read() {
         let some = node(view, "Files/some");
         let mut read = Vec::new();
         let content = view.content(&some, None).expect("content");
-        { content }.read_to_end(&mut read).expect("read");
+        content.reader().read_to_end(&mut read).expect("read");
         assert!(read == whole);
         let details = view.details(&some).expect("readable");
         assert!(details.streams[0].is_sparse);
@@ -297,7 +271,7 @@ fn what_is_short_is_hashed_and_holes_are_zeros_to_read() {
 }
 
 #[test]
-fn a_damaged_byte_behind_a_hole_is_noticed() {
+fn a_damaged_byte_after_a_hole_is_detected() {
     let layers = Layers::new();
     let data = vec![7; 2 << 20];
     let tar = layer(&[gnu("Files/x", 4 << 20, &[(1 << 20, &data)])]);

@@ -1,5 +1,5 @@
-//! One file out of compressed tars, read no further than needed; and uncompressed tars, of which
-//! views read the headers alone.
+//! One file out of compressed tars, in a single pass over each; and uncompressed tars, of which views
+//! read the headers alone.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use wclayer::compression::Encoder;
+use wclayer::layer::Content;
 use wclayer::source::{self, OpenOptions, Passed};
 use wclayer::{LayerPath, StreamName};
 
@@ -14,7 +15,7 @@ mod common;
 
 use common::{directory, plain, tar};
 
-/// Writes a layer tar that is compressed.
+/// Writes a compressed layer tar.
 fn gzip_tar(folder: &TempDir, name: &str, tar: &[u8]) -> PathBuf {
     let path = folder.path().join(name);
     let file = fs::File::create_new(&path).expect("a new file");
@@ -24,7 +25,7 @@ fn gzip_tar(folder: &TempDir, name: &str, tar: &[u8]) -> PathBuf {
     path
 }
 
-/// Content that no compression makes short.
+/// Incompressible content.
 fn noise(size: usize) -> Vec<u8> {
     let mut rng = layergen::Rng::new(7);
     (0..size).map(|_| rng.next_u64() as u8).collect()
@@ -44,23 +45,25 @@ fn upper_layer() -> Vec<u8> {
     tar.into_inner()
 }
 
-/// Tells what the tars say of a path: its content, or which case it is.
+/// Returns the answer of the tars about a path: its content, or which case it is.
 fn passed(chain: &[PathBuf], path: &str, stream: Option<&str>) -> String {
     let path: LayerPath = path.parse().expect("a path");
     let stream = stream.map(|name| StreamName::parse(name.as_bytes()).expect("a name"));
     match source::content_in_passing(chain, &path, stream.as_ref(), &()).expect("readable") {
-        Passed::Content { mut reader, .. } => {
-            let mut text = String::new();
-            reader.read_to_string(&mut text).expect("text");
-            text
-        }
+        Passed::Content { content, .. } => text(content),
         Passed::Below(layers) => format!("below {layers}"),
         Passed::Unclear => "unclear".to_owned(),
     }
 }
 
+fn text(content: Box<dyn Content>) -> String {
+    let mut text = String::new();
+    content.reader().read_to_string(&mut text).expect("text");
+    text
+}
+
 #[test]
-fn what_compressed_tars_say_of_a_file() {
+fn lookups_in_compressed_tars() {
     let folder = tempfile::tempdir().expect("a folder");
     let upper = gzip_tar(&folder, "upper.tar.gz", &upper_layer());
     let base = folder.path().join("base.tar");
@@ -88,20 +91,92 @@ fn what_compressed_tars_say_of_a_file() {
 }
 
 #[test]
-fn nothing_is_read_behind_the_file_or_below_its_layer() {
+fn a_tar_is_read_to_its_end_and_nothing_below_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let whole = gzip_tar(&folder, "whole.tar.gz", &upper_layer());
-    let bytes = fs::read(whole).expect("read");
+    let bytes = fs::read(&whole).expect("read");
     let cut = folder.path().join("cut.tar.gz");
     fs::write(&cut, &bytes[..bytes.len() / 2]).expect("written");
     let damaged = folder.path().join("damaged.tar.gz");
     fs::write(&damaged, b"no tar").expect("written");
-    let chain = [cut.clone(), damaged];
-    assert_eq!(passed(&chain, "Files/d/first.txt", None), "first");
-    let path: LayerPath = "Files/none".parse().expect("a path");
+    assert_eq!(
+        passed(&[whole, damaged], "Files/d/first.txt", None),
+        "first"
+    );
+    let path: LayerPath = "Files/d/first.txt".parse().expect("a path");
     assert!(source::content_in_passing(&[cut], &path, None, &()).is_err());
     let missing = [folder.path().join("missing")];
     assert!(source::content_in_passing(&missing, &path, None, &()).is_err());
+}
+
+/// Whether a tar is compressed makes no difference: the last entry of a path counts, with its own
+/// alternate streams.
+#[test]
+fn of_several_entries_of_a_path_the_last_counts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tar = tar(|tar| {
+        tar.file("Files/a", &plain(), b"one, the longest")?;
+        tar.stream("Files/a", "zone", &plain(), b"first zone")?;
+        tar.stream("Files/a", "old", &plain(), b"old")?;
+        tar.file("Files/other", &plain(), &noise(1 << 20))?;
+        tar.file("files/A", &plain(), b"two")?;
+        tar.file("Files/b", &plain(), b"b")?;
+        tar.file("Files/A", &plain(), b"three")?;
+        tar.stream("Files/A", "Zone", &plain(), b"last zone")?;
+        tar.file("Files/late", &plain(), b"file")?;
+        tar.hard_link("Files/late", "Files/b", &plain())?;
+        tar.file("Files/d", &plain(), b"file")?;
+        tar.directory("Files/d", &directory())
+    });
+    let gzip = gzip_tar(&folder, "dup.tar.gz", tar.get_ref());
+    let plain = folder.path().join("dup.tar");
+    fs::write(&plain, tar.get_ref()).expect("written");
+    for (path, stream, expected) in [
+        ("Files/a", None, Some("three")),
+        ("Files/a", Some("zone"), Some("last zone")),
+        ("Files/a", Some("old"), None),
+        ("Files/late", None, None),
+        ("Files/d", None, None),
+    ] {
+        let of_gzip = passed(std::slice::from_ref(&gzip), path, stream);
+        assert_eq!(of_gzip, expected.unwrap_or("unclear"), "{path} {stream:?}");
+        let name = stream.map(|name| StreamName::parse(name.as_bytes()).expect("a name"));
+        let [of_plain, of_gzip] = [&plain, &gzip].map(|tar| {
+            let view = open(tar).expect("a view");
+            let node = view.find(&path.parse().expect("a path"));
+            let content = view.content(&node.expect("readable").expect("there"), name.as_ref());
+            content.ok().map(text)
+        });
+        assert_eq!(of_plain, of_gzip, "{path} {stream:?}");
+        if expected.is_some() {
+            assert_eq!(of_plain.as_deref(), expected, "{path} {stream:?}");
+        }
+    }
+}
+
+/// What is kept of a sparse file is as long as its data, not as the file.
+#[test]
+fn holes_are_kept_as_holes() {
+    const SIZE: u64 = 8 << 30;
+    let folder = tempfile::tempdir().expect("a folder");
+    let member = common::gnu_sparse("Files/x", SIZE, &[(5, b"x"), (SIZE - 2, b"y")]);
+    let tar = tar(|tar| tar.raw_bytes(&member));
+    let gzip = gzip_tar(&folder, "sparse.tar.gz", tar.get_ref());
+    let path: LayerPath = "Files/x".parse().expect("a path");
+    let passed = source::content_in_passing(&[gzip], &path, None, &()).expect("readable");
+    let Passed::Content { content, layer: 0 } = passed else {
+        panic!("the content was not found");
+    };
+    assert_eq!(content.len(), SIZE);
+    let mut reader = content.reader();
+    assert_eq!(reader.skip_hole().expect("readable"), 5);
+    let mut byte = [0];
+    reader.read_exact(&mut byte).expect("readable");
+    assert_eq!(byte, *b"x");
+    assert_eq!(reader.skip_hole().expect("readable"), SIZE - 8);
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).expect("readable");
+    assert_eq!(rest, b"y\0");
 }
 
 fn open(tar: &Path) -> wclayer::Result<wclayer::view::View> {
@@ -109,7 +184,7 @@ fn open(tar: &Path) -> wclayer::Result<wclayer::view::View> {
 }
 
 #[test]
-fn of_an_uncompressed_tar_the_headers_are_read() {
+fn only_the_headers_of_an_uncompressed_tar_are_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let tar = upper_layer();
     let path = folder.path().join("upper.tar");
@@ -121,13 +196,13 @@ fn of_an_uncompressed_tar_the_headers_are_read() {
     assert_eq!(details.streams[0].size, 3 << 20);
     assert_eq!(details.streams[0].sha256, None);
     let mut content = Vec::new();
-    let mut reader = view.content(&node, None).expect("content");
+    let mut reader = view.content(&node, None).expect("content").reader();
     reader.read_to_end(&mut content).expect("readable");
     assert_eq!(content, noise(3 << 20));
-    // What is not read is still known to be there.
+    // Content must be present even if it is not read.
     fs::write(&path, &tar[..2 << 20]).expect("written");
     let Err(error) = open(&path) else {
-        panic!("a tar that is cut was opened");
+        panic!("a truncated tar was opened");
     };
     let cause = common::root_cause(&error);
     assert!(cause.contains("ends"), "{cause}");

@@ -1,5 +1,5 @@
-//! Where portable layers lie: what may stand there before, what is beside them meanwhile, and what
-//! is left in the end, on every system.
+//! The paths of portable layers: what may exist there before, what is beside them during an import,
+//! and what is left at the end, on every system.
 
 mod common;
 
@@ -21,11 +21,9 @@ fn a_layer_does_not_replace_its_own_parents() {
     layers.import("base", small(), &[]).expect("legal");
     layers.import("patch", small(), &["base"]).expect("legal");
     for name in ["base", "patch"] {
-        let options = ImportOptions {
-            parents: ParentChain::from_nearest_first([layers.path("patch")]),
-            replace: true,
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default()
+            .parents(ParentChain::from_nearest_first([layers.path("patch")]))
+            .replace(true);
         let error = portable::import(small(), layers.path(name), &options, &())
             .expect_err("it would be its own parent");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -40,19 +38,21 @@ fn a_layer_does_not_replace_its_own_parents() {
 }
 
 #[test]
-fn a_layer_that_a_killed_import_was_replacing_comes_back() {
+fn a_layer_that_a_killed_import_was_replacing_is_restored() {
     let layers = Layers::new();
     layers.import("x", small(), &[]).expect("legal");
     fs::create_dir(layers.path(".x.wclayer-abcdef")).expect("free");
     fs::rename(layers.path("x"), layers.path(".x.wclayer-abcdef/replaced")).expect("free");
-    let error = layers.import("x", small(), &[]).expect_err("it is back");
+    let error = layers
+        .import("x", small(), &[])
+        .expect_err("the layer was restored");
     assert_eq!(error.kind(), ErrorKind::Exists);
     let layer = PortableLayer::open(layers.path("x")).expect("whole");
     assert_eq!(layer.descriptor().entries.total(), 2);
     assert_eq!(layers.names(), ["x"]);
 }
 
-/// Elsewhere SQLite's own limit of 512 bytes stands in the way.
+/// Elsewhere, SQLite's own limit of 512 bytes is in the way.
 #[cfg(windows)]
 #[test]
 fn a_path_may_be_longer_than_windows_likes() {
@@ -75,20 +75,20 @@ fn a_path_may_be_longer_than_windows_likes() {
 }
 
 #[test]
-fn a_written_layer_that_breaks_a_rule_leaves_nothing() {
+fn a_written_layer_that_breaks_a_rule_leaves_nothing_behind() {
     let layers = Layers::new();
     let options = ImportOptions::default();
     let mut writer = PortableLayerWriter::create(layers.path("x"), &options, &()).expect("free");
     writer
         .remove(&"Files/nothing".parse().expect("legal"))
-        .expect("a tar can say so");
+        .expect("a tar can express it");
     let error = writer.finish().expect_err("a base layer removes nothing");
     assert_eq!(error.kind(), ErrorKind::InvalidLayer);
     assert_eq!(layers.names(), [""; 0]);
 }
 
 #[test]
-fn the_chain_is_written_as_people_write_paths() {
+fn the_chain_is_written_with_ordinary_paths() {
     let layers = Layers::new();
     layers.import("base", small(), &[]).expect("legal");
     layers.import("app", small(), &["base"]).expect("legal");
@@ -107,7 +107,7 @@ fn the_chain_is_written_as_people_write_paths() {
 
 #[cfg(unix)]
 #[test]
-fn a_layer_is_as_open_as_any_new_folder() {
+fn a_layer_has_the_permissions_of_any_new_folder() {
     use std::os::unix::fs::PermissionsExt;
     let layers = Layers::new();
     layers.import("x", small(), &[]).expect("legal");

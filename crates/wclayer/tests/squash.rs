@@ -1,4 +1,5 @@
-//! What squashing refuses, and what it adds so that the result can be imported.
+//! Squashing: the chains that it rejects, and the entries that it adds to make the result
+//! importable.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use layergen::{Meta, TarBuilder, minimal_hive};
 use tempfile::TempDir;
 use wclayer::diff::{DiffOptions, diff};
 use wclayer::hub::{Entry, LayerReader};
+use wclayer::rules::Breach;
 use wclayer::source::{self, OpenOptions};
 use wclayer::squash::{LostHive, SquashOptions, Squashed, squash};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
@@ -20,10 +22,10 @@ use common::{directory, plain, tar};
 type Tar = TarBuilder<Vec<u8>>;
 
 const DELTA: &str = "Hives/Software_Delta";
-const KEEP_BASE: SquashOptions = SquashOptions {
-    keep_base: true,
-    lose_registry: false,
-};
+
+fn keep_base() -> SquashOptions {
+    SquashOptions::default().keep_base(true)
+}
 
 /// A folder of layer tars.
 struct Chain {
@@ -65,7 +67,7 @@ impl Chain {
     }
 }
 
-/// Returns what failed on the layer that an error names.
+/// Returns the failure on the layer that an error names.
 fn inner(error: Error) -> Error {
     match error {
         Error::Layer { source, .. } => inner(*source),
@@ -73,7 +75,7 @@ fn inner(error: Error) -> Error {
     }
 }
 
-/// A hive of one value: it says something. `number` tells hives apart.
+/// A hive with one value, which is a change; `number` distinguishes hives.
 fn changed_hive(number: u8) -> Vec<u8> {
     let mut hive = minimal_hive("Software_Delta", true);
     let root = 4096 + 32 + 4;
@@ -89,7 +91,7 @@ fn hive_layer(hive: Vec<u8>) -> impl FnOnce(&mut Tar) -> std::io::Result<()> {
     }
 }
 
-/// Returns the entries of a tar, each in a word, with what its backup stream holds.
+/// Returns the entries of a tar, described in words, with the content of their backup streams.
 fn entries(tar: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut reader = TarLayerReader::new(tar);
     let mut found = Vec::new();
@@ -118,18 +120,15 @@ fn names(tar: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn registry_changes_of_several_layers_are_not_lost_silently() {
+fn registry_changes_of_several_layers_are_not_silently_lost() {
     let chain = Chain::new()
         .on_top(|tar| tar.file("Files/base", &plain(), b""))
         .on_top(hive_layer(changed_hive(1)))
         .on_top(hive_layer(changed_hive(2)));
-    let error = chain.squash(KEEP_BASE).expect_err("two hives");
+    let error = chain.squash(keep_base()).expect_err("two hives");
     assert!(matches!(&error, Error::SeveralHives { hive, .. } if hive == DELTA));
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let options = SquashOptions {
-        lose_registry: true,
-        ..KEEP_BASE
-    };
+    let options = keep_base().lose_registry(true);
     let squashed = chain.squash(options).expect("on request");
     let path: LayerPath = DELTA.parse().expect("a path");
     assert_eq!(
@@ -151,8 +150,8 @@ fn an_empty_hive_on_top_does_not_hide_the_changes_below() {
         .on_top(hive_layer(minimal_hive("Software_Delta", true)))
         .on_top(hive_layer(Vec::new()));
     let squashed = chain
-        .squash(KEEP_BASE)
-        .expect("one hive that says something");
+        .squash(keep_base())
+        .expect("only one hive with changes");
     assert_eq!(squashed.lost_hives, []);
     let hive = entries(&squashed.output).pop().expect("the hive");
     assert_eq!(hive.0, DELTA);
@@ -160,7 +159,7 @@ fn an_empty_hive_on_top_does_not_hide_the_changes_below() {
 }
 
 #[test]
-fn changes_cannot_go_into_the_hives_of_a_base() {
+fn changes_cannot_be_merged_into_the_hives_of_a_base() {
     let base = |tar: &mut Tar| {
         let hive = minimal_hive("SOFTWARE", false);
         tar.file("Files/Windows/System32/config/SOFTWARE", &plain(), &hive)
@@ -170,14 +169,11 @@ fn changes_cannot_go_into_the_hives_of_a_base() {
         .on_top(hive_layer(changed_hive(1)));
     let error = chain.squash(SquashOptions::default());
     assert!(matches!(error, Err(Error::SeveralHives { .. })));
-    let kept = chain.squash(KEEP_BASE).expect("the base is left out");
+    let kept = chain.squash(keep_base()).expect("the base is kept");
     assert_eq!(kept.lost_hives, []);
     assert_eq!(names(&kept.output), ["Files", "Hives", DELTA]);
-    // What is said to be lost is not in the result.
-    let options = SquashOptions {
-        lose_registry: true,
-        ..SquashOptions::default()
-    };
+    // Hives reported as lost are not in the result.
+    let options = SquashOptions::default().lose_registry(true);
     let squashed = chain.squash(options).expect("on request");
     let layers = vec![0];
     let path: LayerPath = DELTA.parse().expect("a path");
@@ -191,9 +187,9 @@ fn changes_cannot_go_into_the_hives_of_a_base() {
     assert!(names(&squashed.output).contains(&DELTA.to_owned()));
 }
 
-/// `Hives/*_Base` are the hives on which Windows puts the deltas.
+/// `Hives/*_Base` are the hives to which Windows applies the deltas.
 #[test]
-fn the_links_to_the_hives_of_a_base_count_as_well() {
+fn links_to_the_hives_of_a_base_count_too() {
     let base = |tar: &mut Tar| {
         tar.directory("Hives", &directory())?;
         let hive = minimal_hive("SOFTWARE", false);
@@ -204,16 +200,13 @@ fn the_links_to_the_hives_of_a_base_count_as_well() {
         .on_top(hive_layer(changed_hive(1)));
     let error = chain.squash(SquashOptions::default());
     assert!(matches!(error, Err(Error::SeveralHives { .. })));
-    let options = SquashOptions {
-        lose_registry: true,
-        ..SquashOptions::default()
-    };
+    let options = SquashOptions::default().lose_registry(true);
     let squashed = chain.squash(options).expect("on request");
     let expected = ["Files", "Hives", "Hives/Software_Base"];
     assert_eq!(names(&squashed.output), expected);
 }
 
-/// A layer by itself stays what it is, whatever hives it has.
+/// A single layer is unchanged, whatever its hives.
 #[test]
 fn one_layer_loses_no_hive() {
     let chain = Chain::new().on_top(|tar| {
@@ -233,11 +226,15 @@ fn a_hard_link_to_nothing_is_an_error() {
     let chain = Chain::new()
         .on_top(|tar| tar.file("Files/base", &plain(), b""))
         .on_top(|tar| tar.hard_link("Files/link", "Files/later", &plain()))
-        // What comes later is another file.
+        // Later entries are another file.
         .on_top(|tar| tar.file("Files/later", &plain(), b"secret"));
-    for options in [KEEP_BASE, SquashOptions::default()] {
+    for options in [keep_base(), SquashOptions::default()] {
         let error = chain.squash(options).expect_err("a broken link");
-        assert!(matches!(error, Error::LinkTarget { .. }), "{error:?}");
+        let Error::Rule(error) = &error else {
+            panic!("{error:?}");
+        };
+        let is_missing = matches!(error.breach, Breach::LinkTargetMissing { .. });
+        assert!(is_missing, "{error:?}");
     }
 }
 
@@ -263,7 +260,7 @@ fn an_entry_that_its_own_layer_hides_is_an_error() {
             tar.directory("Files/d", &directory())?;
             tar.hard_link("Files/d", "Files/f", &plain())
         }),
-        ("a file that replaces what is removed", |tar| {
+        ("a file that replaces a removed path", |tar| {
             tar.whiteout("Files/d")?;
             tar.file("Files/d", &plain(), b"")
         }),
@@ -290,7 +287,7 @@ fn an_entry_that_its_own_layer_hides_is_an_error() {
                 let chain = Chain::new()
                     .on_top(|tar| tar.file("Files/f", &plain(), b""))
                     .on_top(upper);
-                for options in [KEEP_BASE, SquashOptions::default()] {
+                for options in [keep_base(), SquashOptions::default()] {
                     let error = chain.squash(options).map(|_| ()).expect_err(what);
                     let Error::Rule(error) = inner(error) else {
                         panic!("{what} {path}");
@@ -298,9 +295,9 @@ fn an_entry_that_its_own_layer_hides_is_an_error() {
                     let named = error.entry == path || error.entry == "Files/d";
                     assert!(named, "{what} {path}: {}", error.entry);
                 }
-                // A kept base goes into nothing.
+                // A kept base is not part of the result.
                 let chain = Chain::new().on_top(upper).on_top(|_| Ok(()));
-                chain.squash(KEEP_BASE).expect(what);
+                chain.squash(keep_base()).expect(what);
                 chain
                     .squash(SquashOptions::default())
                     .map(|_| ())
@@ -310,8 +307,8 @@ fn an_entry_that_its_own_layer_hides_is_an_error() {
     }
 }
 
-/// Found by the fuzz target `view`: a member of type directory whose attributes say file has no data
-/// stream, and gets an empty one. The difference is not kept, and nothing else is one.
+/// Found by the fuzz target `view`: a member of type directory whose attributes mark it as a file
+/// has no data stream and gets an empty one. This difference is not kept, and there are no others.
 #[test]
 fn a_file_without_a_data_stream_gets_an_empty_one() {
     let chain = Chain::new()
@@ -327,7 +324,7 @@ fn a_file_without_a_data_stream_gets_an_empty_one() {
         let node = view
             .find(&"Files/odd".parse().expect("a path"))
             .expect("readable");
-        let node = node.expect("it is there");
+        let node = node.expect("the entry exists");
         let streams = view.details(&node).expect("readable").streams;
         assert!(streams.iter().all(|stream| stream.size == 0), "{streams:?}");
     }
@@ -350,7 +347,7 @@ fn the_second_of_two_entries_of_one_kind_counts_and_nothing_is_lost() {
 }
 
 #[test]
-fn only_what_the_base_has_is_removed_from_it() {
+fn only_existing_paths_of_the_base_are_removed() {
     let chain = Chain::new()
         .on_top(|tar| {
             tar.file("Files/old", &plain(), b"")?;
@@ -368,7 +365,7 @@ fn only_what_the_base_has_is_removed_from_it() {
             tar.opaque("Files/dir")?;
             tar.opaque("Files/new")
         });
-    let squashed = chain.squash(KEEP_BASE).expect("squashed").output;
+    let squashed = chain.squash(keep_base()).expect("squashed").output;
     let expected = ["Files", "- Files/dir/old", "Files/new", "- Files/old"];
     assert_eq!(names(&squashed), expected);
 }
@@ -396,7 +393,7 @@ fn every_directory_gets_an_entry() {
             tar.file("Files/kept/file", &plain(), b"")?;
             tar.file("Files/again/file", &plain(), b"")
         });
-    let squashed = chain.squash(KEEP_BASE).expect("squashed").output;
+    let squashed = chain.squash(keep_base()).expect("squashed").output;
     let entries = entries(&squashed);
     let named: Vec<&str> = entries.iter().map(|(name, _)| &**name).collect();
     let expected = [
@@ -411,10 +408,10 @@ fn every_directory_gets_an_entry() {
         "Files/kept/file",
     ];
     assert_eq!(named, expected);
-    // It inherits the descriptor of the directory that it lies in.
+    // It inherits the descriptor of its directory.
     assert!(!entries[2].1.is_empty());
     assert_eq!(entries[2].1, entries[1].1);
-    // What the base has stays as it is there.
+    // Directories of the base stay as they are.
     let path = chain.folder.path().join("squashed.tar");
     fs::write(&path, &squashed).expect("written");
     let view = source::open(&path, &OpenOptions::default(), &()).expect("a view");

@@ -1,9 +1,9 @@
-//! Layer tars through the public API: what is written is read again, the same every time, and
+//! Layer tars through the public API: a written tar can be read, the bytes are reproducible, and
 //! other programs see the same files.
 //!
-//! A [`Sample`] is a file as a backup stream may bring it, in any order and shape. Written as a
-//! tar and read again it gives its *canonical* stream: the one order that
-//! `docs/vendor-records.md` states, with nothing lost but what that document names.
+//! A [`Sample`] is a file with its backup stream in any order and shape. After a round trip through
+//! a tar, its stream is *canonical*: in the order defined in `docs/vendor-records.md`, with no
+//! losses except those listed there.
 
 mod common;
 
@@ -25,33 +25,33 @@ use wclayer::{
 /// One entry with its backup stream.
 type Record = (Entry, Vec<u8>);
 
-/// A stream of a file, as a test describes it.
+/// A stream of a file, as described by a test.
 #[derive(Debug, Clone)]
 enum Stream {
     Security(Vec<u8>),
     Attributes(Vec<ExtendedAttribute>),
     Reparse(Vec<u8>),
-    /// A stream that has no place in a tar.
+    /// A stream that cannot be represented in a tar.
     Other(StreamId, Vec<u8>),
-    /// The unnamed data (`None`) or an alternate stream.
+    /// The unnamed data (`None`) or an alternate data stream.
     Data(Option<String>, Content),
 }
 
-/// What a data stream holds.
+/// The content of a data stream.
 #[derive(Debug, Clone)]
 enum Content {
     Plain(Vec<u8>),
-    /// Pairs of a hole's length and the bytes behind it, then the length of the last hole.
+    /// Pairs of a hole's length and the bytes after it, then the length of the last hole.
     Sparse(Vec<(u64, Vec<u8>)>, u64),
 }
 
-/// A file, directory or reparse point with its streams in the order in which they are given.
+/// A file, directory or reparse point with its streams, in the order in which they are written.
 #[derive(Debug, Clone)]
 struct Sample {
     is_directory: bool,
     basic_info: FileBasicInfo,
     streams: Vec<Stream>,
-    /// Whether the streams are given to the writer in the order of the tar.
+    /// Whether the streams are passed to the writer in tar order.
     metadata_first: bool,
 }
 
@@ -69,7 +69,7 @@ impl Content {
         }
     }
 
-    /// Returns what another program finds in the file.
+    /// Returns the content that another program finds in the file.
     fn expanded(&self) -> Vec<u8> {
         match self {
             Self::Plain(bytes) => bytes.clone(),
@@ -85,7 +85,7 @@ impl Content {
         }
     }
 
-    /// Appends the stream in one of the four shapes that `BackupRead` gives it.
+    /// Appends the stream in one of the four shapes that `BackupRead` produces.
     fn encode(&self, name: Option<&str>, out: &mut Vec<u8>) {
         let mut header = match name {
             None => StreamHeader::new(StreamId::DATA, 0),
@@ -135,7 +135,7 @@ impl Stream {
         out.extend_from_slice(&body);
     }
 
-    /// Returns the stream's place in the canonical order.
+    /// Returns the position of the stream in the canonical order.
     fn rank(&self) -> u32 {
         match self {
             Self::Security(_) => 0,
@@ -174,8 +174,7 @@ impl Sample {
         bytes
     }
 
-    /// Whether the tar entry is a symlink entry, which cannot say that there is an empty data
-    /// stream.
+    /// Whether the tar entry is a symlink entry, which cannot represent an empty data stream.
     fn is_symlink_entry(&self) -> bool {
         self.size() == 0
             && self.streams.iter().any(|stream| {
@@ -184,7 +183,7 @@ impl Sample {
             })
     }
 
-    /// Returns the backup stream that a tar of this file says.
+    /// Returns the backup stream expressed by a tar of this file.
     fn canonical_stream(&self) -> Vec<u8> {
         let mut streams = self.streams.clone();
         streams.retain(|stream| !matches!(stream, Stream::Data(None, _)) || !self.is_link_or_dir());
@@ -195,7 +194,7 @@ impl Sample {
         let mut bytes = Vec::new();
         for mut stream in streams {
             if let Stream::Attributes(list) = &mut stream {
-                // Record keys are sorted; names that no key can hold come behind them.
+                // Record keys are sorted; names that do not fit a key come last.
                 list.sort_by_key(|attribute| {
                     let in_record = !attribute.name.iter().any(|byte| matches!(byte, b'=' | 0));
                     (!in_record, in_record.then(|| attribute.name.clone()))
@@ -230,7 +229,7 @@ fn reparse_buffers() -> impl Strategy<Value = Vec<u8>> {
         let point = ReparsePoint::from_target(target.as_bytes(), is_mount_point);
         point.and_then(|point| point.encode()).expect("short")
     });
-    // Bytes behind the names are legal, and no link target says them.
+    // Bytes after the names are legal, but no link target expresses them.
     let odd_links = links.clone().prop_map(|mut buffer| {
         buffer.extend_from_slice(&[0, 0, b'x', 0]);
         buffer
@@ -389,7 +388,7 @@ fn read_all(tar: &[u8], piece: usize) -> Vec<Record> {
     records
 }
 
-/// What reading the tar of [`write_tar`] gives.
+/// The result of reading the tar of [`write_tar`].
 fn expected(samples: &[(String, Sample)]) -> Vec<Record> {
     let files = samples.iter().map(|(path, sample)| {
         let entry = FileEntry {
@@ -402,7 +401,7 @@ fn expected(samples: &[(String, Sample)]) -> Vec<Record> {
     files.chain(others).collect()
 }
 
-/// Gives the samples names that exercise every way to store one.
+/// Gives the samples names that cover every way to store one.
 fn named(samples: Vec<Sample>, tail: &str) -> Vec<(String, Sample)> {
     let name = |(at, sample)| {
         (
@@ -436,7 +435,7 @@ proptest! {
     })]
 
     #[test]
-    fn what_is_written_is_read_in_canonical_order(
+    fn written_entries_are_read_in_canonical_order(
         samples in vec(samples(), 1..5),
         tail in "[a-zA-Zäé日 .]{0,40}x",
         write_piece in 1..700_usize,
@@ -446,9 +445,9 @@ proptest! {
         let tar = write_tar(&samples, write_piece);
         let records = read_all(&tar, read_piece);
         assert_same(&records, &expected(&samples));
-        // The size of the pieces does not show.
+        // The size of the pieces has no effect.
         assert!(write_tar(&samples, usize::MAX) == tar);
-        // What has been read once is written the same for ever.
+        // After the first round trip, the bytes stay the same.
         let again = |tar: &[u8]| {
             let mut reader = TarLayerReader::new(tar);
             copy(&mut reader, TarLayerWriter::new(Vec::new()), &()).expect("our own tar")
@@ -472,7 +471,7 @@ proptest! {
         let mut reader = TarLayerReader::new(&tar[..]);
         let mut buffer = [0; 512];
         let mut steps = 0;
-        // Also behind an error the reader may only fail or end.
+        // After an error, the reader may only fail again or end.
         while steps < 400 && !matches!(reader.next_entry(), Ok(None)) {
             while matches!(reader.read_stream(&mut buffer), Ok(1..)) {}
             steps += 1;
@@ -480,9 +479,9 @@ proptest! {
     }
 }
 
-/// Every stream large enough to leave the writer's memory, and the metadata last of all.
+/// Every stream is too large for the writer's memory, and the metadata comes last.
 #[test]
-fn large_streams_with_late_metadata_are_held_on_disk() {
+fn large_streams_before_their_metadata_are_kept_on_disk() {
     let noise = |len: usize, seed: u64| {
         let mut rng = layergen::Rng::new(seed);
         let mut bytes = vec![0; len];
@@ -519,10 +518,10 @@ fn large_streams_with_late_metadata_are_held_on_disk() {
     assert!(write_tar(&samples, 1 << 20) == tar);
 }
 
-/// What another program should list: the name, and for regular members the hash of the content.
+/// The expected listing of another program: the name, and for regular members the content's hash.
 type Listed = (String, Option<Digest>);
 
-/// A layer of every kind of member, and the list of it.
+/// A layer with every kind of member, and its listing.
 fn layer_for_others() -> (Vec<u8>, Vec<Listed>) {
     let plain = |bytes: &[u8]| Stream::Data(None, Content::Plain(bytes.to_vec()));
     let sparse = Content::Sparse(vec![(0, b"head".to_vec()), (9000, b"tail".to_vec())], 77);
@@ -627,7 +626,7 @@ for member in archive:
         .stdout(Stdio::piped())
         .spawn();
     let Ok(mut child) = started else {
-        eprintln!("skipped: there is no python3");
+        eprintln!("skipped: python3 is missing");
         return;
     };
     let mut stdin = child.stdin.take().expect("piped");

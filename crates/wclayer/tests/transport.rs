@@ -1,5 +1,5 @@
-//! Transport folders on the disks of this machine: tar → folder → tar, hostile folders, and
-//! imports that fail.
+//! Transport folders on the disks of this machine: tar → folder → tar, hostile folders, and failing
+//! imports.
 #![cfg(unix)]
 
 mod common;
@@ -10,20 +10,22 @@ use std::io::Cursor;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use common::{DIRECTORY, Layers, REPARSE, chain, directory, names_in, plain, snapshot, tar};
+use common::{
+    DIRECTORY, Layers, REPARSE, chain, directory, names_in, plain, root_cause, snapshot, tar,
+};
 use layergen::{Meta, TarBuilder};
 use wclayer::hub::{self, Entry, LayerReader};
 use wclayer::ntmeta::{BackupStreamReader, StreamHeader, StreamId};
-use wclayer::source;
+use wclayer::source::{self, Kind};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
-use wclayer::transport::{self, TransportOptions, TransportSummary};
+use wclayer::transport::{self, FolderSummary, ImportOptions, ImportSummary};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Error, ErrorKind, LayerPath, ParentChain};
 
 /// The streams of a backup stream, with their bodies.
 type Streams = Vec<(StreamHeader, Vec<u8>)>;
 
-/// The entries of a source, each with the streams of its backup stream.
+/// Returns the entries of a source, each with the streams of its backup stream.
 fn entries(source: &mut dyn LayerReader) -> Vec<(Entry, Streams)> {
     let mut all = Vec::new();
     while let Some(entry) = source.next_entry().expect("a readable layer") {
@@ -46,9 +48,9 @@ fn entries(source: &mut dyn LayerReader) -> Vec<(Entry, Streams)> {
     all
 }
 
-/// The entries of a tar by path, as a transport folder can keep them: outside `Files` times are the
-/// time of the last write, `Hives` has those of `System_Delta`, and security is kept in `Files` and
-/// the utility VM only; of a link, only what it links is kept.
+/// The entries of a tar by path, reduced to the content of a transport folder: outside `Files`, all
+/// times are the write time, `Hives` has those of `System_Delta`, and security is kept only in
+/// `Files` and the utility VM; of a link, only its target is kept.
 fn kept(tar: &[u8]) -> BTreeMap<String, String> {
     let all = entries(&mut TarLayerReader::new(tar));
     let hive = all.iter().find_map(|(entry, _)| match entry {
@@ -82,10 +84,10 @@ fn kept(tar: &[u8]) -> BTreeMap<String, String> {
             }
             Entry::Link(link) => links.entry(link.target.to_string()).or_default().push(name),
             Entry::Removal(_) => _ = kept.insert(name, "removed".to_owned()),
-            Entry::Opaque(_) => panic!("{name}: expanded, there is none"),
+            Entry::Opaque(_) => panic!("{name}: opaque directories are expanded"),
         }
     }
-    // Which of the names carries the file is the order's choice.
+    // The order of the entries determines which of the names carries the file.
     for (target, mut names) in links {
         if !names.is_empty() {
             let content = kept.remove(&target).expect("the target is an entry");
@@ -106,22 +108,25 @@ fn import(
     name: &str,
     tar: &[u8],
     parents: &[&str],
-) -> Result<TransportSummary, Error> {
+) -> Result<ImportSummary, Error> {
     let parents = ParentChain::from_nearest_first(parents.iter().map(|name| layers.path(name)));
-    let options = TransportOptions {
-        parents: source::open_parents(&parents, &())?,
-        ..TransportOptions::default()
-    };
+    let options = ImportOptions::default().parents(source::open_parents(&parents, &())?);
     import_with(&layers.path(name), tar, options)
 }
 
-fn import_with(
-    folder: &Path,
-    tar: &[u8],
-    options: TransportOptions,
-) -> Result<TransportSummary, Error> {
+fn import_with(folder: &Path, tar: &[u8], options: ImportOptions) -> Result<ImportSummary, Error> {
     let mut reader = TarLayerReader::new(tar);
-    transport::import(&HostVolume::new(), &mut reader, folder, options, &())
+    let made = transport::import(&HostVolume::new(), &mut reader, folder, options, &())?;
+    assert_eq!(made.found, counted(folder));
+    Ok(made)
+}
+
+/// Counts what a finished folder holds.
+fn counted(folder: &Path) -> FolderSummary {
+    let volume = HostVolume::new();
+    let privileges = wclayer::volume::Volume::enable(&volume, &[]).expect("none");
+    let mut reader = transport::open(&volume, folder, &privileges).expect("a folder");
+    transport::count(&mut reader, &()).expect("readable")
 }
 
 fn export(folder: &Path) -> Result<Vec<u8>, Error> {
@@ -147,21 +152,21 @@ fn sample(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_base_layer_comes_back_with_all_that_the_folder_can_hold() {
+fn a_base_layer_survives_with_everything_a_folder_can_hold() {
     let layers = Layers::new();
     let tar = sample("base.tar.gz");
     let summary = import(&layers, "base", &tar, &[]).expect("a layer");
     assert_eq!(summary.warnings, [] as [&str; 0]);
     let back = export(&layers.path("base")).expect("a folder");
     assert_eq!(kept(&back), kept(&tar));
-    // What the folder gives, it takes, and gives it again, byte for byte.
+    // The exported tar survives another round trip byte for byte.
     import(&layers, "again", &back, &[]).expect("a layer");
     assert_eq!(export(&layers.path("again")).expect("a folder"), back);
 }
 
-/// The parent of the sample's upper layer as a portable layer and as a transport folder.
+/// The parent of the sample's upper layer is a portable layer or a transport folder.
 #[test]
-fn removals_come_back_on_top_of_either_kind_of_parent() {
+fn removals_survive_on_top_of_either_kind_of_parent() {
     let layers = Layers::new();
     let base = sample("base.tar.gz");
     layers
@@ -184,7 +189,7 @@ fn removals_come_back_on_top_of_either_kind_of_parent() {
 }
 
 #[test]
-fn opaque_directories_become_removals_of_what_the_parents_show() {
+fn opaque_directories_become_removals_of_the_parents_entries() {
     let layers = Layers::new();
     let lowest = build(|tar| {
         tar.directory("Files/d", &directory())?;
@@ -246,20 +251,20 @@ fn links_before_their_target_and_to_links_are_hard_links() {
 }
 
 #[test]
-fn links_in_a_circle_have_no_target() {
+fn a_loop_of_links_is_refused() {
     let layers = Layers::new();
     let tar = build(|tar| {
         tar.hard_link("Files/a", "Files/b", &plain())?;
         tar.hard_link("Files/b", "Files/a", &plain())
     });
-    let error = import(&layers, "layer", &tar, &[]).expect_err("a circle");
-    let rule = std::error::Error::source(&error).expect("a reason");
-    assert!(rule.to_string().contains("neither in this layer"), "{rule}");
+    let error = import(&layers, "layer", &tar, &[]).expect_err("a loop");
+    let cause = root_cause(&error);
+    assert!(cause.contains("a loop of hard links"), "{cause}");
     assert_eq!(layers.names(), [""; 0]);
 }
 
 #[test]
-fn long_chains_of_links_and_what_a_parent_removes_are_known_by_name() {
+fn long_chains_of_links_and_removals_of_a_parent_are_resolved_by_name() {
     const MANY: usize = 2_000;
     let layers = Layers::new();
     let parent =
@@ -280,11 +285,14 @@ fn long_chains_of_links_and_what_a_parent_removes_are_known_by_name() {
     });
     import(&layers, "layer", &tar, &["parent", "base"]).expect("a layer");
     let tombstones = fs::read(layers.path("layer/tombstones.txt")).expect("written");
-    assert!(!tombstones.contains(&b'\\'), "the parent removes all of it");
+    assert!(
+        !tombstones.contains(&b'\\'),
+        "the parent already removes everything"
+    );
 }
 
 #[test]
-fn a_link_to_a_file_of_a_parent_is_a_copy_and_said_to_be_one() {
+fn a_link_to_a_file_of_a_parent_is_copied_with_a_warning() {
     let layers = Layers::new();
     let base = build(|tar| tar.file("Files/shared", &plain(), b"of the parent"));
     layers
@@ -304,21 +312,18 @@ fn a_link_to_a_file_of_a_parent_is_a_copy_and_said_to_be_one() {
         assert!(back["Files/one = Files/two"].contains("13"), "{back:?}");
     }
     let error = import(&layers, "alone", &upper, &[]).expect_err("no parent");
-    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{:?}", chain(&error));
+    assert_eq!(error.kind(), ErrorKind::InvalidLayer, "{:?}", chain(&error));
     assert!(!layers.path("alone").exists());
 }
 
 #[test]
-fn hives_are_added_where_the_layer_has_none() {
+fn missing_hives_are_added() {
     let layers = Layers::new();
     let tar = build(|tar| {
         tar.directory("Hives", &directory())?;
         tar.file("Hives/SYSTEM_DELTA", &plain(), b"its own")
     });
-    let options = TransportOptions {
-        hives: true,
-        ..TransportOptions::default()
-    };
+    let options = ImportOptions::default().hives(true);
     import_with(&layers.path("layer"), &tar, options).expect("a layer");
     let hives = layers.path("layer/Hives");
     let expected = [
@@ -337,9 +342,9 @@ fn hives_are_added_where_the_layer_has_none() {
     assert_eq!(wclayer::ntmeta::hive::check(&sam, sam.len() as u64), Ok(()));
 }
 
-/// What is refused leaves nothing behind.
+/// A rejected import leaves nothing behind.
 #[test]
-fn a_layer_that_is_refused_leaves_nothing() {
+fn a_rejected_layer_leaves_nothing_behind() {
     type Build = fn(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>;
     let cases: [(&str, Build); 9] = [
         ("a directory with data", |tar| {
@@ -379,9 +384,9 @@ fn a_layer_that_is_refused_leaves_nothing() {
     }
 }
 
-/// The model is the import to a portable layer, which refuses the same.
+/// The model is the import to a portable layer, which rejects the same layers.
 #[test]
-fn of_two_entries_of_one_name_none_is_lost_silently() {
+fn no_entry_with_a_duplicate_name_is_silently_lost() {
     type Build = fn(&mut Tar, &str) -> std::io::Result<()>;
     type Tar = TarBuilder<Vec<u8>>;
     let kinds: [(&str, Build); 5] = [
@@ -424,7 +429,7 @@ fn of_two_entries_of_one_name_none_is_lost_silently() {
 }
 
 #[test]
-fn the_last_of_two_links_of_a_name_counts() {
+fn the_last_of_two_links_with_the_same_name_counts() {
     let layers = Layers::new();
     let tar = build(|tar| {
         tar.file("Files/a", &plain(), b"first")?;
@@ -439,29 +444,26 @@ fn the_last_of_two_links_of_a_name_counts() {
 }
 
 #[test]
-fn a_folder_that_is_there_is_replaced_only_on_request_and_only_when_it_is_a_layer() {
+fn an_existing_folder_is_only_replaced_on_request_and_if_it_is_a_layer() {
     let layers = Layers::new();
     let (old, new) = (
         build(|tar| tar.file("Files/old", &plain(), b"")),
         build(|tar| tar.file("Files/new", &plain(), b"")),
     );
     import(&layers, "layer", &old, &[]).expect("a layer");
-    let error = import(&layers, "layer", &new, &[]).expect_err("it is there");
+    let error = import(&layers, "layer", &new, &[]).expect_err("it already exists");
     assert_eq!(error.kind(), ErrorKind::Exists);
-    let replace = || TransportOptions {
-        replace: true,
-        ..TransportOptions::default()
-    };
+    let replace = || ImportOptions::default().replace(true);
     import_with(&layers.path("layer"), &new, replace()).expect("replaced");
     assert!(layers.path("layer/Files/new").exists());
     assert!(!layers.path("layer/Files/old").exists());
     fs::create_dir(layers.path("other")).expect("a folder");
     fs::write(layers.path("other/precious"), "x").expect("a file");
-    import_with(&layers.path("other"), &new, replace()).expect_err("no layer");
+    import_with(&layers.path("other"), &new, replace()).expect_err("not a layer");
     assert_eq!(names_in(&layers.path("other")), ["precious"]);
 }
 
-/// Makes a folder, lets `change` spoil it, and returns why it cannot be read.
+/// Creates a folder, lets `change` damage it, and returns the reason why it cannot be read.
 #[track_caller]
 fn spoilt(change: impl FnOnce(&Path)) -> String {
     let layers = Layers::new();
@@ -479,16 +481,16 @@ fn spoilt(change: impl FnOnce(&Path)) -> String {
 }
 
 #[test]
-fn hostile_folders_are_refused() {
+fn hostile_folders_are_rejected() {
     let replace = |path: &Path, content: &[u8]| {
-        fs::remove_file(path).expect("it is there");
+        fs::remove_file(path).expect("the file exists");
         fs::write(path, content).expect("a file");
     };
     for (part, change) in [
         (
             "tombstones.txt",
             Box::new(|layer: &Path| {
-                fs::remove_file(layer.join("tombstones.txt")).expect("it is there");
+                fs::remove_file(layer.join("tombstones.txt")).expect("the file exists");
             }) as Box<dyn Fn(&Path)>,
         ),
         (
@@ -512,7 +514,7 @@ fn hostile_folders_are_refused() {
         (
             "$wcidirs$",
             Box::new(|layer| {
-                fs::remove_file(layer.join("Files/d.$wcidirs$")).expect("it is there");
+                fs::remove_file(layer.join("Files/d.$wcidirs$")).expect("the file exists");
             }),
         ),
         (
@@ -537,7 +539,7 @@ fn hostile_folders_are_refused() {
         (
             "symbolic link",
             Box::new(|layer| {
-                fs::remove_file(layer.join("tombstones.txt")).expect("it is there");
+                fs::remove_file(layer.join("tombstones.txt")).expect("the file exists");
                 symlink("../outside", layer.join("tombstones.txt")).expect("a link");
             }),
         ),
@@ -569,7 +571,7 @@ fn hostile_folders_are_refused() {
 }
 
 #[test]
-fn the_recycle_bin_is_left_out_and_no_removal_is() {
+fn the_recycle_bin_is_ignored_but_no_removal_is() {
     let layers = Layers::new();
     import(&layers, "layer", &build(|_| Ok(())), &[]).expect("a layer");
     fs::create_dir(layers.path("layer/Files/$RECYCLE.bin")).expect("a folder");
@@ -588,7 +590,7 @@ fn the_recycle_bin_is_left_out_and_no_removal_is() {
 }
 
 #[test]
-fn a_utility_vm_lies_in_the_folder_as_it_is_to_be() {
+fn a_utility_vm_is_stored_in_its_final_form() {
     let layers = Layers::new();
     let secured = Meta {
         security_descriptor: Some(layergen::security_descriptor(
@@ -614,7 +616,7 @@ fn a_utility_vm_lies_in_the_folder_as_it_is_to_be() {
     assert_eq!(kept(&back), kept(&tar));
 }
 
-/// Base images have hard links from one to the other, and the two lie there in different forms.
+/// Base images have hard links between the two, which have different forms in the folder.
 #[test]
 fn links_between_files_and_the_utility_vm_become_copies_with_a_warning() {
     let layers = Layers::new();
@@ -650,7 +652,7 @@ fn links_between_files_and_the_utility_vm_become_copies_with_a_warning() {
                 .expect("readable")
                 .expect(path);
             let mut text = String::new();
-            let mut content = view.content(&node, None).expect("a file");
+            let mut content = view.content(&node, None).expect("a file").reader();
             std::io::Read::read_to_string(&mut content, &mut text).expect("readable");
             let names = view.names(&node).expect("readable");
             (
@@ -674,7 +676,7 @@ fn links_between_files_and_the_utility_vm_become_copies_with_a_warning() {
         fs::read(layers.path("base/UtilityVM/Files/first")).expect("live"),
         b"of the volume"
     );
-    // Links to what only the parent has go both ways as well.
+    // Links to files that only the parent has work in both directions too.
     let upper = build(|tar| {
         vm(tar)?;
         tar.hard_link("UtilityVM/Files/up", "Files/file", &plain())?;
@@ -690,7 +692,7 @@ fn links_between_files_and_the_utility_vm_become_copies_with_a_warning() {
 }
 
 #[test]
-fn what_a_folder_holds_is_counted() {
+fn the_content_of_a_folder_is_counted() {
     let layers = Layers::new();
     import(&layers, "layer", &sample("base.tar.gz"), &[]).expect("a layer");
     let portable = layers
@@ -698,20 +700,82 @@ fn what_a_folder_holds_is_counted() {
         .expect("a layer");
     let volume = HostVolume::new();
     let privileges = wclayer::volume::Volume::enable(&volume, &[]).expect("none");
-    let mut reader =
-        transport::open(&volume, &layers.path("layer"), &privileges).expect("it is one");
+    let mut reader = transport::open(&volume, &layers.path("layer"), &privileges)
+        .expect("it is a transport folder");
     let found = transport::count(&mut reader, &()).expect("readable");
     let mut expected = portable.descriptor().entries;
     expected.streams = 0;
     assert_eq!(found.entries, expected);
-    assert!(wclayer::place::is_transport_folder(&layers.path("layer")));
-    assert!(!wclayer::place::is_transport_folder(
-        &layers.path("portable")
-    ));
     symlink(layers.path("layer"), layers.path("link")).expect("a link");
-    assert!(!wclayer::place::is_transport_folder(&layers.path("link")));
-    // The hub joins the folder to any sink.
-    let mut reader =
-        transport::open(&volume, &layers.path("layer"), &privileges).expect("it is one");
+    for (name, kind) in [
+        ("layer", Kind::Transport),
+        ("link", Kind::Transport),
+        ("portable", Kind::Portable),
+    ] {
+        let found = source::recognise(layers.path(name)).expect("something");
+        assert_eq!(found.kind(), kind, "{name}");
+    }
+    // The hub connects the folder to any sink.
+    let mut reader = transport::open(&volume, &layers.path("layer"), &privileges)
+        .expect("it is a transport folder");
     hub::copy(&mut reader, TarLayerWriter::new(std::io::sink()), &()).expect("copied");
+}
+
+#[test]
+fn the_sums_of_an_import_are_those_of_the_finished_folder() {
+    let layers = Layers::new();
+    let base = build(|tar| {
+        tar.file("Files/base", &plain(), &[1; 1000])?;
+        tar.directory("Files/full", &directory())?;
+        tar.file("Files/full/a", &plain(), b"a")?;
+        tar.file("Files/full/b", &plain(), b"b")
+    });
+    import(&layers, "base", &base, &[]).expect("a layer");
+    let reparse = || Meta::with_attributes(DIRECTORY | REPARSE);
+    let upper = build(|tar| {
+        tar.file("Files/implied/deep/file", &plain(), &[2; 300])?;
+        tar.stream("Files/implied/deep/file", "s", &plain(), &[3; 40])?;
+        tar.file("Files/twice", &plain(), &[4; 500])?;
+        tar.file("Files/TWICE", &plain(), &[5; 20])?;
+        tar.hard_link("Files/a", "Files/implied/deep/file", &plain())?;
+        tar.hard_link("Files/b", "Files/a", &plain())?;
+        tar.hard_link("Files/copy", "Files/base", &plain())?;
+        tar.hard_link("Files/copy2", "Files/base", &plain())?;
+        tar.symlink("Files/link", "twice", &Meta::with_attributes(REPARSE))?;
+        tar.hard_link("Files/link2", "Files/link", &plain())?;
+        tar.junction("Files/junction", r"C:\implied", &reparse())?;
+        tar.whiteout("Files/base")?;
+        tar.opaque("Files/full")?;
+        tar.directory("Files/$Recycle.Bin", &directory())?;
+        tar.file("Files/$Recycle.Bin/gone", &plain(), &[6; 70])?;
+        tar.hard_link("Files/kept", "Files/$Recycle.Bin/gone", &plain())?;
+        tar.hard_link("Files/kept2", "Files/kept", &plain())?;
+        tar.file(
+            "Hives/Software_Delta",
+            &plain(),
+            &layergen::minimal_hive("Software", true),
+        )?;
+        tar.directory("UtilityVM", &directory())?;
+        tar.directory("UtilityVM/Files", &directory())?;
+        tar.file("UtilityVM/Files/own", &plain(), &[7; 80])?;
+        tar.hard_link("UtilityVM/Files/own2", "UtilityVM/Files/own", &plain())?;
+        tar.hard_link("UtilityVM/Files/other", "Files/twice", &plain())?;
+        tar.hard_link("Files/vm", "UtilityVM/Files/own", &plain())
+    });
+    // `import` compares the sums with a count of the folder.
+    let found = import(&layers, "upper", &upper, &["base"])
+        .expect("a layer")
+        .found;
+    let entries = found.entries;
+    assert_eq!(
+        (entries.directories, entries.files, entries.reparse_points),
+        (6, 8, 2)
+    );
+    assert_eq!((entries.links, entries.removals), (6, 3));
+    assert_eq!((entries.opaque, entries.streams), (0, 0));
+    let hive = layergen::minimal_hive("Software", true).len() as u64;
+    assert_eq!(
+        found.content_size,
+        300 + 20 + 1000 + 70 + 80 + 20 + 80 + hive
+    );
 }

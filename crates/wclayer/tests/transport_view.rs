@@ -1,5 +1,5 @@
-//! Transport folders in the merged view: the same layer as a tar, a portable layer and a transport
-//! folder is the same to look at, also in chains that mix them, and hostile folders are refused.
+//! Transport folders in the merged view: a layer looks the same as a tar, a portable layer and a
+//! transport folder, even in mixed chains, and hostile folders are rejected.
 #![cfg(unix)]
 
 mod common;
@@ -15,7 +15,7 @@ use wclayer::ntmeta::{StreamAttributes, StreamHeader, StreamId};
 use wclayer::path::StreamName;
 use wclayer::source::{self as layers_of, OpenOptions};
 use wclayer::tar::{TarLayerReader, TarLayerWriter};
-use wclayer::transport::{self, TransportOptions};
+use wclayer::transport::{self, ImportOptions};
 use wclayer::view::{Node, View};
 use wclayer::volume::host::HostVolume;
 use wclayer::{Error, LayerPath, ParentChain};
@@ -35,7 +35,7 @@ fn sample(name: &str) -> Vec<u8> {
     tar
 }
 
-/// Makes the layer `NAME-KIND` of each kind.
+/// Creates the layer `NAME-KIND` in each kind.
 fn make(layers: &Layers, name: &str, tar: &[u8], parent: Option<&str>) {
     let of = |kind: &str| format!("{name}-{kind}");
     fs::write(layers.path(&of("tar")), tar).expect("a file");
@@ -52,10 +52,8 @@ fn make(layers: &Layers, name: &str, tar: &[u8], parent: Option<&str>) {
             .iter()
             .map(|parent| layers.path(&format!("{parent}-folder"))),
     );
-    let options = TransportOptions {
-        parents: layers_of::open_parents(&parents, &()).expect("parents"),
-        ..TransportOptions::default()
-    };
+    let options =
+        ImportOptions::default().parents(layers_of::open_parents(&parents, &()).expect("parents"));
     let folder = layers.path(&of("folder"));
     let mut reader = TarLayerReader::new(tar);
     transport::import(&HostVolume::new(), &mut reader, &folder, options, &()).expect("a folder");
@@ -74,12 +72,13 @@ fn content(view: &View, node: &Node, stream: Option<&StreamName>) -> Vec<u8> {
     let read = view
         .content(node, stream)
         .expect("content")
+        .reader()
         .read_to_end(&mut bytes);
     read.expect("content");
     bytes
 }
 
-/// All that a view shows below `Files`, as text; what a folder cannot hold is left out.
+/// Everything that a view shows below `Files`, as text, without the parts a folder cannot hold.
 fn shown(view: &View) -> Vec<String> {
     let mut lines = Vec::new();
     for node in view.walk(None) {
@@ -89,7 +88,7 @@ fn shown(view: &View) -> Vec<String> {
             .find(&path(&name.to_uppercase()))
             .expect("readable")
             .expect(&name);
-        assert_eq!(again.path.to_string(), name, "as it is spelled");
+        assert_eq!(again.path.to_string(), name, "spelled as in the listing");
         let mut line = format!("{name} {:?} {}", node.kind, node.size());
         let details = view.details(&node).expect(&name);
         if in_files {
@@ -158,7 +157,7 @@ fn chains_of_any_kinds_look_the_same() {
             if upper == "app-tar" {
                 assert_eq!(names(&view), expected, "{upper} on {lower}");
             }
-            // What is squashed looks as the chain did.
+            // The squashed chain looks like the original.
             fs::write(layers.path("squashed"), squashed(&view)).expect("a file");
             let again = self::view(&layers, "squashed", &[]).expect("a tar");
             assert_eq!(shown(&again), shown(&view), "{upper} on {lower}");
@@ -167,7 +166,7 @@ fn chains_of_any_kinds_look_the_same() {
 }
 
 #[test]
-fn what_a_folder_removes_is_gone_and_told() {
+fn removals_of_a_folder_take_effect_and_are_listed() {
     let layers = Layers::new();
     let base = tar(|tar| {
         tar.directory("Files/d", &directory())?;
@@ -216,7 +215,7 @@ fn what_a_folder_removes_is_gone_and_told() {
 }
 
 #[test]
-fn parents_are_those_of_the_folders_chain_file() {
+fn the_chain_file_of_a_folder_determines_its_parents() {
     let layers = Layers::new();
     let base = tar(|tar| tar.file("Files/below", &plain(), b"1"));
     let upper = tar(|tar| tar.file("Files/above", &plain(), b"2"));
@@ -239,7 +238,7 @@ fn parents_are_those_of_the_folders_chain_file() {
     );
     fs::write(&chain_file, "[\"relative\"]").expect("a file");
     assert!(self::view(&layers, "upper-folder", &[]).is_err());
-    fs::remove_file(&chain_file).expect("it is there");
+    fs::remove_file(&chain_file).expect("the file exists");
     fs::write(layers.path("elsewhere"), "[]").expect("a file");
     symlink("../elsewhere", &chain_file).expect("a link");
     assert!(self::view(&layers, "upper-folder", &[]).is_err());
@@ -248,7 +247,7 @@ fn parents_are_those_of_the_folders_chain_file() {
 /// Changes a folder.
 type Spoil<'a> = &'a dyn Fn(&Path);
 
-/// Spoils a folder, looks at all of it, and returns what is wrong.
+/// Damages a folder, reads all of it, and returns the error.
 #[track_caller]
 fn spoilt(change: Spoil<'_>) -> String {
     let layers = Layers::new();
@@ -274,9 +273,9 @@ fn spoilt(change: Spoil<'_>) -> String {
 }
 
 #[test]
-fn hostile_folders_are_refused_and_never_followed() {
+fn hostile_folders_are_rejected_and_never_followed() {
     fn replace(path: &Path, content: &[u8]) {
-        fs::remove_file(path).expect("it is there");
+        fs::remove_file(path).expect("the file exists");
         fs::write(path, content).expect("a file");
     }
     let cases: [(&str, Spoil<'_>); 8] = [
@@ -290,10 +289,10 @@ fn hostile_folders_are_refused_and_never_followed() {
             replace(&layer.join("Files/d.$wcidirs$"), &[0; 4])
         }),
         ("$wcidirs$", &|layer| {
-            fs::remove_file(layer.join("Files/d.$wcidirs$")).expect("it is there");
+            fs::remove_file(layer.join("Files/d.$wcidirs$")).expect("the file exists");
         }),
         ("backup stream", &|layer| {
-            // Data that would be longer than the file by far.
+            // Data that would be far longer than the file.
             let header = [
                 0x20, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
             ];
@@ -363,7 +362,7 @@ fn sparse_and_alternate_streams_are_read_with_their_holes() {
 }
 
 #[test]
-fn a_file_of_endless_holes_is_refused() {
+fn a_file_with_endless_holes_is_rejected() {
     let layers = Layers::new();
     make(&layers, "layer", tar(|_| Ok(())).get_ref(), None);
     for (end, is_fine) in [

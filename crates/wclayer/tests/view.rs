@@ -1,31 +1,20 @@
-//! The view's answers one by one: links of both kinds, directories without an entry, damage.
+//! Single answers of the view: links of both kinds, directories without an entry, damage.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use layergen::TarBuilder;
-use tempfile::TempDir;
 use wclayer::layer::{ItemKind, Removed};
 use wclayer::source::{self, OpenOptions};
 use wclayer::view::{Resolved, View};
-use wclayer::{ErrorKind, LayerPath, ParentChain};
+use wclayer::{ErrorKind, ParentChain};
 
 mod common;
 
-use common::{DIRECTORY, Layers, REPARSE, directory, plain, tar};
+use common::{DIRECTORY, Layers, REPARSE, directory, path, plain, tar, write};
 
 type Tar = TarBuilder<Vec<u8>>;
-
-fn write(
-    folder: &TempDir,
-    name: &str,
-    build: impl FnOnce(&mut Tar) -> std::io::Result<()>,
-) -> PathBuf {
-    let path = folder.path().join(name);
-    fs::write(&path, tar(build).get_ref()).expect("written");
-    path
-}
 
 /// Opens layers, nearest first.
 fn open(layers: &[PathBuf]) -> View {
@@ -36,11 +25,7 @@ fn open(layers: &[PathBuf]) -> View {
     source::open(&layers[0], &options, &()).expect("a view")
 }
 
-fn path(text: &str) -> LayerPath {
-    text.parse().expect(text)
-}
-
-/// Says in a word where a path leads.
+/// Describes briefly where a path leads.
 fn resolved(view: &View, text: &str) -> String {
     match view.resolve(&path(text)).expect("readable") {
         Resolved::Found(node) => format!("found {}", node.path),
@@ -55,7 +40,7 @@ fn junction() -> layergen::Meta {
 }
 
 #[test]
-fn links_are_followed_inside_of_the_volume_and_across_layers() {
+fn links_are_followed_inside_the_volume_and_across_layers() {
     let folder = tempfile::tempdir().expect("a folder");
     let base = write(&folder, "base.tar", |tar| {
         tar.directory("Files/Real", &directory())?;
@@ -110,7 +95,7 @@ fn as_many_links_are_followed_as_on_windows() {
 }
 
 #[test]
-fn a_long_way_over_a_link_is_gone_to_its_end() {
+fn a_long_path_through_a_link_is_resolved() {
     let folder = tempfile::tempdir().expect("a folder");
     let deep = vec!["d"; 900].join("/");
     let layer = write(&folder, "layer.tar", |tar| {
@@ -121,7 +106,7 @@ fn a_long_way_over_a_link_is_gone_to_its_end() {
     assert_eq!(resolved(&open(&[layer]), "Files/l"), expected);
 }
 
-/// Hard links of which each names the one before it; the first names `target`.
+/// Hard links that each name the previous one; the first names `target`.
 fn link_chain(tar: &mut Tar, target: &str, count: usize) -> std::io::Result<()> {
     (1..=count).try_for_each(|link| {
         let before = match link {
@@ -138,13 +123,13 @@ fn kind_of(view: &View, text: &str) -> ItemKind {
 }
 
 #[test]
-fn hard_links_are_followed_as_far_as_a_file_has_names() {
+fn hard_links_are_followed_up_to_the_number_of_names_of_a_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let layer = write(&folder, "layer.tar", |tar| {
         tar.file("Files/file", &plain(), b"x")?;
         link_chain(tar, "Files/file", 20_000)
     });
-    // From either end, the answers are the same.
+    // From either end, the results are the same.
     for order in [
         [1, 1023, 1024, 17_000, 20_000],
         [20_000, 17_000, 1024, 1023, 1],
@@ -165,7 +150,7 @@ fn hard_links_are_followed_as_far_as_a_file_has_names() {
 }
 
 #[test]
-fn hard_links_in_a_circle_name_no_file() {
+fn hard_links_in_a_cycle_name_no_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let layer = write(&folder, "layer.tar", |tar| {
         link_chain(tar, "Files/1500", 1500)
@@ -175,12 +160,12 @@ fn hard_links_in_a_circle_name_no_file() {
     let broken = nodes
         .filter(|node| matches!(&node.item, Some(item) if item.kind != ItemKind::File))
         .count();
-    // `Files` is the directory among them.
+    // The count includes the directory `Files`.
     assert_eq!(broken, 1501);
 }
 
 #[test]
-fn directories_without_an_entry_are_seen_and_bounded() {
+fn directories_without_an_entry_are_visible_and_limited() {
     let folder = tempfile::tempdir().expect("a folder");
     let layer = write(&folder, "layer.tar", |tar| {
         tar.file("Files/a/b/file", &plain(), b"x")?;
@@ -192,7 +177,7 @@ fn directories_without_an_entry_are_seen_and_bounded() {
         .map(|node| node.expect("readable").path.to_string())
         .collect();
     assert_eq!(names, ["Files", "Files/a", "Files/a/b", "Files/a/b/file"]);
-    // They are of the layer that has something in them.
+    // They belong to the layer that has content in them.
     let upper = write(&folder, "upper.tar", |tar| {
         tar.file("Files/c", &plain(), b"x")
     });
@@ -205,7 +190,7 @@ fn directories_without_an_entry_are_seen_and_bounded() {
     };
     assert_eq!(layer_of("Files/a/b"), 1);
     assert_eq!(layer_of("Files"), 0);
-    // Each of these paths has some hundred directories of its own.
+    // Each of these paths has about a hundred directories of its own.
     let many = write(&folder, "many.tar", |tar| {
         let rest = vec!["d"; 1000].join("/");
         (0..500).try_for_each(|number| tar.file(&format!("Files/{number}/{rest}"), &plain(), b""))
@@ -215,11 +200,11 @@ fn directories_without_an_entry_are_seen_and_bounded() {
 }
 
 #[test]
-fn damaged_content_of_a_portable_layer_is_not_passed_on() {
+fn damaged_content_of_a_portable_layer_is_not_returned() {
     let layers = Layers::new();
     let source = tar(|tar| {
         tar.file("Files/good", &plain(), b"good content")?;
-        // The content that is checked together is no longer than this.
+        // The block of content that is checked as a whole is no longer than this.
         tar.file("Files/between", &plain(), &[0; 64 * 1024])?;
         tar.file("Files/bad", &plain(), b"soon bad content")
     });
@@ -232,7 +217,7 @@ fn damaged_content_of_a_portable_layer_is_not_passed_on() {
         let mut bytes = Vec::new();
         let content = match whole {
             true => view.backup_stream(&node).expect("opened").reader,
-            false => view.content(&node, None).expect("opened"),
+            false => Box::new(view.content(&node, None).expect("opened").reader()),
         };
         let mut content: Box<dyn Read> = content;
         content.read_to_end(&mut bytes).map(|_| bytes)
@@ -244,7 +229,7 @@ fn damaged_content_of_a_portable_layer_is_not_passed_on() {
     }
 }
 
-/// Changes a byte of a file, where `text` begins.
+/// Changes a byte of a file, at the start of `text`.
 fn spoil(file: &Path, text: &[u8]) {
     let mut bytes = fs::read(file).expect("read");
     let at = bytes.windows(text.len()).position(|part| part == text);
@@ -260,7 +245,7 @@ fn spoil(file: &Path, text: &[u8]) {
 }
 
 #[test]
-fn what_comes_very_often_counts_as_the_last_and_still_removes() {
+fn of_many_entries_the_last_counts_and_still_removes() {
     let folder = tempfile::tempdir().expect("a folder");
     let layer = write(&folder, "layer.tar", |tar| {
         for number in 0..5 {
@@ -279,7 +264,8 @@ fn what_comes_very_often_counts_as_the_last_and_still_removes() {
     assert_eq!(removed("Files/gone"), Some(Removed::Path));
     assert_eq!(removed("Files/both"), Some(Removed::Path));
     let mut text = String::new();
-    let mut content = view.content(&node("Files/last"), None).expect("content");
+    let content = view.content(&node("Files/last"), None);
+    let mut content = content.expect("content").reader();
     content.read_to_string(&mut text).expect("text");
     assert_eq!(text, "4");
 }

@@ -1,4 +1,4 @@
-//! Win32 error codes as the fake gives them, and what they are to Rust.
+//! Win32 error codes returned by the fake, and their Rust equivalents.
 //!
 //! Source: `winerror.h` of the mingw-w64 headers.
 
@@ -36,7 +36,7 @@ impl From<Code> for io::Error {
     }
 }
 
-/// Makes the error that a call on a disk gives for a code.
+/// Returns the error of a disk call that fails with a code.
 pub(crate) fn io_error(hresult: HResult) -> io::Error {
     let kind = match hresult.win32() {
         Some(2 | 3) => io::ErrorKind::NotFound,

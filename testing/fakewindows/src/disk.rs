@@ -1,9 +1,9 @@
-//! The disk: objects, and the names that directories have for them.
+//! The disk: objects, and their names in directories.
 //!
-//! As on NTFS: names are compared without case; a file may have several names; a change in a
-//! directory changes the directory's write time, so that whoever forgets to set it again is seen.
-//! Names below a reparse point never resolve: each attempt is an error and is counted. Unlike NTFS,
-//! making a further name of a file does not change the file's change time.
+//! As on NTFS, names are compared case-insensitively, and a file may have several names. A change
+//! in a directory updates the directory's write time, which exposes code that forgets to restore
+//! it. Names below a reparse point never resolve: each attempt is an error and is counted. Unlike
+//! on NTFS, an additional name for a file does not update the file's change time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -12,16 +12,16 @@ use ntmeta::{FileAttributes, FileBasicInfo, FileTime, upcase, wide};
 
 use crate::code::Code;
 
-/// What identifies an object; never used again.
+/// The identity of an object; never reused.
 pub(crate) type ObjectId = u64;
 
-/// A name in a directory in the form by which names are compared.
+/// A name in a directory, in the form used for comparisons.
 pub(crate) type Key = Vec<u16>;
 
 /// A path below the root of the disk or below an object: names as WTF-8.
 pub(crate) type Names = Vec<Vec<u8>>;
 
-/// The attributes that say what an object is and that nobody can set.
+/// The attributes that determine the kind of an object and that nobody can set.
 pub(crate) const KIND: FileAttributes = FileAttributes::DIRECTORY
     .union(FileAttributes::REPARSE_POINT)
     .union(FileAttributes::SPARSE_FILE)
@@ -31,23 +31,23 @@ pub(crate) const KIND: FileAttributes = FileAttributes::DIRECTORY
 /// A file, a directory or a reparse point.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Object {
-    /// Its times and attributes.
+    /// Times and attributes.
     pub info: FileBasicInfo,
-    /// Its unnamed data, holes as zeros.
+    /// The unnamed data; holes are zeros.
     pub data: Vec<u8>,
-    /// Where a sparse file has data: offsets and lengths. `None` when it is not sparse.
+    /// The data ranges of a sparse file: offsets and lengths. `None` for any other file.
     pub ranges: Option<Vec<(u64, u64)>>,
-    /// Its alternate streams: names without `:` and `:$DATA`, and their data.
+    /// The alternate data streams: names without `:` and `:$DATA`, and their data.
     pub streams: Vec<(String, Vec<u8>)>,
-    /// Its extended attributes, as `FILE_FULL_EA_INFORMATION`; empty when it has none.
+    /// The extended attributes, as `FILE_FULL_EA_INFORMATION`; empty if there are none.
     pub extended_attributes: Vec<u8>,
-    /// Its security descriptor when one was restored, else empty.
+    /// The security descriptor if one was restored, otherwise empty.
     pub security: Vec<u8>,
-    /// Its reparse buffer, when it is a reparse point.
+    /// The reparse buffer of a reparse point.
     pub reparse: Option<Vec<u8>>,
-    /// Further streams of its backup stream: ids and contents.
+    /// Other streams of the backup stream: IDs and contents.
     pub others: Vec<(u32, Vec<u8>)>,
-    /// How many names it has.
+    /// The number of names.
     pub links: u32,
     pub(crate) children: BTreeMap<Key, Child>,
 }
@@ -60,18 +60,18 @@ pub(crate) struct Child {
 }
 
 impl Object {
-    /// Returns whether it is a directory, reparse points among them.
+    /// Returns whether the object is a directory, including reparse points that are directories.
     pub fn is_directory(&self) -> bool {
         self.info.attributes.contains(FileAttributes::DIRECTORY)
     }
 
-    /// Returns whether names can lie below it.
+    /// Returns whether the object can have children.
     pub fn is_plain_directory(&self) -> bool {
         self.is_directory() && self.reparse.is_none()
     }
 
-    /// Sets times and attributes as Windows does: 0 leaves one alone, and so are the attributes
-    /// that say what it is.
+    /// Sets times and attributes as Windows does: 0 leaves a value unchanged, and the attributes
+    /// that determine the kind of the object cannot be set.
     pub(crate) fn set_info(&mut self, info: &FileBasicInfo) {
         let unset = |time: FileTime| time.ticks() == 0 || time.ticks() == u64::MAX;
         for (own, new) in [
@@ -91,7 +91,7 @@ impl Object {
         }
     }
 
-    /// Returns times and attributes as Windows shows them: without any other, `NORMAL` is set.
+    /// Returns times and attributes as Windows shows them: `NORMAL` is set if nothing else is.
     pub(crate) fn shown_info(&self) -> FileBasicInfo {
         let mut info = self.info;
         if info.attributes.is_empty() {
@@ -100,7 +100,7 @@ impl Object {
         info
     }
 
-    /// Returns it without its names.
+    /// Returns a copy without its names.
     pub(crate) fn without_children(&self) -> Self {
         Self {
             children: BTreeMap::new(),
@@ -108,7 +108,7 @@ impl Object {
         }
     }
 
-    /// Returns whether all but data and names are the same.
+    /// Returns whether everything except data and names is the same.
     pub(crate) fn same_metadata(&self, other: &Self) -> bool {
         self.info == other.info
             && self.streams == other.streams
@@ -124,7 +124,7 @@ pub(crate) struct Disk {
     objects: HashMap<ObjectId, Object>,
     next: ObjectId,
     ticks: u64,
-    /// How often a name below a reparse point was asked for.
+    /// How often a name below a reparse point was looked up.
     pub(crate) traversals: u32,
 }
 
@@ -143,13 +143,13 @@ impl Disk {
         disk
     }
 
-    /// The clock: later with every question. It starts far from all times that tests set.
+    /// The clock, which advances with every query. It starts far from all times used in tests.
     pub(crate) fn now(&mut self) -> FileTime {
         self.ticks += 1;
         FileTime::from_ticks(0x01E0_0000_0000_0000 + self.ticks * 10_000_000)
     }
 
-    /// Makes an object without a name.
+    /// Creates an object without a name.
     pub(crate) fn make(&mut self, directory: bool) -> ObjectId {
         let now = self.now();
         let attributes = if directory {
@@ -191,14 +191,14 @@ impl Disk {
         children.get(&key(name)).map(|child| child.object)
     }
 
-    /// Lists a directory, sorted by name byte by byte.
+    /// Lists a directory, sorted by the bytes of the names.
     pub(crate) fn children(&self, directory: ObjectId) -> Vec<Child> {
         let mut children: Vec<Child> = self.get(directory).children.values().cloned().collect();
         children.sort_by(|a, b| a.name.cmp(&b.name));
         children
     }
 
-    /// Checks that names can be looked for in an object.
+    /// Checks that names can be looked up in an object.
     fn enter(&mut self, directory: ObjectId) -> Result<(), Code> {
         let object = self.get(directory);
         if object.reparse.is_some() {
@@ -211,7 +211,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Finds what is at a path; the last name may be anything.
+    /// Finds the object at a path; the last component may be of any kind.
     pub(crate) fn find(&mut self, from: ObjectId, names: &[Vec<u8>]) -> Result<ObjectId, Code> {
         let mut at = from;
         for (index, name) in names.iter().enumerate() {
@@ -225,7 +225,7 @@ impl Disk {
         Ok(at)
     }
 
-    /// Finds the directory that a path's last name is to be in.
+    /// Finds the directory that contains the last component of a path.
     pub(crate) fn parent<'a>(
         &mut self,
         from: ObjectId,
@@ -240,7 +240,7 @@ impl Disk {
         Ok((directory, name))
     }
 
-    /// Gives an object a name, which must be free.
+    /// Gives an object a name, which must not exist yet.
     pub(crate) fn name(
         &mut self,
         directory: ObjectId,
@@ -260,7 +260,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Takes a name away, and the object with the last of its names. A directory must be empty.
+    /// Removes a name, and the object along with its last name. A directory must be empty.
     pub(crate) fn unname(&mut self, directory: ObjectId, name: &[u8]) -> Result<(), Code> {
         let id = self.child(directory, name).ok_or(Code::FILE_NOT_FOUND)?;
         if !self.get(id).children.is_empty() {
@@ -276,7 +276,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Takes a name away with all that lies below it; nothing is fine.
+    /// Removes a name and everything below it; succeeds if the name does not exist.
     pub(crate) fn unname_tree(&mut self, directory: ObjectId, name: &[u8]) {
         let Some(id) = self.child(directory, name) else {
             return;
@@ -288,7 +288,7 @@ impl Disk {
             .expect("the name exists and is empty");
     }
 
-    /// Makes a directory, or finds it; what else has the name is an error.
+    /// Creates a directory or finds an existing one; fails if the name belongs to something else.
     pub(crate) fn ensure_directory(
         &mut self,
         directory: ObjectId,
@@ -306,14 +306,14 @@ impl Disk {
         }
     }
 
-    /// Makes a directory with those above it.
+    /// Creates a directory and its ancestors.
     pub(crate) fn ensure_path(&mut self, names: &[Vec<u8>]) -> Result<ObjectId, Code> {
         names
             .iter()
             .try_fold(ROOT, |at, name| self.ensure_directory(at, name))
     }
 
-    /// Makes or replaces a file with a name.
+    /// Creates or replaces a named file.
     pub(crate) fn put(
         &mut self,
         directory: ObjectId,
@@ -343,7 +343,7 @@ impl Disk {
         self.add(copy)
     }
 
-    /// Lists all objects below one, itself among them.
+    /// Lists an object and all objects below it.
     pub(crate) fn all_below(&self, id: ObjectId) -> Vec<ObjectId> {
         let mut found = vec![id];
         let mut next = 0;
@@ -364,7 +364,7 @@ impl Disk {
     }
 }
 
-/// Returns the form of a name by which it is compared.
+/// Returns the form of a name used for comparisons.
 pub(crate) fn key(name: &[u8]) -> Key {
     wide::from_wtf8(name)
         .into_iter()
@@ -372,7 +372,7 @@ pub(crate) fn key(name: &[u8]) -> Key {
         .collect()
 }
 
-/// Splits an absolute path, of Windows or of Unix, into names.
+/// Splits an absolute Windows or Unix path into names.
 pub(crate) fn names(path: &Path) -> Names {
     let text = path.to_string_lossy();
     let text = text.strip_prefix(r"\\?\").unwrap_or(&text);

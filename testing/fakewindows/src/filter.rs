@@ -1,4 +1,4 @@
-//! Imports and exports entry by entry (`ImportLayerBegin`, `ExportLayerBegin` and their kin).
+//! Entry-by-entry imports and exports (`ImportLayerBegin`, `ExportLayerBegin` and related calls).
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -15,13 +15,13 @@ use crate::state::State;
 use crate::stream::{Restorer, compose};
 use crate::volume::utf16_names;
 
-/// An import that was begun. It ends with the value; what it wrote stays.
+/// An import in progress. Dropping it ends the import; everything written so far stays.
 pub(crate) struct Import<'a> {
     service: &'a FakeService,
     context: u64,
     layer: ObjectId,
     parent: Option<ObjectId>,
-    /// The current file, its times and what has come of its stream.
+    /// The current file, its times and the part of its stream received so far.
     current: Option<(ObjectId, FileBasicInfo, Restorer)>,
     directories: Vec<(ObjectId, FileBasicInfo)>,
 }
@@ -147,7 +147,7 @@ impl FilterImport for Import<'_> {
     }
 }
 
-/// An export that was begun. It ends with the value.
+/// An export in progress. Dropping it ends the export.
 pub(crate) struct Export<'a> {
     service: &'a FakeService,
     context: u64,
@@ -220,7 +220,7 @@ impl FilterExport for Export<'_> {
     }
 }
 
-/// Returns a path as calls are recorded with it.
+/// Returns a path as spelled in recorded calls.
 pub(crate) fn text(path: &Path) -> String {
     path.display().to_string()
 }

@@ -1,4 +1,4 @@
-//! What tests put on the disk and see of it. None of this is a call.
+//! How tests prepare and inspect the disk. None of this counts as a call.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::FakeWindows;
 use crate::disk::{Disk, Object, ObjectId, ROOT, names};
 use crate::stream::restore;
 
-/// All that is below a folder: paths relative to it, `/` between names.
+/// Everything below a folder: paths relative to it, `/` between names.
 pub type Snapshot = BTreeMap<String, Seen>;
 
-/// What a name stands for.
+/// The object behind a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// The object.
@@ -22,30 +22,30 @@ pub struct Seen {
     pub same_as: Option<String>,
 }
 
-/// What `ImportLayer` found when it was called.
+/// The folders that `ImportLayer` found when it was called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
     /// The transport folder.
     pub transport: Snapshot,
-    /// The layer's folder; empty when there was none.
+    /// The layer's folder; empty if it did not exist.
     pub layer: Snapshot,
 }
 
 impl FakeWindows {
-    /// Makes a folder with those above it.
+    /// Creates a folder and its ancestors.
     ///
     /// # Panics
     ///
-    /// When something else is in the way; so for all methods that put something on the disk.
+    /// Panics if something else is in the way, like all methods that put something on the disk.
     pub fn folder(&self, path: impl AsRef<Path>) {
         let names = names(path.as_ref());
         self.lock()
             .disk
             .ensure_path(&names)
-            .expect("the folder can be made");
+            .expect("the folder can be created");
     }
 
-    /// Makes a file, or writes it anew, with the folders above it.
+    /// Creates or overwrites a file, and creates its ancestors.
     pub fn file(&self, path: impl AsRef<Path>, data: &[u8]) {
         let names = names(path.as_ref());
         let (name, above) = names.split_last().expect("a path below the root");
@@ -53,59 +53,59 @@ impl FakeWindows {
         let folder = state
             .disk
             .ensure_path(above)
-            .expect("the folder can be made");
+            .expect("the folder can be created");
         state
             .disk
             .put(folder, name, data)
-            .expect("the file can be made");
+            .expect("the file can be created");
     }
 
-    /// Makes an object with times, attributes and a backup stream; a directory when the attributes
-    /// say so. A directory that exists is changed; a file is replaced.
+    /// Creates an object with times, attributes and a backup stream; the attributes determine
+    /// whether it is a directory. An existing directory is changed, an existing file replaced.
     pub fn object(&self, path: impl AsRef<Path>, info: &FileBasicInfo, backup_stream: &[u8]) {
         use ntmeta::FileAttributes;
         let names = names(path.as_ref());
         let (name, above) = names.split_last().expect("a path below the root");
         let mut state = self.lock();
         let disk = &mut state.disk;
-        let folder = disk.ensure_path(above).expect("the folder can be made");
+        let folder = disk.ensure_path(above).expect("the folder can be created");
         let id = if info.attributes.contains(FileAttributes::DIRECTORY) {
             disk.ensure_directory(folder, name)
         } else {
             disk.unname_tree(folder, name);
             disk.put(folder, name, b"")
         }
-        .expect("the object can be made");
+        .expect("the object can be created");
         let object = disk.get_mut(id);
         restore(object, backup_stream, Scope::WithSecurity).expect("a backup stream");
         object.set_info(info);
     }
 
-    /// Makes a directory reparse point with a target.
+    /// Creates a directory reparse point with a target.
     pub fn junction(&self, path: impl AsRef<Path>, target: &str) {
         let point = ReparsePoint::from_target(target.as_bytes(), true).expect("a target");
         let buffer = point.encode().expect("a short target");
         self.folder(path.as_ref());
         let mut state = self.lock();
-        let id = state.find(path.as_ref()).expect("it was made");
+        let id = state.find(path.as_ref()).expect("it was just created");
         let object = state.disk.get_mut(id);
         object.reparse = Some(buffer);
         object.info.attributes |= ntmeta::FileAttributes::REPARSE_POINT;
     }
 
-    /// Makes a file reparse point with a target.
+    /// Creates a file reparse point with a target.
     pub fn symlink(&self, path: impl AsRef<Path>, target: &str) {
         let point = ReparsePoint::from_target(target.as_bytes(), false).expect("a target");
         let buffer = point.encode().expect("a short target");
         self.file(path.as_ref(), b"");
         let mut state = self.lock();
-        let id = state.find(path.as_ref()).expect("it was made");
+        let id = state.find(path.as_ref()).expect("it was just created");
         let object = state.disk.get_mut(id);
         object.reparse = Some(buffer);
         object.info.attributes |= ntmeta::FileAttributes::REPARSE_POINT;
     }
 
-    /// Makes a further name of a file.
+    /// Creates an additional name for a file.
     pub fn hard_link(&self, existing: impl AsRef<Path>, new: impl AsRef<Path>) {
         let new = names(new.as_ref());
         let (name, above) = new.split_last().expect("a path below the root");
@@ -114,18 +114,18 @@ impl FakeWindows {
         let folder = state
             .disk
             .ensure_path(above)
-            .expect("the folder can be made");
+            .expect("the folder can be created");
         state.disk.name(folder, name, id).expect("the name is free");
     }
 
-    /// Sets times and attributes of what exists.
+    /// Sets times and attributes of an existing object.
     pub fn set_info(&self, path: impl AsRef<Path>, info: &FileBasicInfo) {
         let mut state = self.lock();
         let id = state.find(path.as_ref()).expect("it exists");
         state.disk.get_mut(id).set_info(info);
     }
 
-    /// Deletes what is at a path with all below it; nothing is fine.
+    /// Deletes the object at a path and everything below it; succeeds if there is none.
     pub fn delete(&self, path: impl AsRef<Path>) {
         let mut state = self.lock();
         if let Ok((folder, name)) = state.disk.parent(ROOT, &names(path.as_ref())) {
@@ -134,14 +134,14 @@ impl FakeWindows {
         }
     }
 
-    /// Returns what is at a path.
+    /// Returns the object at a path.
     pub fn look(&self, path: impl AsRef<Path>) -> Option<Object> {
         let mut state = self.lock();
         let id = quiet_find(&mut state.disk, path.as_ref())?;
         Some(state.disk.get(id).without_children())
     }
 
-    /// Returns whether something is at a path.
+    /// Returns whether an object exists at a path.
     pub fn exists(&self, path: impl AsRef<Path>) -> bool {
         self.look(path).is_some()
     }
@@ -151,7 +151,7 @@ impl FakeWindows {
         self.look(path).map(|object| object.data)
     }
 
-    /// Returns the names in a folder, sorted byte by byte; empty when there is none.
+    /// Returns the names in a folder, sorted by bytes; empty if the folder does not exist.
     pub fn list(&self, path: impl AsRef<Path>) -> Vec<String> {
         let mut state = self.lock();
         let Some(id) = quiet_find(&mut state.disk, path.as_ref()) else {
@@ -163,7 +163,7 @@ impl FakeWindows {
             .collect()
     }
 
-    /// Returns all that is below a folder, the folder itself as ``; empty when there is none.
+    /// Returns everything below a folder, with the folder itself as ``; empty if it does not exist.
     pub fn snapshot(&self, folder: impl AsRef<Path>) -> Snapshot {
         snapshot(&mut self.lock().disk, folder.as_ref())
     }

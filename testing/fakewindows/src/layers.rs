@@ -1,10 +1,10 @@
-//! What the service makes of layers on the disk: transport folder to layer, layer to transport
-//! folder, and what a layer changes of its parent.
+//! How the service handles layers on the disk: it converts a transport folder to a layer and back,
+//! and finds the changes that a layer makes to its parent.
 //!
-//! A layer with parents holds all that its nearest parent holds, unchanged files as further names
-//! of the parent's files, as the reference's writers expect (they take tombstones away from the
-//! layer after `ImportLayer`, and link to the parents' files). So the difference of the two is the
-//! content of the layer.
+//! A layer with parents contains everything that its nearest parent contains, with hard links to
+//! the parent's unchanged files. The reference's writers expect this: they delete removed files
+//! from the layer after `ImportLayer`, and link to the parents' files. The content of the layer is
+//! therefore the difference between the two.
 //!
 //! Source: hcsshim `internal/wclayer/legacy.go` for the transport folder.
 
@@ -17,19 +17,19 @@ use crate::code::Code;
 use crate::disk::{Disk, Names, ObjectId, key};
 use crate::stream::{compose, restore};
 
-/// What a transport folder calls the file that describes the directory `NAME`, after the name.
+/// The suffix of the file in a transport folder that describes the directory `NAME`.
 const DIRECTORY_SUFFIX: &[u8] = b".$wcidirs$";
 
-/// Something that a layer has other than its parent.
+/// A difference between a layer and its parent.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) path: Names,
-    /// What is there now; `None` when it is gone.
+    /// The current object; `None` if it was removed.
     pub(crate) object: Option<ObjectId>,
 }
 
-/// Gives the directory `to` all that `from` holds: files by further names, the rest as copies.
-/// What `to` has already stays.
+/// Fills the directory `to` with the content of `from`: files as hard links, everything else as
+/// copies. Existing entries of `to` stay.
 pub(crate) fn merge(disk: &mut Disk, from: ObjectId, to: ObjectId) -> Result<(), Code> {
     for child in disk.children(from) {
         let object = disk.get(child.object);
@@ -58,7 +58,7 @@ pub(crate) fn merge(disk: &mut Disk, from: ObjectId, to: ObjectId) -> Result<(),
     Ok(())
 }
 
-/// Makes the directory `name` in `layer` as `parent` has it: what `merge` does with the top.
+/// Creates the directory `name` in `layer` as it is in `parent`: `merge` for a top-level directory.
 pub(crate) fn inherit(
     disk: &mut Disk,
     layer: ObjectId,
@@ -78,7 +78,7 @@ pub(crate) fn inherit(
     Ok(own)
 }
 
-/// Turns a transport folder into a layer on top of `parent`.
+/// Converts a transport folder to a layer on top of `parent`.
 pub(crate) fn import(
     disk: &mut Disk,
     transport: ObjectId,
@@ -202,7 +202,7 @@ fn describes_reparse_point(disk: &Disk, inside: ObjectId, name: &[u8]) -> bool {
     false
 }
 
-/// Applies `NAME.$wcidirs$` to a directory, when it is there.
+/// Applies `NAME.$wcidirs$` to a directory, if that file exists.
 fn describe(disk: &mut Disk, inside: ObjectId, name: &[u8], own: ObjectId) -> Result<(), Code> {
     match disk.child(inside, &description(name)) {
         Some(id) => decode(disk, id, own),
@@ -210,7 +210,7 @@ fn describe(disk: &mut Disk, inside: ObjectId, name: &[u8], own: ObjectId) -> Re
     }
 }
 
-/// Gives an object what a file of a transport folder says: attributes, then a backup stream.
+/// Applies a file of a transport folder to an object: attributes, then a backup stream.
 fn decode(disk: &mut Disk, encoded: ObjectId, own: ObjectId) -> Result<(), Code> {
     let source = disk.get(encoded);
     let (attributes, stream) = source.data.split_first_chunk().ok_or(Code::INVALID_DATA)?;
@@ -229,8 +229,8 @@ fn decode(disk: &mut Disk, encoded: ObjectId, own: ObjectId) -> Result<(), Code>
     Ok(())
 }
 
-/// Returns what a layer changes of its parent, in the order of names, directories before what is
-/// in them and what is gone of a directory right after it.
+/// Returns the changes that a layer makes to its parent, in the order of names. A directory comes
+/// before its content, and its removals follow it immediately.
 pub(crate) fn difference(disk: &Disk, layer: ObjectId, parent: Option<ObjectId>) -> Vec<Change> {
     let mut changes = Vec::new();
     let of_parent = |names: &[&[u8]]| {
@@ -323,7 +323,7 @@ fn compare(
     }
 }
 
-/// Writes what a layer changes of its parent as a transport folder.
+/// Writes the changes that a layer makes to its parent as a transport folder.
 pub(crate) fn export(
     disk: &mut Disk,
     layer: ObjectId,
@@ -360,7 +360,7 @@ pub(crate) fn export(
         }
     }
     for (object, copy) in links {
-        // What was put into a directory has changed its times.
+        // Adding entries to a directory has changed its times.
         if disk.get(object).is_directory() {
             disk.get_mut(copy).info = disk.get(object).info;
         }
@@ -369,7 +369,7 @@ pub(crate) fn export(
     Ok(())
 }
 
-/// Makes the file that describes an object in a transport folder.
+/// Creates the file that describes an object in a transport folder.
 fn encode(disk: &mut Disk, id: ObjectId, order: &[StreamId]) -> ObjectId {
     let object = disk.get(id);
     let info = object.shown_info();

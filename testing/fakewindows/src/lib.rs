@@ -1,13 +1,13 @@
 //! A Windows in memory: disks and the Host Compute Service, for tests on any system.
 //!
-//! [`FakeWindows`] implements the two traits through which `wclayer` sees Windows
-//! ([`Volume`](wclayer::volume::Volume), [`LayerService`](wclayer::hcs::LayerService)), keeps all
-//! that layers consist of, and does what the service does: `ImportLayer` turns a transport folder
-//! into a layer, `ExportLayer` the other way, and so on (module `service`). It is strict where
-//! Windows is: open files cannot be deleted, restored descriptors deny ordinary deletion, names
-//! below reparse points do not resolve, states are checked.
+//! [`FakeWindows`] implements the two traits that `wclayer` uses to access Windows
+//! ([`Volume`](wclayer::volume::Volume), [`LayerService`](wclayer::hcs::LayerService)), stores
+//! everything that layers consist of, and does the work of the service: `ImportLayer` converts a
+//! transport folder to a layer, `ExportLayer` does the opposite, and so on (module `service`). It
+//! is as strict as Windows: open files cannot be deleted, restored descriptors deny ordinary
+//! deletion, names below reparse points do not resolve, and states are checked.
 //!
-//! Every call is recorded and can be made to fail; afterwards a test asks what is left open.
+//! Every call is recorded and can be made to fail. Afterwards, a test can check what is still open.
 //!
 //! ```
 //! use fakewindows::FakeWindows;
@@ -24,8 +24,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Wclayer's own unit tests cannot use it (their `wclayer` is another crate than this one's);
-//! integration tests can.
+//! The unit tests of `wclayer` cannot use this crate, because it depends on another build of
+//! `wclayer`; integration tests can.
 
 mod code;
 mod disk;
@@ -55,7 +55,7 @@ pub use volume::{FakeFile, FakeRoot, FakeVolume};
 
 use state::{Plan, State};
 
-/// A machine; clones are the same machine.
+/// A machine; clones refer to the same machine.
 #[derive(Clone)]
 pub struct FakeWindows {
     state: Arc<Mutex<State>>,
@@ -68,14 +68,14 @@ impl Default for FakeWindows {
 }
 
 impl FakeWindows {
-    /// Makes a machine with an empty disk and all calls of `vmcompute.dll`.
+    /// Creates a machine with an empty disk and all calls of `vmcompute.dll`.
     pub fn new() -> Self {
         Self {
             state: Arc::new(Mutex::new(State::new())),
         }
     }
 
-    /// Makes another machine that is as this one is now.
+    /// Creates another machine in the current state of this one.
     #[must_use]
     pub fn twin(&self) -> Self {
         let state = self.lock().clone();
@@ -84,7 +84,7 @@ impl FakeWindows {
         }
     }
 
-    /// Returns the machine as `wclayer` sees it.
+    /// Returns the machine in the form that `wclayer` uses.
     pub fn host_compute(&self) -> HostCompute<FakeVolume> {
         HostCompute {
             service: Box::new(FakeService::new(self.clone())),
@@ -92,7 +92,7 @@ impl FakeWindows {
         }
     }
 
-    /// Takes a call out of the DLL.
+    /// Removes a call from the DLL.
     #[must_use]
     pub fn without(self, function: Function) -> Self {
         self.lock().missing.insert(function);
@@ -104,21 +104,21 @@ impl FakeWindows {
         self.lock().denied.insert(privilege);
     }
 
-    /// Lets the `number`-th call from now, from 1, fail: calls of service and disks count.
+    /// Makes the `number`-th call from now fail, counting from 1 all service and disk calls.
     pub fn fail_at(&self, number: usize, hresult: HResult) {
         let mut state = self.lock();
         state.plan = Plan::FailAt(state.calls.len() + number, hresult);
     }
 
-    /// Kills the process at the `number`-th call from now, from 1: that call and all after it fail
-    /// and change nothing, until [`restart`](Self::restart).
+    /// Kills the process at the `number`-th call from now, counting from 1: that call and all later
+    /// ones fail and change nothing, until [`restart`](Self::restart).
     pub fn die_at(&self, number: usize) {
         let mut state = self.lock();
         state.plan = Plan::DieAt(state.calls.len() + number);
     }
 
-    /// Starts a new process: all calls work, and what only a process has (handles, contexts,
-    /// privileges) is gone. Temporary folders stay. Returns whether the last process was killed.
+    /// Starts a new process: all calls work, and the state of the old process (handles, contexts,
+    /// privileges) is gone. Temporary folders stay. Returns whether the old process was killed.
     pub fn restart(&self) -> bool {
         let mut state = self.lock();
         let was_dead = state.is_dead();
@@ -130,17 +130,17 @@ impl FakeWindows {
         was_dead
     }
 
-    /// Chooses the order in which `BackupRead` gives streams; those not named are left out.
+    /// Sets the order in which `BackupRead` returns streams; streams not named are omitted.
     pub fn set_backup_order(&self, order: &[StreamId]) {
         self.lock().order = order.to_vec();
     }
 
-    /// Lets `DestroyLayer` succeed without deleting anything.
+    /// Makes `DestroyLayer` succeed without deleting anything.
     pub fn let_destroy_leave_the_layer(&self) {
         self.lock().destroy_leaves = true;
     }
 
-    /// Sets what is free on the disk, in bytes.
+    /// Sets the free space on the disk, in bytes.
     pub fn set_free_space(&self, bytes: u64) {
         self.lock().free_space = bytes;
     }
@@ -155,7 +155,7 @@ impl FakeWindows {
         self.lock().calls.clone()
     }
 
-    /// Returns the calls of the service so far as text, in order: `ActivateLayer(/c/layers/a)`.
+    /// Returns the service calls so far as text, in order: `ActivateLayer(/c/layers/a)`.
     pub fn service_calls(&self) -> Vec<String> {
         let state = self.lock();
         let on_service = state.calls.iter().filter(|call| call.on_service);
@@ -169,7 +169,7 @@ impl FakeWindows {
         state.plan = Plan::Work;
     }
 
-    /// Returns the paths of files and folders that are open.
+    /// Returns the paths of open files and folders.
     pub fn open_handles(&self) -> Vec<String> {
         let state = self.lock();
         state
@@ -179,7 +179,7 @@ impl FakeWindows {
             .collect()
     }
 
-    /// Returns the temporary folders that exist.
+    /// Returns the existing temporary folders.
     pub fn temporary_folders(&self) -> Vec<PathBuf> {
         let mut state = self.lock();
         let all = state.temporary.clone();
@@ -188,44 +188,44 @@ impl FakeWindows {
             .collect()
     }
 
-    /// Returns the imports and exports entry by entry that were begun and not ended.
+    /// Returns the entry-by-entry imports and exports that have begun but not ended.
     pub fn contexts(&self) -> Vec<String> {
         self.lock().contexts.values().cloned().collect()
     }
 
-    /// Returns the places that are locked.
+    /// Returns the locked paths.
     pub fn locks(&self) -> Vec<PathBuf> {
         self.lock().locks.iter().cloned().collect()
     }
 
-    /// Returns the privileges that are on.
+    /// Returns the enabled privileges.
     pub fn enabled_privileges(&self) -> Vec<Privilege> {
         self.lock().guards.values().flatten().copied().collect()
     }
 
-    /// Returns how many layers are active and how many of these are prepared.
+    /// Returns the number of active layers, and how many of them are prepared.
     pub fn active_layers(&self) -> (usize, usize) {
         let state = self.lock();
         let prepared = state.active.values().filter(|layer| layer.prepared).count();
         (state.active.len(), prepared)
     }
 
-    /// Returns the folders at which volumes appear.
+    /// Returns the folders at which volumes are mounted.
     pub fn mounts(&self) -> Vec<PathBuf> {
         self.lock().mounts.keys().cloned().collect()
     }
 
-    /// Returns what each `ImportLayer` so far found.
+    /// Returns the folders that each `ImportLayer` found so far.
     pub fn imported(&self) -> Vec<Imported> {
         self.lock().imported.clone()
     }
 
-    /// Returns what `GrantVmAccess` was called with: virtual machines and files.
+    /// Returns the arguments of `GrantVmAccess`: virtual machines and files.
     pub fn granted(&self) -> Vec<(String, PathBuf)> {
         self.lock().granted.clone()
     }
 
-    /// Returns how often a name below a reparse point was asked for.
+    /// Returns how often a name below a reparse point was looked up.
     pub fn traversals(&self) -> u32 {
         self.lock().disk.traversals
     }

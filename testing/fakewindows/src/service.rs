@@ -1,9 +1,9 @@
-//! The Host Compute Service through the trait of `wclayer::hcs`.
+//! The Host Compute Service, through the trait of `wclayer::hcs`.
 //!
-//! Layers are folders on the disk; a scratch layer is one with `sandbox.vhdx`, whose files, once
-//! tests put some there, are in `Files` as in every layer. States are checked: `PrepareLayer` needs
-//! an active layer, `DeactivateLayer` refuses a prepared one, `DestroyLayer` an active one or one
-//! with open files.
+//! Layers are folders on the disk. A scratch layer has a `sandbox.vhdx`; its files, which only
+//! tests create, are in `Files` as in every layer. States are checked: `PrepareLayer` requires an
+//! active layer, `DeactivateLayer` rejects a prepared layer, and `DestroyLayer` rejects a layer
+//! that is active or has open files.
 
 use std::path::Path;
 
@@ -39,7 +39,7 @@ impl FakeService {
         &self.windows
     }
 
-    /// Makes a call: records it, fails when it is to fail, else does it.
+    /// Records a call, and then executes it unless it is supposed to fail.
     pub(crate) fn on<T>(
         &self,
         function: &'static str,
@@ -81,7 +81,7 @@ fn list(parents: &[ParentLayer]) -> String {
     format!("[{}]", paths.join(", "))
 }
 
-/// Makes the id of a name: FNV-1a twice, over the name and over its reverse.
+/// Derives an ID from a name: FNV-1a of the name and of its reverse.
 fn guid(name: &str) -> Guid {
     let hash = |bytes: &mut dyn Iterator<Item = u8>| {
         bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -421,7 +421,7 @@ impl LayerService for FakeService {
             state.disk.child(id, b"Files").ok_or(Code::PATH_NOT_FOUND)?;
             let boot = ["Files", "EFI", "Microsoft", "Boot"].map(|name| name.as_bytes().to_vec());
             if let Ok(boot) = state.disk.find(id, &boot) {
-                // What the service does to the boot files; their originals must have been kept.
+                // The service changes the boot files; their originals must have been saved.
                 for name in ["BCD", "BCD.LOG", "BCD.LOG1", "BCD.LOG2"] {
                     if let Some(file) = state.disk.child(boot, name.as_bytes()) {
                         let mut data = state.disk.get(file).data.clone();
@@ -434,7 +434,7 @@ impl LayerService for FakeService {
                 .disk
                 .put(id, b"SystemTemplateBase.vhdx", b"base disk")?;
             state.disk.put(id, b"SystemTemplate.vhdx", b"disk")?;
-            // A change that shows, and the same each time, so that exports can be compared.
+            // A visible change that is always the same, so that exports can be compared.
             let info = &mut state.disk.get_mut(id).info;
             info.last_write_time = FileTime::from_ticks(0x01D8_0000_0000_0000);
             info.change_time = info.last_write_time;

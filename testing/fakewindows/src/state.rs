@@ -1,4 +1,4 @@
-//! What the fake remembers beside its disk: calls, failures to come, handles, contexts, layers.
+//! The state of the fake besides its disk: calls, planned failures, handles, contexts, layers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,14 +13,14 @@ use crate::code::Code;
 use crate::disk::{Disk, Names, ObjectId, names};
 use crate::stream::USUAL_ORDER;
 
-/// A call that was made on the service or on a disk, also one that failed.
+/// A call to the service or to a disk, including failed ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// Whether it was made on the service, not on a disk.
+    /// Whether this is a call to the service rather than to a disk.
     pub on_service: bool,
-    /// Its name: `ImportLayer` of the service, `create` of a disk.
+    /// The name: for example `ImportLayer` of the service, `create` of a disk.
     pub function: &'static str,
-    /// What it was called with, as text.
+    /// The arguments, as text.
     pub arguments: String,
 }
 
@@ -30,14 +30,14 @@ impl fmt::Display for Call {
     }
 }
 
-/// What happens to the calls.
+/// The outcome of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plan {
-    /// Each works as it can.
+    /// Every call is executed normally.
     Work,
-    /// The call of this number, from 1, fails; all others work.
+    /// The call with this number, from 1, fails; all others are executed.
     FailAt(usize, HResult),
-    /// All from this number on fail and change nothing: the process is dead.
+    /// Every call from this number on fails and changes nothing: the process is dead.
     DieAt(usize),
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Handle {
     pub(crate) writes: bool,
 }
 
-/// What a layer is to the service.
+/// The state of a layer in the service.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Activity {
     pub(crate) prepared: bool,
@@ -104,7 +104,7 @@ impl State {
         }
     }
 
-    /// Takes note of a call; an error says that it is to fail without doing anything.
+    /// Records a call; an error means that it must fail without doing anything.
     pub(crate) fn call(
         &mut self,
         on_service: bool,
@@ -136,7 +136,7 @@ impl State {
         self.next_id
     }
 
-    /// Opens an object. Everybody shares it for reading only.
+    /// Opens an object. Others can open it for reading only.
     pub(crate) fn open(
         &mut self,
         object: ObjectId,
@@ -162,7 +162,7 @@ impl State {
         Ok(id)
     }
 
-    /// Checks that nobody has an object open.
+    /// Checks that an object is not open.
     pub(crate) fn check_closed(&self, object: ObjectId) -> Result<(), Code> {
         if self.handles.values().any(|handle| handle.object == object) {
             return Err(Code::SHARING_VIOLATION);
@@ -170,7 +170,7 @@ impl State {
         Ok(())
     }
 
-    /// Checks that privileges are on.
+    /// Checks that privileges are enabled.
     pub(crate) fn check_privileges(&self, wanted: &[Privilege]) -> Result<(), Code> {
         let on = |one: &Privilege| self.guards.values().any(|guard| guard.contains(one));
         if wanted.iter().all(on) {
@@ -180,12 +180,12 @@ impl State {
         }
     }
 
-    /// Finds what is at a path of the machine.
+    /// Finds the object at a path of the machine.
     pub(crate) fn find(&mut self, path: &Path) -> Result<ObjectId, Code> {
         self.disk.find(crate::disk::ROOT, &names(path))
     }
 
-    /// Returns the form of a path by which layers are compared.
+    /// Returns the form of a path used to compare layers.
     pub(crate) fn layer_key(path: &Path) -> Vec<Vec<u16>> {
         let names: Names = names(path);
         names.iter().map(|name| crate::disk::key(name)).collect()

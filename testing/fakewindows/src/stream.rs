@@ -1,12 +1,12 @@
-//! `BackupRead` and `BackupWrite`: an object as a backup stream, and back.
+//! `BackupRead` and `BackupWrite`: converts an object to a backup stream and back.
 //!
-//! The order of the streams is what go-winio's converter to tar expects of live files: security
-//! and reparse data before the data, extended attributes and alternate streams after it; tests can
-//! choose another. An empty file has no data stream. Sparse files come in the shapes of FORMATS
-//! §2. An object whose descriptor was never restored gives none (Windows would give the inherited
-//! one).
+//! The order of the streams is the one that go-winio's tar converter expects of live files:
+//! security and reparse data before the data, extended attributes and alternate data streams after
+//! it; tests can choose another order. An empty file has no data stream. Sparse files come in the
+//! shapes listed in go-winio's comment on sparse files. An object whose descriptor was never
+//! restored has none (Windows would return the inherited one).
 //!
-//! Source: Microsoft, pages on `BackupRead` and `BackupWrite`; go-winio `backuptar/tar.go`.
+//! Source: the Microsoft pages on `BackupRead` and `BackupWrite`; go-winio `backuptar/tar.go`.
 
 use std::io::Write;
 
@@ -19,7 +19,7 @@ use wclayer::volume::Scope;
 use crate::code::Code;
 use crate::disk::Object;
 
-/// The order in which `BackupRead` gives the streams of an object unless a test chooses another.
+/// The order in which `BackupRead` returns the streams of an object by default.
 pub const USUAL_ORDER: [StreamId; 8] = [
     StreamId::SECURITY_DATA,
     StreamId::REPARSE_DATA,
@@ -31,7 +31,7 @@ pub const USUAL_ORDER: [StreamId; 8] = [
     StreamId::TXFS_DATA,
 ];
 
-/// Returns the whole backup stream of an object.
+/// Returns the complete backup stream of an object.
 pub(crate) fn compose(object: &Object, scope: Scope, order: &[StreamId]) -> Vec<u8> {
     let mut out = BackupStreamWriter::new(Vec::new());
     for id in order {
@@ -65,7 +65,7 @@ pub(crate) fn compose(object: &Object, scope: Scope, order: &[StreamId]) -> Vec<
         }
     }
     out.finish()
-        .expect("every body has the length of its header")
+        .expect("every body has the length given in its header")
 }
 
 fn put_unless_empty(
@@ -116,17 +116,17 @@ fn put_data(out: &mut BackupStreamWriter<Vec<u8>>, object: &Object) {
 
 fn put(out: &mut BackupStreamWriter<Vec<u8>>, header: &StreamHeader, body: &[u8]) {
     out.begin(header).expect("the header is well-formed");
-    out.write_all(body).expect("memory takes all");
+    out.write_all(body).expect("writing to memory cannot fail");
 }
 
-/// Takes a backup stream in pieces and puts it into an object.
+/// Accepts a backup stream in pieces and applies it to an object.
 #[derive(Debug, Default)]
 pub(crate) struct Restorer {
     decoder: BackupStreamDecoder,
     into: Target,
 }
 
-/// Where the body of the current stream goes.
+/// The destination of the current stream's body.
 #[derive(Debug, Default)]
 enum Target {
     #[default]
@@ -140,7 +140,7 @@ enum Target {
 }
 
 impl Restorer {
-    /// Takes the next bytes.
+    /// Accepts the next bytes.
     pub(crate) fn write(
         &mut self,
         object: &mut Object,
@@ -236,7 +236,7 @@ fn begin(object: &mut Object, header: &StreamHeader, scope: Scope) -> Result<Tar
     })
 }
 
-/// Far above what tests write: a lying offset must not fill the memory of the test.
+/// Far above the sizes in tests: a wrong offset must not exhaust the memory of the test.
 const LARGEST: u64 = 1 << 30;
 
 fn sparse_block(object: &mut Object, header: &StreamHeader) -> Result<Target, Code> {
@@ -259,7 +259,7 @@ fn sparse_block(object: &mut Object, header: &StreamHeader) -> Result<Target, Co
     Ok(Target::Data(offset as usize))
 }
 
-/// Puts a whole backup stream into an object that has only times and attributes so far.
+/// Applies a complete backup stream to an object that only has times and attributes so far.
 pub(crate) fn restore(object: &mut Object, bytes: &[u8], scope: Scope) -> Result<(), Code> {
     let mut restorer = Restorer::default();
     restorer.write(object, bytes, scope)?;

@@ -1,4 +1,4 @@
-//! The rules of the fake itself.
+//! Tests of the fake itself.
 
 use std::io;
 use std::path::Path;
@@ -70,7 +70,7 @@ impl Machine {
 }
 
 #[test]
-fn names_are_compared_without_case_and_directories_change_with_them() {
+fn names_ignore_case_and_changes_update_the_directory() {
     let machine = Machine::new();
     let root = machine.root("/c/x");
     root.create(&path("Dir"), Kind::Directory).unwrap();
@@ -133,7 +133,7 @@ fn open_files_and_restored_descriptors_resist_deletion() {
 }
 
 #[test]
-fn a_backup_stream_comes_back_in_the_order_of_windows() {
+fn a_backup_stream_is_returned_in_windows_order() {
     let machine = Machine::new();
     let root = machine.root("/c/x");
     let parts = [
@@ -188,9 +188,9 @@ fn one_call_fails_or_the_process_dies() {
     assert!(!windows.exists("/c") && !windows.exists("/b/a"));
 }
 
-/// A layer above a base: what it changes comes out of `ExportLayer` and of `ExportLayerBegin`.
+/// The changes of a layer on top of a base are exported by `ExportLayer` and `ExportLayerBegin`.
 #[test]
-fn what_was_imported_is_exported() {
+fn an_imported_layer_can_be_exported() {
     let machine = Machine::new();
     let (windows, service) = (&machine.windows, &machine.host.service);
     windows.file("/c/base/Files/dir/gone", b"1");

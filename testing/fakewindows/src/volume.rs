@@ -1,4 +1,4 @@
-//! The disk through the traits of `wclayer::volume`.
+//! The disk, through the traits of `wclayer::volume`.
 
 use std::cell::Cell;
 use std::io;
@@ -17,7 +17,7 @@ use crate::disk::{Names, ObjectId, ROOT, names};
 use crate::state::State;
 use crate::stream::{Restorer, compose};
 
-/// A lock that is held.
+/// A held lock.
 struct Held {
     windows: FakeWindows,
     place: PathBuf,
@@ -214,12 +214,12 @@ impl Volume for FakeVolume {
     }
 }
 
-/// Makes the reparse buffer of a folder at which a volume appears.
+/// Builds the reparse buffer of a folder at which a volume is mounted.
 fn mount_point(volume_path: &str) -> Vec<u8> {
     let target = format!("{volume_path}\\");
     ntmeta::ReparsePoint::from_target(target.as_bytes(), true)
         .and_then(|point| point.encode())
-        .expect("the path of a volume is short")
+        .expect("the path of a volume fits")
 }
 
 /// An open folder.
@@ -378,7 +378,7 @@ pub struct FakeFile {
     object: ObjectId,
     path: String,
     writable: bool,
-    /// Times were set through this handle, so that writing through it leaves them alone.
+    /// Whether times were set through this handle, so that writing through it does not update them.
     keeps_times: Cell<bool>,
     position: usize,
     restorer: Option<Restorer>,
@@ -397,7 +397,7 @@ impl FakeFile {
         called.map_err(io_error)
     }
 
-    /// Changes the write time, as writing does.
+    /// Updates the write time, as writing does.
     fn written(&self, state: &mut State) {
         if !self.keeps_times.get() {
             let now = state.disk.now();
@@ -505,7 +505,7 @@ impl File for FakeFile {
     }
 }
 
-/// Returns a name as the service's calls have it.
+/// Returns a name as spelled in the service's calls.
 pub(crate) fn utf16_names(units: &[u16]) -> Names {
     let bytes = wide::to_wtf8(units);
     let parts = bytes.split(|byte| matches!(byte, b'\\' | b'/'));

@@ -1,20 +1,20 @@
-//! The tar writer: USTAR headers, with PAX extended headers in front where needed.
+//! The tar writer: USTAR headers, preceded by PAX extended headers where needed.
 //!
-//! An entry goes out at once: extended header and its records (`x`), header, content,
+//! Each entry is written immediately: extended header and its records (`x`), header, content,
 //! padding to 512 bytes. Nothing is kept, so a tar may be of any size.
 //!
 //! Sources: POSIX.1-2001 "ustar Interchange Format"; Go `archive/tar` `writer.go`
-//! (`templateV7Plus`, `writePAXHeader`) for the names and numbers it puts into the fields;
-//! hcsshim `pkg/ociwclayer/export.go` for whiteouts and hard links.
+//! (`templateV7Plus`, `writePAXHeader`) for the names and numbers in the fields; hcsshim
+//! `pkg/ociwclayer/export.go` for whiteouts and hard links.
 
 use std::io::{self, Read, Write};
 
 use crate::meta::{Meta, pax_record};
 
 const BLOCK: usize = 512;
-/// The longest name, in bytes, that the name and link fields hold.
+/// The longest name that fits the name and link fields, in bytes.
 const NAME_FIELD: usize = 100;
-/// What 11 octal digits hold, plus one.
+/// One more than the largest number of 11 octal digits.
 const OCTAL_LIMIT: u64 = 1 << 33;
 
 const MODE_DIRECTORY: u32 = 0o040_000;
@@ -22,20 +22,20 @@ const MODE_REGULAR: u32 = 0o100_000;
 const MODE_SYMLINK: u32 = 0o120_000;
 const ATTRIBUTE_DIRECTORY: u32 = 0x10;
 
-/// Holds the fields of one 512-byte header as they shall stand there, true or not.
+/// The fields of one 512-byte header, written as they are even if they are wrong.
 #[derive(Clone, Debug, Default)]
 pub struct Header<'a> {
-    /// Name; what is beyond 100 bytes is cut.
+    /// Name, truncated to 100 bytes.
     pub name: &'a [u8],
-    /// Mode bits, type bits included.
+    /// Mode bits, including type bits.
     pub mode: u32,
-    /// Size of the content that is claimed to follow, in bytes.
+    /// Declared size of the content that follows, in bytes.
     pub size: u64,
     /// Seconds since the Unix epoch.
     pub mtime: u64,
     /// Type of the entry, such as `b'0'`.
     pub typeflag: u8,
-    /// Target of a link; what is beyond 100 bytes is cut.
+    /// Target of a link, truncated to 100 bytes.
     pub link_name: &'a [u8],
 }
 
@@ -92,9 +92,7 @@ impl<W: Write> TarBuilder<W> {
 
     /// Adds a directory.
     ///
-    /// # Errors
-    ///
-    /// Those of the writer, as for every method here.
+    /// Returns the errors of the writer, like every method here.
     pub fn directory(&mut self, path: &str, meta: &Meta) -> io::Result<()> {
         self.headers(path, "", b'5', MODE_DIRECTORY, 0, meta)
     }
@@ -103,7 +101,7 @@ impl<W: Write> TarBuilder<W> {
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn file(&mut self, path: &str, meta: &Meta, content: &[u8]) -> io::Result<()> {
         self.headers(path, "", b'0', MODE_REGULAR, content.len() as u64, meta)?;
         self.content(content)
@@ -113,8 +111,8 @@ impl<W: Write> TarBuilder<W> {
     ///
     /// # Errors
     ///
-    /// Those of the writer and of the reader, and `UnexpectedEof` when `content` is short;
-    /// what it has beyond `size` is not read.
+    /// Returns the errors of the writer and of the reader, and `UnexpectedEof` if `content` is too
+    /// short. Bytes of `content` beyond `size` are not read.
     pub fn file_from(
         &mut self,
         path: &str,
@@ -126,12 +124,12 @@ impl<W: Write> TarBuilder<W> {
         self.content_from(size, content)
     }
 
-    /// Adds the alternate data stream `name` of the entry just added; of `meta` only the
-    /// access, write and change time are used, as in the reference.
+    /// Adds the alternate data stream `name` of the entry just added. Only the access, write and
+    /// change times of `meta` are used, as in the reference.
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn stream(
         &mut self,
         path: &str,
@@ -146,7 +144,7 @@ impl<W: Write> TarBuilder<W> {
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn symlink(&mut self, path: &str, target: &str, meta: &Meta) -> io::Result<()> {
         let directory = meta.attributes.unwrap_or(0) & ATTRIBUTE_DIRECTORY != 0;
         let mode = MODE_SYMLINK | if directory { MODE_DIRECTORY } else { 0 };
@@ -157,7 +155,7 @@ impl<W: Write> TarBuilder<W> {
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn junction(&mut self, path: &str, target: &str, meta: &Meta) -> io::Result<()> {
         let mut meta = meta.clone();
         meta.records
@@ -166,12 +164,12 @@ impl<W: Write> TarBuilder<W> {
         self.headers(path, target, b'2', mode, 0, &meta)
     }
 
-    /// Adds `path` as a further name of `target`, a path from the layer's root; of `meta`
-    /// the descriptor and the extended attributes are left out, as in the reference.
+    /// Adds `path` as an additional name of `target`, a path relative to the layer's root. The
+    /// descriptor and the extended attributes in `meta` are ignored, as in the reference.
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn hard_link(&mut self, path: &str, target: &str, meta: &Meta) -> io::Result<()> {
         self.headers(path, target, b'1', 0o644, 0, &meta.of_hard_link())
     }
@@ -180,7 +178,7 @@ impl<W: Write> TarBuilder<W> {
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn whiteout(&mut self, path: &str) -> io::Result<()> {
         let (directory, name) = split(path);
         self.headers(
@@ -193,22 +191,21 @@ impl<W: Write> TarBuilder<W> {
         )
     }
 
-    /// Adds the marker that hides what the parent layers have in `directory`.
+    /// Adds the marker that hides the parent layers' content of `directory`.
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn opaque(&mut self, directory: &str) -> io::Result<()> {
         self.whiteout(&format!("{directory}/.wh..opq"))
     }
 
-    /// Adds an entry of any type: the records in the order given, a header with mode 0
-    /// whose name is cut to fit, the content. No record is added, so a long name needs its
-    /// `path`.
+    /// Adds an entry of any type: the records in the given order, a header with mode 0 and a
+    /// truncated name, the content. No record is added, so a long name needs a `path` record.
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn raw_entry(
         &mut self,
         name: impl AsRef<[u8]>,
@@ -237,7 +234,7 @@ impl<W: Write> TarBuilder<W> {
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn extended_header(&mut self, name: &[u8], body: &[u8]) -> io::Result<()> {
         let name = extended_header_name(name);
         let size = body.len() as u64;
@@ -254,7 +251,7 @@ impl<W: Write> TarBuilder<W> {
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn raw_header(&mut self, header: &Header<'_>) -> io::Result<()> {
         self.raw_bytes(&header.to_block())
     }
@@ -263,18 +260,18 @@ impl<W: Write> TarBuilder<W> {
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn raw_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.write_all(bytes)?;
         self.position += bytes.len() as u64;
         Ok(())
     }
 
-    /// Ends the tar with two zero blocks and gives the writer back, flushed.
+    /// Ends the tar with two zero blocks and returns the flushed writer.
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn finish(mut self) -> io::Result<W> {
         self.raw_bytes(&[0; 2 * BLOCK])?;
         self.out.flush()?;
@@ -348,8 +345,8 @@ fn split(path: &str) -> (&str, &str) {
     path.split_at(path.rfind('/').map_or(0, |at| at + 1))
 }
 
-/// Returns `DIRECTORY/PaxHeaders.0/NAME`, cut and without trailing slashes, as Go names the
-/// extended header of an entry.
+/// Returns `DIRECTORY/PaxHeaders.0/NAME`, truncated and without trailing slashes, the name that Go
+/// gives the extended header of an entry.
 fn extended_header_name(name: &[u8]) -> Vec<u8> {
     let at = name
         .iter()
@@ -364,7 +361,7 @@ fn extended_header_name(name: &[u8]) -> Vec<u8> {
     short
 }
 
-/// Drops what is not ASCII; the `path` record has the name in full.
+/// Removes non-ASCII characters; the `path` record holds the full name.
 fn ascii_only(name: &[u8]) -> Vec<u8> {
     name.iter()
         .copied()
@@ -376,7 +373,7 @@ fn put(block: &mut [u8; BLOCK], at: usize, bytes: &[u8]) {
     block[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
-/// Puts `digits` octal digits and leaves the NUL behind them.
+/// Writes `digits` octal digits and keeps the NUL after them.
 fn put_octal(block: &mut [u8; BLOCK], at: usize, digits: usize, number: u64) {
     let number = if number >> (3 * digits) == 0 {
         number

@@ -1,9 +1,8 @@
-//! File contents that compress about as well as Windows binaries do (2 to 2.6 times with
-//! `gzip -6`).
+//! File contents that compress about as well as Windows binaries (2 to 2.6 times with `gzip -6`).
 //!
-//! Contents are made of blocks of four kinds: instructions, tables full of zeros, UTF-16
-//! text, and data that does not compress. Each block comes from the file's own generator,
-//! so nothing repeats across files that a compressor with a large window could use.
+//! Contents consist of blocks of four kinds: instructions, tables full of zeros, UTF-16 text, and
+//! incompressible data. Each block comes from the file's own generator, so a compressor with a
+//! large window finds no repetitions across files.
 
 use std::io::{self, Read};
 
@@ -74,7 +73,7 @@ const WORDS: [&str; 32] = [
     "Information",
 ];
 
-/// Yields an endless content; `read` never fails and always fills the buffer.
+/// Yields endless content; `read` never fails and always fills the buffer.
 pub(crate) struct Content {
     rng: Rng,
     block: Vec<u8>,
@@ -82,7 +81,7 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// Starts the content that `rng` stands for.
+    /// Starts the content determined by `rng`.
     pub(crate) fn new(rng: Rng) -> Self {
         Self {
             rng,
@@ -91,7 +90,7 @@ impl Content {
         }
     }
 
-    /// Starts another content in the same buffer.
+    /// Starts new content in the same buffer.
     pub(crate) fn restart(&mut self, rng: Rng) {
         self.rng = rng;
         self.block.clear();
@@ -131,15 +130,15 @@ impl Read for Content {
 fn instructions(rng: &mut Rng, block: &mut Vec<u8>) {
     while block.len() < BLOCK {
         let bits = rng.next_u64();
-        // The smaller of two numbers: the first forms are the most frequent.
+        // The smaller of two numbers, which makes the first forms the most frequent.
         let smaller = (bits & 0xff).min(bits >> 8 & 0xff) as usize;
         let (fixed, operands) = INSTRUCTIONS[(smaller * INSTRUCTIONS.len()) >> 8];
         block.extend_from_slice(fixed);
         match operands {
             0 => {}
-            // Mostly one of 16 registers or stack slots.
+            // Usually one of 16 registers or stack slots.
             1 => block.push(((bits >> 16 & 0xf) << 3) as u8),
-            // A 32-bit distance: two changing bytes, the upper ones 0 or -1.
+            // A 32-bit distance: two varying bytes; the upper bytes are 0 or -1.
             _ => {
                 let upper = if bits >> 63 == 0 { 0x00 } else { 0xff };
                 block.extend_from_slice(&[(bits >> 24) as u8, (bits >> 32) as u8 & 0x1f]);
@@ -149,7 +148,7 @@ fn instructions(rng: &mut Rng, block: &mut Vec<u8>) {
     }
 }
 
-/// Rows of 16 bytes with a growing offset and few other values, and holes of zeros.
+/// Rows of 16 bytes with a growing offset and few other values, and runs of zeros.
 fn table(rng: &mut Rng, block: &mut Vec<u8>) {
     let mut offset = rng.next_u64() as u32 & 0x00ff_fff0;
     while block.len() < BLOCK {

@@ -1,12 +1,12 @@
 //! Security descriptors in self-relative form, built from their parts.
 //!
-//! Source: MS-DTYP 2.4 (SID, ACE, ACL, SECURITY_DESCRIPTOR). Numbers are little-endian,
-//! but for the 48-bit authority of a SID, which is big-endian.
+//! Source: MS-DTYP 2.4 (SID, ACE, ACL, SECURITY_DESCRIPTOR). Numbers are little-endian, except the
+//! 48-bit authority of a SID, which is big-endian.
 
-/// Holds one access control entry that allows.
+/// An access control entry that allows access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ace {
-    /// SID of whom it is about.
+    /// The SID of the account.
     pub sid: Vec<u8>,
     /// Access mask.
     pub mask: u32,
@@ -21,7 +21,7 @@ pub fn sid(authority: u8, subauthorities: &[u32]) -> Vec<u8> {
     sid
 }
 
-/// Builds a descriptor of owner, group and DACL, in this order behind the header;
+/// Builds a descriptor from owner, group and DACL, which follow the header in this order;
 /// `control` is added to SELF_RELATIVE and DACL_PRESENT.
 pub fn security_descriptor(owner: &[u8], group: &[u8], dacl: &[Ace], control: u16) -> Vec<u8> {
     let at_group = 20 + owner.len() as u32;
@@ -51,8 +51,8 @@ const MODIFY: u32 = 0x0013_01bf;
 const READ_EXECUTE: u32 = 0x0012_00a9;
 const PROTECTED: u16 = 0x1000;
 
-/// Returns twelve distinct descriptors as they are on Windows' files: 0 to 5 for files,
-/// 6 to 11 for directories (their entries are inherited).
+/// Returns twelve distinct descriptors like those of Windows files: 0 to 5 for files, 6 to 11 for
+/// directories (their entries are inherited).
 pub fn standard_descriptors() -> Vec<Vec<u8>> {
     let system = sid(5, &[18]);
     let administrators = sid(5, &[32, 544]);

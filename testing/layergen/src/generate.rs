@@ -1,8 +1,8 @@
-//! A large layer that looks like Windows', from a seed.
+//! Generates a large layer that resembles Windows, from a seed.
 //!
-//! Two passes over the same numbers: the first adds up the relative sizes of all files, the
-//! second writes each file with its part of the wanted total. What a file is called and how
-//! large it is comes from its number alone, so nothing is kept and memory does not grow.
+//! Two passes go over the same numbers: the first adds up the relative sizes of all files, the
+//! second writes each file with its share of the requested total. The name and size of a file
+//! follow from its number alone, so nothing is remembered and memory does not grow.
 
 use std::io::{self, Write};
 
@@ -14,17 +14,17 @@ use crate::meta::{Meta, UNIX_EPOCH};
 use crate::names::{SECTIONS, Section, component_name, directory_name, file_name};
 use crate::rng::Rng;
 
-/// Says how much to generate.
+/// The amount to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// Number of regular files below `Files`, apart from the five hives.
+    /// Number of regular files below `Files`, not counting the five hives.
     pub files: u32,
-    /// What their contents add up to, in bytes; met within one byte a file.
+    /// Total size of their contents, in bytes; accurate to one byte per file.
     pub total_bytes: u64,
 }
 
 impl Profile {
-    /// Returns about 8 MB in 400 files: for unit tests.
+    /// Returns about 8 MB in 400 files, for unit tests.
     pub fn small() -> Self {
         Self {
             files: 400,
@@ -32,7 +32,7 @@ impl Profile {
         }
     }
 
-    /// Returns about 300 MB in 9,000 files: a Nano Server.
+    /// Returns about 300 MB in 9,000 files, like a Nano Server.
     pub fn medium() -> Self {
         Self {
             files: 9_000,
@@ -40,7 +40,7 @@ impl Profile {
         }
     }
 
-    /// Returns about 1.2 GB in 30,000 files: a part of a Server Core.
+    /// Returns about 1.2 GB in 30,000 files, like a part of a Server Core.
     pub fn large() -> Self {
         Self {
             files: 30_000,
@@ -49,10 +49,10 @@ impl Profile {
     }
 }
 
-/// Counts what was written.
+/// Counts of the generated content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Regular files, hives included.
+    /// Regular files, including hives.
     pub files: u64,
     /// Directories.
     pub directories: u64,
@@ -66,11 +66,11 @@ pub struct Stats {
     pub tar_bytes: u64,
 }
 
-/// Writes the layer that `seed` and `profile` stand for; `out` should be buffered.
+/// Writes the layer determined by `seed` and `profile`; `out` should be buffered.
 ///
 /// # Errors
 ///
-/// Those of the writer.
+/// Returns the errors of the writer.
 pub fn generate<W: Write>(seed: u64, profile: Profile, out: W) -> io::Result<Stats> {
     let mut generator = Generator {
         seed,
@@ -107,7 +107,7 @@ const HIVES: [(&str, &str); 5] = [
     ("Software", "SOFTWARE"),
     ("System", "SYSTEM"),
 ];
-/// 2024-05-08 00:00:00 UTC, a FILETIME; files are up to four years older.
+/// 2024-05-08 00:00:00 UTC as a FILETIME; files are up to four years older.
 const NEWEST: u64 = UNIX_EPOCH + 1_715_126_400 * 10_000_000;
 const FOUR_YEARS: u64 = 4 * 365 * 86_400 * 10_000_000;
 
@@ -127,7 +127,7 @@ struct Generator<W: Write> {
 }
 
 impl<W: Write> Generator<W> {
-    /// Writes the directories on the way to `path` that are not on the way to the one before.
+    /// Writes the ancestors of `path` that are not ancestors of the previous path.
     fn parents(&mut self, known: &mut Vec<String>, path: &str) -> io::Result<()> {
         for (at, _) in path.match_indices('/').chain([(path.len(), "")]) {
             let directory = &path[..at];
@@ -181,7 +181,7 @@ impl<W: Write> Generator<W> {
         Ok(())
     }
 
-    /// The five hives where a base layer has them.
+    /// The five hives, at their paths in a base layer.
     fn config(&mut self) -> io::Result<()> {
         let directory = "Files/Windows/System32/config";
         self.directory(directory)?;
@@ -208,7 +208,7 @@ impl<W: Write> Generator<W> {
         self.tar.file(path, &meta, &content)
     }
 
-    /// WinSxS: further names of one file in seven, a few in each component's directory.
+    /// WinSxS: additional names for one file in seven, a few in each component's directory.
     fn side_by_side(&mut self) -> io::Result<()> {
         self.directory("Files/Windows/WinSxS")?;
         let mut component = String::new();
@@ -234,7 +234,7 @@ impl<W: Write> Generator<W> {
 
     fn file_meta(&self, index: u64) -> Meta {
         let mut rng = Rng::keyed(self.seed, PURPOSE_META, index);
-        // Most of Windows' files have one and the same descriptor.
+        // Most Windows files have the same descriptor.
         let descriptor = rng.below(24).saturating_sub(18) as usize;
         self.meta(&mut rng, 0x20, descriptor)
     }
@@ -254,7 +254,7 @@ impl<W: Write> Generator<W> {
     }
 }
 
-/// Returns the numbers of the first file of a section and of the one behind its last.
+/// Returns the range of file numbers of a section: first and one past the last.
 fn section_range(section: usize, files: u32) -> (u64, u64) {
     let before: u64 = SECTIONS[..section]
         .iter()
@@ -267,7 +267,7 @@ fn section_range(section: usize, files: u32) -> (u64, u64) {
     )
 }
 
-/// Returns the directory of the `nth` file of a section, and whether it is the first there.
+/// Returns the directory of the `nth` file of a section, and whether it is the first file there.
 fn place(seed: u64, section: usize, nth: u64) -> (String, bool) {
     let Section {
         path,
@@ -285,8 +285,8 @@ fn place(seed: u64, section: usize, nth: u64) -> (String, bool) {
     )
 }
 
-/// Deals out the total over the files: a log-normal body, and a few giants of 8 to 40 MB
-/// that make up about an eighth of it.
+/// Distributes the total over the files: a log-normal body, and a few giants of 8 to 40 MB that
+/// make up about an eighth of it.
 struct Sizes {
     seed: u64,
     body_bytes: u64,
@@ -331,8 +331,8 @@ impl Sizes {
             .then(|| 8_000_000 + Rng::keyed(self.seed, PURPOSE_SIZE, index).below(32_000_000))
     }
 
-    /// Returns two to the power of a nearly normal number with a deviation of 2.6, in
-    /// integers only: the sum of twelve even numbers of 16 bits has the deviation 65,536.
+    /// Returns two to the power of a nearly normal number with a deviation of 2.6, in integers
+    /// only: the sum of twelve uniform 16-bit numbers has the deviation 65,536.
     fn weight(&self, index: u64) -> u64 {
         let mut rng = Rng::keyed(self.seed, PURPOSE_SIZE, index);
         let mut sum = 0;
@@ -340,7 +340,7 @@ impl Sizes {
             let bits = rng.next_u64();
             sum += (bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48);
         }
-        // Between 0 and 31.2, in 65,536ths; the line between two powers is straight.
+        // Between 0 and 31.2, in 65,536ths; linear between two powers.
         let exponent = sum * 26 / 10;
         let fraction = exponent & 0xffff;
         ((0x1_0000 + fraction) << (exponent >> 16)) >> 16
@@ -380,7 +380,7 @@ mod tests {
         total_bytes: 300_000,
     };
 
-    /// Changes only when the generator does: then older measurements no longer compare.
+    /// Changes only if the generator does, which makes older measurements incomparable.
     const PINNED: u64 = 5_571_193_621_165_603_797;
 
     #[test]
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn the_presets_are_as_large_as_they_say() {
+    fn the_presets_have_the_documented_sizes() {
         let stats = generate(7, Profile::small(), io::sink()).unwrap();
         assert!(
             (7_900_000..8_200_000).contains(&stats.content_bytes),
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn few_or_no_files_make_a_layer_too() {
+    fn few_or_no_files_also_make_a_layer() {
         for files in 0..4 {
             generate(
                 1,
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_and_link_targets_come_first_and_nothing_comes_twice() {
+    fn parents_and_link_targets_come_first_and_names_are_unique() {
         let mut bytes = Vec::new();
         let stats = generate(3, Profile::small(), &mut bytes).unwrap();
         assert_eq!(stats.tar_bytes, bytes.len() as u64);

@@ -1,20 +1,20 @@
 //! The smallest registry hive: one base block, one bin, a root key and its descriptor.
 //!
-//! Numbers are little-endian; offsets of cells count from the first bin, at byte 4096.
+//! Numbers are little-endian; cell offsets count from the first bin, at byte 4096.
 //!
-//! Source: msuhanov's regf specification; the layered flag and the `OfRg` mark as observed
-//! in a `Software_Delta` of a real container.
+//! Source: msuhanov's regf specification; the flag for layered keys and the `OfRg` mark were
+//! observed in a `Software_Delta` of a real container.
 
 use crate::descriptor::{Ace, security_descriptor, sid};
 
 const BLOCK: usize = 4096;
 const NONE: u32 = u32::MAX;
 const BIN_HEADER: u32 = 32;
-/// The second that `examples/sample` uses too: 2024-05-08 00:01:00 UTC as a FILETIME.
+/// The time that `examples/sample` uses too: 2024-05-08 00:01:00 UTC as a FILETIME.
 const WRITTEN: u64 = 133_596_000_600_000_000;
 
-/// Builds a hive of 8,192 bytes; `file_name` (at most 31 characters) goes into its header,
-/// `delta` marks it as the hive of a layer that has parents.
+/// Builds a hive of 8,192 bytes. Its header records `file_name` (at most 31 characters); `delta`
+/// marks it as the hive of a layer with parents.
 pub fn minimal_hive(file_name: &str, delta: bool) -> Vec<u8> {
     let stamp = if delta { 0 } else { WRITTEN };
     let mut block = [0; BLOCK];
@@ -48,7 +48,7 @@ pub fn minimal_hive(file_name: &str, delta: bool) -> Vec<u8> {
     [&block[..], &bin(stamp)].concat()
 }
 
-/// The exclusive or of the first 127 words, where 0 and -1 are replaced.
+/// The XOR of the first 127 words, with 0 and -1 replaced.
 fn checksum(block: &[u8; BLOCK]) -> u32 {
     let words = block[..508].chunks_exact(4);
     let sum = words.fold(0, |sum, word| {
@@ -120,7 +120,7 @@ fn bin(stamp: u64) -> Vec<u8> {
     bin
 }
 
-/// The bytes a cell takes: its size field, the content, up to a multiple of 8.
+/// Returns the bytes of a cell: its size field, then the content padded to a multiple of 8.
 fn cell_size(content: usize) -> usize {
     (4 + content).next_multiple_of(8)
 }
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hive_has_a_right_checksum_and_whole_cells() {
+    fn a_hive_has_a_correct_checksum_and_complete_cells() {
         for delta in [false, true] {
             let hive = minimal_hive("System_Base", delta);
             assert_eq!(hive.len(), 8192);
@@ -138,7 +138,7 @@ mod tests {
             let sum = words.fold(0, |sum, w| {
                 sum ^ u32::from_le_bytes([w[0], w[1], w[2], w[3]])
             });
-            assert_eq!(sum, 0, "the checksum makes the exclusive or zero");
+            assert_eq!(sum, 0, "the XOR including the checksum is zero");
             let mut at = BLOCK + BIN_HEADER as usize;
             while at < hive.len() {
                 let size = i32::from_le_bytes([hive[at], hive[at + 1], hive[at + 2], hive[at + 3]]);

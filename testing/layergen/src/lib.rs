@@ -1,12 +1,12 @@
-//! Layer tars for tests and measurements, made without the libraries under test.
+//! Layer tars for tests and benchmarks, made without the libraries under test.
 //!
-//! [`TarBuilder`] writes single entries as the reference writer lays them out, and raw
-//! ones that no sane writer makes. [`generate`] streams a large, realistic layer from a
-//! seed. [`wrap_tree`] turns a directory of real files into a layer. The same input gives
-//! the same bytes on every machine: no clock, no floating point, no hash map.
+//! [`TarBuilder`] writes single entries as the reference writer lays them out, and raw ones that no
+//! sane writer produces. [`generate`] streams a large, realistic layer from a seed. [`wrap_tree`]
+//! converts a directory of real files to a layer. The same input yields the same bytes on every
+//! machine: no clock, no floating point, no hash map.
 //!
-//! Nothing here uses `ntmeta` or `wclayer`: this crate is the second implementation that
-//! tests compare them with.
+//! Nothing here uses `ntmeta` or `wclayer`: tests compare these with this crate, the second
+//! implementation.
 //!
 //! Sources: OCI image-spec `layer.md`; microsoft/go-winio `backuptar/tar.go` for the
 //! records; Go `archive/tar` `writer.go` for the blocks.

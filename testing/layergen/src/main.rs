@@ -41,7 +41,7 @@ enum Command<'a> {
     Tree(&'a Path, &'a str),
 }
 
-/// Reads the command line; `None` when it is not one of the two forms.
+/// Parses the command line; `None` if it is neither of the two forms.
 fn parse<'a>(arguments: &[&'a str]) -> Option<Command<'a>> {
     if let ["tree", directory, "--prefix", prefix] = arguments {
         return Some(Command::Tree(Path::new(*directory), prefix));

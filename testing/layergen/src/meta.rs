@@ -1,12 +1,12 @@
-//! What an entry says about its file, and the PAX records that carry it.
+//! The metadata of an entry, and the PAX records that store it.
 //!
-//! Source: go-winio `backuptar/tar.go` for the keys, POSIX.1-2001 "pax Header Block" for
-//! the form of a record and of a time.
+//! Source: go-winio `backuptar/tar.go` for the keys, POSIX.1-2001 "pax Header Block" for the format
+//! of records and times.
 
 /// The Unix epoch as a FILETIME: 100 ns ticks since 1601-01-01 UTC.
 pub const UNIX_EPOCH: u64 = 116_444_736_000_000_000;
 
-/// Holds the metadata of one entry; what is `None` or empty gets no record.
+/// The metadata of one entry; a value that is `None` or empty gets no record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
     /// `FILE_ATTRIBUTE_*` bits, `MSWINDOWS.fileattr`.
@@ -15,17 +15,17 @@ pub struct Meta {
     pub creation_time: Option<u64>,
     /// FILETIME, `atime`.
     pub access_time: Option<u64>,
-    /// FILETIME, the header's `mtime`, with a record only when the header cannot hold it.
+    /// FILETIME, the header's `mtime`; gets a record only if the header cannot hold it.
     pub write_time: Option<u64>,
     /// FILETIME, `ctime`.
     pub change_time: Option<u64>,
     /// Self-relative security descriptor, `MSWINDOWS.rawsd`.
     pub security_descriptor: Option<Vec<u8>>,
-    /// Descriptor as text, `MSWINDOWS.sd`, as old layers have it.
+    /// Security descriptor as text, `MSWINDOWS.sd`, as in old layers.
     pub sddl: Option<String>,
     /// Extended attributes, name and value, `MSWINDOWS.xattr.NAME`.
     pub extended_attributes: Vec<(String, Vec<u8>)>,
-    /// Further records, key and value; they replace one of the same key made from above.
+    /// Additional records, key and value; they replace a record with the same key from above.
     pub records: Vec<(String, Vec<u8>)>,
 }
 
@@ -48,7 +48,7 @@ impl Meta {
         self
     }
 
-    /// Returns what the reference keeps of this for a hard link: all but security and
+    /// Returns the part that the reference keeps for a hard link: everything except security and
     /// extended attributes.
     pub(crate) fn of_hard_link(&self) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Meta {
         }
     }
 
-    /// Returns what the reference writes for an alternate stream: three of the times.
+    /// Returns the part that the reference writes for an alternate data stream: three times.
     pub(crate) fn of_stream(&self) -> Self {
         Self {
             attributes: None,
@@ -108,26 +108,26 @@ impl Meta {
         records
     }
 
-    /// Returns the seconds for the header's `mtime` field: 0 when it cannot hold the time.
+    /// Returns the seconds for the header's `mtime` field: 0 if the field cannot hold the time.
     pub(crate) fn mtime_field(&self) -> u64 {
         let Some(time) = self.write_time else {
             return 0;
         };
-        // The reference leaves whole seconds in the field beside a record with the fraction.
+        // The reference writes whole seconds into the field even if a record holds the fraction.
         let seconds = time.saturating_sub(UNIX_EPOCH) / 10_000_000;
         if seconds >> 33 == 0 { seconds } else { 0 }
     }
 }
 
-/// Returns the seconds since the Unix epoch when the 11 octal digits of a header can hold
-/// the FILETIME without a rest.
+/// Returns the seconds since the Unix epoch if the 11 octal digits of a header can represent the
+/// FILETIME exactly.
 fn header_mtime(time: u64) -> Option<u64> {
     let ticks = time.checked_sub(UNIX_EPOCH)?;
     (ticks % 10_000_000 == 0 && (ticks / 10_000_000) >> 33 == 0).then_some(ticks / 10_000_000)
 }
 
-/// Writes a FILETIME as a PAX time: seconds since the Unix epoch, up to seven digits after
-/// the point, none of them a trailing zero.
+/// Formats a FILETIME as a PAX time: seconds since the Unix epoch with up to seven fractional
+/// digits and no trailing zero.
 pub fn pax_time(time: u64) -> String {
     let sign = if time < UNIX_EPOCH { "-" } else { "" };
     let ticks = time.abs_diff(UNIX_EPOCH);
@@ -135,8 +135,8 @@ pub fn pax_time(time: u64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Writes one PAX record, `LENGTH KEY=VALUE` and a newline; the decimal length counts
-/// itself.
+/// Formats one PAX record, `LENGTH KEY=VALUE` and a newline; the decimal length includes its own
+/// digits.
 pub fn pax_record(key: &str, value: &[u8]) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
     let mut length = rest;
@@ -149,7 +149,7 @@ pub fn pax_record(key: &str, value: &[u8]) -> Vec<u8> {
     record
 }
 
-/// Writes standard base64 with padding (RFC 4648, section 4).
+/// Encodes standard base64 with padding (RFC 4648, section 4).
 pub(crate) fn base64(data: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(data.len().div_ceil(3) * 4);
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_keep_every_tick_and_no_trailing_zero() {
+    fn times_keep_every_tick_but_no_trailing_zero() {
         for (time, text) in [
             (UNIX_EPOCH, "0"),
             (UNIX_EPOCH + 1, "0.0000001"),
@@ -187,10 +187,10 @@ mod tests {
     }
 
     #[test]
-    fn a_record_counts_the_digits_of_its_own_length() {
+    fn the_length_of_a_record_includes_its_own_digits() {
         assert_eq!(pax_record("a", b"b"), b"6 a=b\n");
         assert_eq!(pax_record("abc", b"defg"), b"12 abc=defg\n");
-        // The third digit makes the record longer by itself: there is none of 100 bytes.
+        // The third digit makes the record itself longer, so no record has 100 bytes.
         assert!(pax_record("path", &[b'x'; 90]).starts_with(b"99 "));
         assert!(pax_record("path", &[b'x'; 91]).starts_with(b"101 "));
     }

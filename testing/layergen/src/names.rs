@@ -1,21 +1,21 @@
-//! Where the files of a generated layer are, and what they are called.
+//! The paths of the files in a generated layer.
 //!
-//! Names are functions of the seed and a number, so that a later entry (a hard link) can
-//! name an earlier file that nothing remembers.
+//! Names are functions of the seed and a number, so that a later entry (a hard link) can name an
+//! earlier file that nothing remembers.
 
 use crate::rng::Rng;
 
-/// Holds one part of the tree and its share of the files.
+/// One part of the tree and its share of the files.
 pub(crate) struct Section {
-    /// Path from the layer's root.
+    /// Path relative to the layer's root.
     pub(crate) path: &'static str,
-    /// Files of 1,000 that are here.
+    /// Share of the files, per thousand.
     pub(crate) share: u64,
-    /// Number of files in one directory below.
+    /// Number of files in each directory below.
     pub(crate) per_directory: u64,
 }
 
-/// The sections in the order they are written; the shares make 1,000.
+/// The sections in output order; the shares add up to 1,000.
 pub(crate) const SECTIONS: [Section; 7] = [
     Section {
         path: "Files/Program Files/Common Files",
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shares_are_the_whole() {
+    fn the_shares_add_up() {
         assert_eq!(
             SECTIONS.iter().map(|section| section.share).sum::<u64>(),
             1000

@@ -3,7 +3,7 @@
 //! Sources: SplitMix64 (Steele, Lea, Flood 2014) for the state from a seed; xoshiro256++
 //! (Blackman, Vigna 2019) for the numbers.
 
-/// Produces numbers from a seed; the same seed gives the same numbers on every machine.
+/// Generates numbers from a seed; the same seed yields the same numbers on every machine.
 #[derive(Clone, Debug)]
 pub struct Rng([u64; 4]);
 
@@ -17,8 +17,8 @@ impl Rng {
         }))
     }
 
-    /// Starts the sequence for number `index` of the things that `seed` and `purpose` make;
-    /// neighbours are independent of each other.
+    /// Starts the sequence for item `index` of the kind `purpose`; neighbouring items have
+    /// independent sequences.
     pub fn keyed(seed: u64, purpose: u64, index: u64) -> Self {
         Self::new(mix(mix(seed ^ mix(purpose)) ^ index))
     }
@@ -38,8 +38,7 @@ impl Rng {
         result
     }
 
-    /// Returns a number below `limit`, or 0 when `limit` is 0; the tiny bias does not
-    /// matter here.
+    /// Returns a number below `limit`, or 0 if `limit` is 0; the tiny bias is irrelevant here.
     #[inline]
     pub fn below(&mut self, limit: u64) -> u64 {
         ((u128::from(self.next_u64()) * u128::from(limit)) >> 64) as u64

@@ -1,7 +1,7 @@
-//! A directory of real files as a layer.
+//! Converts a directory of real files to a layer.
 //!
-//! Used to measure with real binaries. Entries come in byte order of their names; only the
-//! content and the time of the last change are taken from the file system.
+//! Used for benchmarks with real binaries. Entries are sorted by the bytes of their names; only the
+//! content and the modification time come from the file system.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,13 +13,13 @@ use crate::descriptor::standard_descriptors;
 use crate::generate::Stats;
 use crate::meta::{Meta, UNIX_EPOCH};
 
-/// Writes what is below `root` as a layer that has it at `prefix`, such as
-/// `Files/Windows/System32`; the directories above get entries too. Symbolic links and
-/// special files are left out.
+/// Writes the content of `root` as a layer that has it at `prefix`, such as
+/// `Files/Windows/System32`; the ancestors get entries too. Symbolic links and special files are
+/// omitted.
 ///
 /// # Errors
 ///
-/// Those of reading and writing; `InvalidData` for a name that is not UTF-8.
+/// Returns errors of reading and writing, and `InvalidData` for a name that is not UTF-8.
 pub fn wrap_tree<W: Write>(root: &Path, prefix: &str, out: W) -> io::Result<Stats> {
     let mut descriptors = standard_descriptors();
     let directory_descriptor = descriptors.swap_remove(6);
@@ -91,7 +91,7 @@ impl<W: Write> Wrapper<W> {
     }
 }
 
-/// Returns the time of the last change as a FILETIME; a time before 1970 becomes 1970.
+/// Returns the modification time as a FILETIME; a time before 1970 becomes 1970.
 fn file_time(metadata: &fs::Metadata) -> io::Result<u64> {
     let since = metadata
         .modified()?
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_comes_out_below_its_prefix() {
+    fn a_tree_is_written_below_its_prefix() {
         let root = std::env::temp_dir().join(format!("layergen-tree-{}", std::process::id()));
         fs::create_dir_all(root.join("sub")).unwrap();
         fs::write(root.join("b.dll"), b"b").unwrap();

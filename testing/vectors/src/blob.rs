@@ -1,4 +1,4 @@
-//! Contents as the vectors give them: by hash, in base64, in hex, or as a repetition.
+//! Contents as given in the vectors: by hash, in base64, in hex, or as a repetition.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,23 +7,23 @@ use sha2::{Digest, Sha256};
 
 use crate::Check;
 
-/// Some bytes, known by length and hash; the bytes themselves only when they are few.
+/// Bytes known by length and hash; the bytes themselves are given only if they are few.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Blob {
-    /// How many bytes these are.
+    /// Number of bytes.
     pub len: u64,
-    /// Their hash, in hex.
+    /// Hash of the bytes, in hex.
     pub sha256: String,
-    /// The bytes in base64.
+    /// The bytes, in base64.
     pub b64: Option<String>,
 }
 
 impl Blob {
-    /// Checks that these are `bytes`.
+    /// Checks that `bytes` are the expected ones.
     ///
     /// # Errors
     ///
-    /// When they are not: both, in hex where they are known and short.
+    /// Returns both if they differ, in hex where they are known and short.
     pub fn check(&self, what: &str, bytes: &[u8]) -> Check {
         if self.len == bytes.len() as u64 && self.sha256 == sha256(bytes) {
             return Ok(());
@@ -45,11 +45,11 @@ impl Blob {
         ))
     }
 
-    /// Returns the bytes where they are given.
+    /// Returns the bytes if they are given.
     ///
     /// # Errors
     ///
-    /// When these are no base64, or not those of the hash.
+    /// Fails if the text is not base64 or does not match the hash.
     pub fn bytes(&self) -> Check<Option<Vec<u8>>> {
         let Some(text) = &self.b64 else {
             return Ok((self.len == 0).then(Vec::new));
@@ -61,7 +61,7 @@ impl Blob {
             return Ok(Some(bytes));
         }
         Err(format!(
-            "the vector's own bytes {text} are not those of its hash"
+            "the bytes {text} of the vector do not match its hash"
         ))
     }
 }
@@ -80,7 +80,7 @@ pub fn hex(bytes: &[u8]) -> String {
 ///
 /// # Errors
 ///
-/// When the text is neither.
+/// Fails if the text is neither.
 pub fn unhex(text: &str) -> Check<Vec<u8>> {
     let fail = || format!("`{text}` is not hex");
     if let Some((byte, count)) = repetition(text) {
@@ -96,12 +96,12 @@ pub fn unhex(text: &str) -> Check<Vec<u8>> {
         .collect()
 }
 
-/// Returns the exact bytes of a text: those of `exact`, in hex, where given, else the text itself
-/// with `REPEAT:CHARACTER:COUNT` unfolded.
+/// Returns the exact bytes of a text: those in `exact`, in hex, if given; otherwise the text with
+/// `REPEAT:CHARACTER:COUNT` expanded.
 ///
 /// # Errors
 ///
-/// When `exact` is not hex.
+/// Fails if `exact` is not hex.
 pub fn text_bytes(text: &str, exact: Option<&str>) -> Check<Vec<u8>> {
     match (exact, repetition(text)) {
         (Some(exact), _) => unhex(exact),
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repetitions_are_unfolded() {
+    fn repetitions_are_expanded() {
         assert_eq!(unhex("REPEAT:07:3"), Ok(vec![7; 3]));
         assert_eq!(unhex("0aff"), Ok(vec![0x0A, 0xFF]));
         assert!(unhex("0").is_err() && unhex("zz").is_err());

@@ -1,6 +1,6 @@
-//! Where the vectors are, and how a case is loaded.
+//! Finds the vectors and loads cases.
 //!
-//! The folder is the one that `WCLAYER_VECTORS` names, or the copy beside this crate.
+//! The folder is the one named by `WCLAYER_VECTORS`, or the copy in this crate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Check;
 
-/// The environment variable that names another folder of vectors.
+/// The environment variable that selects another folder of vectors.
 pub const VARIABLE: &str = "WCLAYER_VECTORS";
 
 /// Returns the folder of the vectors.
@@ -20,11 +20,11 @@ pub fn folder() -> PathBuf {
     }
 }
 
-/// Lists the cases of a folder: the JSON files with their names, sorted. None without the folder.
+/// Lists the cases of a folder: the JSON files with their names, sorted. Empty without the folder.
 ///
 /// # Errors
 ///
-/// When the folder cannot be read.
+/// Fails if the folder cannot be read.
 pub fn json_files(folder: &Path) -> Check<Vec<(String, PathBuf)>> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -48,17 +48,17 @@ pub fn json_files(folder: &Path) -> Check<Vec<(String, PathBuf)>> {
 ///
 /// # Errors
 ///
-/// When it cannot be read or does not have the shape that is asked for.
+/// Fails if the file cannot be read or does not have the requested shape.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Check<T> {
     serde_json::from_slice(&read(path)?)
-        .map_err(|error| format!("{} is no vector: {error}", path.display()))
+        .map_err(|error| format!("{} is not a vector: {error}", path.display()))
 }
 
-/// Loads a JSON file that need not be there.
+/// Loads a JSON file that may be missing.
 ///
 /// # Errors
 ///
-/// As [`load`], but for a file that does not exist.
+/// Same as [`load`], except for a missing file.
 pub fn load_optional<T: DeserializeOwned>(path: &Path) -> Check<Option<T>> {
     path.exists().then(|| load(path)).transpose()
 }
@@ -67,7 +67,7 @@ pub fn load_optional<T: DeserializeOwned>(path: &Path) -> Check<Option<T>> {
 ///
 /// # Errors
 ///
-/// When it cannot be read.
+/// Fails if the file cannot be read.
 pub fn read(path: &Path) -> Check<Vec<u8>> {
     fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }

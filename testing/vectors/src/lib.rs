@@ -1,9 +1,9 @@
-//! Golden vectors: what the reference implementation made of hand-made input.
+//! Golden vectors: the reference implementation's output for hand-made input.
 //!
-//! The vectors lie in `data/`, described by its `README.md`; `tests/suite` runs them all. This
-//! crate holds what the suite compares with, written without the code under test: finding and
-//! loading cases ([`files`]), contents given by hash ([`blob`]), backup streams ([`streams`]), tars
-//! ([`tarball`]) and times ([`time`]).
+//! The vectors are in `data/` and described by its `README.md`; `tests/suite` runs them all. This
+//! crate provides the suite's tools, written without the code under test: finding and loading cases
+//! ([`files`]), contents given by hash ([`blob`]), backup streams ([`streams`]), tars ([`tarball`])
+//! and times ([`time`]).
 
 pub mod blob;
 pub mod files;
@@ -11,14 +11,14 @@ pub mod streams;
 pub mod tarball;
 pub mod time;
 
-/// The result of a comparison; the error says for people what was expected and what is there.
+/// The result of a comparison; the error describes the expected and the actual value.
 pub type Check<T = ()> = Result<T, String>;
 
 /// Compares two values.
 ///
 /// # Errors
 ///
-/// When they differ: both, with what they are.
+/// Returns a description of both if they differ.
 pub fn same<T: PartialEq + std::fmt::Debug + ?Sized>(what: &str, expected: &T, got: &T) -> Check {
     if expected == got {
         return Ok(());
@@ -30,7 +30,7 @@ pub fn same<T: PartialEq + std::fmt::Debug + ?Sized>(what: &str, expected: &T, g
     ))
 }
 
-/// Prints a value, without the middle of a long one.
+/// Formats a value, omitting the middle of a long one.
 pub fn shortened(value: &(impl std::fmt::Debug + ?Sized)) -> String {
     let text = format!("{value:?}");
     let len = text.chars().count();

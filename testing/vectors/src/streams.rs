@@ -1,11 +1,11 @@
-//! Backup streams, taken apart without the code under test.
+//! Parses backup streams without the code under test.
 //!
-//! [`split`] and [`join`] are the bytes; [`Canonical`] is what a backup stream means, whatever the
-//! order of its parts, so that two of them can be compared.
+//! [`split`] and [`join`] convert the bytes; [`Canonical`] is the meaning of a backup stream
+//! regardless of the order of its parts, so that two of them can be compared.
 
 use crate::Check;
 
-/// `BACKUP_DATA` and its neighbours, by name.
+/// `BACKUP_DATA` and the other IDs, by name.
 pub mod id {
     /// The unnamed data.
     pub const DATA: u32 = 1;
@@ -17,34 +17,34 @@ pub mod id {
     pub const ALTERNATE: u32 = 4;
     /// A reparse point.
     pub const REPARSE: u32 = 8;
-    /// A range of a sparse stream.
+    /// One range of a sparse stream.
     pub const SPARSE_BLOCK: u32 = 9;
 }
 
-/// The attribute of streams of a sparse file.
+/// The attribute of the streams of a sparse file.
 pub const SPARSE: u32 = 8;
 const HEADER: usize = 20;
 
 /// One stream of a backup stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// What it is.
+    /// The ID.
     pub id: u32,
-    /// Its attributes.
+    /// The attributes.
     pub attributes: u32,
-    /// Its name, as stored.
+    /// The name, as stored.
     pub name: Vec<u16>,
-    /// Where a sparse block goes.
+    /// The offset of a sparse block.
     pub offset: Option<i64>,
-    /// Its body, without the offset.
+    /// The body, without the sparse offset.
     pub body: Vec<u8>,
 }
 
-/// Takes a backup stream apart.
+/// Splits a backup stream into streams.
 ///
 /// # Errors
 ///
-/// When it ends too early or a header cannot be true.
+/// Fails if the input ends early or a header is invalid.
 pub fn split(mut bytes: &[u8]) -> Check<Vec<Piece>> {
     let mut pieces = Vec::new();
     while !bytes.is_empty() {
@@ -62,13 +62,13 @@ pub fn split(mut bytes: &[u8]) -> Check<Vec<Piece>> {
         let name_len = word(16) as usize;
         let name = bytes
             .get(HEADER..HEADER + name_len)
-            .ok_or("a stream's name is cut off")?;
+            .ok_or("a stream's name is truncated")?;
         if !name_len.is_multiple_of(2) {
-            return Err("a stream's name is no UTF-16".to_owned());
+            return Err("a stream's name is not UTF-16".to_owned());
         }
         let rest = &bytes[HEADER + name_len..];
         let size = usize::try_from(size).map_err(|_| "a stream has an absurd size")?;
-        let body = rest.get(..size).ok_or("a stream is cut off")?;
+        let body = rest.get(..size).ok_or("a stream is truncated")?;
         let (offset, body) = if id == id::SPARSE_BLOCK {
             let (offset, body) = body
                 .split_first_chunk()
@@ -93,7 +93,7 @@ pub fn split(mut bytes: &[u8]) -> Check<Vec<Piece>> {
     Ok(pieces)
 }
 
-/// Puts a backup stream together.
+/// Joins streams into a backup stream.
 pub fn join(pieces: &[Piece]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for piece in pieces {
@@ -110,20 +110,20 @@ pub fn join(pieces: &[Piece]) -> Vec<u8> {
     bytes
 }
 
-/// What a backup stream means.
+/// The meaning of a backup stream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Canonical {
-    /// The security descriptor; empty without one.
+    /// The security descriptor; empty if there is none.
     pub security: Vec<u8>,
-    /// The extended attributes, sorted by name; of equal names the last.
+    /// The extended attributes, sorted by name; the last one of equal names.
     pub ea: Vec<Attribute>,
     /// The reparse point's buffer.
     pub reparse: Option<Vec<u8>>,
-    /// The streams that are none of the others, in order.
+    /// All other streams, in order.
     pub others: Vec<Piece>,
-    /// The unnamed data; no such stream is the same as an empty one.
+    /// The unnamed data; no data stream is equivalent to an empty one.
     pub data: Data,
-    /// The alternate streams in order, by bare name in UTF-16.
+    /// The alternate data streams in order, by bare name in UTF-16.
     pub alternates: Vec<(Vec<u16>, Data)>,
 }
 
@@ -135,27 +135,27 @@ pub type Attribute = (Vec<u8>, u8, Vec<u8>);
 pub struct Data {
     /// Whether it belongs to a sparse file.
     pub sparse: bool,
-    /// Its size in bytes, holes included.
+    /// The size in bytes, including holes.
     pub size: u64,
-    /// Its allocated ranges: where they start, and their bytes.
+    /// The allocated ranges: offsets and bytes.
     pub ranges: Vec<(u64, Vec<u8>)>,
 }
 
 impl Canonical {
-    /// Finds out what a backup stream means.
+    /// Determines the meaning of a backup stream.
     ///
     /// # Errors
     ///
-    /// When it is malformed or its streams do not fit together.
+    /// Fails if it is malformed or its streams do not fit together.
     pub fn of(bytes: &[u8]) -> Check<Self> {
         Self::of_pieces(&split(bytes)?)
     }
 
-    /// Finds out what the pieces of a backup stream mean.
+    /// Determines the meaning of the streams of a backup stream.
     ///
     /// # Errors
     ///
-    /// When they do not fit together.
+    /// Fails if they do not fit together.
     pub fn of_pieces(mut pieces: &[Piece]) -> Check<Self> {
         let mut canonical = Self::default();
         let mut has_data = false;
@@ -175,7 +175,7 @@ impl Canonical {
                     (content, pieces) = data(piece, rest)?;
                     canonical.alternates.push((bare_name(piece)?, content));
                 }
-                id::SPARSE_BLOCK => return Err("a sparse block belongs to no stream".into()),
+                id::SPARSE_BLOCK => return Err("a sparse block does not belong to a stream".into()),
                 _ => canonical.others.push(piece.clone()),
             }
         }
@@ -191,7 +191,7 @@ fn bare_name(piece: &Piece) -> Check<Vec<u16>> {
     Ok(bare.strip_suffix(&suffix[..]).unwrap_or(bare).to_vec())
 }
 
-/// Takes the blocks of a sparse stream; returns what follows them.
+/// Takes the blocks of a sparse stream; returns the streams after them.
 fn data<'a>(piece: &Piece, mut rest: &'a [Piece]) -> Check<(Data, &'a [Piece])> {
     let sparse = piece.attributes & SPARSE != 0;
     let size = piece.body.len() as u64;
@@ -240,7 +240,7 @@ fn sorted(list: Vec<Attribute>) -> Vec<Attribute> {
 ///
 /// # Errors
 ///
-/// When it is malformed.
+/// Fails if the list is malformed.
 pub fn extended_attributes(mut bytes: &[u8]) -> Check<Vec<Attribute>> {
     let mut list = Vec::new();
     while !bytes.is_empty() {
@@ -261,7 +261,7 @@ pub fn extended_attributes(mut bytes: &[u8]) -> Check<Vec<Attribute>> {
     Ok(list)
 }
 
-/// Whether an entry of a list of extended attributes points into itself.
+/// Returns whether an entry of a list of extended attributes points into itself.
 pub fn overlaps(mut bytes: &[u8]) -> bool {
     while let Some((&[n0, n1, n2, n3, _, name_len, v0, v1], _)) = bytes.split_first_chunk() {
         let next = u32::from_le_bytes([n0, n1, n2, n3]) as usize;
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_joined_is_split_again() {
+    fn joined_streams_can_be_split() {
         let mut pieces = vec![piece(id::SECURITY, 0, b"sd"), piece(id::DATA, SPARSE, b"")];
         pieces.extend([block(4, b"xy"), block(9, b"")]);
         assert_eq!(split(&join(&pieces)), Ok(pieces.clone()));
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_that_do_not_fit_together_are_refused() {
+    fn streams_that_do_not_fit_together_are_rejected() {
         let sparse = || piece(id::DATA, SPARSE, b"");
         for pieces in [
             vec![piece(id::DATA, 0, b""), piece(id::DATA, 0, b"")],

@@ -1,4 +1,4 @@
-//! Tars of the plain kind that layers are written in, read and made without the code under test.
+//! Reads and writes tars of the plain kind used for layers, without the code under test.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use crate::Check;
 
 const BLOCK: usize = 512;
 
-/// A member of a tar, with the extended header before it.
+/// A member of a tar, including the extended header before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// The name: of the extended header, else of the header.
+    /// The name from the extended header, otherwise from the header.
     pub name: Vec<u8>,
     /// The name of the extended header itself, and its records.
     pub extended: Option<(Vec<u8>, Records)>,
@@ -34,8 +34,8 @@ impl Member {
         records.get(key.as_bytes()).map(Vec::as_slice)
     }
 
-    /// Removes the records whose keys `unwanted` names, and the extended header when none is left.
-    /// Returns whether there was one.
+    /// Removes the records whose keys match `unwanted`, and the extended header if none remain.
+    /// Returns whether any were removed.
     pub fn remove_records(&mut self, unwanted: impl Fn(&[u8]) -> bool) -> bool {
         let Some((_, records)) = &mut self.extended else {
             return false;
@@ -56,16 +56,16 @@ impl Member {
     }
 }
 
-/// Where the header has the time of modification.
+/// The position of the modification time in the header.
 pub const MODIFIED: std::ops::Range<usize> = 136..148;
-/// Where the header has the link's target.
+/// The position of the link target in the header.
 pub const LINK_NAME: std::ops::Range<usize> = 157..257;
 
-/// Takes a tar apart that ends in two blocks of zeros and nothing more.
+/// Parses a tar that ends in two blocks of zeros with nothing after them.
 ///
 /// # Errors
 ///
-/// When it is malformed.
+/// Fails if the tar is malformed.
 pub fn parse(mut bytes: &[u8]) -> Check<Vec<Member>> {
     let mut members = Vec::new();
     let mut extended = None;
@@ -85,10 +85,10 @@ pub fn parse(mut bytes: &[u8]) -> Check<Vec<Member>> {
             return Err("a header's checksum is wrong".to_owned());
         }
         let size = octal(&header[124..136])?;
-        let content = rest.get(..size).ok_or("a member is cut off")?.to_vec();
+        let content = rest.get(..size).ok_or("a member is truncated")?.to_vec();
         bytes = rest
             .get(size.next_multiple_of(BLOCK)..)
-            .ok_or("a member's padding is cut off")?;
+            .ok_or("a member's padding is truncated")?;
         let name = field_name(header);
         if header[156] == b'x' {
             extended = Some((name, records(&content)?));
@@ -155,8 +155,8 @@ fn records(mut bytes: &[u8]) -> Check<Records> {
     Ok(records)
 }
 
-/// Returns whether a header of a tar has a mode, owner or device that is not a number, or an
-/// extended header such an owner: Go's reader refuses the tar for it.
+/// Returns whether any header of a tar has a mode, owner or device that is not a number, or an
+/// extended header has such an owner. Go's reader rejects these tars.
 pub fn has_odd_numbers(mut bytes: &[u8]) -> bool {
     while let Some((header, rest)) = bytes.split_at_checked(BLOCK) {
         let fields: &[std::ops::Range<usize>] = match header[257..].starts_with(b"ustar") {
@@ -203,8 +203,8 @@ fn has_odd_owner(content: &[u8]) -> bool {
     })
 }
 
-/// Makes a tar of one empty member `Files/x`, of the type and with the records given, last
-/// modified one second after 1970.
+/// Builds a tar of one empty member `Files/x`, with the given type and records, last modified one
+/// second after 1970.
 pub fn with_records(type_flag: u8, records: &[(&str, &str)]) -> Vec<u8> {
     let mut tar = Vec::new();
     if !records.is_empty() {
@@ -246,7 +246,7 @@ fn header(name: &str, type_flag: u8, size: usize, modified: u64) -> Vec<u8> {
     header
 }
 
-/// Sets the checksum, in the layout of Go and of GNU tar.
+/// Writes the checksum in the layout of Go and GNU tar.
 fn seal(header: &mut [u8]) {
     header[148..156].fill(b' ');
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_numbers_are_found_wherever_they_are() {
+    fn odd_numbers_are_found_everywhere() {
         assert!(!has_odd_numbers(&with_records(
             b'0',
             &[("uid", "-1"), ("gid", "")]
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_noticed() {
+    fn damage_is_detected() {
         let tar = with_records(b'0', &[]);
         assert!(parse(&tar).is_ok());
         assert!(parse(&tar[..tar.len() - 1]).is_err());

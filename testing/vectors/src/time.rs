@@ -1,10 +1,10 @@
-//! Times, in arithmetic that cannot overflow: what a PAX text and a FILETIME exactly mean.
+//! The exact meaning of PAX texts and FILETIMEs, in arithmetic that cannot overflow.
 
 /// Nanoseconds from 1601 to 1970.
 const EPOCH: i128 = 11_644_473_600 * 1_000_000_000;
 
-/// Returns the nanoseconds since 1970 that a PAX time means; `None` for what is not a decimal
-/// number, or has more seconds than 64 bits hold.
+/// Returns the nanoseconds since 1970 of a PAX time; `None` for text that is not a decimal number
+/// or whose seconds do not fit into 64 bits.
 pub fn parse_pax(text: &str) -> Option<i128> {
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
@@ -25,13 +25,14 @@ pub fn parse_pax(text: &str) -> Option<i128> {
     Some(seconds * 1_000_000_000 + sign * fraction.parse::<i128>().ok()?)
 }
 
-/// Returns the FILETIME of nanoseconds since 1970, cut towards 1970; `None` outside its range.
+/// Returns the FILETIME of nanoseconds since 1970, truncated towards 1970; `None` outside its
+/// range.
 pub fn to_filetime(nanoseconds: i128) -> Option<u64> {
     u64::try_from(nanoseconds / 100 + EPOCH / 100).ok()
 }
 
-/// Returns the FILETIME of nanoseconds since 1970, or the nearest that Windows stores: 0 and what
-/// is negative as a signed number mean something else to it.
+/// Returns the FILETIME of nanoseconds since 1970, or the nearest that Windows stores: Windows
+/// gives 0 and numbers that are negative when signed another meaning.
 pub fn to_nearest_filetime(nanoseconds: i128) -> u64 {
     let limit = if nanoseconds < 0 { 1 } else { i64::MAX as u64 };
     to_filetime(nanoseconds).unwrap_or(limit)
@@ -42,18 +43,18 @@ pub fn from_filetime(filetime: u64) -> i128 {
     i128::from(filetime) * 100 - EPOCH
 }
 
-/// Returns the FILETIME that the reference makes of nanoseconds since 1970: it counts these in 64
-/// bits, and wraps round.
+/// Returns the FILETIME that the reference derives from nanoseconds since 1970: it counts in 64
+/// bits and wraps around.
 pub fn to_filetime_of_reference(nanoseconds: i128) -> u64 {
     (nanoseconds as i64 / 100 + (EPOCH / 100) as i64) as u64
 }
 
-/// Returns whether the reference can count to this time.
+/// Returns whether the reference can represent a time.
 pub fn reference_can_count(nanoseconds: i128) -> bool {
     i64::try_from(nanoseconds).is_ok()
 }
 
-/// Spells a FILETIME as a PAX time.
+/// Formats a FILETIME as a PAX time.
 pub fn to_pax(filetime: u64) -> String {
     let nanoseconds = from_filetime(filetime);
     let sign = if nanoseconds < 0 { "-" } else { "" };

@@ -1,11 +1,11 @@
-//! The exports of the DLL, but for those of the filter.
+//! The exports of the DLL, except those of the filter.
 //!
 //! Source of the signatures: hcsshim `internal/wclayer/wclayer.go`.
 //!
 //! # Safety
 //!
-//! As for the DLL of Windows: texts end with a NUL, arrays are as long as is said, and outputs can
-//! be written.
+//! As for the Windows DLL: texts end with a NUL, arrays have the given length, and outputs are
+//! writable.
 
 use std::ffi::{OsString, c_void};
 use std::fs;
@@ -17,7 +17,7 @@ use crate::layer::{self, Layer};
 use crate::log::call;
 use crate::transport;
 
-/// `DriverInfo`; ids are full paths, so nothing in it matters.
+/// `DriverInfo`; ids are full paths, so its content is irrelevant.
 pub(crate) type Info = *const c_void;
 /// Text in UTF-16.
 pub(crate) type Text = *const u16;
@@ -50,7 +50,7 @@ pub(crate) fn path(text: Text) -> PathBuf {
 
 pub(crate) fn parents(list: *const Descriptor, count: u32) -> Vec<PathBuf> {
     (0..count as usize)
-        // SAFETY: the array is as long as the caller says.
+        // SAFETY: the array has the length given by the caller.
         .map(|index| path(unsafe { (*list.add(index)).path }))
         .collect()
 }
@@ -63,7 +63,7 @@ pub(crate) fn joined(parents: &[PathBuf]) -> String {
 /// Copies a text into memory that the caller frees.
 pub(crate) fn give(text: &str) -> *mut u16 {
     let units: Vec<u16> = text.encode_utf16().chain([0]).collect();
-    // SAFETY: the memory is as long as the text, and new.
+    // SAFETY: the memory is new and as long as the text.
     unsafe {
         let memory = CoTaskMemAlloc(units.len() * 2).cast::<u16>();
         std::ptr::copy_nonoverlapping(units.as_ptr(), memory, units.len());
@@ -75,7 +75,7 @@ fn exists(path: &Path) -> io::Result<()> {
     fs::metadata(path).map(|_| ())
 }
 
-/// The state of an active and a prepared layer, as files in its folder.
+/// The states "active" and "prepared" of a layer, as files in its folder.
 const ACTIVE: &str = "standin-active";
 const PREPARED: &str = "standin-prepared";
 
@@ -150,7 +150,7 @@ unsafe extern "system" fn PrepareLayer(
 #[unsafe(no_mangle)]
 unsafe extern "system" fn LayerExists(_: Info, id: Text, found: *mut u32) -> i32 {
     call("LayerExists", &[("layer", text(id))], || {
-        // SAFETY: the caller's output can be written.
+        // SAFETY: the caller's output is writable.
         unsafe { *found = u32::from(path(id).is_dir()) };
         Ok(())
     })
@@ -171,7 +171,8 @@ unsafe extern "system" fn GetLayerMountPath(
             text(id)
         };
         let units: Vec<u16> = answer.encode_utf16().chain([0]).collect();
-        // SAFETY: the first call asks for the length only, the second brings a buffer of it.
+        // SAFETY: the first call only asks for the length; the second passes a buffer of that
+        // length.
         unsafe {
             if !buffer.is_null() {
                 if *length < units.len() {
@@ -224,7 +225,7 @@ folder_call!(CopyLayer, layer, target, parents, {
 #[unsafe(no_mangle)]
 unsafe extern "system" fn GetBaseImages(images: *mut *mut u16) -> i32 {
     call("GetBaseImages", &[], || {
-        // SAFETY: the caller's output can be written.
+        // SAFETY: the caller's output is writable.
         unsafe { *images = give("{\"Images\":[]}") };
         Ok(())
     })
@@ -233,7 +234,7 @@ unsafe extern "system" fn GetBaseImages(images: *mut *mut u16) -> i32 {
 #[unsafe(no_mangle)]
 unsafe extern "system" fn NameToGuid(name: Text, guid: *mut [u8; 16]) -> i32 {
     call("NameToGuid", &[("name", text(name))], || {
-        // FNV-1a over the name, once for each half.
+        // FNV-1a of the name, once for each half.
         let hash = |seed: u64| {
             text(name).bytes().fold(seed, |hash, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -243,7 +244,7 @@ unsafe extern "system" fn NameToGuid(name: Text, guid: *mut [u8; 16]) -> i32 {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&halves[0].to_le_bytes());
         bytes[8..].copy_from_slice(&halves[1].to_le_bytes());
-        // SAFETY: the caller's output can be written.
+        // SAFETY: the caller's output is writable.
         unsafe { guid.write_unaligned(bytes) };
         Ok(())
     })

@@ -1,8 +1,8 @@
-//! The calls that import and export entry by entry.
+//! The entry-by-entry import and export calls.
 //!
 //! # Safety
 //!
-//! As for [`crate::calls`]; a context is what the call that begins gave, and is ended once.
+//! As for [`crate::calls`]; a context comes from the call that begins, and is ended once.
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,7 +25,7 @@ pub(crate) struct BasicInfo {
 struct Import {
     layer: Layer,
     current: Option<(PathBuf, Record)>,
-    /// Put again at the end, children first, because making a name changes its directory's time.
+    /// Set again at the end, children first, because creating a name changes its directory's time.
     directories: Vec<(PathBuf, Record)>,
 }
 
@@ -60,13 +60,13 @@ unsafe extern "system" fn ImportLayerBegin(
             current: None,
             directories: Vec::new(),
         });
-        // SAFETY: the caller's output can be written.
+        // SAFETY: the caller's output is writable.
         unsafe { *context = Box::into_raw(import) as usize };
         Ok(())
     })
 }
 
-/// Returns the name without the backslash that it must start with.
+/// Returns the name without its leading backslash, which is required.
 fn below_layer(name: Text) -> io::Result<PathBuf> {
     let name = text(name);
     let relative = name
@@ -81,7 +81,7 @@ unsafe extern "system" fn ImportLayerNext(
     name: Text,
     info: *const BasicInfo,
 ) -> i32 {
-    // SAFETY: the context is open; without information the path is removed.
+    // SAFETY: the context is open; a call without information removes the path.
     let (import, info) = unsafe { (&mut *(context as *mut Import), info.as_ref()) };
     let removal = info.is_none().to_string();
     let arguments = [("name", text(name)), ("removal", removal)];
@@ -103,7 +103,7 @@ unsafe extern "system" fn ImportLayerNext(
 
 #[unsafe(no_mangle)]
 unsafe extern "system" fn ImportLayerWrite(context: usize, buffer: *const u8, length: u32) -> i32 {
-    // SAFETY: the context is open, and the buffer as long as is said.
+    // SAFETY: the context is open, and the buffer has the given length.
     let (import, bytes) = unsafe {
         (
             &mut *(context as *mut Import),
@@ -134,7 +134,7 @@ unsafe extern "system" fn ImportLayerEnd(context: usize) -> i32 {
 }
 
 struct Export {
-    /// Without a record the path is removed.
+    /// `None` removes the path.
     entries: VecDeque<(PathBuf, Option<Record>)>,
     stream: VecDeque<u8>,
 }
@@ -161,13 +161,13 @@ unsafe extern "system" fn ExportLayerBegin(
             entries,
             stream: VecDeque::new(),
         });
-        // SAFETY: the caller's output can be written.
+        // SAFETY: the caller's output is writable.
         unsafe { *context = Box::into_raw(export) as usize };
         Ok(())
     })
 }
 
-/// Lists a directory with all below it; its removed names come right after it.
+/// Lists a directory and everything below it; its removed names follow it immediately.
 fn list_entries(
     layer: &Layer,
     directory: &Path,
@@ -210,7 +210,7 @@ unsafe extern "system" fn ExportLayerNext(
         let is_deleted = record.is_none();
         let record = record.unwrap_or_default();
         let length = crate::stream::data(&record.stream)?.len();
-        // SAFETY: the caller's outputs can be written.
+        // SAFETY: the caller's outputs are writable.
         unsafe {
             *name = give(&format!("\\{}", path.display()));
             *info = BasicInfo {
@@ -238,7 +238,7 @@ unsafe extern "system" fn ExportLayerRead(
     call("ExportLayerRead", &[("bytes", length.to_string())], || {
         let count = export.stream.len().min(length as usize);
         let bytes: Vec<u8> = export.stream.drain(..count).collect();
-        // SAFETY: the buffer is as long as is said, and the output can be written.
+        // SAFETY: the buffer has the given length, and the output is writable.
         unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer, count);
             *read = count as u32;

@@ -1,8 +1,9 @@
-//! A layer on the disk: its files, and the store of what a plain file cannot keep.
+//! A layer on disk: its files, and a store for everything that a plain file cannot hold.
 //!
-//! The store, the folder `standin` in the layer, has a file for each entry of the layer itself,
-//! named by the id of what lies below `Files`: whoever links or removes names there afterwards
-//! needs to know nothing of it. A file holds four times, the attributes and the backup stream.
+//! The store, the folder `standin` in the layer, has a file for each entry that belongs to the
+//! layer itself, named by the file ID of the entry below `Files`. Code that later links or removes
+//! names there does not need to know about it. Each file holds four times, the attributes and the
+//! backup stream.
 
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io;
@@ -16,15 +17,15 @@ use crate::stream;
 const STORE: &str = "standin";
 const DIRECTORY: u32 = 0x10;
 const READONLY: u32 = 0x1;
-/// Opens directories as well (`FILE_FLAG_BACKUP_SEMANTICS`).
+/// Also opens directories (`FILE_FLAG_BACKUP_SEMANTICS`).
 const BACKUP_SEMANTICS: u32 = 0x0200_0000;
 /// Ticks of 100 ns between 1601 and 1970.
 const EPOCH: u64 = 116_444_736_000_000_000;
 
-/// What the layer itself says of one path.
+/// The layer's own record of one path.
 #[derive(Clone, Default)]
 pub(crate) struct Record {
-    /// Creation, access, write, change, in ticks.
+    /// Creation, access, write and change time, in ticks.
     pub(crate) times: [u64; 4],
     pub(crate) attributes: u32,
     pub(crate) stream: Vec<u8>,
@@ -69,7 +70,7 @@ impl Layer {
         Self { path: path.into() }
     }
 
-    /// Makes the folder, with all files of the nearest parent as hard links.
+    /// Creates the folder, with all files of the nearest parent as hard links.
     pub(crate) fn start(&self, parents: &[PathBuf]) -> io::Result<()> {
         fs::create_dir_all(self.path.join("Files"))?;
         fs::create_dir_all(self.path.join(STORE))?;
@@ -84,7 +85,7 @@ impl Layer {
         }
     }
 
-    /// Puts an entry of the layer in place, whatever was there.
+    /// Puts an entry of the layer in place, replacing whatever exists there.
     pub(crate) fn put(&self, relative: &Path, record: &Record) -> io::Result<()> {
         let path = self.path.join(relative);
         if record.is_directory() {
@@ -101,20 +102,20 @@ impl Layer {
         fs::write(stored, record.to_bytes())
     }
 
-    /// Gives a file that was put one more name.
+    /// Gives an entry's file one more name.
     pub(crate) fn link(&self, existing: &Path, relative: &Path) -> io::Result<()> {
         self.remove(relative)?;
         fs::hard_link(self.path.join(existing), self.path.join(relative))
     }
 
-    /// Deletes a path with all below it; one that is not there is fine.
+    /// Deletes a path and everything below it; succeeds if it does not exist.
     pub(crate) fn remove(&self, relative: &Path) -> io::Result<()> {
         delete(&self.path.join(relative))
     }
 
-    /// Returns what the layer itself says of a path; `None` for what the parent has as well.
+    /// Returns the layer's own record of a path; `None` if the parent has it too.
     ///
-    /// A name that only this layer has of a file of a parent is an entry of this layer.
+    /// A name that exists only in this layer for a file of a parent is an entry of this layer.
     pub(crate) fn record(
         &self,
         relative: &Path,
@@ -141,7 +142,7 @@ impl Layer {
     }
 }
 
-/// Returns the record of a file that has none: what the file itself says.
+/// Returns the record of a file without one, from the file itself.
 fn plain_record(path: &Path) -> io::Result<Record> {
     let metadata = fs::metadata(path)?;
     Ok(Record {
@@ -155,7 +156,7 @@ fn plain_record(path: &Path) -> io::Result<Record> {
     })
 }
 
-/// Returns the four times of a file; the last, which this call does not have, is the third.
+/// Returns the four times of a file; this call does not return the last, so it equals the third.
 pub(crate) fn times_of(metadata: &fs::Metadata) -> [u64; 4] {
     let written = metadata.last_write_time();
     [
@@ -176,7 +177,7 @@ pub(crate) fn set_times(path: &Path, times: [u64; 4]) -> io::Result<()> {
     open(path, 0x100)?.set_times(times) // FILE_WRITE_ATTRIBUTES
 }
 
-/// Every time before 1970 is 1970 to a test's files.
+/// Times before 1970 become 1970 in test files.
 fn system_time(ticks: u64) -> SystemTime {
     let ticks = ticks.saturating_sub(EPOCH);
     let nanoseconds = (ticks % 10_000_000 * 100) as u32;
@@ -190,7 +191,7 @@ fn open(path: &Path, access: u32) -> io::Result<File> {
         .open(path)
 }
 
-/// `BY_HANDLE_FILE_INFORMATION`: 13 words, the last two are the id.
+/// `BY_HANDLE_FILE_INFORMATION`: 13 words; the last two are the file ID.
 #[repr(C)]
 #[derive(Default)]
 struct FileInformation([u32; 13]);
@@ -200,11 +201,11 @@ unsafe extern "system" {
     fn GetFileInformationByHandle(file: *mut std::ffi::c_void, out: *mut FileInformation) -> i32;
 }
 
-/// Returns the id of a file as text.
+/// Returns the ID of a file as text.
 pub(crate) fn id(path: &Path) -> io::Result<String> {
     let file = open(path, 0x80)?; // FILE_READ_ATTRIBUTES
     let mut information = FileInformation::default();
-    // SAFETY: the handle is open, and the output is as large as Windows says.
+    // SAFETY: the handle is open, and the output is as large as Windows requires.
     let done = unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut information) };
     if done == 0 {
         return Err(io::Error::last_os_error());
@@ -213,7 +214,7 @@ pub(crate) fn id(path: &Path) -> io::Result<String> {
     Ok(format!("{high:08x}{low:08x}"))
 }
 
-/// Returns the names in a folder, sorted byte by byte; none for what is no folder.
+/// Returns the names in a folder, sorted by bytes; empty if it is not a folder.
 pub(crate) fn names(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
@@ -238,7 +239,7 @@ fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Deletes a path with all below it, read-only or not; one that is not there is fine.
+/// Deletes a path and everything below it, read-only or not; succeeds if it does not exist.
 pub(crate) fn delete(path: &Path) -> io::Result<()> {
     let Ok(metadata) = fs::symlink_metadata(path) else {
         return Ok(());
@@ -253,7 +254,7 @@ pub(crate) fn delete(path: &Path) -> io::Result<()> {
         let mut permissions = metadata.permissions();
         #[expect(
             clippy::permissions_set_readonly_false,
-            reason = "Windows, where it is right"
+            reason = "Windows, where it is correct"
         )]
         permissions.set_readonly(false);
         fs::set_permissions(path, permissions)?;

@@ -1,16 +1,16 @@
-//! A stand-in for `vmcompute.dll`: every call on layers, done with folders.
+//! A stand-in for `vmcompute.dll` that implements every layer call with folders.
 //!
 //! A layer is a folder whose `Files` holds all files of the layer and of its parents (unchanged
-//! ones as hard links), which is how Windows sees a layer through its filter. What a plain file
-//! cannot keep lies beside it in a hidden store ([`layer`]).
+//! ones as hard links), the view that Windows has of a layer through its filter. A hidden store
+//! beside it ([`layer`]) holds everything that a plain file cannot.
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `WCLAYER_STANDIN_LOG` | the file that gets a line of JSON for every call |
+//! | `WCLAYER_STANDIN_LOG` | a file that receives a line of JSON for every call |
 //! | `WCLAYER_STANDIN_FAIL` | `Function:n:hresult` (decimal, hexadecimal): its `n`th call fails |
 //!
-//! Without the feature `filter` the DLL lacks `ImportLayerBegin` and its kin, as old builds do.
-//! On other systems than Windows the crate is empty.
+//! Without the feature `filter`, the DLL lacks `ImportLayerBegin` and the related calls, like old
+//! builds. On systems other than Windows, the crate is empty.
 
 #![cfg(windows)]
 #![allow(

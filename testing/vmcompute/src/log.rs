@@ -6,10 +6,10 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::sync::Mutex;
 
-/// How often each function was called in this process.
+/// The number of calls to each function in this process.
 static CALLS: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
 
-/// Makes a call: fails it when that was asked for, else does it, and logs it in both cases.
+/// Executes a call, or makes it fail if requested, and logs it in both cases.
 pub(crate) fn call(
     function: &str,
     arguments: &[(&str, String)],
@@ -31,7 +31,7 @@ fn hresult_of(error: &io::Error) -> i32 {
     (0x8007_0000_u32 | (code as u32 & 0xffff)) as i32
 }
 
-/// Counts the call and returns what `WCLAYER_STANDIN_FAIL` wants it to return.
+/// Counts the call and returns the result that `WCLAYER_STANDIN_FAIL` requests for it.
 fn requested_failure(function: &str) -> Option<i32> {
     let mut calls = CALLS.lock().ok()?;
     let count = calls
@@ -49,7 +49,7 @@ fn requested_failure(function: &str) -> Option<i32> {
     Some(u32::from_str_radix(digits, 16).ok()? as i32)
 }
 
-/// A log that cannot be written is seen by the test that reads it.
+/// A test that reads the log notices if the log cannot be written.
 fn log(function: &str, arguments: &[(&str, String)], result: i32) {
     let Ok(path) = std::env::var("WCLAYER_STANDIN_LOG") else {
         return;

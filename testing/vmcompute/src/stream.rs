@@ -1,11 +1,11 @@
-//! The data of a file out of its backup stream. Source: `WIN32_STREAM_ID` (`winbase.h`).
+//! Extracts a file's data from its backup stream. Source: `WIN32_STREAM_ID` (`winbase.h`).
 
 use std::io;
 
 const DATA: u32 = 1;
 const ALTERNATE_DATA: u32 = 4;
 const SPARSE_BLOCK: u32 = 9;
-/// Nothing that a test makes is larger.
+/// Larger than anything in the tests.
 const MAX_SIZE: usize = 1 << 30;
 
 /// Returns the unnamed data.
@@ -43,7 +43,7 @@ pub(crate) fn data(mut stream: &[u8]) -> io::Result<Vec<u8>> {
     Ok(data)
 }
 
-/// Returns a backup stream that holds data and nothing else.
+/// Returns a backup stream with nothing but data.
 pub(crate) fn of_data(data: &[u8]) -> Vec<u8> {
     let mut stream = Vec::with_capacity(data.len() + 20);
     stream.extend(DATA.to_le_bytes());

@@ -1,6 +1,6 @@
 //! `ImportLayer` and `ExportLayer`: a layer from and to a transport folder.
 //!
-//! Source: hcsshim `internal/wclayer/legacy.go`, which reads and writes the other side of it.
+//! Source: hcsshim `internal/wclayer/legacy.go`, which implements the opposite side.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use crate::layer::{self, Layer, Record};
 
-/// Names the file that describes the directory of the same name without it.
+/// The suffix of the file that describes the directory of the same name.
 const SUFFIX: &str = ".$wcidirs$";
 
-/// Makes a layer of a transport folder.
+/// Converts a transport folder to a layer.
 pub(crate) fn import(layer: &Layer, folder: &Path, parents: &[PathBuf]) -> io::Result<()> {
     let mut import = Import {
         layer,
@@ -26,7 +26,7 @@ pub(crate) fn import(layer: &Layer, folder: &Path, parents: &[PathBuf]) -> io::R
     }
     layer.start(parents)?;
     import.directory(Path::new("Files"))?;
-    // Children first: making a name changes the time of its directory.
+    // Children first: creating a name changes the time of its directory.
     for (relative, record) in import.directories.iter().rev() {
         layer.put(relative, record)?;
     }
@@ -43,7 +43,7 @@ pub(crate) fn import(layer: &Layer, folder: &Path, parents: &[PathBuf]) -> io::R
 struct Import<'a> {
     layer: &'a Layer,
     folder: &'a Path,
-    /// The first name of every file that came, by its id in the transport folder.
+    /// The first name of every imported file, by its ID in the transport folder.
     seen: HashMap<String, PathBuf>,
     directories: Vec<(PathBuf, Record)>,
 }
@@ -90,7 +90,7 @@ fn read(path: &Path) -> io::Result<Record> {
     })
 }
 
-/// Makes a transport folder of a layer.
+/// Converts a layer to a transport folder.
 pub(crate) fn export(layer: &Layer, folder: &Path, parents: &[PathBuf]) -> io::Result<()> {
     let mut export = Export {
         layer,
@@ -102,7 +102,7 @@ pub(crate) fn export(layer: &Layer, folder: &Path, parents: &[PathBuf]) -> io::R
     export.directory(Path::new("Files"))?;
     let mut text = String::from("\u{feff}Version 1.0\r\n");
     for path in &export.tombstones {
-        // `Files` itself is left out, the backslash before the rest is not.
+        // `Files` itself is omitted, but not the backslash before the rest.
         let path = path.to_string_lossy().replace('/', "\\");
         text.push_str(path.strip_prefix("Files").unwrap_or(&path));
         text.push_str("\r\n");
@@ -128,7 +128,7 @@ struct Export<'a> {
 }
 
 impl Export<'_> {
-    /// Exports a directory that is in the layer.
+    /// Exports a directory of the layer.
     fn directory(&mut self, relative: &Path) -> io::Result<()> {
         let target = self.folder.join(relative);
         if let Some(record) = self.layer.record(relative, self.parents)? {
@@ -175,7 +175,7 @@ fn write(path: &Path, record: &Record) -> io::Result<()> {
     layer::set_times(path, record.times)
 }
 
-/// Returns the paths in a directory that the nearest parent has and the layer has not.
+/// Returns the paths in a directory that exist in the nearest parent but not in the layer.
 pub(crate) fn removed(
     layer: &Layer,
     directory: &Path,

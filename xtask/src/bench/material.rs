@@ -1,4 +1,4 @@
-//! What is measured: a layer that looks like Windows', one of many small files, a chain of ten.
+//! The measured layers: one that resembles Windows, one of many small files, a chain of ten.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -13,9 +13,9 @@ use layergen::{Meta, Rng, TarBuilder, UNIX_EPOCH};
 use super::{Options, Size};
 use crate::{Result, measure};
 
-/// How many layers the chain has.
+/// The number of layers in the chain.
 pub(super) const LAYERS: u32 = 10;
-/// How many files a directory of the small files and of the chain has.
+/// The number of files per directory, in the layer of small files and in the chain.
 const FILES_A_DIRECTORY: u32 = 100;
 /// `FILE_ATTRIBUTE_DIRECTORY` and `FILE_ATTRIBUTE_ARCHIVE`.
 const DIRECTORY: u32 = 0x10;
@@ -23,7 +23,7 @@ const ARCHIVE: u32 = 0x20;
 /// 2024-05-08 00:00:00 UTC.
 const TIME: u64 = UNIX_EPOCH + 1_715_126_400 * 10_000_000;
 
-/// The layers under measurement.
+/// The measured layers.
 pub(super) struct Material {
     pub(super) tar: PathBuf,
     pub(super) blob: PathBuf,
@@ -43,7 +43,7 @@ pub(super) struct Material {
 }
 
 impl Size {
-    /// Returns how many small files there are, and how many files each layer of the chain has.
+    /// Returns the number of small files, and the number of files in each layer of the chain.
     pub(super) fn small_files(self) -> u32 {
         match self {
             Self::Small => 2_000,
@@ -53,7 +53,7 @@ impl Size {
 }
 
 impl Material {
-    /// Makes everything; the tars are in the page cache then.
+    /// Generates everything; afterwards, the tars are in the page cache.
     pub(super) fn make(options: &Options, wclayer: &Path, folder: &Path) -> Result<Self> {
         let (tar, blob) = (folder.join("layer.tar"), folder.join("layer.tar.gz"));
         make_tar(options, &tar)?;
@@ -107,7 +107,7 @@ fn compress(tar: &Path, blob: &Path) -> Result {
     Ok(())
 }
 
-/// Copies a tar, uncompressed when it was gzip.
+/// Copies a tar, decompressing it if necessary.
 fn unpack(input: &Path, out: &mut impl Write) -> Result {
     let mut magic = Vec::new();
     File::open(input)?.take(2).read_to_end(&mut magic)?;
@@ -119,8 +119,8 @@ fn unpack(input: &Path, out: &mut impl Write) -> Result {
     Ok(())
 }
 
-/// Writes a tar of that many files below `Files/0`, `Files/1`, …; the name and the size of each
-/// are asked for.
+/// Writes a tar with the given number of files below `Files/0`, `Files/1`, …; a callback provides
+/// the name and size of each.
 fn small_files(
     tar: &Path,
     files: u32,
@@ -149,7 +149,7 @@ fn small_files(
     Ok(())
 }
 
-/// Imports layers on top of each other that have the same directories, each its own files in them.
+/// Imports layers on top of each other that have the same directories, but each its own files.
 fn make_chain(files: u32, wclayer: &Path, folder: &Path) -> Result<PathBuf> {
     let mut parent = None;
     for layer in 0..LAYERS {
@@ -161,7 +161,7 @@ fn make_chain(files: u32, wclayer: &Path, folder: &Path) -> Result<PathBuf> {
         fs::remove_file(&tar)?;
         parent = Some(imported);
     }
-    parent.ok_or_else(|| "a chain has layers".into())
+    parent.ok_or_else(|| "a chain has at least one layer".into())
 }
 
 fn import(wclayer: &Path, tar: &Path, parent: Option<&Path>, layer: &Path) -> Result {

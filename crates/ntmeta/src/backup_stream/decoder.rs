@@ -1,20 +1,20 @@
-//! The push side: a backup stream that comes in pieces of any length.
+//! The push parser: decodes a backup stream that arrives in pieces of any length.
 
 use super::header::{Parsed, parse};
 use super::{BackupStreamError, StreamHeader, StreamId};
 
-/// What [`BackupStreamDecoder::decode`] found in its input.
+/// The next item that [`BackupStreamDecoder::decode`] found in its input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamEvent<'a> {
-    /// A stream starts.
+    /// The start of a stream.
     Header(StreamHeader),
-    /// Some more of the body of the last header; never empty.
+    /// More of the current stream's body; never empty.
     Body(&'a [u8]),
 }
 
-/// Takes a backup stream apart that arrives in pieces of any length.
+/// Decodes a backup stream that arrives in pieces of any length.
 ///
-/// Bodies are handed on where they lie; only a header that is cut into pieces is kept for a while.
+/// Bodies are returned as slices of the input; only a header split across pieces is buffered.
 ///
 /// ```
 /// use ntmeta::backup_stream::{BackupStreamDecoder, StreamEvent, StreamHeader, StreamId};
@@ -39,32 +39,31 @@ pub enum StreamEvent<'a> {
 /// ```
 #[derive(Debug, Default)]
 pub struct BackupStreamDecoder {
-    /// Bytes taken so far, those of `pending` included.
+    /// Bytes consumed so far, including `pending`.
     offset: u64,
-    /// The start of a header that was cut off; empty inside a body.
+    /// The start of an incomplete header; empty inside a body.
     pending: Vec<u8>,
     id: StreamId,
-    /// Bytes of the current body that are still to come.
+    /// Bytes of the current body that have not arrived yet.
     remaining: u64,
 }
 
 impl BackupStreamDecoder {
-    /// Makes a decoder that is at the start of a backup stream.
+    /// Creates a decoder at the start of a backup stream.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Returns how many bytes were taken so far.
+    /// Returns the number of bytes consumed so far.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Takes bytes from the front of `input` up to the next event; `None` when they are used up.
+    /// Consumes `input` up to the next event; returns `None` once the input is used up.
     ///
     /// # Errors
     ///
-    /// [`BackupStreamError`] for a header that cannot be true; the decoder is of no further use
-    /// then.
+    /// Returns [`BackupStreamError`] if a header is invalid. The decoder cannot be used after that.
     pub fn decode<'a>(
         &mut self,
         input: &mut &'a [u8],
@@ -97,12 +96,12 @@ impl BackupStreamDecoder {
         }))
     }
 
-    /// Checks that the backup stream ends here.
+    /// Checks that the backup stream may end here.
     ///
     /// # Errors
     ///
-    /// [`BackupStreamError::TruncatedHeader`] or [`BackupStreamError::TruncatedBody`] in the
-    /// middle of one.
+    /// Returns [`BackupStreamError::TruncatedHeader`] inside a header, and
+    /// [`BackupStreamError::TruncatedBody`] inside a body.
     pub fn finish(&self) -> Result<(), BackupStreamError> {
         let offset = self.offset;
         if !self.pending.is_empty() {
@@ -118,7 +117,7 @@ impl BackupStreamDecoder {
         }
     }
 
-    /// Adds `input` to the pending header until it is complete.
+    /// Appends `input` to the pending header until that is complete.
     fn collect(&mut self, input: &mut &[u8]) -> Result<Option<StreamHeader>, BackupStreamError> {
         loop {
             let start = self.offset - self.pending.len() as u64;
@@ -137,7 +136,7 @@ impl BackupStreamDecoder {
         }
     }
 
-    /// Cuts `length` bytes off the front of `input`, which has as many.
+    /// Removes the first `length` bytes of `input`, which must be at least that long.
     fn take<'a>(&mut self, input: &mut &'a [u8], length: usize) -> &'a [u8] {
         let (part, rest) = input.split_at(length);
         *input = rest;

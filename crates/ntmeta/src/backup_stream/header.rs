@@ -1,4 +1,4 @@
-//! The header of one stream: its fields, their bytes, and the checks on them.
+//! Stream headers: their fields, encoding and validation.
 
 use std::fmt;
 
@@ -7,8 +7,7 @@ use super::BackupStreamError;
 /// Size of a header without name and sparse offset, in bytes.
 pub const HEADER_SIZE: usize = 20;
 
-/// Longest name that is accepted, in bytes. NTFS allows 255 units, in 2 bytes each, for a stream
-/// name.
+/// Longest accepted name, in bytes. NTFS allows stream names of 255 units, 2 bytes each.
 pub const MAX_NAME_SIZE: usize = 64 * 1024;
 
 const SPARSE_OFFSET_SIZE: u64 = 8;
@@ -16,16 +15,16 @@ const SIZE_FIELD: u64 = 8;
 const NAME_SIZE_FIELD: u64 = 16;
 const DATA_TYPE: [u16; 6] = [0x3a, 0x24, 0x44, 0x41, 0x54, 0x41]; // `:$DATA`
 
-/// What a stream holds, the field `dwStreamId`; values without a name are kept.
+/// The kind of a stream, the field `dwStreamId`; values without a name are kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct StreamId(pub u32);
 
 impl StreamId {
-    /// The unnamed data stream, the content of the file.
+    /// The unnamed data stream, which holds the content of the file.
     pub const DATA: Self = Self(1);
-    /// Extended attributes, see [`crate::ea`].
+    /// Extended attributes; see [`crate::ea`].
     pub const EA_DATA: Self = Self(2);
-    /// A self-relative security descriptor, see [`crate::security`].
+    /// A self-relative security descriptor; see [`crate::security`].
     pub const SECURITY_DATA: Self = Self(3);
     /// A named data stream.
     pub const ALTERNATE_DATA: Self = Self(4);
@@ -33,16 +32,16 @@ impl StreamId {
     pub const LINK: Self = Self(5);
     /// Properties.
     pub const PROPERTY_DATA: Self = Self(6);
-    /// The object id of the file.
+    /// The object ID of the file.
     pub const OBJECT_ID: Self = Self(7);
-    /// A reparse point, see [`crate::reparse`].
+    /// A reparse point; see [`crate::reparse`].
     pub const REPARSE_DATA: Self = Self(8);
     /// One allocated range of a sparse file.
     pub const SPARSE_BLOCK: Self = Self(9);
-    /// Data of transactional NTFS.
+    /// Transactional NTFS data.
     pub const TXFS_DATA: Self = Self(10);
 
-    /// Returns the name in `winbase.h`, without `BACKUP_`.
+    /// Returns the name from `winbase.h`, without `BACKUP_`.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self {
             Self::DATA => "DATA",
@@ -60,7 +59,7 @@ impl StreamId {
     }
 }
 
-/// The name, or the number in hex.
+/// Writes the name, or the number in hexadecimal.
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
@@ -93,22 +92,32 @@ bitflags::bitflags! {
 }
 
 /// The header of one stream.
+///
+/// ```
+/// use ntmeta::{StreamHeader, StreamId};
+///
+/// let name: Vec<u16> = "Zone.Identifier".encode_utf16().collect();
+/// let header = StreamHeader::alternate_data(&name, 26);
+/// assert_eq!(header.id, StreamId::ALTERNATE_DATA);
+/// assert_eq!(String::from_utf16_lossy(&header.name), ":Zone.Identifier:$DATA");
+/// assert_eq!(header.stream_name(), Some(&name[..]));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct StreamHeader {
-    /// What the stream holds.
+    /// The kind of stream.
     pub id: StreamId,
-    /// Its properties.
+    /// The properties of the stream.
     pub attributes: StreamAttributes,
-    /// Length of the body, in bytes, without the 8 bytes of a sparse block's offset.
+    /// Length of the body in bytes, not counting the 8-byte offset of a sparse block.
     pub size: u64,
-    /// The name as stored, in UTF-16 units: `:NAME:$DATA` of an alternate data stream.
+    /// The name as stored, in UTF-16 units: `:NAME:$DATA` for an alternate data stream.
     pub name: Vec<u16>,
-    /// Where a sparse block starts in the file, in bytes; set for sparse blocks only.
+    /// Offset of a sparse block in the file, in bytes; set for sparse blocks only.
     pub sparse_offset: Option<i64>,
 }
 
 impl StreamHeader {
-    /// Makes the header of a stream without name.
+    /// Creates the header of an unnamed stream.
     pub fn new(id: StreamId, size: u64) -> Self {
         Self {
             id,
@@ -117,7 +126,7 @@ impl StreamHeader {
         }
     }
 
-    /// Makes the header of the alternate data stream `stream_name`: it is stored as `:NAME:$DATA`.
+    /// Creates the header of the alternate data stream `stream_name`, stored as `:NAME:$DATA`.
     pub fn alternate_data(stream_name: &[u16], size: u64) -> Self {
         let mut name = Vec::with_capacity(stream_name.len() + DATA_TYPE.len() + 1);
         name.push(u16::from(b':'));
@@ -129,7 +138,7 @@ impl StreamHeader {
         }
     }
 
-    /// Makes the header of a range of a sparse file: `size` bytes from `offset` on.
+    /// Creates the header of one range of a sparse file: `size` bytes at `offset`.
     pub fn sparse_block(offset: i64, size: u64) -> Self {
         Self {
             attributes: StreamAttributes::SPARSE,
@@ -138,7 +147,7 @@ impl StreamHeader {
         }
     }
 
-    /// Returns the name up to its first NUL, which is all that the reference sees of it.
+    /// Returns the name up to its first NUL. The reference implementation ignores the rest.
     pub fn name_until_nul(&self) -> &[u16] {
         self.name
             .split(|&unit| unit == 0)
@@ -146,25 +155,26 @@ impl StreamHeader {
             .unwrap_or_default()
     }
 
-    /// Returns NAME of a name `:NAME:$DATA`, read up to its first NUL.
+    /// Returns the `NAME` of `:NAME:$DATA`, up to the first NUL.
     ///
-    /// Without `:$DATA` at the end, NAME is all that follows the first colon; a name that does not
-    /// start with a colon gives none.
+    /// Without a final `:$DATA`, this is everything after the first colon. Returns `None` if the
+    /// name does not start with a colon.
     pub fn stream_name(&self) -> Option<&[u16]> {
         let (&first, name) = self.name_until_nul().split_first()?;
         let name = name.strip_suffix(&DATA_TYPE).unwrap_or(name);
         (first == u16::from(b':')).then_some(name)
     }
 
-    /// Returns how many bytes [`encode`](Self::encode) adds.
+    /// Returns the number of bytes that [`encode`](Self::encode) appends.
     pub fn encoded_len(&self) -> usize {
         let offset = if self.is_sparse_block() { 8 } else { 0 };
         HEADER_SIZE + self.name.len() * 2 + offset
     }
 
-    /// Appends the header to `out`, with the offset of a sparse block (0 where none is set).
+    /// Appends the header to `out`, including the offset of a sparse block (0 if not set).
     ///
-    /// Nothing is checked; [`BackupStreamWriter::begin`](super::BackupStreamWriter::begin) does.
+    /// This does not validate the header, unlike
+    /// [`BackupStreamWriter::begin`](super::BackupStreamWriter::begin).
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.reserve(self.encoded_len());
         out.extend_from_slice(&self.id.0.to_le_bytes());
@@ -177,7 +187,7 @@ impl StreamHeader {
         }
     }
 
-    /// Checks that the header, `offset` bytes into a backup stream, can be written and read again.
+    /// Checks that the header, at byte `offset` of a backup stream, can be written and read back.
     pub(super) fn check(&self, offset: u64) -> Result<(), BackupStreamError> {
         if self.sparse_offset.is_some() != self.is_sparse_block() {
             return Err(BackupStreamError::SparseOffsetMismatch {
@@ -189,7 +199,7 @@ impl StreamHeader {
         check_size(self.stored_size(), offset)
     }
 
-    /// Returns the size as the header gives it: with the offset of a sparse block.
+    /// Returns the size as stored in the header, which includes the offset of a sparse block.
     fn stored_size(&self) -> u64 {
         let extra = if self.is_sparse_block() {
             SPARSE_OFFSET_SIZE
@@ -204,15 +214,15 @@ impl StreamHeader {
     }
 }
 
-/// How far the bytes at hand make a header.
+/// The outcome of parsing the bytes available so far.
 pub(super) enum Parsed {
-    /// The header is not complete before there are this many bytes in all; ask again then.
+    /// The header is incomplete; retry once this many bytes are available in total.
     Needs(usize),
-    /// The header, and its length in bytes.
+    /// The header and its length in bytes.
     Header(StreamHeader, usize),
 }
 
-/// Parses the header that starts with `bytes`, `offset` bytes into the backup stream.
+/// Parses the header at the start of `bytes`, which is at byte `offset` of the backup stream.
 pub(super) fn parse(bytes: &[u8], offset: u64) -> Result<Parsed, BackupStreamError> {
     let Some((fixed, rest)) = bytes.split_first_chunk::<HEADER_SIZE>() else {
         return Ok(Parsed::Needs(HEADER_SIZE));

@@ -1,25 +1,26 @@
-//! Backup streams: what `BackupRead` yields and `BackupWrite` takes for one file.
+//! Backup streams: the format that `BackupRead` produces and `BackupWrite` consumes for one file.
 //!
-//! A backup stream is a sequence of streams, each a header and a body:
+//! A backup stream is a sequence of streams, each with a header and a body:
 //!
 //! | bytes | field |
 //! |---|---|
-//! | 4 | stream id, [`StreamId`] |
+//! | 4 | stream ID, [`StreamId`] |
 //! | 4 | stream attributes, [`StreamAttributes`] |
 //! | 8 | size of the body, in bytes |
 //! | 4 | size of the name, in bytes |
-//! | name size | name in UTF-16LE, of alternate data streams `:NAME:$DATA` |
-//! | 8 | only of a sparse block: where it starts in the file; counted in the size of the body |
+//! | name size | name in UTF-16LE; `:NAME:$DATA` for an alternate data stream |
+//! | 8 | sparse blocks only: offset of the block in the file; counts towards the body size |
 //!
-//! all little-endian, without padding. Three ways to handle one, none of which seeks:
-//! [`BackupStreamReader`] pulls from a `Read`, [`BackupStreamDecoder`] is pushed pieces of any
-//! length and hands bodies on uncopied, [`BackupStreamWriter`] writes to a `Write` and checks that
-//! bodies have the length that their header promises.
+//! All fields are little-endian, without padding. There are three ways to process a backup stream,
+//! and none of them seeks: [`BackupStreamReader`] pulls from a `Read`, [`BackupStreamDecoder`]
+//! accepts pieces of any length and returns bodies without copying them, and [`BackupStreamWriter`]
+//! writes to a `Write` and checks that each body has the length its header promises.
 //!
-//! What a header says is checked before it is used. Compared with the reference, which reads such
-//! input on, these are refused: a name of an odd number of bytes (it is no UTF-16, and its last
-//! byte would be lost), a name above [`MAX_NAME_SIZE`], a body of 2^63 bytes or more, a sparse
-//! block too short for its own offset, and an end of input right before that offset.
+//! Headers are validated before they are used. The following input is rejected here although the
+//! reference implementation accepts it: a name with an odd number of bytes (which is not UTF-16,
+//! and whose last byte would be lost), a name longer than [`MAX_NAME_SIZE`], a body of 2^63 bytes
+//! or more, a sparse block too short for its own offset, and input that ends right before that
+//! offset.
 //!
 //! Source: `WIN32_STREAM_ID` (`winbase.h`) and the pages on `BackupRead` and `BackupWrite`;
 //! go-winio `backup.go`, `BackupStreamReader` and `BackupStreamWriter`.
@@ -40,11 +41,12 @@ pub use self::writer::BackupStreamWriter;
 
 /// A backup stream that cannot be read or written; offsets are bytes from its start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BackupStreamError {
     /// The input ends inside a header.
     #[error("backup stream ends at byte {offset}, inside a stream header")]
     TruncatedHeader {
-        /// Where the input ends.
+        /// Offset of the end of the input.
         offset: u64,
     },
     /// The input ends inside a body.
@@ -52,17 +54,17 @@ pub enum BackupStreamError {
         "backup stream ends at byte {offset}, {missing} bytes before the end of its {id} stream"
     )]
     TruncatedBody {
-        /// Where the input ends.
+        /// Offset of the end of the input.
         offset: u64,
-        /// Which stream is cut off.
+        /// The truncated stream.
         id: StreamId,
-        /// How many bytes of the body are missing.
+        /// Number of missing bytes.
         missing: u64,
     },
     /// A name is not a whole number of UTF-16 units.
     #[error("stream name size at byte {offset} of the backup stream is odd: {actual} bytes")]
     OddNameSize {
-        /// Where the size stands.
+        /// Offset of the size field.
         offset: u64,
         /// The size, in bytes.
         actual: u32,
@@ -72,17 +74,17 @@ pub enum BackupStreamError {
         "stream name at byte {offset} of the backup stream has {actual} bytes, more than {limit}"
     )]
     NameTooLong {
-        /// Where the size stands.
+        /// Offset of the size field.
         offset: u64,
         /// The size, in bytes.
         actual: u64,
-        /// The largest size that is accepted, in bytes.
+        /// The largest accepted size, in bytes.
         limit: u64,
     },
     /// A body has 2^63 bytes or more.
     #[error("stream size at byte {offset} of the backup stream is out of range: {actual} bytes")]
     SizeOutOfRange {
-        /// Where the size stands.
+        /// Offset of the size field.
         offset: u64,
         /// The size, in bytes.
         actual: u64,
@@ -90,45 +92,45 @@ pub enum BackupStreamError {
     /// A sparse block is too short for the offset it starts with.
     #[error("sparse block at byte {offset} of the backup stream has {actual} bytes, less than 8")]
     SparseBlockTooShort {
-        /// Where the size stands.
+        /// Offset of the size field.
         offset: u64,
         /// The size, in bytes.
         actual: u64,
     },
-    /// A header to be written has an offset and is no sparse block, or the other way round.
+    /// A header to write has a sparse offset but is not a sparse block, or the other way round.
     #[error("only a sparse block has a sparse offset: {id} stream at byte {offset}")]
     SparseOffsetMismatch {
-        /// Where the header would start.
+        /// Offset at which the header would start.
         offset: u64,
-        /// The kind of stream in the header.
+        /// The kind of stream.
         id: StreamId,
     },
-    /// A body is finished before all of it was written.
+    /// A body ends before all of it was written.
     #[error("{missing} bytes of the {id} stream were not written by byte {offset}")]
     BodyTooShort {
-        /// How much was written so far.
+        /// Number of bytes written so far.
         offset: u64,
-        /// Which stream is too short.
+        /// The incomplete stream.
         id: StreamId,
-        /// How many bytes are missing.
+        /// Number of missing bytes.
         missing: u64,
     },
-    /// A body gets more bytes than its header promises.
+    /// A body exceeds the size in its header.
     #[error("{excess} bytes too many for the {id} stream at byte {offset}")]
     BodyTooLong {
-        /// How much was written so far.
+        /// Number of bytes written so far.
         offset: u64,
-        /// Which stream is too long.
+        /// The stream that is too long.
         id: StreamId,
-        /// How many bytes are too many.
+        /// Number of excess bytes.
         excess: u64,
     },
-    /// The input could not be read or the output not be written.
+    /// Reading the input or writing the output failed.
     #[error("backup stream stops at byte {offset}")]
     Io {
-        /// How much was read or written before.
+        /// Number of bytes read or written before the failure.
         offset: u64,
-        /// What happened.
+        /// The cause.
         source: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! The pull side: a backup stream out of a `Read`.
+//! The pull parser: reads a backup stream from a `Read`.
 
 use std::io::{self, Read};
 
@@ -7,7 +7,8 @@ use super::{BackupStreamError, StreamHeader, StreamId};
 
 /// Reads a backup stream: headers with [`next_header`](Self::next_header), bodies as a `Read`.
 ///
-/// Nothing is buffered between calls: not a byte is taken beyond the header or body asked for.
+/// Nothing is buffered between calls; the reader never consumes more than the header or body that
+/// was requested.
 ///
 /// ```
 /// use std::io::Read;
@@ -36,7 +37,7 @@ pub struct BackupStreamReader<R> {
 }
 
 impl<R> BackupStreamReader<R> {
-    /// Makes a reader of the backup stream that starts at the position of `inner`.
+    /// Creates a reader for the backup stream that starts at the current position of `inner`.
     pub fn new(inner: R) -> Self {
         Self {
             inner,
@@ -47,17 +48,17 @@ impl<R> BackupStreamReader<R> {
         }
     }
 
-    /// Returns how many bytes were read from the input so far.
+    /// Returns the number of bytes read from the input so far.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Returns how many bytes of the current body were not read yet.
+    /// Returns the number of bytes left in the current body.
     pub fn remaining(&self) -> u64 {
         self.remaining
     }
 
-    /// Returns the input at its current position.
+    /// Returns the input, at its current position.
     pub fn into_inner(self) -> R {
         self.inner
     }
@@ -72,12 +73,13 @@ impl<R> BackupStreamReader<R> {
 }
 
 impl<R: Read> BackupStreamReader<R> {
-    /// Reads the next header, after what is left of the current body; `None` at the end of input.
+    /// Skips the rest of the current body and reads the next header; returns `None` at the end of
+    /// the input.
     ///
     /// # Errors
     ///
-    /// [`BackupStreamError`] for a header that cannot be true, an early end, and when the input
-    /// cannot be read. The reader is of no further use then.
+    /// Returns [`BackupStreamError`] if a header is invalid, the input ends early, or reading
+    /// fails. The reader cannot be used after that.
     pub fn next_header(&mut self) -> Result<Option<StreamHeader>, BackupStreamError> {
         self.skip_body()?;
         self.header.clear();
@@ -97,22 +99,37 @@ impl<R: Read> BackupStreamReader<R> {
         }
     }
 
-    /// Goes to the end of the current body: `skip` moves the input by that many bytes, which the
-    /// caller knows to be there.
+    /// Moves to the end of the current body by calling `skip`, which must advance the input by the
+    /// given number of bytes. The caller guarantees that the input has that many.
     ///
     /// # Errors
     ///
-    /// [`BackupStreamError::Io`] with what `skip` returns.
+    /// Returns [`BackupStreamError::Io`] if `skip` fails.
     pub fn skip_body_with(
         &mut self,
         skip: impl FnOnce(&mut R, u64) -> io::Result<()>,
     ) -> Result<(), BackupStreamError> {
-        skip(&mut self.inner, self.remaining).map_err(|source| BackupStreamError::Io {
+        self.skip_with(self.remaining, skip)
+    }
+
+    /// Goes forward in the current body by `count` bytes, or to its end: `skip` moves the input by
+    /// the number of bytes that it is given, which the caller knows to be there.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupStreamError::Io`] with what `skip` returns.
+    pub fn skip_with(
+        &mut self,
+        count: u64,
+        skip: impl FnOnce(&mut R, u64) -> io::Result<()>,
+    ) -> Result<(), BackupStreamError> {
+        let count = count.min(self.remaining);
+        skip(&mut self.inner, count).map_err(|source| BackupStreamError::Io {
             offset: self.offset,
             source,
         })?;
-        self.offset += self.remaining;
-        self.remaining = 0;
+        self.offset += count;
+        self.remaining -= count;
         Ok(())
     }
 
@@ -135,7 +152,7 @@ impl<R: Read> BackupStreamReader<R> {
         }
     }
 
-    /// Reads until the header has `length` bytes; leaves it empty at an end of input before it.
+    /// Reads until the header has `length` bytes; leaves it empty if the input ends before it.
     fn fill_header(&mut self, length: usize) -> Result<(), BackupStreamError> {
         let mut filled = self.header.len();
         self.header.resize(length, 0);
@@ -167,9 +184,9 @@ impl<R: Read> BackupStreamReader<R> {
     }
 }
 
-/// Reads the current body; 0 bytes at its end and before the first header.
+/// Reads the current body; returns 0 bytes at its end and before the first header.
 ///
-/// An early end of the input is an error of the kind `UnexpectedEof` that holds
+/// If the input ends early, the error has the kind `UnexpectedEof` and wraps
 /// [`BackupStreamError::TruncatedBody`].
 impl<R: Read> Read for BackupStreamReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,4 +1,4 @@
-//! The three ways to handle a backup stream agree, whatever the pieces, and refuse what is broken.
+//! Reader, decoder and writer agree for pieces of any length, and reject malformed input.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -13,7 +13,7 @@ fn units(text: &str) -> Vec<u16> {
     text.encode_utf16().collect()
 }
 
-/// Makes the 20 bytes of a header, then `rest`.
+/// Returns the 20 bytes of a header, followed by `rest`.
 fn raw(id: u32, size: u64, name_size: u32, rest: &[u8]) -> Vec<u8> {
     let mut bytes = id.to_le_bytes().to_vec();
     bytes.extend([0; 4]);
@@ -66,7 +66,7 @@ fn read_all(input: impl Read) -> Result<Streams, BackupStreamError> {
     Ok(streams)
 }
 
-/// Gives one byte at a time, and an interruption before each.
+/// Returns one byte at a time, with an interruption before each.
 struct Slow<'a>(&'a [u8], bool);
 
 impl Read for Slow<'_> {
@@ -81,7 +81,7 @@ impl Read for Slow<'_> {
 }
 
 #[test]
-fn header_layout_is_that_of_win32_stream_id() {
+fn header_layout_matches_win32_stream_id() {
     let mut bytes = Vec::new();
     let header = StreamHeader::alternate_data(&units("s"), 6);
     header.encode(&mut bytes);
@@ -120,7 +120,7 @@ fn stream_name_is_between_colon_and_type() {
 }
 
 #[test]
-fn broken_headers_are_refused_with_the_byte_of_the_field() {
+fn invalid_headers_are_rejected_with_the_offset_of_the_field() {
     use BackupStreamError as E;
     type Check = fn(&E) -> bool;
     let good = raw(1, 0, 0, b"");
@@ -173,7 +173,7 @@ fn broken_headers_are_refused_with_the_byte_of_the_field() {
 }
 
 #[test]
-fn an_end_inside_a_stream_is_an_error_everywhere() {
+fn input_that_ends_inside_a_stream_is_an_error() {
     let streams = vec![
         (
             StreamHeader::alternate_data(&units("s"), 3),
@@ -192,7 +192,7 @@ fn an_end_inside_a_stream_is_an_error_everywhere() {
 }
 
 #[test]
-fn truncation_names_the_stream_and_what_is_missing() {
+fn truncation_errors_name_the_stream_and_the_missing_bytes() {
     let bytes = raw(3, 124, 0, &[1; 10]);
     let mut skipping = BackupStreamReader::new(&bytes[..]);
     skipping.next_header().unwrap();
@@ -209,7 +209,7 @@ fn truncation_names_the_stream_and_what_is_missing() {
 }
 
 #[test]
-fn next_header_skips_what_is_left_of_a_body() {
+fn next_header_skips_the_rest_of_a_body() {
     let streams = vec![
         (StreamHeader::new(StreamId::DATA, 100_000), vec![7; 100_000]),
         (StreamHeader::new(StreamId(77), 1), b"x".to_vec()),
@@ -225,7 +225,7 @@ fn next_header_skips_what_is_left_of_a_body() {
 }
 
 #[test]
-fn an_error_of_the_input_is_kept_as_the_source() {
+fn input_errors_are_kept_as_the_source() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -239,7 +239,7 @@ fn an_error_of_the_input_is_kept_as_the_source() {
 }
 
 #[test]
-fn writer_holds_bodies_to_their_size() {
+fn writer_enforces_the_size_of_bodies() {
     let header = StreamHeader::new(StreamId::DATA, 3);
     let mut writer = BackupStreamWriter::new(Vec::new());
     writer.begin(&header).unwrap();
@@ -264,7 +264,7 @@ fn writer_holds_bodies_to_their_size() {
 }
 
 #[test]
-fn writer_refuses_headers_that_could_not_be_read_again() {
+fn writer_rejects_headers_that_could_not_be_read_back() {
     use BackupStreamError as E;
     let mut no_offset = StreamHeader::new(StreamId::SPARSE_BLOCK, 0);
     let mut writer = BackupStreamWriter::new(Vec::new());

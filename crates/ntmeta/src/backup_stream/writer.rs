@@ -1,4 +1,4 @@
-//! Writing a backup stream, with bodies of just the length promised.
+//! Writes a backup stream, and checks that each body has the promised length.
 
 use std::io::{self, Write};
 
@@ -27,7 +27,7 @@ pub struct BackupStreamWriter<W> {
 }
 
 impl<W> BackupStreamWriter<W> {
-    /// Makes a writer of a backup stream that starts at the position of `inner`.
+    /// Creates a writer for a backup stream that starts at the current position of `inner`.
     pub fn new(inner: W) -> Self {
         Self {
             inner,
@@ -38,21 +38,21 @@ impl<W> BackupStreamWriter<W> {
         }
     }
 
-    /// Returns how many bytes were written so far.
+    /// Returns the number of bytes written so far.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Returns how many bytes of the current body are still to be written.
+    /// Returns the number of bytes of the current body that have not been written yet.
     pub fn remaining(&self) -> u64 {
         self.remaining
     }
 
-    /// Returns the output; nothing is flushed.
+    /// Returns the output without flushing it.
     ///
     /// # Errors
     ///
-    /// [`BackupStreamError::BodyTooShort`] when the last body is not complete.
+    /// Returns [`BackupStreamError::BodyTooShort`] if the last body is incomplete.
     pub fn finish(self) -> Result<W, BackupStreamError> {
         self.check_body()?;
         Ok(self.inner)
@@ -71,12 +71,13 @@ impl<W> BackupStreamWriter<W> {
 }
 
 impl<W: Write> BackupStreamWriter<W> {
-    /// Writes a header; its body is to follow.
+    /// Writes a header; the body must follow.
     ///
     /// # Errors
     ///
-    /// [`BackupStreamError::BodyTooShort`] when the body before is not complete, an error for a
-    /// header that could not be read again, and [`BackupStreamError::Io`].
+    /// Returns [`BackupStreamError::BodyTooShort`] if the previous body is incomplete,
+    /// [`BackupStreamError::Io`] if writing fails, and another [`BackupStreamError`] if the header
+    /// could not be read back.
     pub fn begin(&mut self, header: &StreamHeader) -> Result<(), BackupStreamError> {
         self.check_body()?;
         header.check(self.offset)?;
@@ -97,8 +98,8 @@ impl<W: Write> BackupStreamWriter<W> {
 
 /// Writes the current body.
 ///
-/// Nothing of a buffer longer than the rest of the body is written: this is an error of the kind
-/// `InvalidInput` that holds [`BackupStreamError::BodyTooLong`].
+/// A buffer longer than the rest of the body is rejected as a whole: the error has the kind
+/// `InvalidInput` and wraps [`BackupStreamError::BodyTooLong`].
 impl<W: Write> Write for BackupStreamWriter<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let excess = (buffer.len() as u64).saturating_sub(self.remaining);

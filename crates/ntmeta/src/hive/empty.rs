@@ -1,21 +1,23 @@
-//! Hives without values: a root key and its security descriptor in one bin.
+//! Empty hives: a root key and its security descriptor in one bin.
 //!
-//! Made from scratch, always the same bytes for the same name. The root key gives the system and
-//! administrators everything, and everyone the right to read, as in the hives of real layers.
+//! The hives are built from scratch; the same name always yields the same bytes. The root key
+//! grants the system and administrators full control and everyone read access, as in the hives of
+//! real layers.
 
 use super::{BASE_BLOCK_SIZE, BIN_HEADER_SIZE, BIN_UNIT, CHECKED_SIZE, CHECKSUM_AT, checksum};
 
-/// All offsets that lead nowhere.
+/// The value of an unused offset.
 const NONE: u32 = u32::MAX;
-/// All times in the hives, so that these are always the same: 2024-01-01 00:00 UTC as a file time.
+/// The fixed time of all hives built here, 2024-01-01 00:00 UTC as a file time, which keeps the
+/// output reproducible.
 const WRITTEN: u64 = 133_485_408_000_000_000;
-/// The longest file name that the base block holds with a terminator, in UTF-16 units.
+/// The longest file name that fits into the base block with a terminator, in UTF-16 units.
 const MAX_FILE_NAME: usize = 31;
 /// The name of the root key.
 const ROOT: &[u8] = b"ROOT";
-/// Flags of the root key: name in ASCII, not to be deleted, root of a hive.
+/// Flags of the root key: ASCII name, cannot be deleted, root of a hive.
 const ROOT_FLAGS: u16 = 0x2c;
-/// Length of a key's cell before its name, in bytes, without the cell's size.
+/// Length of a key's cell up to its name, in bytes, not counting the cell's size field.
 const KEY_SIZE: usize = 76;
 
 const SYSTEM: &[u8] = &[1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
@@ -27,8 +29,8 @@ const ALL_ACCESS: u32 = 0xf003f;
 /// `KEY_READ` (`winnt.h`).
 const READ: u32 = 0x20019;
 
-/// Makes an empty hive for a base layer, of 8,192 bytes; up to 31 UTF-16 units of `file_name` are
-/// kept in it.
+/// Builds an empty hive for a base layer, of 8,192 bytes. The base block records up to 31 UTF-16
+/// units of `file_name`.
 ///
 /// ```
 /// use ntmeta::hive;
@@ -42,8 +44,15 @@ pub fn empty(file_name: &str) -> Vec<u8> {
     complete(block, WRITTEN)
 }
 
-/// Makes an empty delta hive, of 8,192 bytes: the hive of a layer that changes nothing in its
-/// parents' registry. Up to 31 UTF-16 units of `file_name` are kept in it.
+/// Builds an empty delta hive, of 8,192 bytes, for a layer that does not change its parents'
+/// registry. The base block records up to 31 UTF-16 units of `file_name`.
+///
+/// ```
+/// use ntmeta::hive;
+///
+/// let delta = hive::empty_delta("Software_Delta");
+/// assert!(hive::says_nothing(&delta));
+/// ```
 pub fn empty_delta(file_name: &str) -> Vec<u8> {
     let mut block = base_block(file_name, 6);
     put(&mut block, 144, &2u32.to_le_bytes());
@@ -57,7 +66,7 @@ fn put(block: &mut [u8; BASE_BLOCK_SIZE], at: usize, bytes: &[u8]) {
     block[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
-/// Fills in the fields that all hives have.
+/// Fills in the fields that all hives share.
 fn base_block(file_name: &str, minor_version: u32) -> [u8; BASE_BLOCK_SIZE] {
     let mut block = [0; BASE_BLOCK_SIZE];
     put(&mut block, 0, super::SIGNATURE);
@@ -79,7 +88,7 @@ fn base_block(file_name: &str, minor_version: u32) -> [u8; BASE_BLOCK_SIZE] {
     block
 }
 
-/// Adds the checksum and the bin.
+/// Adds the checksum and appends the bin.
 fn complete(mut block: [u8; BASE_BLOCK_SIZE], bin_written: u64) -> Vec<u8> {
     let mut checked = [0; CHECKED_SIZE];
     checked.copy_from_slice(&block[..CHECKED_SIZE]);
@@ -89,7 +98,7 @@ fn complete(mut block: [u8; BASE_BLOCK_SIZE], bin_written: u64) -> Vec<u8> {
     hive
 }
 
-/// Makes the one bin: its header, the root key, the descriptor, free space.
+/// Builds the only bin: its header, the root key, the security descriptor, free space.
 fn bin(written: u64) -> Vec<u8> {
     let security_at = BIN_HEADER_SIZE + cell_size(KEY_SIZE + ROOT.len()) as u32;
     let mut bin = b"hbin".to_vec();
@@ -100,7 +109,7 @@ fn bin(written: u64) -> Vec<u8> {
     bin.extend_from_slice(&[0; 4]);
     for content in [root_key(security_at), security_cell(security_at)] {
         let size = cell_size(content.len());
-        // The size of a cell in use is negative.
+        // A cell in use has a negative size.
         bin.extend_from_slice(&(-(size as i32)).to_le_bytes());
         bin.extend_from_slice(&content);
         bin.resize(bin.len() + size - 4 - content.len(), 0);
@@ -116,9 +125,9 @@ fn root_key(security_at: u32) -> Vec<u8> {
     key.extend_from_slice(&ROOT_FLAGS.to_le_bytes());
     key.extend_from_slice(&WRITTEN.to_le_bytes());
     // Access bits, parent; numbers and lists of subkeys, stable and volatile; number and list of
-    // values; descriptor; class.
+    // values; security descriptor; class.
     let references = [0, 0, 0, 0, NONE, NONE, 0, NONE, security_at, NONE];
-    // The longest names and values below, and a field that only runs with the system.
+    // The longest names and values below, and a field used only while the hive is loaded.
     let longest = [0; 5];
     for number in references.iter().chain(&longest) {
         key.extend_from_slice(&number.to_le_bytes());
@@ -128,7 +137,7 @@ fn root_key(security_at: u32) -> Vec<u8> {
     key
 }
 
-/// Makes the cell of a descriptor: the only one in its ring, used once.
+/// Builds the cell of the security descriptor: alone in its ring, and used once.
 fn security_cell(at: u32) -> Vec<u8> {
     let descriptor = descriptor();
     let mut cell = b"sk\0\0".to_vec();
@@ -139,7 +148,7 @@ fn security_cell(at: u32) -> Vec<u8> {
     cell
 }
 
-/// Makes the self-relative descriptor: header, DACL, owner, group.
+/// Builds the self-relative security descriptor: header, DACL, owner, group.
 fn descriptor() -> Vec<u8> {
     let mut dacl = Vec::new();
     for (sid, mask) in [
@@ -148,7 +157,7 @@ fn descriptor() -> Vec<u8> {
         (EVERYONE, READ),
         (RESTRICTED, READ),
     ] {
-        // Allowed, also for the keys below.
+        // Access allowed, inherited by subkeys.
         dacl.extend_from_slice(&[0, 2, 8 + sid.len() as u8, 0]);
         dacl.extend_from_slice(&mask.to_le_bytes());
         dacl.extend_from_slice(sid);
@@ -167,7 +176,7 @@ fn descriptor() -> Vec<u8> {
     descriptor
 }
 
-/// Returns the bytes that a cell takes: its size, the content, up to a multiple of 8.
+/// Returns the bytes of a cell: its size, then the content padded to a multiple of 8.
 fn cell_size(content: usize) -> usize {
     (4 + content).next_multiple_of(8)
 }
@@ -179,7 +188,7 @@ mod tests {
     use crate::SecurityDescriptor;
 
     #[test]
-    fn both_kinds_are_valid_and_always_the_same() {
+    fn both_kinds_are_valid_and_reproducible() {
         for hive in [empty("SYSTEM"), empty_delta("System_Delta")] {
             assert_eq!(hive.len(), 8192);
             assert_eq!(check(&hive, 8192), Ok(()));
@@ -216,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_descriptor_is_that_of_real_layers() {
+    fn the_security_descriptor_matches_real_layers() {
         let parsed = SecurityDescriptor::parse(&descriptor()).expect("well-formed");
         assert_eq!(
             parsed.to_sddl().expect("plain"),

@@ -1,32 +1,32 @@
-//! Registry hives: whether a file is one, and the smallest ones that there are.
+//! Registry hives: recognises valid ones and builds empty ones.
 //!
-//! A hive starts with a base block of 4,096 bytes, followed by bins of cells. A base layer has five
-//! whole hives, a layer above one has five hives of differences (delta hives). All numbers are
-//! little-endian; of the base block this module knows:
+//! A hive consists of a base block of 4,096 bytes followed by bins of cells. A base layer has five
+//! complete hives; every other layer has five hives of differences (delta hives). This module knows
+//! the following fields of the base block, all little-endian:
 //!
 //! | bytes | field |
 //! |---|---|
 //! | 0 | `regf` |
-//! | 4, 8 | first and second sequence number: equal when no write was under way |
-//! | 12 | when it was last written |
+//! | 4, 8 | first and second sequence number; equal unless a write was in progress |
+//! | 12 | time of the last write |
 //! | 20, 24 | major version 1, minor version |
-//! | 28, 32 | type of the file, 0: a hive, no log; format of its memory, 1 |
-//! | 36 | where the root key is, counted from the first bin |
-//! | 40 | length of all bins, a multiple of 4,096 |
+//! | 28, 32 | file type, 0 for a hive (not a log); memory format, 1 |
+//! | 36 | offset of the root key, from the first bin |
+//! | 40 | total length of the bins, a multiple of 4,096 |
 //! | 44 | clustering factor, 1 |
 //! | 48 | end of the file's path, 64 bytes of UTF-16 |
 //! | 144 | flags; 2: keys may be layered (delta hives) |
-//! | 168 | when it was last reorganised |
-//! | 176, 180 | `OfRg` and 1 in hives that the offline registry library wrote |
-//! | 508 | checksum: exclusive or of the 127 words before it, where 0 becomes 1 and -1 becomes -2 |
-//! | 512 | when the offline registry library wrote it |
+//! | 168 | time of the last reorganisation |
+//! | 176, 180 | `OfRg` and 1 in hives written by the offline registry library |
+//! | 508 | checksum: XOR of the 127 words before it, with 0 replaced by 1 and -1 by -2 |
+//! | 512 | time at which the offline registry library wrote the hive |
 //!
-//! [`check`] reads a base block, [`says_nothing`] the root key; [`empty`] and [`empty_delta`] make
-//! hives without a value.
+//! [`check`] validates a base block, [`says_nothing`] examines the root key, and [`empty`] and
+//! [`empty_delta`] build hives without values.
 //!
-//! Source: msuhanov's regf specification; layered flags and `OfRg` as observed in a
-//! `Software_Delta` of a real container (minor version 6), the base form as in an empty hive of
-//! Microsoft's (minor version 3).
+//! Source: msuhanov's regf specification. The flag for layered keys and `OfRg` were observed in a
+//! `Software_Delta` of a real container (minor version 6), the base form in an empty hive from
+//! Microsoft (minor version 3).
 
 mod empty;
 
@@ -34,75 +34,78 @@ pub use self::empty::{empty, empty_delta};
 
 /// Length of the base block, in bytes.
 pub const BASE_BLOCK_SIZE: usize = 4096;
-/// Length of the part of the base block that its checksum covers, with the checksum, in bytes.
+/// Length of the part of the base block covered by its checksum, including the checksum, in bytes.
 pub const CHECKED_SIZE: usize = 512;
 
 const SIGNATURE: &[u8; 4] = b"regf";
 const MAJOR_VERSION: u32 = 1;
 const MINOR_VERSIONS: std::ops::RangeInclusive<u32> = 3..=6;
 const CHECKSUM_AT: usize = 508;
-/// Bins are multiples of this many bytes.
+/// Bins are multiples of this size, in bytes.
 const BIN_UNIT: u32 = 4096;
-/// Length of the header of a bin, in bytes.
+/// Length of a bin's header, in bytes.
 const BIN_HEADER_SIZE: u32 = 32;
 
-/// Why a file is no usable hive; offsets are bytes from its start.
+/// The reason why a file is not a usable hive; offsets are bytes from the start of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HiveError {
-    /// The file, or what is there of its base block, is too short.
-    #[error("a registry hive has at least {expected} bytes, this file has {actual}")]
+    /// The file, or the available part of its base block, is too short.
+    #[error("a registry hive has at least {expected} bytes, but this file has {actual}")]
     TooShort {
-        /// The least that is needed.
+        /// The minimum length, in bytes.
         expected: u64,
-        /// What there is.
+        /// The actual length, in bytes.
         actual: u64,
     },
-    /// The file does not start as hives do.
-    #[error("the file does not start with `regf`: it is no registry hive")]
+    /// The file does not start with the signature of hives.
+    #[error("not a registry hive: the file does not start with `regf`")]
     Signature,
     /// The checksum is wrong.
-    #[error("the base block's checksum is {actual:#010x}, its content makes {expected:#010x}")]
+    #[error(
+        "the base block has the checksum {actual:#010x}, but its content yields {expected:#010x}"
+    )]
     Checksum {
-        /// What the content makes.
+        /// The checksum of the content.
         expected: u32,
-        /// What is stored.
+        /// The stored checksum.
         actual: u32,
     },
-    /// A write was under way when the file was copied: what is missing is in its log.
+    /// The file was copied during a write; the missing changes are in its transaction log.
     #[error("sequence numbers {first} and {second} differ: the hive needs its transaction log")]
     Unfinished {
         /// The number before the last write.
         first: u32,
-        /// The number after it.
+        /// The number after the last write.
         second: u32,
     },
-    /// A field has a value that no hive has.
+    /// A field has a value that is invalid in a hive.
     #[error("byte {offset} of the hive: {field} is {actual:#x}")]
     Field {
-        /// What the field is.
+        /// The name of the field.
         field: &'static str,
-        /// Where it is.
+        /// Offset of the field.
         offset: usize,
-        /// Its value.
+        /// The value.
         actual: u32,
     },
-    /// The bins reach behind the end of the file.
-    #[error("the hive says it has {bins} bytes of bins, the file has room for {room}")]
+    /// The bins extend past the end of the file.
+    #[error("the base block declares {bins} bytes of bins, but the file has room for {room}")]
     BinsTooLong {
-        /// What the base block says.
+        /// The length declared in the base block, in bytes.
         bins: u32,
-        /// Length of the file without the base block.
+        /// Length of the file without the base block, in bytes.
         room: u64,
     },
 }
 
-/// Checks the base block of a hive; `header` is the start of a file of `file_length` bytes, of
-/// which the first [`CHECKED_SIZE`] bytes are looked at.
+/// Validates the base block of a hive. `header` is the start of a file of `file_length` bytes;
+/// its first [`CHECKED_SIZE`] bytes are examined.
 ///
 /// # Errors
 ///
-/// [`HiveError`]: a file that is too short (an empty one among them), is no hive, is damaged, was
-/// copied in the middle of a write, or has a version that is not 1.3 to 1.6.
+/// Returns [`HiveError`] if the file is too short (or empty), is not a hive, is damaged, was copied
+/// during a write, or has a version outside 1.3 to 1.6.
 pub fn check(header: &[u8], file_length: u64) -> Result<(), HiveError> {
     let least = (BASE_BLOCK_SIZE as u64) + u64::from(BIN_UNIT);
     if file_length < least {
@@ -136,11 +139,12 @@ pub fn check(header: &[u8], file_length: u64) -> Result<(), HiveError> {
     Ok(())
 }
 
-/// Returns whether a hive, of which `start` is the beginning, surely holds neither keys nor values:
-/// as a delta, it changes nothing. So does a file without a byte.
+/// Returns whether a hive that begins with `start` certainly contains neither keys nor values, so
+/// that, as a delta, it changes nothing. This is also true for an empty file.
 ///
-/// Of the root key's cell this reads, counted from behind the cell's size: `nk` at 0, the layer
-/// semantics in the low two bits of byte 13, the number of subkeys at 20, that of values at 36.
+/// The following parts of the root key's cell are read, with offsets after the cell's size: `nk` at
+/// 0, the layer semantics in the low two bits of byte 13, the number of subkeys at 20, and the
+/// number of values at 36.
 pub fn says_nothing(start: &[u8]) -> bool {
     if start.is_empty() {
         return true;
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_damaged_files_are_refused() {
+    fn short_and_damaged_files_are_rejected() {
         let hive = empty("Sam");
         let too_short = |expected, actual| Err(HiveError::TooShort { expected, actual });
         assert_eq!(check(&[], 0), too_short(8192, 0));
@@ -293,7 +297,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn anything_is_checked_without_panic(
+        fn no_input_panics(
             bytes in prop::collection::vec(any::<u8>(), 0..600), length: u64,
         ) {
             prop_assert!(check(&bytes, length).is_err());
@@ -301,7 +305,7 @@ mod tests {
         }
 
         #[test]
-        fn one_wrong_bit_is_seen(at in 0..CHECKED_SIZE, bit in 0..8u32) {
+        fn one_wrong_bit_is_detected(at in 0..CHECKED_SIZE, bit in 0..8u32) {
             let mut hive = empty_delta("Software_Delta");
             hive[at] ^= 1 << bit;
             prop_assert!(check(&hive, hive.len() as u64).is_err());

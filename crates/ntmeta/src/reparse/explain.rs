@@ -1,16 +1,16 @@
-//! Reparse points in words, and the data of two further tags that lead somewhere.
+//! Reparse points in words, and two more tags that point somewhere.
 //!
-//! All little-endian, after the header:
+//! Data after the header, little-endian:
 //!
 //! | tag | bytes | field |
 //! |---|---|---|
 //! | `LX_SYMLINK` | 4 | version, 2 |
 //! | | rest | target, in UTF-8, without a NUL |
 //! | `APPEXECLINK` | 4 | version, 3 |
-//! | | rest | texts in UTF-16, a NUL after each: package, application, executable, … |
+//! | | rest | UTF-16 strings, each followed by a NUL: package, application, executable, … |
 //!
-//! Sources: [MS-FSCC] 2.1.2 (`LX_SYMLINK`); for `APPEXECLINK`, which Microsoft has not written
-//! down, the order of the texts as libuv's `src/win/fs.c` reads them.
+//! Sources: [MS-FSCC] 2.1.2 for `LX_SYMLINK`; libuv `src/win/fs.c` for the order of the strings in
+//! `APPEXECLINK`, which Microsoft does not document.
 
 use std::fmt;
 
@@ -20,34 +20,34 @@ use crate::wide;
 const VERSION_SIZE: usize = 4;
 const LX_SYMLINK_VERSION: u32 = 2;
 
-/// An execution alias: an empty file that starts a packaged application.
+/// An execution alias: an empty file that launches a packaged application.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AppExecLink {
-    /// The name of the package's family, in WTF-8.
+    /// The package family name, in WTF-8.
     pub package: Vec<u8>,
-    /// The identity of the application, in WTF-8.
+    /// The application ID, in WTF-8.
     pub application: Vec<u8>,
-    /// The program that is started, in WTF-8.
+    /// The program to launch, in WTF-8.
     pub executable: Vec<u8>,
 }
 
 impl ReparsePoint {
-    /// Returns the target of a symbolic link of the Windows subsystem for Linux, as stored;
+    /// Returns the target of a symbolic link of the Windows Subsystem for Linux, as stored;
     /// `None` for other tags and other versions.
     pub fn lx_target(&self) -> Option<&[u8]> {
         let (version, target) = self.versioned_data(ReparseTag::LX_SYMLINK)?;
         (version == LX_SYMLINK_VERSION).then_some(target)
     }
 
-    /// Returns the fields of an execution alias; `None` for other tags, and for data that has not
-    /// at least three texts.
+    /// Returns the fields of an execution alias; `None` for other tags, and for data with fewer
+    /// than three strings.
     pub fn app_exec_link(&self) -> Option<AppExecLink> {
         let (_, texts) = self.versioned_data(ReparseTag::APPEXECLINK)?;
         let units: Vec<u16> = texts
             .chunks_exact(2)
             .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
             .collect();
-        // The part behind the last NUL is no text.
+        // The part after the last NUL is not a string.
         let texts: Vec<&[u16]> = units.split(|unit| *unit == 0).collect();
         let [package, application, executable, _, ..] = texts[..] else {
             return None;
@@ -59,8 +59,8 @@ impl ReparsePoint {
         })
     }
 
-    /// Returns whether a symbolic link's target is relative to where the link is; `None` for other
-    /// tags.
+    /// Returns whether the target of a symbolic link is relative to the link's location; `None` for
+    /// other tags.
     pub fn is_relative(&self) -> Option<bool> {
         match self {
             Self::Symlink(symlink) => Some(symlink.flags & Symlink::RELATIVE != 0),
@@ -68,7 +68,15 @@ impl ReparsePoint {
         }
     }
 
-    /// Shows what it is and where it leads; of unknown data, its length.
+    /// Describes the kind of reparse point and its target, or the length of unknown data.
+    ///
+    /// ```
+    /// use ntmeta::ReparsePoint;
+    ///
+    /// let junction = ReparsePoint::from_target(br"C:\data", true)?;
+    /// assert_eq!(junction.explain().to_string(), r"junction to `C:\data`");
+    /// # Ok::<(), ntmeta::ReparseError>(())
+    /// ```
     pub fn explain(&self) -> ExplainedReparse<'_> {
         ExplainedReparse(self)
     }
@@ -99,7 +107,7 @@ impl fmt::Display for ExplainedReparse<'_> {
         }
         if let Some(target) = point.lx_target() {
             let target = wide::display(target);
-            return write!(f, "symbolic link of Linux to `{target}`");
+            return write!(f, "WSL symbolic link to `{target}`");
         }
         if let Some(link) = point.app_exec_link() {
             let executable = wide::display(&link.executable);
@@ -134,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_told_with_kind_and_target() {
+    fn links_are_described_with_kind_and_target() {
         let link = |target: &str, is_mount_point| {
             let point = ReparsePoint::from_target(target.as_bytes(), is_mount_point).unwrap();
             point.explain().to_string()
@@ -145,11 +153,11 @@ mod tests {
     }
 
     #[test]
-    fn a_link_of_linux_has_its_target_behind_the_version() {
+    fn the_target_of_a_wsl_link_follows_the_version() {
         let link = decoded(ReparseTag::LX_SYMLINK, b"\x02\0\0\0/usr/bin");
         assert_eq!(link.lx_target(), Some(&b"/usr/bin"[..]));
         let words = link.explain().to_string();
-        assert_eq!(words, "symbolic link of Linux to `/usr/bin`");
+        assert_eq!(words, "WSL symbolic link to `/usr/bin`");
         for data in [&b"\x01\0\0\0/usr"[..], b"\x02\0\0", b""] {
             let other = decoded(ReparseTag::LX_SYMLINK, data);
             assert_eq!(other.lx_target(), None);
@@ -159,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_execution_alias_has_three_texts_at_least() {
+    fn an_execution_alias_has_at_least_three_strings() {
         let data = texts("Pack_1\0Pack_1!App\0C:\\a.exe\x000\0");
         let alias = decoded(ReparseTag::APPEXECLINK, &data);
         let link = alias.app_exec_link().unwrap();

@@ -1,20 +1,20 @@
-//! Symbolic links and mount points: their two names, and the target they stand for.
+//! Symbolic links and mount points: their two names, and the target that these express.
 
 use super::{HEADER_SIZE, ReparseError, ReparseTag, check_data_length, encode_header};
 
-/// Offset and length of both names.
+/// Size of the offset and length fields of both names.
 const NAME_FIELDS_SIZE: usize = 8;
 const FLAGS_SIZE: usize = 4;
 const UNIT_SIZE: usize = 2;
 const NUL: [u16; 1] = [0];
 
-/// `\??\`: the object directory in which drive letters are found.
+/// `\??\`: the object directory that contains the drive letters.
 const NT_PREFIX: [u16; 4] = [0x5c, 0x3f, 0x3f, 0x5c];
 /// `\\?\`: the Win32 spelling of [`NT_PREFIX`].
 const WIN32_PREFIX: [u16; 4] = [0x5c, 0x5c, 0x3f, 0x5c];
-/// `UNC\`: below [`NT_PREFIX`], the Win32 prefix `\\`.
+/// `UNC\`: after [`NT_PREFIX`], the equivalent of the Win32 prefix `\\`.
 const UNC: [u16; 4] = [0x55, 0x4e, 0x43, 0x5c];
-/// `\\`: starts the path of a network share.
+/// `\\`: the start of a network share's path.
 const SHARE_PREFIX: [u16; 2] = [0x5c, 0x5c];
 /// `\\?\GLOBALROOT`: the root of the object manager in a Win32 path.
 const GLOBAL_ROOT: &str = r"\\?\GLOBALROOT";
@@ -22,9 +22,9 @@ const GLOBAL_ROOT: &str = r"\\?\GLOBALROOT";
 /// A symbolic link.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Symlink {
-    /// What Windows follows, in UTF-16 units: a path of the object manager, or a relative path.
+    /// The name that Windows follows, in UTF-16 units: an object manager path or a relative path.
     pub substitute_name: Vec<u16>,
-    /// What listings show, in UTF-16 units.
+    /// The name shown in listings, in UTF-16 units.
     pub print_name: Vec<u16>,
     /// Flags; see [`Symlink::RELATIVE`].
     pub flags: u32,
@@ -33,15 +33,15 @@ pub struct Symlink {
 /// A mount point or junction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct MountPoint {
-    /// What Windows follows, in UTF-16 units: a path of the object manager.
+    /// The name that Windows follows, in UTF-16 units: an object manager path.
     pub substitute_name: Vec<u16>,
-    /// What listings show, in UTF-16 units.
+    /// The name shown in listings, in UTF-16 units.
     pub print_name: Vec<u16>,
 }
 
 impl Symlink {
-    /// `SYMLINK_FLAG_RELATIVE`: the substitute name is relative to where the link is, or, when it
-    /// starts with a backslash, to the root of that volume.
+    /// `SYMLINK_FLAG_RELATIVE`: the substitute name is relative to the link's location or, if it
+    /// starts with a backslash, to the root of the link's volume.
     pub const RELATIVE: u32 = 1;
 
     const FIXED_SIZE: usize = HEADER_SIZE + NAME_FIELDS_SIZE + FLAGS_SIZE;
@@ -73,7 +73,7 @@ impl Symlink {
         if let Some(target) = win32_path(&self.substitute_name) {
             return target;
         }
-        // An absolute link outside of `\??\`: without a prefix it would read as relative.
+        // An absolute link outside `\??\`: without a prefix it would be read as relative.
         if self.substitute_name.first() == Some(&u16::from(b'\\')) {
             let prefix = GLOBAL_ROOT.encode_utf16();
             return prefix.chain(self.substitute_name.iter().copied()).collect();
@@ -151,9 +151,9 @@ impl MountPoint {
     }
 }
 
-/// Turns an absolute Win32 path into a path of the object manager; `None` for a relative one.
+/// Converts an absolute Win32 path to an object manager path; `None` for a relative one.
 ///
-/// The rules of go-winio `EncodeReparsePoint`, so `C:name` counts as absolute.
+/// Follows go-winio `EncodeReparsePoint`, so `C:name` counts as absolute.
 fn nt_path(path: &[u16]) -> Option<Vec<u16>> {
     if let Some(rest) = path.strip_prefix(&WIN32_PREFIX) {
         return Some([&NT_PREFIX, rest].concat());
@@ -164,7 +164,7 @@ fn nt_path(path: &[u16]) -> Option<Vec<u16>> {
     has_drive(path).then(|| [&NT_PREFIX, path].concat())
 }
 
-/// Undoes [`nt_path`]; `None` for a path that is not below `\??\`.
+/// Reverses [`nt_path`]; `None` for a path outside `\??\`.
 fn win32_path(path: &[u16]) -> Option<Vec<u16>> {
     let rest = path.strip_prefix(&NT_PREFIX)?;
     if has_drive(rest) {
@@ -173,7 +173,7 @@ fn win32_path(path: &[u16]) -> Option<Vec<u16>> {
     let short = rest
         .strip_prefix(&UNC)
         .map(|share| [&SHARE_PREFIX, share].concat())
-        // A share `?` would read as the prefix `\\?\`.
+        // A share named `?` would be read as the prefix `\\?\`.
         .filter(|short| nt_path(short).as_deref() == Some(path));
     Some(short.unwrap_or_else(|| [&WIN32_PREFIX, rest].concat()))
 }
@@ -184,7 +184,7 @@ fn has_drive(path: &[u16]) -> bool {
         && path.get(1) == Some(&u16::from(b':'))
 }
 
-/// Reads both names out of a buffer whose name area starts at `fixed_size`.
+/// Decodes both names from a buffer whose name area starts at `fixed_size`.
 fn decode_names(bytes: &[u8], fixed_size: usize) -> Result<(Vec<u16>, Vec<u16>), ReparseError> {
     let fields = bytes
         .get(HEADER_SIZE..fixed_size)
@@ -220,12 +220,13 @@ fn units_at(bytes: &[u8], offset: usize, length: usize) -> Result<Vec<u16>, Repa
     Ok(units.iter().map(|unit| u16::from_le_bytes(*unit)).collect())
 }
 
-/// Length of the data with both names and their terminators, without flags, in bytes.
+/// Returns the length of the data with both names and their terminators but without flags, in
+/// bytes.
 fn names_length(substitute_name: &[u16], print_name: &[u16]) -> usize {
     NAME_FIELDS_SIZE + (substitute_name.len() + 1 + print_name.len() + 1) * UNIT_SIZE
 }
 
-/// Writes the buffer: substitute name first, a NUL after each name.
+/// Encodes the buffer: substitute name first, a NUL after each name.
 fn encode_names(
     tag: ReparseTag,
     substitute_name: &[u16],
@@ -234,7 +235,7 @@ fn encode_names(
 ) -> Result<Vec<u8>, ReparseError> {
     let data_length = names_length(substitute_name, print_name) + flags.len();
     let mut bytes = encode_header(tag, data_length)?;
-    // The data fits 16 bits, so what is inside of it does.
+    // The length of the data fits 16 bits, so the offsets and lengths inside it do too.
     let substitute_length = (substitute_name.len() * UNIT_SIZE) as u16;
     let print_length = (print_name.len() * UNIT_SIZE) as u16;
     let print_offset = substitute_length + UNIT_SIZE as u16;

@@ -1,40 +1,40 @@
-//! Reparse points: the tagged buffer on a file that a driver gives a meaning.
+//! Reparse points: tagged data on a file that a driver interprets.
 //!
-//! Symbolic links and mount points (junctions) are two of the tags; every other one is carried as
-//! it is. All little-endian:
+//! Symbolic links and mount points (junctions) are two of the tags and are decoded; the data of all
+//! other tags is kept as it is. The layout, little-endian:
 //!
 //! | bytes | field | in |
 //! |---|---|---|
 //! | 4 | tag, [`ReparseTag`] | all |
-//! | 2 | length of what follows the next field (and the GUID), in bytes | all |
+//! | 2 | length of the data after the next field (and the GUID), in bytes | all |
 //! | 2 | reserved, 0 | all |
-//! | 16 | GUID of the owner | tags that are not Microsoft's |
+//! | 16 | GUID of the owner | non-Microsoft tags |
 //! | 2 + 2 | substitute name: offset in the name area and length, in bytes | symlink, mount point |
-//! | 2 + 2 | print name: the same | symlink, mount point |
+//! | 2 + 2 | print name: offset and length | symlink, mount point |
 //! | 4 | flags; 1: the target is relative | symlink |
 //! | | name area, in UTF-16LE | symlink, mount point |
 //!
-//! The substitute name is what Windows follows; the print name is for display. In a layer tar the
-//! target is one text, the link name of the entry: [`ReparsePoint::from_target`] makes both names
-//! of it, [`ReparsePoint::target`] makes the text. The text is the print name when that says the
-//! same as the substitute name, which is the case for every link that an ordinary tool makes; else
-//! it is made from the substitute name, so the link keeps its meaning and loses only its print
+//! Windows follows the substitute name; the print name is for display. A layer tar has only one
+//! string for both, the link name of the entry: [`ReparsePoint::from_target`] derives both names
+//! from it, and [`ReparsePoint::target`] returns it. The string is the print name if that means the
+//! same as the substitute name, as it does in every link created by an ordinary tool. Otherwise, it
+//! is derived from the substitute name, so the link keeps its meaning and loses only its print
 //! name.
 //!
-//! Compared with go-winio, which reads only the print name and only these two tags:
+//! Differences from go-winio, which reads only the print name and supports only these two tags:
 //!
 //! | buffer | go-winio | here |
 //! |---|---|---|
 //! | names that differ | print name | target from the substitute name |
 //! | empty print name | empty target | target from the substitute name |
 //! | unpaired surrogate | U+FFFD | kept, see [`crate::wide`] |
-//! | substitute name of odd length | not looked at | error: what it names is uncertain |
+//! | substitute name of odd length | ignored | error: its meaning is uncertain |
 //! | print name of odd length | last byte dropped | same |
-//! | name outside of the buffer, buffer cut off | panic | error |
-//! | last terminator cut off, bytes after the names | accepted | same |
-//! | length field wrong | accepted | same for these two tags, error for all others |
-//! | any other tag | error | carried |
-//! | encoding that needs more than 16 bits | wraps round, broken buffer | error |
+//! | name outside the buffer, buffer truncated | panic | error |
+//! | last terminator missing, bytes after the names | accepted | same |
+//! | wrong length field | accepted | same for these two tags, error for all others |
+//! | any other tag | error | kept |
+//! | encoding that needs more than 16 bits | wraps around, invalid buffer | error |
 //!
 //! Source: [MS-FSCC] 2.1.2 and `REPARSE_DATA_BUFFER` (`ntifs.h`), `REPARSE_GUID_DATA_BUFFER`
 //! (`winnt.h`); go-winio `reparse.go`, `DecodeReparsePoint` and `EncodeReparsePoint`.
@@ -52,61 +52,63 @@ pub use self::tag::ReparseTag;
 const HEADER_SIZE: usize = 8;
 const GUID_SIZE: usize = 16;
 
-/// A reparse point that cannot be read or written; offsets are bytes from the start of the buffer.
+/// A reparse point that cannot be decoded or encoded; offsets are bytes from the start of the
+/// buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReparseError {
-    /// The buffer ends before a field that its tag demands.
-    #[error("reparse point has {actual} bytes, its fixed fields alone need {expected}")]
+    /// The buffer ends before a field that its tag requires.
+    #[error("reparse point has {actual} bytes, but its fixed fields alone need {expected}")]
     Truncated {
-        /// Bytes that the fields need.
+        /// Number of bytes that the fields need.
         expected: usize,
-        /// Bytes that the buffer has.
+        /// Length of the buffer, in bytes.
         actual: usize,
     },
-    /// The data length field and the buffer do not agree.
-    #[error("reparse point {tag} says it has {expected} bytes of data, its buffer has {actual}")]
+    /// The data length field does not match the buffer.
+    #[error("reparse point {tag} declares {expected} bytes of data, but its buffer has {actual}")]
     DataLength {
         /// The tag.
         tag: ReparseTag,
-        /// The length field, in bytes.
+        /// The value of the length field, in bytes.
         expected: usize,
-        /// The data in the buffer, in bytes.
+        /// Length of the data in the buffer, in bytes.
         actual: usize,
     },
-    /// A name is not inside the buffer.
-    #[error("reparse point has a name at bytes {offset} to {end}, its buffer has {actual}")]
+    /// A name is outside the buffer.
+    #[error("reparse point has a name at bytes {offset} to {end}, but its buffer has {actual}")]
     NameOutOfBounds {
-        /// Where the name starts.
+        /// Offset of the start of the name.
         offset: usize,
-        /// Where the name ends.
+        /// Offset of the end of the name.
         end: usize,
-        /// Bytes that the buffer has.
+        /// Length of the buffer, in bytes.
         actual: usize,
     },
     /// The substitute name is not a whole number of UTF-16 units.
     #[error("substitute name at byte {offset} of the reparse point has an odd length: {actual}")]
     OddSubstituteName {
-        /// Where the name starts.
+        /// Offset of the name.
         offset: usize,
-        /// Its length, in bytes.
+        /// Length of the name, in bytes.
         actual: usize,
     },
-    /// The data does not fit the 16 bits of its length field.
+    /// The data is too long for its 16-bit length field.
     #[error("reparse point {tag} has {actual} bytes of data, more than {limit}")]
     TooLong {
         /// The tag.
         tag: ReparseTag,
         /// Length of the data, in bytes.
         actual: usize,
-        /// The longest that fits, in bytes.
+        /// The maximum, in bytes.
         limit: usize,
     },
-    /// A tag that is not Microsoft's has no GUID, or one of Microsoft's has one.
-    #[error("reparse point {tag} {}", if *.expected { "needs a GUID" } else { "has no GUID" })]
+    /// A non-Microsoft tag lacks its GUID, or a Microsoft tag has one.
+    #[error("reparse point {tag} {}", if *.expected { "needs a GUID" } else { "must not have a GUID" })]
     Guid {
         /// The tag.
         tag: ReparseTag,
-        /// Whether a GUID belongs there.
+        /// Whether the tag requires a GUID.
         expected: bool,
     },
 }
@@ -132,23 +134,23 @@ pub enum ReparsePoint {
     Other {
         /// The tag.
         tag: ReparseTag,
-        /// The owner, as stored; present for tags that are not Microsoft's.
+        /// The owner as stored; present for non-Microsoft tags only.
         guid: Option<[u8; 16]>,
-        /// What the owner has stored.
+        /// The data that the owner stored.
         data: Vec<u8>,
     },
 }
 
 impl ReparsePoint {
-    /// Makes a symbolic link or mount point from the target as a tar has it, in WTF-8.
+    /// Creates a symbolic link or mount point from a target as spelled in a tar, in WTF-8.
     ///
     /// `\\?\PATH`, `\\SERVER\SHARE` and `C:PATH` are absolute and get a substitute name that
-    /// starts with `\??\`; all others, `\PATH` included, are relative. Nothing else in the text is
-    /// changed, slashes neither.
+    /// starts with `\??\`; everything else, including `\PATH`, is relative. The text is not changed
+    /// in any other way; slashes stay slashes.
     ///
     /// # Errors
     ///
-    /// [`ReparseError::TooLong`], from about 16370 units on.
+    /// Returns [`ReparseError::TooLong`] for targets of more than about 16370 units.
     pub fn from_target(target: &[u8], is_mount_point: bool) -> Result<Self, ReparseError> {
         let print_name = crate::wide::from_wtf8(target);
         if is_mount_point {
@@ -162,12 +164,13 @@ impl ReparsePoint {
         }
     }
 
-    /// Returns the target in the form that [`from_target`](Self::from_target) takes, in WTF-8;
+    /// Returns the target in the form that [`from_target`](Self::from_target) accepts, in WTF-8;
     /// `None` for tags other than symlink and mount point.
     ///
-    /// The text keeps what Windows follows, not always the print name: compare
-    /// `from_target(target)` with `self` to know whether it says all. A symbolic link whose flags
-    /// contradict its name (a relative `C:\x`) has no text of its own and gets its name.
+    /// The text preserves the location that Windows follows, which is not always the print name.
+    /// To find out whether it preserves everything, compare `from_target(target)` with `self`. A
+    /// symbolic link whose flags contradict its name (a relative `C:\x`) cannot be expressed; the
+    /// result is its name.
     pub fn target(&self) -> Option<Vec<u8>> {
         let units = match self {
             Self::Symlink(symlink) => symlink.target(),
@@ -186,12 +189,13 @@ impl ReparsePoint {
         }
     }
 
-    /// Reads the whole buffer of a reparse point.
+    /// Decodes the whole buffer of a reparse point.
     ///
     /// # Errors
     ///
-    /// [`ReparseError`] for a buffer that is cut off, a name that is not inside it or not whole,
-    /// and, for tags other than symlink and mount point, a length field that is wrong.
+    /// Returns [`ReparseError`] if the buffer is truncated, if a name is outside the buffer or the
+    /// substitute name has an odd length, and, for tags other than symlink and mount point, if the
+    /// length field is wrong.
     pub fn decode(bytes: &[u8]) -> Result<Self, ReparseError> {
         let Some((&[t0, t1, t2, t3, l0, l1, _, _], data)) = bytes.split_first_chunk() else {
             return Err(ReparseError::Truncated {
@@ -227,14 +231,15 @@ impl ReparsePoint {
         Ok(Self::Other { tag, guid, data })
     }
 
-    /// Writes the whole buffer.
+    /// Encodes the whole buffer.
     ///
-    /// The names of a link come as the reference writes them: substitute name first, a NUL after
-    /// each. A buffer that has them in another way is not given back byte for byte.
+    /// The names of a link are laid out as in the reference implementation: substitute name first,
+    /// a NUL after each. A buffer with another layout does not survive a round trip byte for byte.
     ///
     /// # Errors
     ///
-    /// [`ReparseError::TooLong`]; [`ReparseError::Guid`] when the GUID does not suit the tag.
+    /// Returns [`ReparseError::TooLong`] if the data does not fit its length field, and
+    /// [`ReparseError::Guid`] if the tag lacks a required GUID or must not have one.
     pub fn encode(&self) -> Result<Vec<u8>, ReparseError> {
         match self {
             Self::Symlink(symlink) => symlink.encode(),
@@ -253,7 +258,7 @@ impl ReparsePoint {
     }
 }
 
-/// Starts a buffer that is to have `data_length` bytes of data.
+/// Starts a buffer for `data_length` bytes of data.
 fn encode_header(tag: ReparseTag, data_length: usize) -> Result<Vec<u8>, ReparseError> {
     let length = check_data_length(tag, data_length)?;
     let mut bytes = Vec::with_capacity(HEADER_SIZE + GUID_SIZE + data_length);

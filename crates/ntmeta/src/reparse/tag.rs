@@ -1,8 +1,16 @@
-//! Reparse tags: which driver a reparse point belongs to, in 32 bits.
+//! Reparse tags: the 32-bit numbers that identify the driver behind a reparse point.
 
 use std::fmt;
 
 /// The tag of a reparse point; values without a name are kept.
+///
+/// ```
+/// use ntmeta::ReparseTag;
+///
+/// assert_eq!(ReparseTag::SYMLINK.to_string(), "SYMLINK");
+/// assert!(ReparseTag::SYMLINK.is_microsoft() && ReparseTag::SYMLINK.is_name_surrogate());
+/// assert_eq!(ReparseTag(0x1234).to_string(), "0x00001234");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ReparseTag(pub u32);
 
@@ -11,7 +19,7 @@ macro_rules! reparse_tags {
         impl ReparseTag {
             $($(#[$doc])* pub const $name: Self = Self($value);)*
 
-            /// Returns the name in `winnt.h` or [MS-FSCC], without `IO_REPARSE_TAG_`.
+            /// Returns the name from `winnt.h` or [MS-FSCC], without `IO_REPARSE_TAG_`.
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
                     $($value => Some(stringify!($name)),)*
@@ -23,7 +31,7 @@ macro_rules! reparse_tags {
 }
 
 reparse_tags! {
-    /// Mount points and junctions: another directory, by an absolute path.
+    /// Mount points and junctions, which refer to another directory by an absolute path.
     MOUNT_POINT = 0xA000_0003,
     /// Symbolic links.
     SYMLINK = 0xA000_000C,
@@ -33,21 +41,21 @@ reparse_tags! {
     WCI = 0x8000_0018,
     /// Windows container isolation, with the directory bit.
     WCI_1 = 0x9000_1018,
-    /// Windows container isolation: a file of a parent layer is deleted.
+    /// Windows container isolation: a deleted file of a parent layer.
     WCI_TOMBSTONE = 0xA000_001F,
     /// Windows container isolation: a link.
     WCI_LINK = 0xA000_0027,
     /// Windows container isolation: a link.
     WCI_LINK_1 = 0xA000_1027,
-    /// Composite image file system: no data in this layer.
+    /// Composite image file system: the data is not in this layer.
     DATALESS_CIM = 0xA000_0028,
-    /// Windows subsystem for Linux: a symbolic link, with its target in UTF-8.
+    /// Windows Subsystem for Linux: a symbolic link, with its target in UTF-8.
     LX_SYMLINK = 0xA000_001D,
-    /// Windows subsystem for Linux: a named pipe.
+    /// Windows Subsystem for Linux: a named pipe.
     LX_FIFO = 0x8000_0024,
-    /// Windows subsystem for Linux: a character device.
+    /// Windows Subsystem for Linux: a character device.
     LX_CHR = 0x8000_0025,
-    /// Windows subsystem for Linux: a block device.
+    /// Windows Subsystem for Linux: a block device.
     LX_BLK = 0x8000_0026,
     /// A Unix domain socket.
     AF_UNIX = 0x8000_0023,
@@ -69,7 +77,7 @@ reparse_tags! {
     DFSR = 0x8000_0012,
     /// Network file system.
     NFS = 0x8000_0014,
-    /// Files of the network only, Windows 8.1.
+    /// Files that exist only on the network, Windows 8.1.
     FILE_PLACEHOLDER = 0x8000_0015,
     /// Dynamic file system filter.
     DFM = 0x8000_0016,
@@ -93,7 +101,7 @@ reparse_tags! {
     STORAGE_SYNC = 0x8000_001E,
     /// Azure File Sync: a folder.
     STORAGE_SYNC_FOLDER = 0x9000_0027,
-    /// To be left alone by every filter.
+    /// All filters ignore this tag.
     UNHANDLED = 0x8000_0020,
     /// OneDrive before the cloud files driver.
     ONEDRIVE = 0x8000_0021,
@@ -132,23 +140,23 @@ reparse_tags! {
 }
 
 impl ReparseTag {
-    /// Tells whether the tag is Microsoft's (bit 31); all others carry a GUID beside it.
+    /// Returns whether the tag belongs to Microsoft (bit 31); all other tags come with a GUID.
     pub const fn is_microsoft(self) -> bool {
         self.0 & 0x8000_0000 != 0
     }
 
-    /// Tells whether the file stands for another named entity (bit 29), as a symbolic link does.
+    /// Returns whether the file stands for another named entity, like a symbolic link (bit 29).
     pub const fn is_name_surrogate(self) -> bool {
         self.0 & 0x2000_0000 != 0
     }
 
-    /// Tells whether a directory with this tag may have children (bit 28).
+    /// Returns whether a directory with this tag may have children (bit 28).
     pub const fn is_directory(self) -> bool {
         self.0 & 0x1000_0000 != 0
     }
 }
 
-/// The name, or the number in hex.
+/// Writes the name, or the number in hexadecimal.
 impl fmt::Display for ReparseTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
@@ -169,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_high_bits_tell_what_a_tag_is() {
+    fn the_high_bits_classify_a_tag() {
         let bits = |tag: ReparseTag| {
             [
                 tag.is_microsoft(),

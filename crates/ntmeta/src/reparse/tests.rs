@@ -1,4 +1,4 @@
-//! What decoding accepts, what encoding writes, and that targets keep their meaning.
+//! Decoding accepts the right buffers, encoding has a fixed layout, and targets keep their meaning.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn mount_point(substitute_name: &str, print_name: &str) -> ReparsePoint {
     })
 }
 
-/// Makes the buffer of a symbolic link: four name fields, flags, name area.
+/// Returns the buffer of a symbolic link: four name fields, flags, name area.
 fn buffer(fields: [u16; 4], flags: u32, names: &str) -> Vec<u8> {
     let mut bytes = b"\x0c\0\0\xa0\0\0\0\0".to_vec();
     bytes.extend(fields.iter().flat_map(|field| field.to_le_bytes()));
@@ -96,7 +96,7 @@ fn substitute_name_decides_the_target() {
 }
 
 #[test]
-fn names_may_lie_anywhere_in_the_name_area() {
+fn names_may_be_anywhere_in_the_name_area() {
     for (bytes, expected) in [
         (buffer([2, 4, 0, 2], 1, "pss"), symlink("ss", "p", 1)),
         (buffer([0, 4, 0, 4], 1, "ab"), symlink("ab", "ab", 1)),
@@ -111,7 +111,7 @@ fn names_may_lie_anywhere_in_the_name_area() {
 }
 
 #[test]
-fn buffers_that_are_cut_off_are_refused() {
+fn truncated_buffers_are_rejected() {
     let truncated = |expected, actual| ReparseError::Truncated { expected, actual };
     let out_of_bounds = |offset, end, actual| ReparseError::NameOutOfBounds {
         offset,
@@ -142,7 +142,7 @@ fn buffers_that_are_cut_off_are_refused() {
 }
 
 #[test]
-fn other_tags_are_carried_with_their_data() {
+fn other_tags_keep_their_data() {
     let guid = *b"0123456789abcdef";
     for (bytes, tag, guid, data) in [
         (
@@ -182,7 +182,7 @@ fn other_tags_are_carried_with_their_data() {
 }
 
 #[test]
-fn a_guid_belongs_to_tags_that_are_not_microsofts() {
+fn only_non_microsoft_tags_have_a_guid() {
     for (tag, guid) in [(ReparseTag::WOF, Some([1; 16])), (ReparseTag(5), None)] {
         let data = Vec::new();
         let expected = !tag.is_microsoft();
@@ -192,7 +192,7 @@ fn a_guid_belongs_to_tags_that_are_not_microsofts() {
 }
 
 #[test]
-fn data_above_16_bits_is_refused() {
+fn data_longer_than_16_bits_is_rejected() {
     let too_long = |tag, actual| ReparseError::TooLong {
         tag,
         actual,

@@ -1,7 +1,7 @@
-//! Access control entries: one permission, audit rule, label or attribute each.
+//! Access control entries: each is a permission, an audit rule, a label or an attribute.
 //!
-//! Layout: type byte, flags byte, `u16` size of the whole entry, then a body that the type
-//! decides: mask and SID; mask, object flags, up to two GUIDs and SID; or something else, which is
+//! Layout: type byte, flags byte, `u16` size of the whole entry, then a body that depends on the
+//! type: mask and SID; mask, object flags, up to two GUIDs and SID; or something else, which is
 //! kept as raw bytes. Bytes between the SID and the end of the entry are application data: a
 //! conditional expression in callback entries, a claim in resource attributes.
 //!
@@ -13,13 +13,13 @@ use super::{Guid, SecurityError, Sid};
 /// The size of an entry's header, in bytes.
 const HEADER_SIZE: usize = 4;
 
-/// The bit of the object flags that announces an object type.
+/// The object flag for an object type.
 const OBJECT_TYPE_PRESENT: u32 = 1;
 
-/// The bit of the object flags that announces an inherited object type.
+/// The object flag for an inherited object type.
 const INHERITED_OBJECT_TYPE_PRESENT: u32 = 2;
 
-/// The type of an access control entry; any value can occur, the known ones have a constant.
+/// The type of an access control entry; any value can occur, and the known ones have a constant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AceType(
     /// The type byte.
@@ -84,7 +84,7 @@ impl AceType {
         matches!(self.0, 0x09..=0x10) || self == Self::SYSTEM_ACCESS_FILTER
     }
 
-    /// Returns whether the body names a trustee by its SID; otherwise it is kept raw.
+    /// Returns whether the body identifies a trustee by SID; other bodies are kept raw.
     fn has_trustee(self) -> bool {
         self.0 <= Self::SYSTEM_ACCESS_FILTER.0 && self != Self::ACCESS_ALLOWED_COMPOUND
     }
@@ -96,65 +96,77 @@ bitflags::bitflags! {
     pub struct AceFlags: u8 {
         /// `OBJECT_INHERIT_ACE`: files below inherit the entry.
         const OBJECT_INHERIT = 0x01;
-        /// `CONTAINER_INHERIT_ACE`: directories below inherit the entry.
+        /// `OBJECT_INHERIT_ACE`: files in the directory inherit the entry.
         const CONTAINER_INHERIT = 0x02;
-        /// `NO_PROPAGATE_INHERIT_ACE`: inheritance ends with the direct children.
+        /// `CONTAINER_INHERIT_ACE`: subdirectories inherit the entry.
         const NO_PROPAGATE_INHERIT = 0x04;
-        /// `INHERIT_ONLY_ACE`: the entry has no effect on the object itself.
+        /// `NO_PROPAGATE_INHERIT_ACE`: only direct children inherit the entry.
         const INHERIT_ONLY = 0x08;
-        /// `INHERITED_ACE`: the entry was inherited.
+        /// `INHERIT_ONLY_ACE`: the entry does not apply to the object itself.
         const INHERITED = 0x10;
         /// `CRITICAL_ACE_FLAG`.
         const CRITICAL = 0x20;
-        /// `SUCCESSFUL_ACCESS_ACE_FLAG`; in an access filter `TRUST_PROTECTED_FILTER_ACE_FLAG`.
+        /// `SUCCESSFUL_ACCESS_ACE_FLAG`; `TRUST_PROTECTED_FILTER_ACE_FLAG` in an access filter.
         const SUCCESSFUL_ACCESS = 0x40;
         /// `FAILED_ACCESS_ACE_FLAG`.
         const FAILED_ACCESS = 0x80;
     }
 }
 
-/// The object part of an object ACE: which kind of directory object or property it is about.
+/// The object part of an object ACE: the kind of directory object or property that it covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ObjectTypes {
     /// The kind of child object, property, property set or extended right.
     pub object_type: Option<Guid>,
     /// The kind of object that inherits the entry.
     pub inherited_object_type: Option<Guid>,
-    /// Bits of the object flags without a known meaning; bits 0 and 1 are ignored here.
+    /// Bits of the object flags without a known meaning; bits 0 and 1 are ignored when encoding.
     pub other_flags: u32,
 }
 
-/// The body of an access control entry. Which variant it is follows from the entry's type.
+/// The body of an access control entry. The entry's type determines the variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AceBody {
-    /// A body that names a trustee: all types of Windows but compound entries.
+    /// A body that identifies a trustee: every Windows type except compound entries.
     Trustee {
-        /// The access mask; for a mandatory label the label's policy.
+        /// The access mask; the label's policy in a mandatory label.
         mask: u32,
         /// The object part of object types; `None` for all others.
         object: Option<ObjectTypes>,
-        /// Whom the entry is about; for a label its level.
+        /// The account that the entry applies to; the level in a mandatory label.
         sid: Sid,
-        /// The bytes behind the SID: condition, claim, or just slack.
+        /// The bytes after the SID: a condition, a claim, or unused.
         data: Vec<u8>,
     },
-    /// The body of a type that is not taken apart, verbatim.
+    /// The body of any other type, verbatim.
     Raw(Vec<u8>),
 }
 
 /// An access control entry.
+///
+/// ```
+/// use ntmeta::security::{Ace, AceFlags, AceType, Sid};
+///
+/// let users: Sid = "S-1-5-32-545".parse()?;
+/// let ace = Ace::new(AceType::ACCESS_ALLOWED, AceFlags::INHERITED, 0x0012_00a9, users);
+/// assert_eq!(
+///     ace.explain(false).to_string(),
+///     r"allow BUILTIN\Users: read and execute (inherited)"
+/// );
+/// # Ok::<(), ntmeta::SddlError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ace {
-    /// What the entry does.
+    /// The type of the entry.
     pub ace_type: AceType,
-    /// Inheritance and auditing.
+    /// Flags for inheritance and auditing.
     pub flags: AceFlags,
-    /// The rest.
+    /// Everything else.
     pub body: AceBody,
 }
 
 impl Ace {
-    /// Makes an entry of a type without object part and application data.
+    /// Creates an entry without an object part and without application data.
     #[must_use]
     pub fn new(ace_type: AceType, flags: AceFlags, mask: u32, sid: Sid) -> Self {
         let body = AceBody::Trustee {
@@ -205,8 +217,8 @@ impl Ace {
     ///
     /// # Errors
     ///
-    /// [`SecurityError::BodyMismatch`] when the body is not one of the entry's type,
-    /// [`SecurityError::TooLarge`] above 65,535 bytes.
+    /// Returns [`SecurityError::BodyMismatch`] if the body does not match the entry's type, and
+    /// [`SecurityError::TooLarge`] if the entry exceeds 65,535 bytes.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), SecurityError> {
         let mut body = Vec::new();
         match &self.body {
@@ -238,7 +250,7 @@ impl Ace {
     }
 }
 
-/// Parses a body that names a trustee; `data` ends where the entry ends.
+/// Parses a body that identifies a trustee; `data` ends where the entry ends.
 fn parse_trustee(ace_type: AceType, data: &[u8], offset: usize) -> Result<AceBody, SecurityError> {
     let mask = u32_at(data, offset, "access mask")?;
     let mut next = offset + 4;
@@ -271,7 +283,7 @@ fn parse_trustee(ace_type: AceType, data: &[u8], offset: usize) -> Result<AceBod
     })
 }
 
-/// Appends object flags and GUIDs.
+/// Appends the object flags and GUIDs.
 fn encode_object(object: &ObjectTypes, out: &mut Vec<u8>) {
     let mut flags = object.other_flags & !(OBJECT_TYPE_PRESENT | INHERITED_OBJECT_TYPE_PRESENT);
     if object.object_type.is_some() {
@@ -296,7 +308,7 @@ pub(super) mod tests {
     use super::super::sid::tests::any_sid;
     use super::*;
 
-    /// Any entry whose body fits its type.
+    /// Any entry whose body matches its type.
     pub(crate) fn any_ace() -> impl Strategy<Value = Ace> {
         let guid = || proptest::option::of(any::<[u8; 16]>().prop_map(Guid));
         let data = proptest::collection::vec(any::<u8>(), 0..40);
@@ -344,7 +356,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn object_entry_holds_the_guids_its_flags_announce() {
+    fn object_flags_determine_the_guids_of_an_entry() {
         let mut bytes = vec![5, 0x0a, 36, 0, 0x10, 0, 0, 0, 2, 0, 0, 0];
         bytes.extend([7; 16]);
         bytes.extend([1, 0, 0, 0, 0, 0, 0, 1]);
@@ -377,12 +389,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn malformed_entries_are_refused() {
+    fn malformed_entries_are_rejected() {
         let cases: [&[u8]; 5] = [
             &[0, 0, 3, 0],
             &[0, 0, 8, 0, 0, 0, 0],
             &[0, 0, 8, 0, 0, 0, 0, 0],
-            // The SID has room in the buffer but not in the entry.
+            // The SID fits the buffer but not the entry.
             &[0, 0, 16, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0],
             &[5, 0, 12, 0, 0, 0, 0, 0, 1, 0, 0, 0],
         ];
@@ -392,7 +404,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn body_of_another_type_is_refused_on_encode() {
+    fn body_of_another_type_is_rejected_on_encode() {
         let sid = Sid::new(1, &[0]).unwrap();
         let mut ace = Ace::new(AceType::ACCESS_ALLOWED_OBJECT, AceFlags::empty(), 0, sid);
         let mismatch = SecurityError::BodyMismatch {
@@ -404,7 +416,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn entry_above_64_kib_is_refused_on_encode() {
+    fn entry_above_64_kib_is_rejected_on_encode() {
         let body = AceBody::Raw(vec![0; 65_532]);
         let ace = Ace {
             ace_type: AceType(0x77),

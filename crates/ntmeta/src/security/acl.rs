@@ -1,7 +1,7 @@
-//! Access control lists: an ordered list of entries behind an 8-byte header.
+//! Access control lists: an 8-byte header followed by an ordered list of entries.
 //!
 //! Layout: revision byte, zero byte, `u16` size of the whole list, `u16` entry count, `u16` zero,
-//! the entries, and often unused bytes up to the size (Windows reserves room generously).
+//! the entries, and often unused bytes up to the size, since Windows reserves generous space.
 //!
 //! Source: \[MS-DTYP\] 2.4.5.
 
@@ -12,6 +12,19 @@ use super::{Ace, SecurityError};
 const HEADER_SIZE: usize = 8;
 
 /// An access control list.
+///
+/// ```
+/// use ntmeta::security::{Ace, AceFlags, AceType, Acl, AclSlot, SecurityDescriptor, Sid};
+///
+/// let system: Sid = "S-1-5-18".parse()?;
+/// let full_control = Ace::new(AceType::ACCESS_ALLOWED, AceFlags::empty(), 0x001f_01ff, system);
+/// let descriptor = SecurityDescriptor {
+///     dacl: AclSlot::Present(Acl::new(vec![full_control])),
+///     ..SecurityDescriptor::default()
+/// };
+/// assert_eq!(descriptor.to_sddl()?, "D:(A;;FA;;;SY)");
+/// # Ok::<(), ntmeta::SddlError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acl {
     /// The revision, 2 to 4; see [`Acl::REVISION`] and [`Acl::REVISION_DS`].
@@ -20,7 +33,7 @@ pub struct Acl {
     pub reserved1: u8,
     /// The second reserved field.
     pub reserved2: u16,
-    /// The entries in the order in which Windows applies them.
+    /// The entries, in the order in which Windows applies them.
     pub aces: Vec<Ace>,
     /// The bytes between the last entry and the end of the list.
     pub slack: Vec<u8>,
@@ -32,7 +45,7 @@ impl Acl {
     /// The revision of a list with object entries.
     pub const REVISION_DS: u8 = 4;
 
-    /// Makes a list of `aces`, with the revision they need.
+    /// Creates a list of `aces`, with the revision they require.
     #[must_use]
     pub fn new(aces: Vec<Ace>) -> Self {
         let object = aces.iter().any(|ace| ace.ace_type.is_object());
@@ -50,7 +63,7 @@ impl Acl {
         }
     }
 
-    /// Parses the list that starts at byte `offset` of `data`.
+    /// Parses the list at byte `offset` of `data`.
     pub(super) fn parse_at(data: &[u8], offset: usize) -> Result<Self, SecurityError> {
         let [revision, reserved1, _, _, _, _, reserved2 @ ..] =
             array::<HEADER_SIZE>(data, offset, "ACL")?;
@@ -96,7 +109,7 @@ impl Acl {
     ///
     /// # Errors
     ///
-    /// [`SecurityError`] when the list exceeds 65,535 bytes or entries, or an entry cannot be
+    /// Returns [`SecurityError`] if the list exceeds 65,535 bytes or entries, or an entry cannot be
     /// encoded.
     pub fn to_bytes(&self) -> Result<Vec<u8>, SecurityError> {
         let count = u16::try_from(self.aces.len()).map_err(|_| SecurityError::TooManyAces {
@@ -149,13 +162,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn malformed_lists_are_refused() {
+    fn malformed_lists_are_rejected() {
         let cases: [&[u8]; 5] = [
             &[2, 0, 8, 0],
             &[1, 0, 8, 0, 0, 0, 0, 0],
             &[2, 0, 7, 0, 0, 0, 0, 0],
             &[2, 0, 9, 0, 0, 0, 0, 0],
-            // One entry announced, none there.
+            // The count is one, but there is no entry.
             &[2, 0, 8, 0, 1, 0, 0, 0],
         ];
         for bytes in cases {
@@ -164,10 +177,10 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn list_above_64_kib_is_refused_on_encode() {
+    fn list_above_64_kib_is_rejected_on_encode() {
         let everyone = Sid::new(1, &[0]).unwrap();
         let ace = Ace::new(AceType::ACCESS_ALLOWED, AceFlags::empty(), 1, everyone);
-        // 20 bytes an entry: 3276 of them fill 65,520 bytes and the header makes 65,528.
+        // 20 bytes an entry: 3276 entries take 65,520 bytes, and 65,528 with the header.
         assert_eq!(
             Acl::new(vec![ace.clone(); 3276]).to_bytes().unwrap().len(),
             65_528

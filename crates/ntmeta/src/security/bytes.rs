@@ -1,8 +1,8 @@
-//! Bounds-checked reading: the only place where this module's parsers touch a buffer.
+//! Bounds-checked reading: all access of this module's parsers to their buffers.
 
 use super::SecurityError;
 
-/// Returns `len` bytes of `data` from `offset` on.
+/// Returns `len` bytes of `data` at `offset`.
 pub(super) fn take<'a>(
     data: &'a [u8],
     offset: usize,
@@ -20,7 +20,7 @@ pub(super) fn take<'a>(
         })
 }
 
-/// Returns the `N` bytes of `data` from `offset` on.
+/// Returns `N` bytes of `data` at `offset`.
 pub(super) fn array<const N: usize>(
     data: &[u8],
     offset: usize,
@@ -57,11 +57,11 @@ pub(super) fn size_u32(
     offset: usize,
     structure: &'static str,
 ) -> Result<usize, SecurityError> {
-    // A value beyond the address space is beyond every buffer as well.
+    // A value beyond the address space is beyond the end of every buffer too.
     Ok(usize::try_from(u32_at(data, offset, structure)?).unwrap_or(usize::MAX))
 }
 
-/// Converts a length to the `u32` that a size field holds.
+/// Converts a length to the `u32` of a size field.
 pub(super) fn len_u32(len: usize, structure: &'static str) -> Result<u32, SecurityError> {
     u32::try_from(len).map_err(|_| SecurityError::TooLarge {
         structure,
@@ -69,7 +69,7 @@ pub(super) fn len_u32(len: usize, structure: &'static str) -> Result<u32, Securi
     })
 }
 
-/// Converts a length to the `u16` that a size field holds.
+/// Converts a length to the `u16` of a size field.
 pub(super) fn len_u16(len: usize, structure: &'static str) -> Result<u16, SecurityError> {
     u16::try_from(len).map_err(|_| SecurityError::TooLarge {
         structure,
@@ -82,7 +82,7 @@ pub(super) fn pad_to_4(out: &mut Vec<u8>) {
     out.resize(out.len().next_multiple_of(4), 0);
 }
 
-/// Decodes UTF-16LE text that must hold no NUL; an odd byte count is refused.
+/// Decodes UTF-16LE text without NULs; rejects an odd byte count.
 pub(super) fn utf16(
     bytes: &[u8],
     offset: usize,

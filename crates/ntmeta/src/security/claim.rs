@@ -1,12 +1,12 @@
-//! Claims: the application data of resource attribute entries, a named list of values.
+//! Claims: named lists of values, the application data of resource attribute entries.
 //!
 //! Layout (`CLAIM_SECURITY_ATTRIBUTE_RELATIVE_V1`): `u32` offset of the name, `u16` value type,
-//! `u16` reserved, `u32` flags, `u32` value count, then a `u32` offset for each value; offsets
-//! count from the start of the claim. Integers and booleans are 8 bytes, strings (the name too)
-//! are UTF-16LE with a NUL, SIDs and octet strings are bytes behind a `u32` size. Windows writes
-//! the name and the values packed and in order, and so does [`Claim::encode`].
+//! `u16` reserved, `u32` flags, `u32` value count, then a `u32` offset for each value. Offsets are
+//! relative to the start of the claim. Integers and booleans take 8 bytes; strings, including the
+//! name, are UTF-16LE with a NUL; SIDs and octet strings are bytes after a `u32` size. Windows
+//! writes the name and the values packed and in order, and so does [`Claim::encode`].
 //!
-//! Source: \[MS-DTYP\] 2.4.10.1; packing observed in descriptors made by Windows.
+//! Source: \[MS-DTYP\] 2.4.10.1; the packing was observed in descriptors made by Windows.
 
 use super::bytes::{array, len_u32, pad_to_4, push_utf16, size_u32, take, u32_at, utf16};
 use super::{SecurityError, Sid};
@@ -15,13 +15,27 @@ use super::{SecurityError, Sid};
 const HEADER_SIZE: usize = 16;
 
 /// A claim: the attribute of a resource.
+///
+/// ```
+/// use ntmeta::security::{Claim, ClaimValues};
+///
+/// let claim = Claim {
+///     name: "Project".to_owned(),
+///     reserved: 0,
+///     flags: 0,
+///     values: ClaimValues::String(vec!["Windows".to_owned(), "SQL".to_owned()]),
+/// };
+/// let bytes = claim.encode()?;
+/// assert_eq!(Claim::decode(&bytes)?, claim);
+/// # Ok::<(), ntmeta::SecurityError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The attribute's name.
     pub name: String,
     /// The reserved field.
     pub reserved: u16,
-    /// The flags (`CLAIM_SECURITY_ATTRIBUTE_*` of `winnt.h`), whose upper half is the owner's.
+    /// The flags (`CLAIM_SECURITY_ATTRIBUTE_*` of `winnt.h`); the upper half belongs to the owner.
     pub flags: u32,
     /// The values.
     pub values: ClaimValues,
@@ -29,6 +43,7 @@ pub struct Claim {
 
 /// The values of a claim, all of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClaimValues {
     /// Signed integers, `TI`.
     Int64(Vec<i64>),
@@ -40,7 +55,7 @@ pub enum ClaimValues {
     Sid(Vec<Sid>),
     /// Booleans, `TB`; zero is false.
     Boolean(Vec<u64>),
-    /// Strings of bytes, `TX`.
+    /// Octet strings, `TX`.
     Octets(Vec<Vec<u8>>),
 }
 
@@ -76,8 +91,8 @@ impl Claim {
     ///
     /// # Errors
     ///
-    /// [`SecurityError`] with the byte offset within `data`: an unknown value type, a string
-    /// without NUL, values that overlap, or anything that reaches past the end.
+    /// Returns [`SecurityError`] with the byte offset in `data` for an unknown value type, a string
+    /// without NUL, overlapping values, and anything that extends past the end.
     pub fn decode(data: &[u8]) -> Result<Self, SecurityError> {
         let name = text_at(data, size_u32(data, 0, "claim")?, "claim name")?.0;
         let value_type = u16::from_le_bytes(array(data, 4, "claim")?);
@@ -129,7 +144,7 @@ impl Claim {
     ///
     /// # Errors
     ///
-    /// [`SecurityError::TooLarge`] for more than its 32-bit offsets can reach.
+    /// Returns [`SecurityError::TooLarge`] if the claim is too large for its 32-bit offsets.
     pub fn encode(&self) -> Result<Vec<u8>, SecurityError> {
         let name = terminated(&self.name);
         let values = self.values.encode()?;
@@ -155,8 +170,8 @@ impl Claim {
 struct ValueReader<'a> {
     data: &'a [u8],
     offsets: &'a [usize],
-    /// How many bytes values may still take: offsets that point to the same bytes again and again
-    /// would make a small claim decode to a large one.
+    /// How many more bytes the values may take. Without this limit, offsets that refer to the same
+    /// bytes many times would make a small claim decode to a large one.
     budget: usize,
 }
 
@@ -196,13 +211,13 @@ fn sid_at(data: &[u8], offset: usize) -> Result<(Sid, usize), SecurityError> {
     Ok((sid, 4 + bytes.len()))
 }
 
-/// Returns the bytes behind the `u32` size at `offset`.
+/// Returns the bytes after the `u32` size at `offset`.
 fn sized_at(data: &[u8], offset: usize) -> Result<&[u8], SecurityError> {
     let size = size_u32(data, offset, "claim value")?;
     take(data, offset.saturating_add(4), size, "claim value")
 }
 
-/// Returns the NUL-terminated text at `offset` and its size in bytes, NUL included.
+/// Returns the NUL-terminated text at `offset` and its size in bytes, including the NUL.
 fn text_at(
     data: &[u8],
     offset: usize,
@@ -223,7 +238,7 @@ fn terminated(text: &str) -> Vec<u8> {
     out
 }
 
-/// Returns `bytes` behind their size as a `u32`.
+/// Returns `bytes` preceded by their size as a `u32`.
 fn sized(bytes: &[u8]) -> Result<Vec<u8>, SecurityError> {
     let mut out = len_u32(bytes.len(), "claim value")?.to_le_bytes().to_vec();
     out.extend_from_slice(bytes);
@@ -257,7 +272,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn name_and_values_are_packed_behind_the_offsets() {
+    fn name_and_values_are_packed_after_the_offsets() {
         let claim = Claim {
             name: "c".to_owned(),
             reserved: 0,
@@ -273,7 +288,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn malformed_claims_are_refused() {
+    fn malformed_claims_are_rejected() {
         let claim = |name: u32, value_type: u16, count: u32, rest: &[u8]| {
             let mut bytes = name.to_le_bytes().to_vec();
             bytes.extend(value_type.to_le_bytes());

@@ -1,9 +1,9 @@
 //! Conditional expressions: the application data of callback entries and access filters.
 //!
 //! Layout: the bytes `artx`, then tokens in reverse Polish order (operands before their operator),
-//! then zero bytes up to a multiple of 4. A token is a byte, followed by its value when it is a
-//! literal or an attribute name. [`Condition::decode`] makes a tree of the tokens and
-//! [`Condition::encode`] tokens of the tree.
+//! then zero bytes up to a multiple of 4. A token is one byte, followed by a value if it is a
+//! literal or an attribute name. [`Condition::decode`] builds a tree from the tokens, and
+//! [`Condition::encode`] writes the tree as tokens.
 //!
 //! Source: \[MS-DTYP\] 2.4.4.17 and its subsections.
 
@@ -18,44 +18,62 @@ const TOKEN_OCTETS: u8 = 0x18;
 const TOKEN_COMPOSITE: u8 = 0x50;
 const TOKEN_SID: u8 = 0x51;
 
-/// A conditional expression, or a part of one.
+/// A conditional expression or a part of one.
+///
+/// ```
+/// use ntmeta::security::{AttributeScope, Condition, UnaryOperator};
+///
+/// let condition = Condition::Unary {
+///     operator: UnaryOperator::Exists,
+///     operand: Box::new(Condition::Attribute {
+///         scope: AttributeScope::User,
+///         name: "Title".to_owned(),
+///     }),
+/// };
+/// let bytes = condition.encode()?;
+/// assert!(bytes.starts_with(b"artx"));
+/// assert_eq!(Condition::decode(&bytes)?, condition);
+/// # Ok::<(), ntmeta::SecurityError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     /// A constant.
     Literal(Literal),
-    /// The value of an attribute; as a condition of its own: it is there and not zero or empty.
+    /// The value of an attribute. On its own, this tests that the attribute exists and is neither
+    /// zero nor empty.
     Attribute {
-        /// Whose attribute it is.
+        /// The owner of the attribute.
         scope: AttributeScope,
-        /// Its name.
+        /// The name of the attribute.
         name: String,
     },
     /// An operator with one operand.
     Unary {
         /// The operator.
         operator: UnaryOperator,
-        /// Its operand.
+        /// The operand.
         operand: Box<Condition>,
     },
     /// An operator between two operands.
     Binary {
         /// The operator.
         operator: BinaryOperator,
-        /// What is written before the operator.
+        /// The operand before the operator.
         left: Box<Condition>,
-        /// What is written after the operator.
+        /// The operand after the operator.
         right: Box<Condition>,
     },
 }
 
 /// A constant in a conditional expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Literal {
-    /// An integer, with all that its text form shows.
+    /// An integer, with the details of its text form.
     Integer {
-        /// The value in two's complement; an unsigned one may use all 64 bits.
+        /// The value in two's complement; an unsigned value may use all 64 bits.
         value: i64,
-        /// The width that the token names; text always means 64 bits.
+        /// The width from the token; in text, the width is always 64 bits.
         width: IntegerWidth,
         /// The sign as written.
         sign: IntegerSign,
@@ -64,7 +82,7 @@ pub enum Literal {
     },
     /// A string.
     String(String),
-    /// A string of bytes.
+    /// An octet string.
     Octets(Vec<u8>),
     /// A SID.
     Sid(Sid),
@@ -83,7 +101,7 @@ macro_rules! token_enum {
         }
 
         impl $name {
-            /// Returns the variant that the byte stands for.
+            /// Returns the variant with the given byte.
             fn from_token(token: u8) -> Option<Self> {
                 match token {
                     $($token => Some(Self::$variant),)*
@@ -111,11 +129,11 @@ token_enum! {
 token_enum! {
     /// The sign of an integer literal.
     IntegerSign {
-        /// `+` was written.
+        /// Written with `+`.
         Plus = 0x01,
-        /// `-` was written.
+        /// Written with `-`.
         Minus = 0x02,
-        /// No sign was written.
+        /// Written without a sign.
         None = 0x03,
     }
 }
@@ -133,7 +151,8 @@ token_enum! {
 }
 
 token_enum! {
-    /// Whose attribute is meant.
+    /// The owner of an attribute.
+    #[non_exhaustive]
     AttributeScope {
         /// An attribute supplied by the caller, written without a prefix.
         Local = 0xf8,
@@ -148,6 +167,7 @@ token_enum! {
 
 token_enum! {
     /// An operator with one operand.
+    #[non_exhaustive]
     UnaryOperator {
         /// `Exists`.
         Exists = 0x87,
@@ -176,6 +196,7 @@ token_enum! {
 
 token_enum! {
     /// An operator between two operands.
+    #[non_exhaustive]
     BinaryOperator {
         /// `==`.
         Equal = 0x80,
@@ -207,16 +228,16 @@ token_enum! {
 impl Condition {
     /// Decodes the application data of a callback entry.
     ///
-    /// # Errors
     ///
-    /// [`SecurityError`] with the byte offset within `data`: no `artx`, an unknown token, a
-    /// malformed literal, operators and operands that do not fit together, or nesting deeper than
-    /// [`MAX_DEPTH`].
+    /// Returns [`SecurityError`] with the byte offset in `data` if `artx` is missing, a token is
+    /// unknown, a literal is malformed, the operands do not match the operators, or the expression
+    /// is nested deeper than [`MAX_DEPTH`].
+    ///
     pub fn decode(data: &[u8]) -> Result<Self, SecurityError> {
         if !data.starts_with(&MAGIC) {
             return Err(SecurityError::ConditionMagic);
         }
-        // Operands with the depth of their trees.
+        // Operands and the depths of their trees.
         let mut stack: Vec<(Self, usize)> = Vec::new();
         let mut offset = MAGIC.len();
         while let Some(&token) = data.get(offset) {
@@ -239,8 +260,8 @@ impl Condition {
     ///
     /// # Errors
     ///
-    /// [`SecurityError::TooDeep`] for nesting deeper than [`MAX_DEPTH`],
-    /// [`SecurityError::TooLarge`] for a value beyond its 32-bit size field.
+    /// Returns [`SecurityError::TooDeep`] if the expression is nested deeper than [`MAX_DEPTH`],
+    /// and [`SecurityError::TooLarge`] if a value is too large for its 32-bit size field.
     pub fn encode(&self) -> Result<Vec<u8>, SecurityError> {
         let mut out = MAGIC.to_vec();
         self.encode_into(&mut out, 1)?;
@@ -251,7 +272,7 @@ impl Condition {
     fn encode_into(&self, out: &mut Vec<u8>, depth: usize) -> Result<(), SecurityError> {
         check_depth(depth, 0)?;
         match self {
-            // The nesting of lists is counted by itself, as in `decode`.
+            // The nesting of lists is counted separately, as in `decode`.
             Self::Literal(literal) => literal.encode_into(out, 1)?,
             Self::Attribute { scope, name } => {
                 out.push(*scope as u8);
@@ -326,7 +347,7 @@ impl Literal {
     }
 }
 
-/// Appends what `content` writes, behind its size as a `u32`.
+/// Appends the output of `content`, preceded by its size as a `u32`.
 fn push_sized(
     out: &mut Vec<u8>,
     content: impl FnOnce(&mut Vec<u8>) -> Result<(), SecurityError>,
@@ -436,7 +457,7 @@ fn decode_literal(
     Ok((literal, end - offset))
 }
 
-/// Decodes the value, sign and base behind an integer token.
+/// Decodes the value, sign and base that follow an integer token.
 fn decode_integer(
     data: &[u8],
     offset: usize,
@@ -471,7 +492,7 @@ fn decode_sid(bytes: &[u8], offset: usize) -> Result<Sid, SecurityError> {
     Ok(sid)
 }
 
-/// Returns the bytes behind a token byte and a `u32` size.
+/// Returns the bytes that follow a token byte and a `u32` size.
 fn sized<'a>(
     data: &'a [u8],
     offset: usize,

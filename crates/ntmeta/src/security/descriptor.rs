@@ -1,16 +1,16 @@
-//! The security descriptor in its self-relative form.
+//! Security descriptors in self-relative form.
 //!
 //! Layout: a 20-byte header (revision 1, resource manager byte, `u16` control flags, then `u32`
-//! offsets of owner, group, SACL and DACL, 0 for none) and the four parts in any order. The
-//! control flags tell whether a list is there; a list that is there without an offset is a NULL
-//! ACL, which is not the same as one without entries.
+//! offsets of owner, group, SACL and DACL, 0 if absent) and the four parts in any order. The
+//! control flags determine whether a list is present. A list that is present but has no offset is a
+//! NULL ACL, which is not the same as an empty list.
 //!
 //! Two orders are common: owner, group, DACL, SACL, which [`SecurityDescriptor::to_bytes`] writes,
 //! and SACL, DACL, owner, group. Keep the original bytes where the order matters.
 //!
-//! Source: \[MS-DTYP\] 2.4.6. The orders were observed in what
-//! `ConvertStringSecurityDescriptorToSecurityDescriptor` returns: the former with Wine 8, the
-//! latter in buffers that other projects recorded on Windows Server.
+//! Source: \[MS-DTYP\] 2.4.6. The orders were observed in the output of
+//! `ConvertStringSecurityDescriptorToSecurityDescriptor`: the former with Wine 8, the latter in
+//! buffers that other projects recorded on Windows Server.
 
 use super::bytes::{array, len_u32, pad_to_4, size_u32};
 use super::{Acl, SecurityError, Sid};
@@ -18,10 +18,10 @@ use super::{Acl, SecurityError, Sid};
 /// The size of the header, in bytes.
 const HEADER_SIZE: usize = 20;
 
-/// The only revision there is.
+/// The only known revision.
 const REVISION: u8 = 1;
 
-/// The positions of the offsets in the header, in bytes.
+/// The positions of the offset fields in the header, in bytes.
 const OWNER_FIELD: usize = 4;
 const GROUP_FIELD: usize = 8;
 const SACL_FIELD: usize = 12;
@@ -55,11 +55,11 @@ bitflags::bitflags! {
         const DACL_AUTO_INHERITED = 0x0400;
         /// `SE_SACL_AUTO_INHERITED`.
         const SACL_AUTO_INHERITED = 0x0800;
-        /// `SE_DACL_PROTECTED`: the DACL takes no inherited entries.
+        /// `SE_DACL_PROTECTED`: the DACL does not inherit entries.
         const DACL_PROTECTED = 0x1000;
-        /// `SE_SACL_PROTECTED`: the SACL takes no inherited entries.
+        /// `SE_SACL_PROTECTED`: the SACL does not inherit entries.
         const SACL_PROTECTED = 0x2000;
-        /// `SE_RM_CONTROL_VALID`: the resource manager byte has a meaning.
+        /// `SE_RM_CONTROL_VALID`: the resource manager byte is meaningful.
         const RM_CONTROL_VALID = 0x4000;
         /// `SE_SELF_RELATIVE`.
         const SELF_RELATIVE = 0x8000;
@@ -69,12 +69,12 @@ bitflags::bitflags! {
 /// One of the two lists of a descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum AclSlot {
-    /// There is no list: the descriptor says nothing about it.
+    /// No list: the descriptor does not specify one.
     #[default]
     Absent,
-    /// There is a NULL list: no access control, everything is allowed (`NO_ACCESS_CONTROL`).
+    /// A NULL list: no access control, everything is allowed (`NO_ACCESS_CONTROL`).
     Null,
-    /// There is a list; one without entries allows nothing.
+    /// A list; an empty one allows nothing.
     Present(Acl),
 }
 
@@ -92,10 +92,10 @@ pub enum AclSlot {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecurityDescriptor {
-    /// The control flags. [`SELF_RELATIVE`](ControlFlags::SELF_RELATIVE) and the two flags that
-    /// tell of a list's presence follow from the other fields when bytes are written.
+    /// The control flags. [`SELF_RELATIVE`](ControlFlags::SELF_RELATIVE) and the two flags for the
+    /// presence of a list are derived from the other fields when the descriptor is encoded.
     pub control: ControlFlags,
-    /// The byte that the header calls `Sbz1`: resource manager control bits.
+    /// The byte called `Sbz1` in the header: resource manager control bits.
     pub resource_manager_control: u8,
     /// The owner.
     pub owner: Option<Sid>,
@@ -103,12 +103,12 @@ pub struct SecurityDescriptor {
     pub group: Option<Sid>,
     /// The system list: audit rules, labels and attributes.
     pub sacl: AclSlot,
-    /// The discretionary list: who may do what.
+    /// The discretionary list, which grants and denies access.
     pub dacl: AclSlot,
 }
 
 impl Default for SecurityDescriptor {
-    /// Makes a descriptor without any part.
+    /// Creates a descriptor without any parts.
     fn default() -> Self {
         Self {
             control: ControlFlags::SELF_RELATIVE,
@@ -122,13 +122,13 @@ impl Default for SecurityDescriptor {
 }
 
 impl SecurityDescriptor {
-    /// Parses a self-relative descriptor; parts may come in any order, share bytes, and have
-    /// unused bytes around them.
+    /// Parses a self-relative descriptor. Parts may be in any order, share bytes, and have unused
+    /// bytes around them.
     ///
     /// # Errors
     ///
-    /// [`SecurityError`] with the byte offset for whatever Windows would not accept either: an
-    /// absolute descriptor, an offset into the header, a part outside of `data`, a malformed part.
+    /// Returns [`SecurityError`] with the byte offset for descriptors that Windows rejects too:
+    /// an absolute descriptor, an offset into the header, a part outside `data`, a malformed part.
     pub fn parse(data: &[u8]) -> Result<Self, SecurityError> {
         let [revision, resource_manager_control, control @ ..] =
             array::<4>(data, 0, "security descriptor")?;
@@ -153,7 +153,7 @@ impl SecurityDescriptor {
         };
         let acl = |present, field, structure| -> Result<AclSlot, SecurityError> {
             if !control.contains(present) {
-                // Windows does not look at the offset then.
+                // In this case, Windows ignores the offset.
                 return Ok(AclSlot::Absent);
             }
             match part_offset(data, field, structure)? {
@@ -171,15 +171,15 @@ impl SecurityDescriptor {
         })
     }
 
-    /// Returns the self-relative form: header, owner, group, DACL, SACL, each at a multiple of 4
-    /// bytes.
+    /// Returns the self-relative form: header, owner, group, DACL, SACL, each aligned to 4 bytes.
     ///
-    /// Nothing of a parsed descriptor is lost but the order of its parts and the bytes that belong
-    /// to none of them.
+    /// A parsed descriptor loses only the order of its parts and the bytes that belong to none of
+    /// them.
     ///
     /// # Errors
     ///
-    /// [`SecurityError`] when a list exceeds 65,535 bytes or has an entry that cannot be encoded.
+    /// Returns [`SecurityError`] if a list exceeds 65,535 bytes or contains an entry that cannot be
+    /// encoded.
     pub fn to_bytes(&self) -> Result<Vec<u8>, SecurityError> {
         let mut control = self.control | ControlFlags::SELF_RELATIVE;
         control.set(ControlFlags::SACL_PRESENT, self.sacl != AclSlot::Absent);
@@ -201,7 +201,7 @@ impl SecurityDescriptor {
     }
 }
 
-/// Reads the offset at `field` of the header; 0 means that there is no such part.
+/// Reads the offset at `field` of the header; 0 means that the part is absent.
 fn part_offset(
     data: &[u8],
     field: usize,
@@ -214,7 +214,7 @@ fn part_offset(
     }
 }
 
-/// Appends a part and enters its offset at `field` of the header.
+/// Appends a part and stores its offset at `field` of the header.
 fn push_part(out: &mut Vec<u8>, field: usize, part: &[u8]) -> Result<(), SecurityError> {
     pad_to_4(out);
     let offset = len_u32(out.len(), "security descriptor")?;
@@ -314,7 +314,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn malformed_headers_are_refused() {
+    fn malformed_headers_are_rejected() {
         let parse = |bytes: &[u8]| SecurityDescriptor::parse(bytes).unwrap_err();
         assert!(matches!(
             parse(&[]),
@@ -358,7 +358,7 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn what_parses_can_be_written_and_parses_again(
+        fn parsed_descriptors_survive_a_round_trip(
             mut bytes in proptest::collection::vec(any::<u8>(), 20..200),
             offsets in any::<[u8; 4]>(),
         ) {

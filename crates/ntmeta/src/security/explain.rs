@@ -1,7 +1,7 @@
-//! Access control entries of files, in words.
+//! Describes the access control entries of files in words.
 //!
-//! The names of rights are those of the security page of Windows Explorer, and below them the
-//! constants of `winnt.h` without `FILE_`.
+//! The names of common rights are those of the Security page of Windows Explorer; the others are
+//! the constants of `winnt.h` without `FILE_`.
 //!
 //! Sources: \[MS-DTYP\] 2.4.3 (access masks), 2.4.4 (entries); `winnt.h` (`FILE_*`).
 
@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::{Ace, AceBody, AceFlags, AceType, Sid};
 
-/// Rights of which each stands for several bits, the largest first.
+/// Rights that combine several bits, the largest first.
 const GENERIC_NAMES: [(u32, &str); 6] = [
     (0x001F_01FF, "full control"),
     (0x0013_01BF, "modify"),
@@ -46,7 +46,7 @@ const RIGHTS: [(u32, &str, &str); 19] = [
     (0x8000_0000, "generic read", "generic read"),
 ];
 
-/// What an access mask allows.
+/// The rights in an access mask.
 #[must_use]
 pub fn rights(mask: u32, is_directory: bool) -> String {
     let mut left = mask;
@@ -71,7 +71,7 @@ pub fn rights(mask: u32, is_directory: bool) -> String {
     }
 }
 
-/// The name of a SID that is the same everywhere, else its text.
+/// The name of a well-known SID, or the text form of any other.
 #[must_use]
 pub fn account(sid: &Sid) -> String {
     match sid.well_known_name() {
@@ -88,7 +88,7 @@ pub struct Explained<'a> {
 }
 
 impl Ace {
-    /// Puts the entry of a file or directory into words: `allow BUILTIN\Users: read and execute
+    /// Describes the entry of a file or directory: `allow BUILTIN\Users: read and execute
     /// (inherited)`.
     #[must_use]
     pub fn explain(&self, is_directory: bool) -> Explained<'_> {
@@ -149,7 +149,7 @@ fn verb(kind: AceType) -> &'static str {
     }
 }
 
-/// Who else the entry is for, and when.
+/// Conditions and inheritance of the entry.
 fn notes(ace: &Ace) -> Vec<&'static str> {
     let flags = ace.flags;
     let is_audit = verb(ace.ace_type) == "audit";
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_say_who_may_do_what() {
+    fn entries_are_described_with_account_and_rights() {
         for (sddl, text) in [
             (
                 "D:(A;;FA;;;BA)",

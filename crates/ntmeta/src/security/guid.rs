@@ -1,7 +1,7 @@
-//! GUIDs: 16 bytes of which the first three fields are little-endian, and their text form.
+//! GUIDs: 16 bytes, whose first three fields are little-endian, and their text form.
 //!
-//! Object ACEs name directory object types with them. Source: \[MS-DTYP\] 2.3.4.2 (packet form)
-//! and 2.3.4.3 (text form, here without braces as in SDDL).
+//! Object ACEs use them to identify directory object types. Source: \[MS-DTYP\] 2.3.4.2 (packet
+//! form) and 2.3.4.3 (text form, here without braces as in SDDL).
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,16 +9,24 @@ use std::str::FromStr;
 use super::SddlError;
 
 /// A GUID in its binary form.
+///
+/// ```
+/// use ntmeta::security::Guid;
+///
+/// let guid: Guid = "bf967aba-0de6-11d0-a285-00aa003049e2".parse()?;
+/// assert_eq!(guid.0[..4], [0xba, 0x7a, 0x96, 0xbf]);
+/// # Ok::<(), ntmeta::SddlError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Guid(
     /// The 16 bytes: `u32`, `u16`, `u16` (all little-endian), then 8 bytes in text order.
     pub [u8; 16],
 );
 
-/// The byte of the binary form that each pair of digits of the text form stands for.
+/// The byte of the binary form for each pair of digits in the text form.
 const TEXT_ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/// The lengths of the text form's groups, in digits.
+/// The lengths of the groups in the text form, in digits.
 const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
 impl fmt::Display for Guid {
@@ -71,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_are_refused() {
+    fn other_forms_are_rejected() {
         for text in [
             "",
             "{bf967aba-0de6-11d0-a285-00aa003049e2}",

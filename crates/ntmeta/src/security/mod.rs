@@ -1,14 +1,14 @@
-//! Security descriptors: who owns a file and who may do what with it.
+//! Security descriptors: the owner of a file and the access to it.
 //!
-//! A layer carries descriptors as self-relative bytes (the `SECURITY_DATA` backup stream, the tar
-//! record `MSWINDOWS.rawsd`) or as SDDL text (`MSWINDOWS.sd`). Bytes become values with
-//! [`SecurityDescriptor::parse`] and values bytes with [`SecurityDescriptor::to_bytes`]; text is
-//! the business of [`sddl`]. From the outside in: a [`SecurityDescriptor`] names an owner and a
-//! group by [`Sid`] and holds up to two [`Acl`]s, each a list of [`Ace`]s. The bytes that some
-//! ACEs carry behind their SID are a [`Condition`] or a [`Claim`].
+//! A layer stores descriptors as self-relative bytes (the `SECURITY_DATA` backup stream, the tar
+//! record `MSWINDOWS.rawsd`) or as SDDL text (`MSWINDOWS.sd`). [`SecurityDescriptor::parse`] and
+//! [`SecurityDescriptor::to_bytes`] convert the bytes; [`sddl`] converts the text. From the outside
+//! in: a [`SecurityDescriptor`] identifies an owner and a group by [`Sid`] and has up to two
+//! [`Acl`]s, each a list of [`Ace`]s. Some ACEs carry a [`Condition`] or a [`Claim`] after their
+//! SID.
 //!
-//! All integers are little-endian except the authority of a SID. Parsers read hostile data: every
-//! length and offset is checked against the buffer, and nesting is bounded by [`MAX_DEPTH`].
+//! All integers are little-endian except the authority of a SID. The parsers accept hostile input:
+//! they check every length and offset against the buffer, and [`MAX_DEPTH`] limits nesting.
 //!
 //! Source: \[MS-DTYP\] 2.4 (SID, ACCESS_MASK, ACE, ACL, SECURITY_DESCRIPTOR) and `winnt.h` of the
 //! Windows SDK.
@@ -39,7 +39,7 @@ pub use guid::Guid;
 pub use sddl::{SddlError, SddlOptions};
 pub use sid::Sid;
 
-/// The deepest nesting of a conditional expression that is read or written, in levels.
+/// The maximum nesting of a conditional expression that is parsed or encoded, in levels.
 ///
-/// Neither \[MS-DTYP\] nor Windows names a limit; ours keeps recursion within any stack.
+/// Neither \[MS-DTYP\] nor Windows names a limit; this one keeps recursion within any stack.
 pub const MAX_DEPTH: usize = 128;

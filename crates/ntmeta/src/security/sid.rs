@@ -1,4 +1,4 @@
-//! Security identifiers: the numbers that stand for users, groups and services.
+//! Security identifiers: the numbers that identify users, groups and services.
 //!
 //! Layout: revision byte (1), count of sub-authorities (at most 15), a 48-bit *big-endian*
 //! authority, then the sub-authorities as little-endian `u32`.
@@ -11,13 +11,13 @@ use std::str::FromStr;
 use super::bytes::{array, take};
 use super::{SddlError, SecurityError, well_known};
 
-/// The only revision there is.
+/// The only known revision.
 const REVISION: u8 = 1;
 
 /// The size of a SID without sub-authorities, in bytes.
 const HEADER_SIZE: usize = 8;
 
-/// The largest number of sub-authorities.
+/// The maximum number of sub-authorities.
 const MAX_SUB_AUTHORITIES: usize = 15;
 
 /// One more than the largest authority.
@@ -40,11 +40,12 @@ pub struct Sid {
 }
 
 impl Sid {
-    /// Makes a SID of its authority and its sub-authorities.
+    /// Creates a SID from its authority and sub-authorities.
     ///
     /// # Errors
     ///
-    /// [`SecurityError::Authority`] above 48 bits, [`SecurityError::SubAuthorityCount`] above 15.
+    /// Returns [`SecurityError::Authority`] if the authority does not fit into 48 bits, and
+    /// [`SecurityError::SubAuthorityCount`] if there are more than 15 sub-authorities.
     pub fn new(authority: u64, sub_authorities: &[u32]) -> Result<Self, SecurityError> {
         if authority >= AUTHORITY_LIMIT {
             return Err(SecurityError::Authority { actual: authority });
@@ -59,17 +60,17 @@ impl Sid {
         })
     }
 
-    /// Parses the SID at the start of `data`; bytes behind it are not looked at.
+    /// Parses the SID at the start of `data`; bytes after it are ignored.
     ///
     /// # Errors
     ///
-    /// [`SecurityError`] for a revision other than 1, more than 15 sub-authorities, or too few
-    /// bytes.
+    /// Returns [`SecurityError`] for a revision other than 1, more than 15 sub-authorities, or too
+    /// few bytes.
     pub fn parse(data: &[u8]) -> Result<Self, SecurityError> {
         Self::parse_at(data, 0)
     }
 
-    /// Parses the SID that starts at byte `offset` of `data`.
+    /// Parses the SID at byte `offset` of `data`.
     pub(super) fn parse_at(data: &[u8], offset: usize) -> Result<Self, SecurityError> {
         let [revision, count, authority @ ..] = array::<HEADER_SIZE>(data, offset, "SID")?;
         if revision != REVISION {
@@ -128,15 +129,15 @@ impl Sid {
         out
     }
 
-    /// Returns the account name that an English Windows shows for a SID that is the same on every
-    /// machine, `DOMAIN\Name` or just `Name`.
+    /// Returns the account name that an English Windows shows for a well-known SID,
+    /// `DOMAIN\Name` or just `Name`; `None` for a SID that depends on the machine or domain.
     #[must_use]
     pub fn well_known_name(&self) -> Option<&'static str> {
         well_known::name(self.authority, &self.sub_authorities)
     }
 
-    /// Finds the SID that has such a name, in any case, with or without the domain:
-    /// `BUILTIN\Users` or `users`; the opposite of [`well_known_name`](Self::well_known_name).
+    /// Finds a well-known SID by name, in any case, with or without the domain: `BUILTIN\Users` or
+    /// `users`. This is the reverse of [`well_known_name`](Self::well_known_name).
     #[must_use]
     pub fn from_well_known_name(name: &str) -> Option<Self> {
         let (authority, sub_authorities) = well_known::find(name)?;
@@ -145,8 +146,8 @@ impl Sid {
 }
 
 impl fmt::Display for Sid {
-    /// Writes `S-1-5-32-544`. An authority of 2^32 or more is hexadecimal (in upper case and
-    /// without leading zeros, as `ConvertSidToStringSid` writes it).
+    /// Writes `S-1-5-32-544`. An authority of 2^32 or more is written as upper-case hexadecimal
+    /// without leading zeros, as `ConvertSidToStringSid` does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.authority > u64::from(u32::MAX) {
             write!(f, "S-1-0x{:X}", self.authority)?;
@@ -162,10 +163,10 @@ impl fmt::Display for Sid {
 impl FromStr for Sid {
     type Err = SddlError;
 
-    /// Parses `S-1-5-32-544`; every number but the revision may be hexadecimal (`0x220`).
+    /// Parses `S-1-5-32-544`; every number except the revision may be hexadecimal (`0x220`).
     ///
-    /// The two-letter aliases of SDDL are not SIDs; see [`sddl`](super::sddl). Where Windows cuts
-    /// a number off at its largest value, this is an error.
+    /// The two-letter aliases of SDDL are not accepted here; see [`sddl`](super::sddl). A number
+    /// that Windows would clamp to its largest value is an error.
     fn from_str(text: &str) -> Result<Self, SddlError> {
         parse_text(text).ok_or_else(|| SddlError::InvalidSid {
             offset: 0,
@@ -191,7 +192,7 @@ fn parse_text(text: &str) -> Option<Sid> {
 fn number(text: &str) -> Option<u64> {
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     let (digits, radix) = hex.map_or((text, 10), |hex| (hex, 16));
-    // `from_str_radix` would accept a sign.
+    // `from_str_radix` accepts a sign.
     let all_digits = digits.chars().all(|c| c.is_digit(radix));
     all_digits
         .then(|| u64::from_str_radix(digits, radix).ok())
@@ -204,7 +205,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Any SID, with a bias to the authorities that occur.
+    /// Any SID, biased towards the authorities that occur in practice.
     pub(crate) fn any_sid() -> impl Strategy<Value = Sid> {
         let authority = prop_oneof![3 => 0u64..20, 1 => 0..AUTHORITY_LIMIT];
         let subs = proptest::collection::vec(prop_oneof![0u32..600, any::<u32>()], 0..=15);
@@ -228,7 +229,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn malformed_text_is_refused() {
+    fn malformed_text_is_rejected() {
         for text in [
             "",
             "S",
@@ -257,7 +258,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn malformed_bytes_are_refused_with_their_offset() {
+    fn malformed_bytes_are_rejected_with_their_offset() {
         let error = Sid::parse_at(&[0, 0, 2, 0, 0, 0, 0, 0, 0, 0], 2).unwrap_err();
         assert_eq!(
             error,

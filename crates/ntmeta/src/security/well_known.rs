@@ -1,7 +1,7 @@
-//! The names of SIDs that mean the same on every Windows machine.
+//! The names of well-known SIDs, which are the same on every Windows machine.
 //!
 //! Source: \[MS-DTYP\] 2.4.2.4 (well-known SIDs) and the English account names that
-//! `LookupAccountSid` gives for them; service SIDs (`S-1-5-80-...`) are hashes of service names.
+//! `LookupAccountSid` returns; service SIDs (`S-1-5-80-...`) are hashes of service names.
 
 /// Returns the account name of a well-known SID.
 pub(super) fn name(authority: u64, sub_authorities: &[u32]) -> Option<&'static str> {
@@ -17,7 +17,7 @@ pub(super) fn name(authority: u64, sub_authorities: &[u32]) -> Option<&'static s
         .map(|entry| entry.2)
 }
 
-/// Returns authority and sub-authorities of the SID of a name, with or without its domain.
+/// Returns the authority and sub-authorities of a name, with or without its domain.
 pub(super) fn find(name: &str) -> Option<(u64, Vec<u32>)> {
     let is_it = |known: &str| {
         let bare = known.rsplit('\\').next().unwrap_or(known);
@@ -67,7 +67,7 @@ const BUILTIN: &[(u32, &str)] = &[
     (584, "BUILTIN\\User Mode Hardware Operators"),
 ];
 
-/// Authority, sub-authorities and name of the others.
+/// Authority, sub-authorities and name of all other well-known SIDs.
 const NAMES: &[(u64, &[u32], &str)] = &[
     (0, &[0], "NULL SID"),
     (1, &[0], "Everyone"),
@@ -116,7 +116,7 @@ const NAMES: &[(u64, &[u32], &str)] = &[
     (5, &[83, 0], "NT VIRTUAL MACHINE\\Virtual Machines"),
     (5, &[84, 0, 0, 0, 0, 0], "NT AUTHORITY\\USER MODE DRIVERS"),
     (5, &[90, 0], "Window Manager\\Window Manager Group"),
-    // The two accounts of a container's own processes.
+    // The two accounts of processes in a container.
     (5, &[93, 2, 1], "User Manager\\ContainerAdministrator"),
     (5, &[93, 2, 2], "User Manager\\ContainerUser"),
     (5, &[113], "NT AUTHORITY\\Local account"),
@@ -150,7 +150,7 @@ mod tests {
     use crate::security::Sid;
 
     #[test]
-    fn names_are_found_by_the_whole_sid() {
+    fn names_require_the_whole_sid() {
         for (sid, expected) in [
             ("S-1-1-0", Some("Everyone")),
             ("S-1-5-18", Some("NT AUTHORITY\\SYSTEM")),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_is_of_one_sid() {
+    fn each_name_belongs_to_one_sid() {
         let builtin = super::BUILTIN.iter().map(|entry| entry.1);
         let names: Vec<_> = builtin
             .chain(super::NAMES.iter().map(|entry| entry.2))

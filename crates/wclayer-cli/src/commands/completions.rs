@@ -1,30 +1,33 @@
-//! `completions`: what a shell needs to complete command lines of `wclayer`.
+//! `completions`: prints completion scripts for shells.
 
 use std::io::{self, Write};
 
 use clap::Args;
 use clap_complete::Shell;
 
+use super::Command;
 use crate::cli;
 use crate::errors::CliError;
+use crate::output::Output;
 
 const EXAMPLE: &str = "\
 Example:
   wclayer completions bash > ~/.local/share/bash-completion/completions/wclayer";
 
-/// Print a shell's completion script
+/// Print the completion script for a shell
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct Arguments {
-    /// The shell
+    /// Shell to print the script for
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
-/// Prints the script on stdout.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), CliError> {
-    let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut cli::command(), "wclayer", &mut script);
-    let mut stdout = io::stdout();
-    (stdout.write_all(&script).and_then(|()| stdout.flush())).map_err(CliError::Stdout)
+impl Command for Arguments {
+    fn run(&self, _output: &Output) -> Result<(), CliError> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut cli::command(), "wclayer", &mut script);
+        let mut stdout = io::stdout();
+        (stdout.write_all(&script).and_then(|()| stdout.flush())).map_err(CliError::Stdout)
+    }
 }

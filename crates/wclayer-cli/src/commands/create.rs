@@ -1,4 +1,4 @@
-//! `create`: a writable layer on top of others.
+//! `create`: makes a scratch layer.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,9 @@ use clap::Args;
 use serde::Serialize;
 use wclayer::hcs;
 
+use super::Command;
 use super::host_compute::{self, HostComputeOptions};
+use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::file_argument::new_folder;
 use crate::layer_view;
@@ -16,31 +18,29 @@ use crate::units;
 const EXAMPLES: &str = "\
 Examples:
   wclayer create -l C:\\layers\\app -l C:\\layers\\base C:\\layers\\scratch
-  wclayer create -l C:\\layers\\app --size 53687091200 C:\\layers\\scratch
+  wclayer create -l C:\\layers\\app --size 50G C:\\layers\\scratch
 
-Needs Windows with the Host Compute Service (vmcompute.dll) and the privilege
-SeManageVolumePrivilege: run it from an elevated prompt.";
+Requires Windows with the Host Compute Service (vmcompute.dll) and the SeManageVolumePrivilege
+privilege: run it from an elevated prompt.";
 
-/// Create a new writable container layer
+/// Create a scratch layer, the writable layer of a container
 ///
-/// When it fails, nothing is left of the layer. Its parents are noted in its folder, so that mount
-/// finds them.
+/// Records the parents in the folder of the layer, so that `mount` finds them. A failed command
+/// leaves nothing behind.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
+#[command(mut_arg("layers", |layers| layers.required(true)))]
 pub(crate) struct Arguments {
-    /// Folder of a read-only parent layer; repeat it for each, nearest parent first
-    ///
-    /// When only the nearest is given, its own parents are found by themselves, if it knows them.
-    #[arg(short, long = "layer", value_name = "PARENT", required = true)]
-    layers: Vec<PathBuf>,
-    /// How large the layer may become [default: what Windows takes, 20 GiB]
-    #[arg(long, value_name = "BYTES")]
+    #[command(flatten)]
+    parents: ParentOptions,
+    /// Maximum size of the layer, such as `50G` [default: set by Windows, 20 GiB]
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
     size: Option<u64>,
     #[command(flatten)]
     host: HostComputeOptions,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the layer to create
     #[arg(value_name = "PATH", value_parser = new_folder("PATH is the folder of the new layer"))]
     path: PathBuf,
@@ -55,24 +55,29 @@ struct CreateJson {
     size: Option<u64>,
 }
 
-/// Creates a scratch layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let host = arguments.host.open("create", output)?;
-    let layer = hcs::full_path(&arguments.path)?;
-    let parents = host_compute::parents(&host, &layer, &arguments.layers, output)?;
-    hcs::create_scratch(&host, &layer, &parents, arguments.size)?;
-    let mut summary = Summary::new(format!("Created `{}`", arguments.path.display()));
-    let parents = layer_view::paths(&parents);
-    for parent in &parents {
-        summary.row("parent", parent);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let host = self.host.open("create", output)?;
+        let layer = hcs::full_path(&self.path)?;
+        let parents = host_compute::parents(&host, &layer, &self.parents, output)?;
+        hcs::create_scratch(&host, &layer, &parents, self.size)?;
+        let mut summary = Summary::new(format!("Created `{}`", self.path.display()));
+        let parents = layer_view::paths(&parents);
+        for parent in &parents {
+            summary.row("parent", parent);
+        }
+        if let Some(size) = self.size {
+            summary.row("size", units::size(size));
+        }
+        let json = CreateJson {
+            path: layer_view::absolute(&layer),
+            parents,
+            size: self.size,
+        };
+        output.result(&summary, &json)
     }
-    if let Some(size) = arguments.size {
-        summary.row("size", units::size(size));
+
+    fn wants_json(&self) -> bool {
+        self.json
     }
-    let json = CreateJson {
-        path: layer_view::absolute(&layer),
-        parents,
-        size: arguments.size,
-    };
-    output.result(&summary, &json)
 }

@@ -1,4 +1,4 @@
-//! `export`: a layer as a layer tar.
+//! `export`: writes a layer as a layer tar.
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
@@ -8,15 +8,17 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use wclayer::compression::{Compression, CompressionSpec};
-use wclayer::hcs;
 use wclayer::place::output::{NewFile, close};
 use wclayer::portable::PortableLayer;
+use wclayer::source::{Kind, Needed, recognise};
 use wclayer::tar::LayerBlob;
-use wclayer::{DiffId, Digest, ParentChain, Progress};
+use wclayer::{DiffId, Digest, Progress};
 
-use super::host_compute::{Disks, HostComputeOptions};
+use super::Command;
+use super::host_compute::HostComputeOptions;
 use super::output_file::{OutputOptions, OutputPlace};
-use super::{export_transport, export_windows};
+use super::parent_options::ParentOptions;
+use super::{export_tar, export_transport, export_windows};
 use crate::errors::{CliError, on_path};
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -32,45 +34,45 @@ Examples:
 
 /// Export a layer to a tar file
 ///
-/// A portable layer gives back the very tar that was imported; its DiffID is verified on the way. A
-/// transport folder becomes a tar of the same entries, on any system. A layer of Windows is read
-/// from its files, which needs an elevated prompt (SeBackupPrivilege). FILE appears whole or not at
-/// all: a failed or stopped export leaves the file that was there, or none.
+/// Restores the tar that a portable layer was imported from, bit for bit, and verifies its DiffID.
+/// Copies a layer tar, compressed as requested.
+/// Writes the entries of a transport folder to a new tar, on any system. Reads a Windows layer from
+/// its files, which requires an elevated prompt (SeBackupPrivilege).
+///
+/// Replaces FILE only once the tar is complete: a failed or stopped export leaves an existing file
+/// unchanged.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Folder of a parent layer; repeat it for each, nearest parent first
-    ///
-    /// Not needed, since the layer knows its parents; when given, they must be the same layers.
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    pub(super) layers: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) parents: ParentOptions,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
     #[command(flatten)]
     pub(super) compress: CompressOptions,
-    /// Print one JSON object; needs --output
+    /// Print a JSON object; requires --output
     #[arg(long, requires = "output")]
-    pub(crate) json: bool,
-    /// Folder of the layer
+    json: bool,
+    /// Folder of the layer, or layer tar
     #[arg(value_name = "PATH")]
     pub(super) path: PathBuf,
     #[command(flatten)]
     pub(super) host: HostComputeOptions,
 }
 
-/// How a tar is to be compressed.
+/// How to compress a tar.
 #[derive(Debug, Args)]
 pub(super) struct CompressOptions {
     /// Compress the output with gzip
     #[arg(short = 'z', long, conflicts_with = "compress")]
     gzip: bool,
-    /// Compress the output: gzip, zstd or none, with a level after a colon, such as `zstd:19`
+    /// Compress the output with gzip, zstd or none, and an optional level such as `zstd:19`
     #[arg(long, value_name = "METHOD[:LEVEL]")]
     compress: Option<CompressionSpec>,
 }
 
 impl CompressOptions {
-    /// Returns how the tar is to be compressed.
+    /// Returns how to compress the tar.
     pub(super) fn compression(&self) -> CompressionSpec {
         match (self.compress, self.gzip) {
             (Some(compression), _) => compression,
@@ -93,12 +95,12 @@ struct ExportJson {
     compression: Compression,
     media_type: &'static str,
     elapsed_seconds: f64,
-    /// Of `squash`.
+    /// Only for `squash`.
     #[serde(skip_serializing_if = "Option::is_none")]
     lost_hives: Option<Vec<LostHiveJson>>,
 }
 
-/// Registry changes that are lost, as JSON.
+/// Registry changes lost in a squash, as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LostHiveJson {
@@ -106,59 +108,83 @@ pub(super) struct LostHiveJson {
     pub(super) from_layers: Vec<usize>,
 }
 
-/// Exports a layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let path = &arguments.path;
-    (arguments.output).check_is_outside(std::iter::once(path.as_path()))?;
-    if wclayer::place::is_portable_layer(path) {
-        run_portable(arguments, output)
-    } else if hcs::is_layer(&Disks::new(), path)? {
-        export_windows::run(arguments, output)
-    } else if wclayer::place::is_transport_folder(path) {
-        export_transport::run(arguments, output)
-    } else {
-        // Which says what is missing.
-        run_portable(arguments, output)
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let layer = recognise(&self.path)?;
+        (self.output).check_is_outside(std::iter::once(layer.path()))?;
+        match layer.kind() {
+            Kind::Portable | Kind::DamagedPortable => {
+                run_portable(self, &layer.portable()?, output)
+            }
+            Kind::Windows(_) => export_windows::run(self, output),
+            Kind::Transport => export_transport::run(self, layer.path(), output),
+            Kind::Tar(_) | Kind::Special => export_tar::run(self, output),
+            _ => Err(layer.refuse(Needed::View).into()),
+        }
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    fn conflict(&self) -> Option<&'static str> {
+        self.output.conflict_with_json(self.json)
     }
 }
 
-fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let layer = PortableLayer::open(&arguments.path)?;
-    layer.check_parents(&ParentChain::from_nearest_first(&arguments.layers))?;
+fn run_portable(
+    arguments: &Arguments,
+    layer: &PortableLayer,
+    output: &Output,
+) -> Result<(), CliError> {
+    layer.check_parents(&arguments.parents.chain())?;
+    let size = layer.descriptor().tar_size;
+    output.step(format_args!(
+        "reading {}, a tar of {}",
+        layer_view::absolute(layer.path()),
+        units::size(size)
+    ));
+    write(arguments, Some(size), output, |file, compression, bar| {
+        layer.export(file, compression, bar)
+    })
+}
+
+/// Lets `export` write the tar of a layer, of `size` bytes if known, and prints the result.
+pub(super) fn write(
+    arguments: &Arguments,
+    size: Option<u64>,
+    output: &Output,
+    export: impl FnOnce(&File, CompressionSpec, &Bar) -> wclayer::Result<LayerBlob>,
+) -> Result<(), CliError> {
     let cancelled = signals::watch()?;
     let target = Target::open(&arguments.output)?;
     let compression = arguments.compress.compression();
-    let tar_size = layer.descriptor().tar_size;
-    output.step(format_args!(
-        "reading {}, {} of tar",
-        layer_view::absolute(layer.path()),
-        units::size(tar_size)
-    ));
-    output.step(format_args!(
-        "writing {}, compression {}",
-        target.name(),
-        compression.method
-    ));
-    let progress = Bar::start(output, Some(tar_size), cancelled);
+    target.print_plan(compression, output);
+    let progress = Bar::start(output, size, cancelled);
     let started = Instant::now();
-    let exported = layer.export(target.file(), compression, &progress)?;
+    let exported = export(target.file(), compression, &progress)?;
     if progress.is_cancelled() {
         return Err(wclayer::Error::Cancelled.into());
     }
     drop(progress);
     target.commit()?;
     let (path, file) = (&arguments.path, arguments.output.file());
-    show("Exported", path, file, &exported, started.elapsed(), output)
+    let taken = started.elapsed();
+    show("Exported", path, file, &exported, taken, None, output)?;
+    exported
+        .warnings
+        .iter()
+        .for_each(|warning| output.warn(warning));
+    Ok(())
 }
 
-/// Where the tar goes.
+/// The destination of a tar.
 pub(super) enum Target {
-    /// Straight into standard output.
+    /// Standard output.
     Stdout(File),
-    /// Straight into something that is no file: a device, a named pipe.
+    /// Something that cannot be replaced: a device, a named pipe.
     Special(File, PathBuf),
-    /// Into a new file, which takes the place of another one in the end; without `clobber` only if
-    /// nothing is there.
+    /// A new file, which replaces an existing one on completion, or fails to without `clobber`.
     Replace { new: NewFile, clobber: bool },
 }
 
@@ -180,7 +206,7 @@ impl Target {
         Ok(Self::Replace { new, clobber })
     }
 
-    /// Opens what cannot be replaced; a file that the caller has open is emptied.
+    /// Opens a destination that cannot be replaced; truncates a file that the caller holds open.
     fn open_special(path: PathBuf) -> Result<Self, CliError> {
         let is_file = fs::metadata(&path).is_ok_and(|metadata| metadata.is_file());
         let file = File::options().write(true).truncate(is_file).open(&path);
@@ -188,12 +214,15 @@ impl Target {
         Ok(Self::Special(refuse_terminal(file)?, path))
     }
 
-    pub(super) fn name(&self) -> String {
-        match self {
+    /// Prints the destination as a step.
+    pub(super) fn print_plan(&self, compression: CompressionSpec, output: &Output) {
+        let name = match self {
             Self::Stdout(_) => "standard output".to_owned(),
             Self::Special(_, path) => layer_view::absolute(path),
             Self::Replace { new, .. } => layer_view::absolute(new.path()),
-        }
+        };
+        let method = compression.method;
+        output.step(format_args!("writing {name}, compression {method}"));
     }
 
     pub(super) fn file(&self) -> &File {
@@ -203,7 +232,7 @@ impl Target {
         }
     }
 
-    /// Puts a complete file in its place. Dropped without this, it disappears.
+    /// Moves the complete file to its path. Without this, dropping the value deletes it.
     pub(super) fn commit(self) -> Result<(), CliError> {
         match self {
             Self::Stdout(file) => close(file).map_err(CliError::Stdout),
@@ -220,7 +249,7 @@ impl Target {
     }
 }
 
-/// A tar says nothing to people, and may command their terminal.
+/// Refuses a terminal: a tar is not readable text, and may contain control sequences.
 fn refuse_terminal(file: File) -> Result<File, CliError> {
     match file.is_terminal() {
         true => Err(CliError::OutputIsTerminal),
@@ -228,7 +257,7 @@ fn refuse_terminal(file: File) -> Result<File, CliError> {
     }
 }
 
-/// Returns standard output without the line buffer, which looks for line ends in a tar.
+/// Returns standard output without its line buffer, which would search the tar for line ends.
 fn unbuffered_stdout() -> io::Result<File> {
     #[cfg(unix)]
     let own = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned();
@@ -237,20 +266,8 @@ fn unbuffered_stdout() -> io::Result<File> {
     own.map(File::from)
 }
 
-/// Prints what was written: with the JSON of `export`.
+/// Prints the result of `export`, or of `squash` with the registry changes that it lost.
 pub(super) fn show(
-    title: &str,
-    path: &Path,
-    file: Option<&Path>,
-    exported: &LayerBlob,
-    taken: Duration,
-    output: &Output,
-) -> Result<(), CliError> {
-    show_with_lost(title, path, file, exported, taken, None, output)
-}
-
-/// Prints what was written and what was lost: with the JSON of `squash`.
-pub(super) fn show_with_lost(
     title: &str,
     path: &Path,
     file: Option<&Path>,

@@ -1,41 +1,22 @@
-//! `export` of a layer of Windows: its files as a layer tar.
+//! `export` of a Windows layer.
 
-use std::time::Instant;
-
-use wclayer::Progress;
 use wclayer::hcs;
 use wclayer::tar::BlobWriter;
 
-use super::export::{Arguments, Target, show};
+use super::export::{self, Arguments};
 use super::host_compute;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::Output;
-use crate::progress::Bar;
-use crate::signals;
 
 /// Exports a layer with the Host Compute Service.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let host = arguments.host.open("export of a Windows layer", output)?;
     let layer = hcs::full_path(&arguments.path)?;
-    let parents = host_compute::parents(&host, &layer, &arguments.layers, output)?;
-    let cancelled = signals::watch()?;
-    let target = Target::open(&arguments.output)?;
+    let parents = host_compute::parents(&host, &layer, &arguments.parents, output)?;
     output.step(format_args!("reading {}", layer_view::absolute(&layer)));
-    output.step(format_args!(
-        "writing {}, compression {}",
-        target.name(),
-        arguments.compress.compression().method
-    ));
-    let progress = Bar::start(output, None, cancelled);
-    let started = Instant::now();
-    let writer = BlobWriter::new(target.file(), arguments.compress.compression())?;
-    let blob = hcs::export(&host, &layer, &parents, writer, &progress)?;
-    if progress.is_cancelled() {
-        return Err(wclayer::Error::Cancelled.into());
-    }
-    drop(progress);
-    target.commit()?;
-    let (path, file) = (&arguments.path, arguments.output.file());
-    show("Exported", path, file, &blob, started.elapsed(), output)
+    export::write(arguments, None, output, |file, compression, bar| {
+        let writer = BlobWriter::new(file, compression)?;
+        hcs::export(&host, &layer, &parents, writer, bar)
+    })
 }

@@ -1,16 +1,18 @@
-//! `extract`: files of a layer as plain files of the host.
+//! `extract`: copies files of a layer to the host.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
+use wclayer::LayerPath;
 use wclayer::extract::{ExtractOptions, ExtractWriter, Extracted, Loss, NotMade, Reason};
 use wclayer::hub;
 use wclayer::source::Access;
 
-use super::view_options::ViewOptions;
+use super::Command;
+use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::file_argument::new_folder;
@@ -28,46 +30,48 @@ Examples:
 
 /// How many names of each kind are shown without `--verbose`.
 const SHOWN: usize = 3;
-/// How many characters of a name are shown; `--json` has all.
+/// How many characters of a name are shown; `--json` shows all.
 const MAX_SHOWN: usize = 400;
 
-/// What is meant by a destination `-`.
-const MEANT: &str = "DIR is a folder; `wclayer cat` prints a file, `wclayer squash` a tar of all";
+/// The answer to a destination `-`.
+const MEANT: &str = "DIR is a folder; to write to standard output, use `wclayer cat` for a file or \
+    `wclayer squash` for a tar";
 
-/// Take files out of a layer, as plain files
+/// Extract files from a layer to the host
 ///
-/// Nothing is written outside of DIR. Directories that are there are used; files and links in the
-/// way are replaced. Symbolic links and junctions are made where they lead to a place inside of the
-/// layer. Names that the host cannot hold are written as %XX. What the host does not keep is listed.
-/// When a link cannot be made, though it leads nowhere else, the rest is extracted, and the exit code
-/// is 1. After a failure, the files that were complete stay, and what was lost till then is listed;
-/// a program that is killed (SIGKILL) may leave a part of a file under the file's name.
+/// Never writes outside DIR. Keeps existing directories, and replaces existing files and links.
+/// Creates symbolic links and junctions whose targets are inside the layer. Escapes characters that
+/// the host does not allow in names as %XX. Lists metadata that the host cannot store.
+///
+/// If an entry cannot be created, extracts the rest and exits with 1. After a failure, keeps the
+/// files that are complete and lists what was lost so far. If the program is killed (SIGKILL),
+/// a file may be incomplete.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// What to extract, with all below it [default: everything]
+    /// Entry to extract, including everything below it (repeatable) [default: everything]
     ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
     #[arg(value_name = "PATH", value_parser = place())]
     paths: Vec<Place>,
-    /// Folder to extract to; made where it is missing
+    /// Folder to extract to, created if missing
     #[arg(short = 'C', long, value_name = "DIR", value_parser = new_folder(MEANT))]
     directory: PathBuf,
-    /// Keep metadata and alternate streams in extended attributes
+    /// Store metadata and alternate data streams in extended attributes
     ///
-    /// On an NTFS mount with the names of its driver (ntfs-3g: `system.ntfs_acl`, …, and streams as
-    /// `user.NAME`; ntfs3: `system.ntfs_security`, …), as `user.ntfs_acl`, … elsewhere, with streams
-    /// as Samba has them (`user.DosStream.NAME:$DATA`).
+    /// On an NTFS mount, uses the names of the driver (ntfs-3g: `system.ntfs_acl`, …, and `user.NAME`
+    /// for streams; ntfs3: `system.ntfs_security`, …). Elsewhere, uses `user.ntfs_acl`, …, and Samba's
+    /// names for streams (`user.DosStream.NAME:$DATA`).
     #[arg(long)]
     xattrs: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
-/// What was extracted, as JSON.
+/// The result as JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExtractJson<'a> {
@@ -78,75 +82,97 @@ struct ExtractJson<'a> {
     elapsed_seconds: f64,
 }
 
-/// Extracts a layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Content, output)?;
-    let paths = Place::paths(&arguments.paths);
-    for path in &paths {
-        opened.find(path, false)?;
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Content, output)?;
+        let paths = Place::paths(&self.paths);
+        for path in &paths {
+            opened.find(path, false)?;
+        }
+        let started = Instant::now();
+        let options = ExtractOptions::default().xattrs(self.xattrs);
+        let mut writer = ExtractWriter::new(&self.directory, options)?;
+        leave_out_lost(&opened, &paths, &mut writer)?;
+        let total = match paths.is_empty() {
+            true => opened.view.content_size()?,
+            false => None,
+        };
+        let progress = Bar::start(output, total, Arc::clone(&opened.cancelled));
+        let mut reader = opened.view.reader(&paths);
+        let so_far = writer.so_far();
+        let copied = hub::copy(&mut reader, writer, &progress);
+        drop(progress);
+        let extracted = match copied {
+            Ok(extracted) => extracted,
+            Err(error) => {
+                print_partial_result(self, &so_far.extracted(), output);
+                return Err(error.into());
+            }
+        };
+        show(self, &extracted, started.elapsed(), output)
     }
-    let started = Instant::now();
-    let options = ExtractOptions {
-        xattrs: arguments.xattrs,
-    };
-    let mut writer = ExtractWriter::new(&arguments.directory, options)?;
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
+}
+
+/// Reports the entries at and below `paths` (everything if empty) that the view omits.
+fn leave_out_lost(
+    opened: &Opened,
+    paths: &[LayerPath],
+    writer: &mut ExtractWriter,
+) -> Result<(), CliError> {
     opened.view.for_each_lost(&mut |_, lost| {
-        let is_in = |path: &wclayer::LayerPath| lost.path == *path || lost.path.is_below(path);
+        let is_in = |path: &LayerPath| lost.path == *path || lost.path.is_below(path);
         if paths.is_empty() || paths.iter().any(is_in) {
             writer.leave_out(&lost);
         }
         Ok(())
     })?;
-    let total = match paths.is_empty() {
-        true => opened.view.content_size()?,
-        false => None,
-    };
-    let progress = Bar::start(output, total, Arc::clone(&opened.cancelled));
-    let mut reader = opened.view.reader(&paths);
-    let so_far = writer.so_far();
-    let copied = hub::copy(&mut reader, writer, &progress);
-    drop(progress);
-    let extracted = match copied {
-        Ok(extracted) => extracted,
-        Err(error) => {
-            tell_so_far(arguments, &so_far.extracted(), output);
-            return Err(error.into());
-        }
-    };
-    let taken = started.elapsed();
+    Ok(())
+}
+
+fn show(
+    arguments: &Arguments,
+    extracted: &Extracted,
+    taken: Duration,
+    output: &Output,
+) -> Result<(), CliError> {
     let json = ExtractJson {
         path: layer_view::absolute(&arguments.view.layer),
         directory: layer_view::absolute(&arguments.directory),
-        extracted: &extracted,
+        extracted,
         elapsed_seconds: units::seconds(taken),
     };
     let title = format!("Extracted to `{}`", arguments.directory.display());
     let mut summary = Summary::new(title);
-    rows(&mut summary, &extracted, output.is_verbose());
+    rows(&mut summary, extracted, output.is_verbose());
     summary.row("time", units::time_and_rate(extracted.bytes, taken));
     output.result(&summary, &json)?;
     match extracted.failed {
         0 => Ok(()),
-        // The object says it.
-        _ if output.is_json() => Err(CliError::Told),
+        // The JSON object reports the failure.
+        _ if output.is_json() => Err(CliError::Reported),
         count => Err(CliError::NotMade { count }),
     }
 }
 
-/// Tells what was extracted and lost before a failure: nobody else knows what renamed files were.
-fn tell_so_far(arguments: &Arguments, extracted: &Extracted, output: &Output) {
+/// Prints what was extracted and lost before a failure, such as the original names of renamed files,
+/// which are recorded nowhere else.
+fn print_partial_result(arguments: &Arguments, extracted: &Extracted, output: &Output) {
     if output.is_json() {
         return;
     }
     let folder = arguments.directory.display();
     let mut summary = Summary::new(format!("Extracted to `{folder}` before it failed"));
     rows(&mut summary, extracted, output.is_verbose());
-    // The failure itself is what has to be told.
+    // The original failure matters more than a failure to print.
     let _ = output.result(&summary, &());
 }
 
-/// Adds what was made, and what was not or not wholly: a count and the first names; all that the report
-/// has when `verbose`.
+/// Adds rows about the entries that were created, and about those that were not or only in part: a
+/// count and the first names, or all names in the report if `verbose`.
 fn rows(summary: &mut Summary, extracted: &Extracted, verbose: bool) {
     for (label, count) in [
         ("directories", extracted.directories),
@@ -155,7 +181,7 @@ fn rows(summary: &mut Summary, extracted: &Extracted, verbose: bool) {
         ("copies for hard links", extracted.copied_links),
         ("symbolic links", extracted.symlinks),
         ("replaced", extracted.replaced),
-        ("removals left out", extracted.removals),
+        ("removals omitted", extracted.removals),
     ] {
         if count > 0 {
             summary.row(label, count);
@@ -174,16 +200,16 @@ fn rows(summary: &mut Summary, extracted: &Extracted, verbose: bool) {
     let not_made = &extracted.not_made;
     let names = not_made.first.iter();
     let mut names = names.map(|it| format!("{} ({})", it.path, why(it)));
-    list("not made", not_made.count, &mut names);
+    list("not created", not_made.count, &mut names);
     for (kind, lost) in &extracted.lost {
         list(label(*kind), lost.count, &mut lost.first.iter().cloned());
     }
     if is_cut {
-        summary.row("…", "--verbose lists the names");
+        summary.row("…", "use --verbose to list all names");
     }
 }
 
-/// Adds a row with the number of names and the first of them; returns whether that is not all.
+/// Adds a row with the number of names and the first few; returns whether there are more.
 fn list_first(
     summary: &mut Summary,
     label: &'static str,
@@ -203,7 +229,7 @@ fn list_first(
     is_cut
 }
 
-/// Adds a row with the number of names, and one for each that the report has.
+/// Adds a row with the number of names, and a row for each name in the report.
 fn list_all(
     summary: &mut Summary,
     label: &'static str,
@@ -224,7 +250,7 @@ fn list_all(
     }
 }
 
-/// Leaves out the middle of a very long name.
+/// Omits the middle of a very long name.
 fn shortened(name: String) -> String {
     let count = name.chars().count();
     if count <= MAX_SHOWN {
@@ -238,29 +264,32 @@ fn shortened(name: String) -> String {
 fn label(kind: Loss) -> &'static str {
     match kind {
         Loss::SecurityDescriptors => "lost: security descriptors",
-        Loss::AlternateStreams => "lost: alternate streams",
+        Loss::AlternateStreams => "lost: alternate data streams",
         Loss::ExtendedAttributes => "lost: extended attributes",
         Loss::Attributes => "lost: attributes",
-        Loss::Times => "lost: times of creation and change",
-        Loss::LastTimes => "lost: times of last write and access",
+        Loss::Times => "lost: creation and change times",
+        Loss::LastTimes => "lost: last write and access times",
         Loss::ReparseData => "lost: reparse data",
         Loss::OtherStreams => "lost: other streams",
+        _ => "lost: other metadata",
     }
 }
 
 fn why(not_made: &NotMade) -> String {
     let target = &not_made.target;
     match (not_made.reason, &not_made.cause) {
-        (Reason::LeadsOutside, _) => format!("leads outside, to {target}"),
-        (Reason::TargetMissing, _) => format!("there is no {target}"),
+        (Reason::LeadsOutside, _) => format!("its target {target} is outside the layer"),
+        (Reason::TargetMissing, _) => format!("its target {target} does not exist"),
         (Reason::TargetIsDirectory, _) => format!("{target} is a directory"),
         (Reason::PlaceTaken, Some(cause)) => cause.clone(),
-        (Reason::PlaceTaken, None) => "its place is taken".to_owned(),
+        (Reason::PlaceTaken, None) => "something else is at its path".to_owned(),
         (Reason::NotInDirectory, _) => {
-            format!("it lies below {target}, which is not a directory")
+            format!("it is below {target}, which is not a directory")
         }
         (Reason::Refused, Some(cause)) => format!("the host refused it: {cause}"),
         (Reason::Refused, None) => "the host refused it".to_owned(),
         (Reason::Damaged, _) => "the reparse point is damaged".to_owned(),
+        (_, Some(cause)) => cause.clone(),
+        (_, None) => "it cannot be made".to_owned(),
     }
 }

@@ -1,20 +1,20 @@
-//! `find`: the entries of a view that pass some tests.
-//!
-//! The tests are in [`super::find_tests`]; this file walks and prints.
+//! `find`: prints the entries of a view that pass tests ([`super::find_tests`]).
 
 use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 
 use clap::Args;
+use wclayer::find::{Find, find};
 use wclayer::source::Access;
-use wclayer::view::Node;
 
-use super::find_tests::{TestOptions, Tests};
-use super::view_options::{Opened, ViewOptions};
+use super::Command;
+use super::find_tests::TestOptions;
+use super::view_options::{StartOption, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::node_view::EntriesJson;
 use crate::output::Output;
-use crate::path_argument::{Place, place};
+use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,82 +24,57 @@ Examples:
 
 /// Find entries by name, kind, size, attributes, owner, layer or time
 ///
-/// Prints the paths of what passes all tests, one a line.
+/// Prints the path of each entry that passes all tests, one per line.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// Where to look: the entry itself and all below it [default: everywhere]
-    ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
-    #[arg(value_name = "PATH", value_parser = place())]
-    path: Option<Place>,
+    #[command(flatten)]
+    start: StartOption,
     #[command(flatten)]
     tests: TestOptions,
-    /// End each path with a NUL instead of a line end, and do not escape it
+    /// End each path with NUL instead of a newline, without escaping
     #[arg(short = '0', long, conflicts_with = "json")]
     null: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
-/// Prints what passes the tests.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let start = match Place::path(&arguments.path) {
-        Some(path) => Some(opened.find(path, false)?),
-        None => None,
-    };
-    let tests = Tests::new(&arguments.tests, &opened)?;
-    let sink = BufWriter::new(io::stdout().lock());
-    if arguments.json {
-        let mut entries = EntriesJson::start(sink)?;
-        let found = for_each(&opened, &tests, start.as_ref(), |node| {
-            entries.add(&opened.view, node)
-        });
-        return entries.end(found);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Listing, output)?;
+        let start = match self.start.path() {
+            Some(path) => Some(opened.find(path, false)?),
+            None => None,
+        };
+        let tests = self.tests.tests(&opened)?;
+        let cancelled = Bar::hidden(Arc::clone(&opened.cancelled));
+        let mut found = find(&opened.view, start, &tests, &cancelled);
+        let sink = BufWriter::new(io::stdout().lock());
+        if self.json {
+            let mut entries = EntriesJson::start(sink)?;
+            let added = found.try_for_each(|node| entries.add(&opened.view, &node?));
+            return entries.end(added);
+        }
+        print(found, self.null, sink)
     }
-    print(arguments, &opened, &tests, start.as_ref(), sink)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 /// Prints the paths.
-fn print(
-    arguments: &Arguments,
-    opened: &Opened,
-    tests: &Tests,
-    start: Option<&Node>,
-    mut sink: impl Write,
-) -> Result<(), CliError> {
-    for_each(opened, tests, start, |node| {
-        let written = match arguments.null {
-            true => (sink.write_all(node.path.as_bytes())).and_then(|()| sink.write_all(b"\0")),
-            false => writeln!(sink, "{}", escaped(&node.path.to_string())),
+fn print(found: Find, null: bool, mut sink: impl Write) -> Result<(), CliError> {
+    for node in found {
+        let path = node?.path;
+        let written = match null {
+            true => (sink.write_all(path.as_bytes())).and_then(|()| sink.write_all(b"\0")),
+            false => writeln!(sink, "{}", escaped(&path.to_string())),
         };
-        written.map_err(CliError::Stdout)
-    })?;
-    sink.flush().map_err(CliError::Stdout)
-}
-
-/// Visits what passes the tests: the start itself and all below it, everything for `None`.
-fn for_each(
-    opened: &Opened,
-    tests: &Tests,
-    start: Option<&Node>,
-    mut visit: impl FnMut(&Node) -> Result<(), CliError>,
-) -> Result<(), CliError> {
-    let below = match start.is_none_or(Node::is_plain_directory) {
-        true => Some(opened.view.walk(start)),
-        false => None,
-    };
-    let start = start.cloned().map(Ok);
-    for node in start.into_iter().chain(below.into_iter().flatten()) {
-        opened.check_cancelled()?;
-        let node = node?;
-        if tests.pass(&opened.view, &node)? {
-            visit(&node)?;
-        }
+        written.map_err(CliError::Stdout)?;
     }
-    Ok(())
+    sink.flush().map_err(CliError::Stdout)
 }

@@ -1,4 +1,4 @@
-//! `gc`: removes what killed commands left in a folder.
+//! `gc`: removes the leftovers of killed commands.
 
 use std::path::PathBuf;
 
@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use wclayer::place::leftovers::{self, Fate, Leftover, LeftoverKind};
 
+use super::Command;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -17,25 +18,25 @@ Examples:
   wclayer gc --dry-run layers
   wclayer gc /tmp
 
-Layers, other files and folders below DIR are never touched. What belongs to a command that still
-runs is locked, and stays.";
+Never touches layers, other files, or anything in subfolders of DIR. The files of running commands
+are locked, and stay.";
 
-/// Remove what killed commands left in a folder
+/// Remove the leftovers of killed commands from a folder
 ///
 /// Removes unfinished layers (`.NAME.wclayer-XXXXXX`), unfinished output of `export` and `squash`
-/// (`.wclayer-export-XXXXXX`), and indexes of layer tars (`wclayer-view-XXXXXX`, `wclayer-validate-XXXXXX`, in
-/// the temporary folder). A layer that was just being replaced is put back. The next command at the
-/// same place does the same.
+/// (`.wclayer-export-XXXXXX`), and, in the temporary folder, indexes of layer tars
+/// (`wclayer-view-XXXXXX`, `wclayer-validate-XXXXXX`). Restores a layer whose replacement was
+/// interrupted. The next command on the same path does the same.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Show what would be removed, and remove nothing
+    /// Show what would be removed without removing it
     #[arg(long)]
     dry_run: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
-    /// Folder that holds layers or output, or the temporary folder
+    json: bool,
+    /// Folder to clean up: one that holds layers or output, or the temporary folder
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }
@@ -46,7 +47,7 @@ pub(crate) struct Arguments {
 struct GcJson {
     path: String,
     dry_run: bool,
-    /// Bytes that were freed.
+    /// Freed bytes.
     size: u64,
     leftovers: Vec<LeftoverJson>,
 }
@@ -58,33 +59,38 @@ struct LeftoverJson {
     kind: LeftoverKind,
     size: u64,
     fate: &'static str,
-    /// The layer that is back.
+    /// The restored layer.
     restored: Option<String>,
     /// Why it could not be removed.
     cause: Option<String>,
 }
 
-/// Cleans a folder up.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let mut found = leftovers::collect(&arguments.directory, arguments.dry_run)?;
-    let first_error = found
-        .iter()
-        .position(|it| matches!(it.fate, Fate::Failed(_)));
-    let gone = |it: &&Leftover| matches!(it.fate, Fate::Removed | Fate::Restored(_));
-    let size = found.iter().filter(gone).map(|it| it.size).sum();
-    let summary = summary(arguments, &found, size);
-    let json = GcJson {
-        path: layer_view::absolute(&arguments.directory),
-        dry_run: arguments.dry_run,
-        size,
-        leftovers: found.iter().map(LeftoverJson::new).collect(),
-    };
-    output.result(&summary, &json)?;
-    match first_error.map(|at| found.swap_remove(at).fate) {
-        // The object says it.
-        Some(_) if output.is_json() => Err(CliError::Told),
-        Some(Fate::Failed(error)) => Err(error.into()),
-        _ => Ok(()),
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let mut found = leftovers::collect(&self.directory, self.dry_run)?;
+        let first_error = found
+            .iter()
+            .position(|it| matches!(it.fate, Fate::Failed(_)));
+        let gone = |it: &&Leftover| matches!(it.fate, Fate::Removed | Fate::Restored(_));
+        let size = found.iter().filter(gone).map(|it| it.size).sum();
+        let summary = summary(self, &found, size);
+        let json = GcJson {
+            path: layer_view::absolute(&self.directory),
+            dry_run: self.dry_run,
+            size,
+            leftovers: found.iter().map(LeftoverJson::new).collect(),
+        };
+        output.result(&summary, &json)?;
+        match first_error.map(|at| found.swap_remove(at).fate) {
+            // The JSON object reports the failure.
+            Some(_) if output.is_json() => Err(CliError::Reported),
+            Some(Fate::Failed(error)) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
     }
 }
 
@@ -101,7 +107,7 @@ fn summary(arguments: &Arguments, found: &[Leftover], size: u64) -> Summary {
         let what = what(leftover.kind);
         match &leftover.fate {
             Fate::Restored(place) => {
-                let text = format!("{name}, {what}; `{}` is back", place.display());
+                let text = format!("{name}, {what}; restored `{}`", place.display());
                 summary.row(label(&leftover.fate, arguments.dry_run), text);
             }
             fate => summary.row(

@@ -1,15 +1,15 @@
-//! What the commands share that work on layers of Windows: the service they call, and how parents
-//! are given to it.
+//! The shared part of the commands for Windows layers: the choice of the service, and the parents.
 //!
-//! The code of the commands is the same on every system; only `connect` knows
-//! that there is a Host Compute Service on Windows and nowhere else.
+//! The code of the commands is the same on every system; only `connect` knows that the Host Compute
+//! Service exists on Windows alone.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use wclayer::ParentChain;
 use wclayer::hcs::{HostCompute, resolve_parents};
 
+use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::output::Output;
 
@@ -23,20 +23,20 @@ pub(crate) type Disks = wclayer::volume::host::HostVolume;
 /// The ways to reach the Host Compute Service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Api {
-    /// vmcompute.dll where it is, else computestorage.dll
+    /// vmcompute.dll if it exists, otherwise computestorage.dll
     #[default]
     Auto,
-    /// What hcsshim and docker use
+    /// The DLL that hcsshim and docker use
     Vmcompute,
-    /// What Microsoft documents
+    /// The DLL that Microsoft documents
     Computestorage,
 }
 
-// Not a doc comment: clap would take it for the command's description.
-// Which service a command calls.
+// Not a doc comment: clap would use it as the description of the command.
+// The choice of the service.
 #[derive(Debug, Args)]
 pub(crate) struct HostComputeOptions {
-    /// The DLL through which Windows is asked
+    /// DLL used to call the Host Compute Service
     #[arg(long, value_name = "API", default_value_t, value_enum)]
     pub(crate) api: Api,
 }
@@ -54,7 +54,7 @@ impl HostComputeOptions {
         output: &Output,
     ) -> Result<HostCompute<Disks>, CliError> {
         let host = connect(self.api, command)?;
-        output.step(format_args!("asking {}", host.service.dll()));
+        output.step(format_args!("calling {}", host.service.dll()));
         Ok(host)
     }
 }
@@ -75,15 +75,14 @@ fn connect(_api: Api, command: &'static str) -> Result<HostCompute<Disks>, CliEr
     Err(CliError::NeedsHostCompute { command })
 }
 
-/// Completes the parents given for `layer`, nearest first, and prints them as steps.
+/// Completes the parents given for `layer` and prints them as steps, nearest first.
 pub(crate) fn parents(
     host: &HostCompute<Disks>,
     layer: &Path,
-    given: &[PathBuf],
+    given: &ParentOptions,
     output: &Output,
 ) -> Result<ParentChain, CliError> {
-    let given = ParentChain::from_nearest_first(given);
-    let parents = resolve_parents(&host.volume, layer, &given)?;
+    let parents = resolve_parents(&host.volume, layer, &given.chain())?;
     for parent in parents.iter_nearest_first() {
         output.step(format_args!("on top of {}", parent.display()));
     }

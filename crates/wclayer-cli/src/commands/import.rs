@@ -1,4 +1,4 @@
-//! `import`: a layer tar into a new layer.
+//! `import`: makes a layer from a layer tar.
 
 use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read};
@@ -9,9 +9,12 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use wclayer::hcs::{HcsError, ServiceError};
 use wclayer::portable::{self, Children, ImportOptions, PortableLayer};
-use wclayer::{DiffId, Error, ErrorKind, ParentChain};
+use wclayer::source::{Kind, Layer, Needed, recognise};
+use wclayer::{DiffId, Error, ErrorKind};
 
+use super::Command;
 use super::host_compute::HostComputeOptions;
+use super::parent_options::ParentOptions;
 use super::{import_transport, import_windows, remove, validate, view_options};
 use crate::errors::{self, CliError, FAILED, on_path};
 use crate::file_argument::{STDIN, is_dash, new_folder};
@@ -27,61 +30,60 @@ Examples:
   wclayer import -l layers/base -i app.tar.gz layers/app
   curl -sL URL | wclayer import layers/base";
 
-/// What is meant by a destination `-`.
+/// The answer to a destination `-`.
 const MEANT: &str =
-    "PATH is the folder of the new layer; the tar comes from stdin without `-i`, or with `-i -`";
+    "PATH is the folder of the new layer; to read the tar from stdin, omit `-i` or use `-i -`";
 
 /// Import a layer from a tar file
 ///
-/// The tar may be plain or compressed with gzip or zstd, which is found out by itself. A portable
-/// layer keeps it verbatim, so that `export` gives the same DiffID. The layer appears at PATH whole
-/// or not at all: a failed or stopped import leaves nothing behind. When it is the layer in a file
-/// that is wrong, all that `validate` finds wrong with it is shown as well. A portable layer that
-/// breaks rules which only Windows or hcsshim check is imported, with a warning.
+/// Detects automatically whether the tar is plain or compressed with gzip or zstd. A portable layer
+/// keeps the tar unchanged, so that `export` restores the same DiffID. The layer appears at PATH only
+/// once it is complete: a failed or stopped import leaves nothing behind.
 ///
-/// A layer of Windows needs an elevated prompt (SeBackupPrivilege, SeRestorePrivilege).
+/// If a file fails to import because of its contents, also shows the errors that `validate` finds.
+/// A portable import that breaks rules of Windows or hcsshim succeeds with a warning.
+///
+/// A Windows layer requires an elevated prompt (SeBackupPrivilege, SeRestorePrivilege).
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Folder of a read-only parent layer; repeat it for each, nearest parent first
-    ///
-    /// When only the nearest is given, its own parents are found by themselves.
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    pub(super) layers: Vec<PathBuf>,
-    /// Input layer tar, `-` for stdin [default: stdin]
+    #[command(flatten)]
+    pub(super) parents: ParentOptions,
+    /// Layer tar to import, `-` for stdin [default: stdin]
     #[arg(short, long, value_name = "FILE")]
     pub(super) input: Option<PathBuf>,
-    /// How the layer is stored [default: windows where the Host Compute Service is, else portable]
+    /// Format of the layer [default: that of the nearest parent; without parents, windows if the
+    /// Host Compute Service is available, otherwise portable]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// With --format transport, add empty delta hives where the layer has none: HcsImportLayer
-    /// wants all five
+    /// Add missing delta hives as empty ones (with --format transport): HcsImportLayer requires all
+    /// five
     #[arg(long)]
     pub(super) hives: bool,
     #[command(flatten)]
     pub(super) host: HostComputeOptions,
-    /// What the uncompressed tar must hash to, as `sha256:` and 64 digits
+    /// Expected DiffID, the digest of the uncompressed tar: `sha256:` and 64 hexadecimal digits
     #[arg(long, value_name = "DIGEST")]
     pub(super) diff_id: Option<DiffId>,
-    /// Replace the layer that is at PATH; anything but a layer is never replaced
+    /// Replace an existing layer at PATH, but nothing else
     #[arg(long)]
     pub(super) force: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
-    /// Folder of the layer to make
+    json: bool,
+    /// Folder of the new layer
     #[arg(value_name = "PATH", value_parser = new_folder(MEANT))]
     pub(super) path: PathBuf,
 }
 
-/// The ways to store a layer.
+/// The formats of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A folder with the tar, an index and a descriptor, for any system
+    /// A folder with the tar, an index and a descriptor, on any system
     Portable,
-    /// A folder that ImportLayer and HcsImportLayer take in, made on any system
+    /// A folder for ImportLayer and HcsImportLayer to import, on any system
     Transport,
-    /// A folder that Windows runs containers from; needs the Host Compute Service
+    /// A folder that Windows runs containers from; requires the Host Compute Service
     Windows,
 }
 
@@ -94,38 +96,48 @@ struct ImportJson<'a> {
     elapsed_seconds: f64,
 }
 
-/// Imports a layer and shows what it is.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let format = arguments
-        .format
-        .unwrap_or_else(|| default_format(arguments));
-    view_options::check_places(&arguments.layers)?;
-    if arguments.hives && format != Format::Transport {
-        return Err(CliError::HivesElsewhere);
-    }
-    let imported = match format {
-        Format::Portable => run_portable(arguments, output),
-        Format::Transport => import_transport::run(arguments, output),
-        Format::Windows => import_windows::run(arguments, output),
-    };
-    imported.map_err(|error| match &arguments.input {
-        Some(input) if is_fault_of(&error, input) => {
-            errors::report(&error, FAILED, output);
-            validate::tell_errors(input, &arguments.layers, output);
-            CliError::Told
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        view_options::check_places(&self.parents.layers)?;
+        let parents = self.parents.layers.iter().map(recognise);
+        let parents = parents.collect::<wclayer::Result<Vec<_>>>()?;
+        let format = self
+            .format
+            .unwrap_or_else(|| default_format(self, &parents));
+        if self.hives && format != Format::Transport {
+            return Err(CliError::HivesElsewhere);
         }
-        _ => error,
-    })
+        format.check_parents(&parents)?;
+        let imported = match format {
+            Format::Portable => run_portable(self, output),
+            Format::Transport => import_transport::run(self, output),
+            Format::Windows => import_windows::run(self, output),
+        };
+        imported.map_err(|error| match &self.input {
+            Some(input) if is_fault_of(&error, input) => {
+                errors::report(&error, FAILED, output);
+                validate::print_errors(input, &self.parents.layers, output);
+                CliError::Reported
+            }
+            _ => error,
+        })
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
-/// Whether it may be the layer in a file, which can be read again, that made an import fail.
+/// Returns whether an import may have failed because of the contents of a file, which can be read
+/// again.
 fn is_fault_of(error: &CliError, input: &Path) -> bool {
     matches!(error, CliError::Layer(error) if is_of_layer(error))
         && !is_dash(input)
         && input.is_file()
 }
 
-/// Whether an import failed for what is in a layer: the service hardly ever says more than a code.
+/// Returns whether an import may have failed because of the contents of a layer: the service rarely
+/// reports more than a code.
 fn is_of_layer(error: &Error) -> bool {
     match error {
         Error::Layer { source, .. } | Error::Hcs(HcsError::LeftBehind { source, .. }) => {
@@ -136,33 +148,46 @@ fn is_of_layer(error: &Error) -> bool {
     }
 }
 
-/// Chooses the format of the nearest parent, else what the machine is made for.
-fn default_format(arguments: &Arguments) -> Format {
-    let nearest = arguments.layers.first();
-    if nearest.is_some_and(|parent| wclayer::place::is_transport_folder(parent)) {
-        return Format::Transport;
+/// Returns the format of the nearest parent, or the default of the machine.
+fn default_format(arguments: &Arguments, parents: &[Layer]) -> Format {
+    match parents.first().map(Layer::kind) {
+        Some(Kind::Transport) => Format::Transport,
+        Some(Kind::Portable | Kind::DamagedPortable) => Format::Portable,
+        Some(Kind::Windows(_)) => Format::Windows,
+        _ if arguments.host.is_available() => Format::Windows,
+        _ => Format::Portable,
     }
-    let on_portable = arguments
-        .layers
-        .first()
-        .is_some_and(|parent| wclayer::place::is_portable_layer(parent));
-    match !on_portable && arguments.host.is_available() {
-        true => Format::Windows,
-        false => Format::Portable,
+}
+
+impl Format {
+    /// Refuses parents that a layer of this format cannot have.
+    fn check_parents(self, parents: &[Layer]) -> Result<(), CliError> {
+        let wrong = |parent: &&Layer| match self {
+            Self::Portable => !parent.kind().is_portable(),
+            // A layer that another program made may contain only `Files`.
+            Self::Windows => !matches!(parent.kind(), Kind::Windows(_) | Kind::Folder),
+            // Opening the others reports which of them cannot be read.
+            Self::Transport => !parent.kind().is_layer(),
+        };
+        let needed = match self {
+            Self::Windows => Needed::Windows,
+            _ => Needed::Portable,
+        };
+        match parents.iter().find(wrong) {
+            Some(parent) => Err(parent.refuse(needed).into()),
+            None => Ok(()),
+        }
     }
 }
 
 fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let source = Source::open(arguments.input.as_deref())?;
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first(&arguments.layers),
-        expected_diff_id: arguments.diff_id,
-        replace: arguments.force,
-    };
-    tell_plan(arguments, &source, output);
-    for parent in &arguments.layers {
-        output.step(format_args!("on top of {}", layer_view::absolute(parent)));
-    }
+    let options = ImportOptions::default()
+        .parents(arguments.parents.chain())
+        .expected_diff_id(arguments.diff_id)
+        .replace(arguments.force);
+    print_plan(arguments, &source, output);
+    arguments.parents.print(output);
     let replaced = Replaced::look(arguments);
     let progress = Bar::start(output, source.size, signals::watch()?);
     let started = Instant::now();
@@ -171,11 +196,11 @@ fn run_portable(arguments: &Arguments, output: &Output) -> Result<(), CliError> 
     drop(progress);
     show(arguments, &layer, taken, output)?;
     replaced.warn(&layer, output);
-    validate::warn_of(&layer, output);
+    validate::warn_about(&layer, output);
     Ok(())
 }
 
-/// The layer that is replaced, and those that were made on top of it.
+/// The layer that an import replaces, and its child layers.
 #[derive(Default)]
 struct Replaced {
     diff_id: Option<DiffId>,
@@ -196,15 +221,15 @@ impl Replaced {
 
     fn warn(&self, layer: &PortableLayer, output: &Output) {
         if self.diff_id != Some(layer.descriptor().diff_id) {
-            remove::warn_of(&self.children, "made on top of another layer here", output);
+            remove::warn_about(&self.children, "made on top of the replaced layer", output);
         }
     }
 }
 
-/// Where the tar comes from.
+/// The source of a tar.
 pub(super) struct Source {
     pub(super) bytes: Box<dyn Read + Send>,
-    /// In bytes, where it is known.
+    /// In bytes, if known.
     pub(super) size: Option<u64>,
 }
 
@@ -220,8 +245,17 @@ impl Source {
                 size: None,
             });
         };
-        let file = File::open(path).map_err(on_path("open", path))?;
-        // Windows knows nothing of a pipe or a device.
+        let file = match File::open(path) {
+            Ok(file) if !file.metadata().is_ok_and(|found| found.is_dir()) => file,
+            opened => {
+                let found = recognise(path)?;
+                return Err(match (opened, found.kind()) {
+                    (Err(error), Kind::Tar(_) | Kind::Special) => on_path("open", path)(error),
+                    _ => found.refuse(Needed::Tar).into(),
+                });
+            }
+        };
+        // Windows has no metadata of pipes and devices.
         let metadata = file.metadata().ok().filter(Metadata::is_file);
         Ok(Self {
             bytes: Box::new(file),
@@ -230,7 +264,7 @@ impl Source {
     }
 }
 
-pub(super) fn tell_plan(arguments: &Arguments, source: &Source, output: &Output) {
+pub(super) fn print_plan(arguments: &Arguments, source: &Source, output: &Output) {
     let file = arguments.input.as_deref().filter(|path| !is_dash(path));
     let name = file.map_or(STDIN.into(), Path::to_string_lossy);
     match source.size {
@@ -248,7 +282,7 @@ fn show(
     let descriptor = layer.descriptor();
     output.step(format_args!("recognised {}", descriptor.source.media_type));
     output.step(format_args!(
-        "stored at {}",
+        "stored as {}",
         layer_view::absolute(layer.path())
     ));
     output.step(format_args!(
@@ -279,9 +313,9 @@ mod tests {
 
     use super::*;
 
-    /// 0x3 is what a missing directory entry becomes.
+    /// A missing directory entry in a layer leads to the code 0x3.
     #[test]
-    fn a_failure_of_the_service_may_be_the_layers() {
+    fn a_failure_of_the_service_may_be_due_to_the_layer() {
         let failed = ServiceError::Failed {
             function: "ImportLayer",
             dll: "vmcompute.dll",
@@ -291,7 +325,7 @@ mod tests {
         };
         let error = Error::Layer {
             operation: "import",
-            layer: "layer".into(),
+            layer: "layer".to_owned(),
             source: Box::new(HcsError::Service(failed).into()),
         };
         assert!(is_of_layer(&error));

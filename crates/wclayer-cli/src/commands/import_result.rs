@@ -1,5 +1,4 @@
-//! What `import` shows of a layer that keeps its entries, not its tar: the same for transport
-//! folders and for layers of Windows.
+//! The result of an `import` to a transport folder or a Windows layer, which do not keep the tar.
 
 use std::time::Duration;
 
@@ -15,19 +14,19 @@ use crate::layer_view;
 use crate::output::{Output, Summary};
 use crate::units;
 
-/// What was imported.
+/// An imported layer.
 pub(super) struct Imported<'a> {
     /// The name of the format.
     pub(super) format: &'static str,
-    /// The tar that it came from.
+    /// The imported tar.
     pub(super) blob: &'a LayerBlob,
-    /// The layers below.
+    /// The parents.
     pub(super) parents: &'a ParentChain,
-    /// `None` when they could not be counted.
-    pub(super) entries: Option<EntryCounts>,
-    /// Length of all data in bytes.
-    pub(super) content_size: Option<u64>,
-    /// What was odd about the layer, beside what was odd about the tar.
+    /// The number of entries of each kind.
+    pub(super) entries: EntryCounts,
+    /// The length of all data in bytes.
+    pub(super) content_size: u64,
+    /// Warnings about the layer, apart from those about the tar.
     pub(super) warnings: &'a [String],
 }
 
@@ -39,16 +38,16 @@ struct ImportJson<'a> {
     format: &'static str,
     diff_id: DiffId,
     tar_size: u64,
-    content_size: Option<u64>,
+    content_size: u64,
     source: SourceBlob,
-    entry_counts: Option<EntryCounts>,
+    entry_counts: EntryCounts,
     parents: Vec<String>,
     warnings: &'a [&'a str],
     elapsed_seconds: f64,
 }
 
 impl Imported<'_> {
-    /// Prints the result, and the warnings.
+    /// Prints the result and the warnings.
     pub(super) fn show(
         &self,
         arguments: &Arguments,
@@ -86,13 +85,9 @@ impl Imported<'_> {
         summary.row("DiffID", self.blob.diff_id);
         layer_view::source_rows(&mut summary, source);
         summary.row("tar size", units::size(self.blob.tar_size));
-        if let Some(content_size) = self.content_size {
-            summary.row("content", units::size(content_size));
-        }
+        summary.row("content", units::size(self.content_size));
         layer_view::parent_rows(&mut summary, self.parents);
-        if let Some(entries) = &self.entries {
-            layer_view::entry_rows(&mut summary, entries);
-        }
+        layer_view::entry_rows(&mut summary, &self.entries);
         summary.row("time", units::time_and_rate(self.blob.tar_size, taken));
         summary
     }

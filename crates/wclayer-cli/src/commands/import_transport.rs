@@ -1,36 +1,30 @@
-//! `import --format transport`: a layer tar into a transport folder, on any system.
+//! `import --format transport`.
 
 use std::time::Instant;
 
-use wclayer::ParentChain;
 use wclayer::hub::EntriesOnly;
 use wclayer::source;
 use wclayer::tar::BlobReader;
-use wclayer::transport::{self, TransportOptions};
+use wclayer::transport::{self, ImportOptions};
 
 use super::host_compute::Disks;
 use super::import::{self, Arguments, Source};
 use super::import_result::Imported;
-use super::info_transport;
 use crate::errors::CliError;
-use crate::layer_view;
 use crate::output::Output;
 use crate::progress::Bar;
 use crate::signals;
 
-/// Imports a layer and shows what it is.
+/// Imports a layer into a transport folder and prints the result.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
     let input = Source::open(arguments.input.as_deref())?;
-    import::tell_plan(arguments, &input, output);
-    for parent in &arguments.layers {
-        output.step(format_args!("on top of {}", layer_view::absolute(parent)));
-    }
-    let parents = ParentChain::from_nearest_first(&arguments.layers);
-    let options = TransportOptions {
-        parents: source::open_parents(&parents, &())?,
-        hives: arguments.hives,
-        replace: arguments.force,
-    };
+    import::print_plan(arguments, &input, output);
+    arguments.parents.print(output);
+    let parents = arguments.parents.chain();
+    let options = ImportOptions::default()
+        .parents(source::open_parents(&arguments.parents.chain(), &())?)
+        .hives(arguments.hives)
+        .replace(arguments.force);
     let disks = Disks::new();
     let progress = Bar::start(output, input.size, signals::watch()?);
     let started = Instant::now();
@@ -39,22 +33,14 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError
     let made = transport::import(&disks, &mut reader, &arguments.path, options, &entries_only)?;
     let blob = reader.blob().cloned().ok_or(wclayer::Error::WorkerLost)?;
     drop(reader);
-    let counted = info_transport::count(&disks, &made.path, &progress);
     let taken = started.elapsed();
     drop(progress);
-    let found = counted.inspect_err(|error| {
-        // The layer is in place: nothing that is only shown makes the import fail.
-        output.warn(&format!(
-            "the layer is there, but cannot be counted: {error}"
-        ));
-    });
-    let found = found.ok();
     Imported {
         format: "transport",
         blob: &blob,
         parents: &parents,
-        entries: found.map(|found| found.entries),
-        content_size: found.map(|found| found.content_size),
+        entries: made.found.entries,
+        content_size: made.found.content_size,
         warnings: &made.warnings,
     }
     .show(arguments, taken, output)

@@ -1,16 +1,16 @@
-//! `info`: what a layer is.
+//! `info`: describes a layer.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use wclayer::hcs::{self, WindowsLayer, WindowsLayerKind};
+use wclayer::hcs::{WindowsLayer, WindowsLayerKind};
 use wclayer::portable::PortableLayer;
+use wclayer::source::{Kind, Needed, recognise};
 
-use super::host_compute::Disks;
+use super::Command;
 use super::{info_tar, info_transport};
-use crate::errors::{CliError, on_path};
+use crate::errors::CliError;
 use crate::file_argument::is_dash;
 use crate::layer_view::{self, LayerJson};
 use crate::output::{Output, Summary};
@@ -21,23 +21,23 @@ Examples:
   wclayer info base.tar.gz
   curl -sL URL | wclayer info -";
 
-/// Show what a layer is: DiffID, source, sizes, parents, entries
+/// Describe a layer: DiffID, source, sizes, parents, entries
 ///
-/// Reads the descriptor of a portable layer; `verify` reads the content. Looks at a layer of
-/// Windows from outside: what it is, whether it is complete, its parents. Counts the entries of a
-/// transport folder. Reads a layer tar (plain, gzip or zstd) to its end, for its DiffID.
+/// Reads only the descriptor of a portable layer; `verify` reads its contents. Shows the kind of a
+/// Windows layer, its parents, and whether it is complete. Counts the entries of a transport folder.
+/// Reads a whole layer tar (plain, gzip or zstd) for its DiffID.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
-    /// Folder of the layer, or a layer tar; `-` for a tar on stdin
+    json: bool,
+    /// Folder of the layer, or layer tar; `-` for a tar on stdin
     #[arg(value_name = "PATH")]
     path: PathBuf,
 }
 
-/// A layer of Windows as JSON.
+/// A Windows layer as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WindowsLayerJson {
@@ -49,35 +49,33 @@ struct WindowsLayerJson {
     parents: Option<Vec<String>>,
 }
 
-/// Prints the layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    if is_tar(&arguments.path)? {
-        return info_tar::run(&arguments.path, output);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        if is_dash(&self.path) {
+            return info_tar::run(&self.path, output);
+        }
+        let layer = recognise(&self.path)?;
+        match layer.kind() {
+            Kind::Portable | Kind::DamagedPortable => {
+                show_portable_layer(self, &layer.portable()?, output)
+            }
+            Kind::Windows(_) => show_windows_layer(self, &layer.windows()?, output),
+            Kind::Transport => info_transport::run(&layer, output),
+            Kind::Tar(_) | Kind::Special => info_tar::run(&self.path, output),
+            _ => Err(layer.refuse(Needed::View).into()),
+        }
     }
-    if !wclayer::place::is_portable_layer(&arguments.path)
-        && let Some(layer) = hcs::recognise(&Disks::new(), &arguments.path)?
-    {
-        return show_windows_layer(arguments, &layer, output);
+
+    fn wants_json(&self) -> bool {
+        self.json
     }
-    if !wclayer::place::is_portable_layer(&arguments.path)
-        && wclayer::place::is_transport_folder(&arguments.path)
-    {
-        return info_transport::run(&arguments.path, output);
-    }
-    show_portable_layer(arguments, output)
 }
 
-/// Returns whether there is something to read that is not a folder.
-fn is_tar(path: &Path) -> Result<bool, CliError> {
-    if is_dash(path) {
-        return Ok(true);
-    }
-    let found = fs::metadata(path).map_err(on_path("open", path))?;
-    Ok(!found.is_dir())
-}
-
-fn show_portable_layer(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let layer = PortableLayer::open(&arguments.path)?;
+fn show_portable_layer(
+    arguments: &Arguments,
+    layer: &PortableLayer,
+    output: &Output,
+) -> Result<(), CliError> {
     let descriptor = layer.descriptor();
     output.step(format_args!(
         "recognised a portable layer, version {}, at `{}`",
@@ -85,8 +83,8 @@ fn show_portable_layer(arguments: &Arguments, output: &Output) -> Result<(), Cli
         layer_view::absolute(layer.path())
     ));
     let mut summary = Summary::new(format!("Layer `{}`", arguments.path.display()));
-    layer_view::rows(&mut summary, &layer);
-    output.answer(&summary, &LayerJson::new(&layer))?;
+    layer_view::rows(&mut summary, layer);
+    output.answer(&summary, &LayerJson::new(layer))?;
     descriptor
         .warnings
         .iter()
@@ -106,27 +104,21 @@ fn show_windows_layer(
             WindowsLayerKind::Base => "base",
             WindowsLayerKind::Layer => "layer",
             WindowsLayerKind::Scratch => "scratch",
-            WindowsLayerKind::Unknown => "unknown",
+            _ => "unknown",
         },
         complete: layer.is_complete,
         utility_vm: layer.has_utility_vm,
         parents: layer.parents.as_ref().map(layer_view::paths),
     };
     output.step(format_args!(
-        "recognised a layer of Windows at `{}`",
+        "recognised a Windows layer at `{}`",
         json.path
     ));
     let mut summary = Summary::new(format!("Layer `{}`", arguments.path.display()));
-    let kind = match layer.kind {
-        WindowsLayerKind::Base => "base layer of Windows",
-        WindowsLayerKind::Layer => "layer of Windows",
-        WindowsLayerKind::Scratch => "scratch layer of Windows",
-        WindowsLayerKind::Unknown => "layer of Windows, with or without parents",
-    };
-    summary.row("kind", kind);
+    summary.row("kind", layer.kind.to_string().trim_start_matches("a "));
     let complete = match layer.is_complete {
         true => "yes",
-        false => "no, its import or removal was interrupted",
+        false => "no: its import or removal was interrupted",
     };
     summary.row("complete", complete);
     summary.row(
@@ -134,8 +126,9 @@ fn show_windows_layer(
         if layer.has_utility_vm { "yes" } else { "no" },
     );
     match &layer.parents {
-        None => summary.row("parents", "not known: it has no layerchain.json"),
+        None => summary.row("parents", "unknown: it has no layerchain.json"),
         Some(parents) => layer_view::parent_rows(&mut summary, parents),
     }
+    summary.row("content", "readable only by `wclayer export`, on Windows");
     output.answer(&summary, &json)
 }

@@ -1,4 +1,4 @@
-//! `info` of a layer tar, which is read to its end for it.
+//! `info` of a layer tar.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ struct TarJson<'a> {
     warnings: &'a [String],
 }
 
-/// Prints what a layer tar is.
+/// Reads a layer tar to its end and describes it.
 pub(crate) fn run(path: &Path, output: &Output) -> Result<(), CliError> {
     let file = Some(path).filter(|path| !is_dash(path));
     let source = Source::open(file)?;
@@ -76,13 +76,6 @@ pub(crate) fn run(path: &Path, output: &Output) -> Result<(), CliError> {
 }
 
 fn of_layer(error: Error, file: Option<&Path>) -> CliError {
-    match error {
-        Error::Cancelled => Error::Cancelled.into(),
-        error => Error::Layer {
-            operation: "read",
-            layer: file.unwrap_or(Path::new(STDIN)).to_owned(),
-            source: Box::new(error),
-        }
-        .into(),
-    }
+    let layer = file.unwrap_or(Path::new(STDIN));
+    error.of_layer("read", layer).into()
 }

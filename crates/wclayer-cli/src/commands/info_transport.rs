@@ -1,10 +1,11 @@
-//! `info` of a transport folder: what it holds, counted.
+//! `info` of a transport folder.
 
 use std::path::Path;
 
 use serde::Serialize;
 use wclayer::Progress;
 use wclayer::hub::EntryCounts;
+use wclayer::source::Layer;
 use wclayer::transport::{self, FolderSummary};
 use wclayer::volume::{Privilege, Volume};
 
@@ -26,16 +27,16 @@ struct FolderJson {
     entry_counts: EntryCounts,
 }
 
-/// Prints what a transport folder holds.
-pub(crate) fn run(path: &Path, output: &Output) -> Result<(), CliError> {
-    let json_path = layer_view::absolute(path);
+/// Describes a transport folder.
+pub(crate) fn run(layer: &Layer, output: &Output) -> Result<(), CliError> {
+    let json_path = layer_view::absolute(layer.path());
     output.step(format_args!(
         "recognised a transport folder at `{json_path}`"
     ));
     let progress = Bar::start(output, None, signals::watch()?);
-    let found = count(&Disks::new(), path, &progress)?;
+    let found = count(&Disks::new(), layer.path(), &progress)?;
     drop(progress);
-    let mut summary = Summary::new(format!("Layer `{}`", path.display()));
+    let mut summary = Summary::new(format!("Layer `{layer}`"));
     summary.row("kind", "transport folder");
     summary.row("content", units::size(found.content_size));
     layer_view::entry_rows(&mut summary, &found.entries);
@@ -48,12 +49,8 @@ pub(crate) fn run(path: &Path, output: &Output) -> Result<(), CliError> {
     output.answer(&summary, &json)
 }
 
-/// Counts what a transport folder holds.
-pub(super) fn count(
-    disks: &Disks,
-    folder: &Path,
-    progress: &dyn Progress,
-) -> Result<FolderSummary, CliError> {
+/// Counts the entries of a transport folder.
+fn count(disks: &Disks, folder: &Path, progress: &dyn Progress) -> Result<FolderSummary, CliError> {
     let privileges = disks
         .enable(&[Privilege::Backup])
         .map_err(wclayer::Error::from)?;

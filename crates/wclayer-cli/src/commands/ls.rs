@@ -1,4 +1,4 @@
-//! `ls`: what is in a directory of a layer.
+//! `ls`: lists a directory of a layer.
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use wclayer::source::Access;
 use wclayer::view::{Node, NodeKind};
 use wclayer::{ErrorKind, LayerPath};
 
-use super::view_options::{Opened, ViewOptions};
-use crate::errors::CliError;
+use super::Command;
+use super::view_options::{Opened, StartOption, ViewOptions};
+use crate::errors::{CliError, Mistake};
 use crate::escape::escaped;
 use crate::file_argument::is_dash;
 use crate::node_view::{self, EntriesJson};
 use crate::output::{self, Output};
-use crate::path_argument::{Place, place};
 use crate::units;
 
 const EXAMPLES: &str = "\
@@ -22,83 +22,73 @@ Examples:
   wclayer ls layers/app Files/Windows --long
   wclayer ls app.tar.gz --this-layer -R";
 
-const PARENTS: &str =
-    "Layer below it: a folder or a tar; repeat it for each, nearest parent first (not `--long`)";
-const PARENTS_AT_LENGTH: &str = "\
-Layer below it: a folder or a tar; repeat it for each, nearest parent first
-
-Not needed for a layer that knows its parents. The long listing is `--long`.";
-
-/// For those who know `-l` of other programs.
-pub(crate) const NOT_LONG: &str = "`-l` names a parent layer; the long listing is `--long`.";
-
 /// List a directory of a layer, as a container on top of it would see it
 ///
-/// With --long: what an entry is and its attributes (d directory, l reparse point, h hard link,
-/// w removal; r read-only, h hidden, s system, a archive, c compressed), the layer that it comes
-/// from (0 is the nearest), its size (`?` of a hard link whose target is in none of the layers), when
-/// it was last written, its name.
+/// --long adds columns: kind (d directory, l reparse point, h hard link, w removal) and attributes
+/// (r read-only, h hidden, s system, a archive, c compressed), layer (0 is the nearest), size (`?` for
+/// a hard link whose target no layer contains), and last write time.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
-#[command(mut_arg("layers", |layers| layers.help(PARENTS).long_help(PARENTS_AT_LENGTH)))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// The directory, or a file [default: the top of the layer]
-    ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
-    #[arg(value_name = "PATH", value_parser = place())]
-    path: Option<Place>,
-    /// Show attributes, layer, size and time of each
+    #[command(flatten)]
+    start: StartOption,
+    /// Show attributes, layer, size and time of each entry (`-l` names a parent layer)
     #[arg(long)]
     long: bool,
-    /// List the directories below as well
+    /// List subdirectories recursively
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// Follow symbolic links and junctions on the way to PATH
+    /// Follow symbolic links and junctions in PATH
     #[arg(long)]
     follow: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
-/// Prints the listing.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = open(arguments, output)?;
-    let start = match Place::path(&arguments.path) {
-        Some(path) => Some(opened.find(path, arguments.follow)?),
-        None => None,
-    };
-    if arguments.json {
-        let sink = BufWriter::new(io::stdout().lock());
-        return print_json(arguments, &opened, start.as_ref(), sink);
-    }
-    let (sink, has_color) = output::text_sink();
-    let mut listing = Listing {
-        arguments,
-        opened: &opened,
-        has_color,
-        sink,
-    };
-    match &start {
-        Some(node) if !node.is_plain_directory() => {
-            listing.print(std::slice::from_ref(node))?;
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = open(self, output)?;
+        let start = match self.start.path() {
+            Some(path) => Some(opened.find(path, self.follow)?),
+            None => None,
+        };
+        if self.json {
+            let sink = BufWriter::new(io::stdout().lock());
+            return print_json(self, &opened, start.as_ref(), sink);
         }
-        start => listing.print_directory(start.as_ref())?,
+        let (sink, has_color) = output::text_sink();
+        let mut listing = Listing {
+            arguments: self,
+            opened: &opened,
+            has_color,
+            sink,
+        };
+        match &start {
+            Some(node) if !node.is_plain_directory() => {
+                listing.print(std::slice::from_ref(node))?;
+            }
+            start => listing.print_directory(start.as_ref())?,
+        }
+        listing.sink.flush().map_err(CliError::Stdout)
     }
-    listing.sink.flush().map_err(CliError::Stdout)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 fn open(arguments: &Arguments, output: &Output) -> Result<Opened, CliError> {
     let opened = arguments.view.open(Access::Listing, output);
     opened.map_err(|error| {
-        // `ls -lR LAYER` and `ls -l LAYER PATH` name layers that are none.
-        let parents = &arguments.view.layers;
+        // `ls -lR LAYER` and `ls -l LAYER PATH` name parents that are not layers.
+        let parents = &arguments.view.parents.layers;
         let is_missing = error.kind() == ErrorKind::NotFound && !parents.is_empty();
         let is_no_layer = |parent: &PathBuf| !is_dash(parent) && !parent.exists();
         match is_missing || parents.iter().any(is_no_layer) {
-            true => CliError::Hinted(Box::new(error), NOT_LONG),
+            true => CliError::Mistaken(Box::new(error), Mistake::LongListing),
             false => error,
         }
     })
@@ -138,17 +128,17 @@ fn add_entries(
     Ok(())
 }
 
-/// The path of a directory as it is printed. What it shares with the one before is not escaped
-/// again.
+/// The path of a directory as it is printed. Reuses the escaped text of the components that it shares
+/// with the previous path.
 #[derive(Default)]
 struct Heading {
     text: String,
-    /// Where the text ends of each directory on the way.
+    /// The end of the text of each directory on the path.
     ends: Vec<usize>,
 }
 
 impl Heading {
-    /// Returns the text of a path that is so many steps below where the listing began.
+    /// Returns the text of a path that is `steps` levels below the start of the listing.
     fn of(&mut self, path: &LayerPath, steps: usize) -> &str {
         self.ends.truncate(steps.saturating_sub(1));
         match self.ends.last() {
@@ -167,7 +157,7 @@ impl Heading {
     }
 }
 
-/// A listing for people, on its way to standard output.
+/// A text listing that is being printed.
 struct Listing<'a, W> {
     arguments: &'a Arguments,
     opened: &'a Opened,
@@ -176,7 +166,7 @@ struct Listing<'a, W> {
 }
 
 impl<W: Write> Listing<'_, W> {
-    /// Prints a directory; with -R those below as well, each under its path.
+    /// Prints a directory; with -R also its subdirectories, each under its path.
     fn print_directory(&mut self, directory: Option<&Node>) -> Result<(), CliError> {
         let children = self.opened.view.children(directory)?;
         self.print(&children)?;
@@ -203,7 +193,7 @@ impl<W: Write> Listing<'_, W> {
         Ok(())
     }
 
-    /// Prints entries of one directory, columns aligned.
+    /// Prints the entries of one directory in aligned columns.
     fn print(&mut self, nodes: &[Node]) -> Result<(), CliError> {
         let size = |node: &Node| match node.kind {
             NodeKind::Removal => "-".to_owned(),
@@ -219,7 +209,7 @@ impl<W: Write> Listing<'_, W> {
                 false => writeln!(self.sink, "{name}"),
                 true => {
                     let time = node.basic_info().map(|info| info.last_write_time);
-                    // To the second: `stat` shows all of it.
+                    // Cut to seconds; `stat` shows the full time.
                     let time = time.map_or_else(String::new, |time| time.to_string());
                     let time = time.get(..19).unwrap_or(&time).replace('T', " ");
                     let letters = node_view::letters(node);

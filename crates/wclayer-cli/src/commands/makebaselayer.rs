@@ -1,4 +1,4 @@
-//! `makebaselayer`: a folder of files as a base layer.
+//! `makebaselayer`: turns a folder into a base layer.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use serde::Serialize;
 use wclayer::LayerPath;
 use wclayer::hcs;
 
+use super::Command;
 use super::host_compute::HostComputeOptions;
 use crate::errors::CliError;
 use crate::layer_view;
@@ -16,21 +17,21 @@ const EXAMPLE: &str = "\
 Example:
   wclayer makebaselayer C:\\layers\\base
 
-Needs Windows with the Host Compute Service (vmcompute.dll) and the privileges SeBackupPrivilege
+Requires Windows with the Host Compute Service (vmcompute.dll) and the privileges SeBackupPrivilege
 and SeRestorePrivilege: run it from an elevated prompt.";
 
-/// Convert a directory containing `Files` into a base layer
+/// Convert a folder containing `Files` into a base layer
 ///
-/// Registry hives in `Files\Windows\System32\config` that are valid are kept, those that are
-/// missing or have no byte become empty hives. A folder that is not suitable is left as it is.
+/// Keeps valid registry hives in `Files\Windows\System32\config`, and replaces missing and
+/// zero-length ones with empty hives. Leaves an unsuitable folder unchanged.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     host: HostComputeOptions,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder to convert
     #[arg(value_name = "PATH")]
     path: PathBuf,
@@ -47,35 +48,43 @@ struct MakeBaseLayerJson {
     utility_vm: bool,
 }
 
-/// Makes a base layer of a folder.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let host = arguments.host.open("makebaselayer", output)?;
-    let folder = hcs::full_path(&arguments.path)?;
-    let made = hcs::make_base_layer(&host, &folder)?;
-    for hive in &made.replaced_hives {
-        output.warn(&format!(
-            "`{hive}` had no byte, which Windows Server 2025 refuses: it is an empty hive now"
-        ));
-    }
-    let json = MakeBaseLayerJson {
-        path: layer_view::absolute(&folder),
-        created_hives: names(&made.created_hives),
-        replaced_hives: names(&made.replaced_hives),
-        kept_hives: names(&made.kept_hives),
-        utility_vm: made.has_utility_vm,
-    };
-    let mut summary = Summary::new(format!("Made `{}` a base layer", arguments.path.display()));
-    for (label, hives) in [
-        ("hives kept", &json.kept_hives),
-        ("hives created", &json.created_hives),
-        ("hives replaced", &json.replaced_hives),
-    ] {
-        if !hives.is_empty() {
-            summary.row(label, hives.join(", "));
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let host = self.host.open("makebaselayer", output)?;
+        let folder = hcs::full_path(&self.path)?;
+        let made = hcs::make_base_layer(&host, &folder)?;
+        for hive in &made.replaced_hives {
+            output.warn(&format!(
+                "`{hive}` was empty, which Windows Server 2025 rejects; replaced it with a valid empty hive"
+            ));
         }
+        let json = MakeBaseLayerJson {
+            path: layer_view::absolute(&folder),
+            created_hives: names(&made.created_hives),
+            replaced_hives: names(&made.replaced_hives),
+            kept_hives: names(&made.kept_hives),
+            utility_vm: made.has_utility_vm,
+        };
+        let mut summary = Summary::new(format!(
+            "Converted `{}` into a base layer",
+            self.path.display()
+        ));
+        for (label, hives) in [
+            ("hives kept", &json.kept_hives),
+            ("hives created", &json.created_hives),
+            ("hives replaced", &json.replaced_hives),
+        ] {
+            if !hives.is_empty() {
+                summary.row(label, hives.join(", "));
+            }
+        }
+        summary.row("utility VM", if json.utility_vm { "yes" } else { "no" });
+        output.result(&summary, &json)
     }
-    summary.row("utility VM", if json.utility_vm { "yes" } else { "no" });
-    output.result(&summary, &json)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 fn names(hives: &[LayerPath]) -> Vec<String> {

@@ -1,19 +1,15 @@
-//! Why nothing is at a path: said as the hint of the error.
+//! Explains why nothing is at a path, for the hint of the error.
 
-use wclayer::layer::{Removed, Slot};
-use wclayer::view::{Node, View};
-use wclayer::{LayerPath, Result};
+use wclayer::LayerPath;
+use wclayer::view::{Absence, View};
 
-use crate::node_view;
+const TOP: &str = "Paths start with `Files`, `Hives` or `UtilityVM`.";
 
-const TOP: &str = "Paths begin with `Files`, `Hives` or `UtilityVM`.";
-const TOP_NAMES: [&str; 3] = ["Files", "Hives", "UtilityVM"];
-
-/// A path where nothing is.
+/// A path that a view does not have.
 pub(super) struct Missing<'a> {
-    /// Where nothing is at it.
+    /// The view.
     pub(super) view: &'a View,
-    /// How many layers of the chain are above those of the view; they say nothing of the path.
+    /// How many layers of the chain are above those of the view; they do not mention the path.
     pub(super) above: usize,
     /// The path.
     pub(super) path: &'a LayerPath,
@@ -22,94 +18,47 @@ pub(super) struct Missing<'a> {
 }
 
 impl Missing<'_> {
-    /// Says why nothing is there.
+    /// Explains why nothing is there.
     pub(super) fn why(&self) -> String {
-        // That a layer cannot be read now is not what was asked about.
-        self.find_out().unwrap_or_else(|_| TOP.to_owned())
+        match self.view.why_missing(self.path) {
+            Ok(Some(absence)) => self.describe(&absence),
+            // The user asked about the path, not about a layer that cannot be read.
+            Ok(None) | Err(_) => TOP.to_owned(),
+        }
     }
 
-    fn find_out(&self) -> Result<String> {
-        let mut way: Vec<LayerPath> =
-            std::iter::successors(Some(self.path.clone()), LayerPath::parent).collect();
-        let mut last: Option<Node> = None;
-        while let Some(step) = way.pop() {
-            match self.view.find(&step)? {
-                Some(node) if node.is_plain_directory() => last = Some(node),
-                Some(node) => return self.through(&node),
-                None => return self.below(last.as_ref(), &step),
+    fn describe(&self, absence: &Absence) -> String {
+        match absence {
+            Absence::BelowFile { file } => format!("`{file}` is a file."),
+            Absence::BelowReparsePoint { link, target } => match target {
+                Some(target) if !self.follows => format!(
+                    "`{link}` is a link to `{target}`; `ls`, `tree`, `stat` and `cat` follow it \
+                     with --follow."
+                ),
+                _ => format!("`{link}` is a reparse point without a target path."),
+            },
+            Absence::Removed { path, layer } => {
+                format!("`{path}` is removed by {}.", self.layer(*layer))
             }
-        }
-        Ok(TOP.to_owned())
-    }
-
-    /// Says of what is no directory that nothing is below it.
-    fn through(&self, node: &Node) -> Result<String> {
-        let path = &node.path;
-        if !node.is_reparse_point() {
-            return Ok(format!("`{path}` is a file."));
-        }
-        Ok(match node_view::link_target(self.view, node)? {
-            Some(target) if !self.follows => format!(
-                "`{path}` is a link to `{target}`; `ls`, `tree`, `stat` and `cat` go through it \
-                 with --follow."
-            ),
-            _ => format!("`{path}` is a reparse point that leads to no path."),
-        })
-    }
-
-    /// Says why a directory (the top for `None`) does not have `step`, on the way to the path.
-    fn below(&self, directory: Option<&Node>, step: &LayerPath) -> Result<String> {
-        if let Some(removal) = self.removal(step)? {
-            return Ok(removal);
-        }
-        if let Some(directory) = directory {
-            let directory = &directory.path;
-            return Ok(format!("`{directory}` is there, and has no such name."));
-        }
-        let is_top_name = |name: &&str| name.parse().is_ok_and(|name: LayerPath| name == *step);
-        if let Some(name) = TOP_NAMES.into_iter().find(is_top_name) {
-            return Ok(format!("The layer has no `{name}`."));
-        }
-        let in_files = LayerPath::parse(&[b"Files/", self.path.as_bytes()].concat());
-        let in_files = match in_files {
-            Ok(path) => self.view.find(&path)?,
-            Err(_) => None,
-        };
-        Ok(match in_files {
-            Some(node) => format!("{TOP} There is `{}`.", node.path),
-            None => TOP.to_owned(),
-        })
-    }
-
-    /// Says which layer removes a path.
-    fn removal(&self, path: &LayerPath) -> Result<Option<String>> {
-        let slots = self.view.slots(path)?;
-        let is_removed = |(_, slot): &&(usize, Slot)| slot.removed == Some(Removed::Path);
-        if let Some((layer, slot)) = slots.iter().find(is_removed) {
-            return Ok(Some(self.say(&slot.path, "removed", *layer)));
-        }
-        let has = |(_, slot): &&(usize, Slot)| slot.added.is_some() || slot.has_added_below;
-        let Some((lowest, _)) = slots.iter().rfind(has) else {
-            return Ok(None);
-        };
-        for directory in std::iter::successors(path.parent(), LayerPath::parent) {
-            let slots = self.view.slots(&directory)?;
-            let mut above = slots.iter().filter(|(layer, _)| layer < lowest);
-            if let Some((layer, slot)) = above.find(|(_, slot)| slot.removed.is_some()) {
-                return Ok(Some(self.say(&slot.path, "emptied", *layer)));
+            Absence::Emptied { directory, layer } => {
+                format!("`{directory}` is emptied by {}.", self.layer(*layer))
             }
+            Absence::NotInDirectory { directory } => {
+                format!("`{directory}` exists, but has no such entry.")
+            }
+            Absence::NoTop { name } => format!("The layer has no `{name}`."),
+            Absence::OutsideTop {
+                in_files: Some(path),
+            } => format!("{TOP} The layer has `{path}`."),
+            _ => TOP.to_owned(),
         }
-        Ok(None)
     }
 
-    fn say(&self, path: &LayerPath, what: &str, layer: usize) -> String {
+    fn layer(&self, layer: usize) -> String {
         let number = layer + self.above;
         match self.view.places().nth(layer) {
-            Some(place) => {
-                let place = place.display();
-                format!("`{path}` is {what} by layer {number} (`{place}`).")
-            }
-            None => format!("`{path}` is {what} by layer {number}."),
+            Some(place) => format!("layer {number} (`{}`)", place.display()),
+            None => format!("layer {number}"),
         }
     }
 }

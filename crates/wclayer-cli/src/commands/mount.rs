@@ -1,4 +1,4 @@
-//! `mount`: a writable layer as a volume.
+//! `mount`: makes a scratch layer available as a volume.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,9 @@ use clap::Args;
 use serde::Serialize;
 use wclayer::hcs;
 
+use super::Command;
 use super::host_compute::{self, HostComputeOptions};
+use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::Output;
@@ -16,31 +18,27 @@ Examples:
   wclayer mount -l C:\\layers\\app -l C:\\layers\\base C:\\layers\\scratch C:\\mnt
   wclayer mount C:\\layers\\scratch
 
-Needs Windows with the Host Compute Service (vmcompute.dll), an administrator, and the privilege
-SeManageVolumePrivilege: run it from an elevated prompt.";
+Requires Windows with the Host Compute Service (vmcompute.dll), an administrator account and the
+SeManageVolumePrivilege privilege: run it from an elevated prompt.";
 
-/// Activate a scratch layer, optionally mounted to a target
+/// Activate a scratch layer and optionally mount it at a folder
 ///
-/// Prints where its files are: TARGET when that is given, else the path of the volume. When a step
-/// fails, those before it are undone.
+/// Prints the path of its files: TARGET, or the volume path without TARGET. If a step fails, undoes
+/// the previous ones.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Folder of a parent layer of the scratch layer; repeat it for each, nearest parent first
-    ///
-    /// Not needed for a layer that `wclayer create` made, which knows its parents. When only the
-    /// nearest is given, its own parents are found by themselves, if it knows them.
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    layers: Vec<PathBuf>,
+    #[command(flatten)]
+    parents: ParentOptions,
     #[command(flatten)]
     host: HostComputeOptions,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the scratch layer
     #[arg(value_name = "SCRATCH")]
     scratch: PathBuf,
-    /// Empty folder to mount it on
+    /// Empty folder to mount the layer at
     #[arg(value_name = "TARGET")]
     target: Option<PathBuf>,
 }
@@ -54,25 +52,26 @@ struct MountJson<'a> {
     target: Option<String>,
 }
 
-/// Mounts a scratch layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let host = arguments.host.open("mount", output)?;
-    let scratch = hcs::full_path(&arguments.scratch)?;
-    let target = arguments
-        .target
-        .as_deref()
-        .map(hcs::full_path)
-        .transpose()?;
-    let parents = host_compute::parents(&host, &scratch, &arguments.layers, output)?;
-    let volume = hcs::mount(&host, &scratch, &parents, target.as_deref())?;
-    output.step(format_args!("mounted {volume}"));
-    let target = target.as_deref().map(layer_view::absolute);
-    let json = MountJson {
-        path: layer_view::absolute(&scratch),
-        volume: &volume,
-        target: target.clone(),
-    };
-    // This one line, as the reference prints it.
-    let place = target.as_deref().unwrap_or(&volume);
-    output.answer(&format_args!("{place}\n"), &json)
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let host = self.host.open("mount", output)?;
+        let scratch = hcs::full_path(&self.scratch)?;
+        let target = self.target.as_deref().map(hcs::full_path).transpose()?;
+        let parents = host_compute::parents(&host, &scratch, &self.parents, output)?;
+        let volume = hcs::mount(&host, &scratch, &parents, target.as_deref())?;
+        output.step(format_args!("mounted {volume}"));
+        let target = target.as_deref().map(layer_view::absolute);
+        let json = MountJson {
+            path: layer_view::absolute(&scratch),
+            volume: &volume,
+            target: target.clone(),
+        };
+        // hcsshim's `wclayer` prints the same line.
+        let place = target.as_deref().unwrap_or(&volume);
+        output.answer(&format_args!("{place}\n"), &json)
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }

@@ -1,4 +1,4 @@
-//! `--output FILE`: what kind of place FILE is, and whether it may be replaced.
+//! `--output FILE`: whether FILE is standard output, a device or a file, and whether to replace it.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf, Prefix};
@@ -8,26 +8,28 @@ use clap::Args;
 use crate::errors::CliError;
 use crate::file_argument::is_dash;
 
-/// How many links are followed to the file that is meant.
+/// How many symbolic links are followed.
 const MAX_LINKS: usize = 40;
-/// The number of the descriptor of standard output.
+/// The file descriptor of standard output.
 const STDOUT: u32 = 1;
+const STDOUT_TWICE: &str =
+    "the argument '--json' cannot share standard output with the tar: use '--output <FILE>'";
 
-/// Where a tar is to be written.
+/// The options for the destination of a tar.
 #[derive(Debug, Args)]
 pub(crate) struct OutputOptions {
-    /// Output layer tar, `-` for stdout [default: stdout]
+    /// Layer tar to write, `-` for stdout [default: stdout]
     ///
-    /// FILE is replaced as a whole. A device, a pipe or `/dev/fd/N` is written to as it is.
+    /// Replaces FILE once the tar is complete; writes directly to a device, a pipe or `/dev/fd/N`.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Fail if FILE exists, instead of replacing it
+    /// Fail if FILE exists instead of replacing it
     #[arg(long)]
     pub(super) no_clobber: bool,
 }
 
 impl OutputOptions {
-    /// Returns the file as it was given; `None` for standard output.
+    /// Returns the file as the user named it; `None` for standard output.
     pub(super) fn file(&self) -> Option<&Path> {
         match self.place() {
             OutputPlace::Stdout => None,
@@ -35,12 +37,13 @@ impl OutputOptions {
         }
     }
 
-    /// Returns whether the tar goes to standard output by name, which JSON cannot share.
-    pub(crate) fn is_stdout_by_name(&self) -> bool {
-        self.output.is_some() && self.place() == OutputPlace::Stdout
+    /// Returns a conflict if the tar and JSON would both go to standard output.
+    pub(super) fn conflict_with_json(&self, json: bool) -> Option<&'static str> {
+        let is_stdout = self.output.is_some() && self.place() == OutputPlace::Stdout;
+        (json && is_stdout).then_some(STDOUT_TWICE)
     }
 
-    /// Refuses to write over what is read: one of these tars, or a file in one of these folders.
+    /// Returns an error if the output is one of `layers`, or a file in one of them.
     pub(super) fn check_is_outside<'a>(
         &self,
         mut layers: impl Iterator<Item = &'a Path>,
@@ -48,7 +51,7 @@ impl OutputOptions {
         let Some(output) = self.file() else {
             return Ok(());
         };
-        // What is not there yet is none of these.
+        // A file that does not exist cannot be part of a layer.
         let Ok(file) = output.canonicalize() else {
             return Ok(());
         };
@@ -65,25 +68,25 @@ impl OutputOptions {
         }
     }
 
-    /// Returns what kind of place it is.
+    /// Returns the kind of destination.
     pub(super) fn place(&self) -> OutputPlace {
         (self.output.as_deref()).map_or(OutputPlace::Stdout, OutputPlace::of)
     }
 }
 
-/// A kind of place.
+/// A kind of destination.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum OutputPlace {
-    /// Standard output, by whatever name.
+    /// Standard output, by any name.
     Stdout,
-    /// A device, a pipe, or a descriptor that the caller has open: it cannot be replaced.
+    /// A device, a pipe, or an open file descriptor of the caller, which cannot be replaced.
     Direct(PathBuf),
-    /// A file that is there or is to be made.
+    /// An existing or new file.
     File(PathBuf),
 }
 
 impl OutputPlace {
-    /// Finds what a name leads to: that is replaced, not a link.
+    /// Follows links: the target is replaced, not the link.
     fn of(name: &Path) -> Self {
         if is_dash(name) {
             return Self::Stdout;
@@ -107,7 +110,7 @@ impl OutputPlace {
     }
 }
 
-/// Returns the number of the descriptor that a path names: `/dev/fd/N`, `/proc/self/fd/N`.
+/// Returns the file descriptor that a path names: `/dev/fd/N`, `/proc/self/fd/N`.
 fn descriptor(path: &Path) -> Option<u32> {
     let number = path.file_name()?.to_str()?.parse().ok()?;
     let folder = path.parent()?.canonicalize().ok()?;
@@ -115,9 +118,9 @@ fn descriptor(path: &Path) -> Option<u32> {
     (folder == Path::new("/dev/fd") || folder == own.join("fd")).then_some(number)
 }
 
-/// Returns whether there is something other than a file, which cannot be replaced.
+/// Returns whether something other than a file is at a path, which cannot be replaced.
 fn is_special(path: &Path) -> bool {
-    // `NUL`, `\\.\pipe\…`: Windows has no metadata of these.
+    // `NUL`, `\\.\pipe\…`: Windows has no metadata of devices and pipes.
     let is_device = |path: PathBuf| match path.components().next() {
         Some(Component::Prefix(prefix)) => matches!(prefix.kind(), Prefix::DeviceNS(_)),
         _ => false,
@@ -133,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_of_standard_output_is_known() {
+    fn every_name_of_standard_output_is_recognised() {
         let folder = tempfile::tempdir().expect("a folder");
         let link = folder.path().join("link");
         symlink("/dev/stdout", &link).expect("a link");
@@ -148,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_link_leads_to_is_meant() {
+    fn links_are_followed() {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         symlink("b", at("a")).expect("a link");

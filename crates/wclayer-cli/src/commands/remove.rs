@@ -1,4 +1,4 @@
-//! `remove`: deletes a layer, portable or of Windows.
+//! `remove`: deletes a layer.
 
 use std::fs;
 use std::io;
@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use wclayer::portable::{self, Children};
+use wclayer::source::{Kind, Needed, recognise};
 use wclayer::{ErrorKind, hcs};
 
-use super::host_compute::{Disks, HostComputeOptions};
+use super::Command;
+use super::host_compute::HostComputeOptions;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -20,29 +22,26 @@ Examples:
   wclayer remove layers/app
   wclayer remove --force C:\\layers\\app
 
-Portable layers beside it that were made on top of it are named: they cannot be used once it is gone.
+Warns about portable layers in the same folder that were made on top of it: they become unusable.
 
-A layer of Windows needs Windows with the Host Compute Service (vmcompute.dll) and the privileges
-SeBackupPrivilege and SeRestorePrivilege: run it from an elevated prompt.";
+Removing a Windows layer requires Windows with the Host Compute Service (vmcompute.dll) and the
+privileges SeBackupPrivilege and SeRestorePrivilege: run it from an elevated prompt.";
 
-/// Permanently remove a layer directory in its entirety
+/// Permanently delete a layer
 ///
-/// A portable layer, a transport folder or a layer of Windows is removed, also one that is damaged or incomplete; any
-/// other folder is refused, and so is a symbolic link. When a removal was interrupted, running it
-/// again deletes the rest.
+/// Deletes a portable layer, a transport folder or a Windows layer, even if damaged or incomplete, and
+/// refuses any other folder and symbolic links. Run it again to complete an interrupted removal.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Delete file by file what Windows leaves of a layer; succeed when nothing is there
-    ///
-    /// Run it again when it was interrupted.
+    /// Delete files that Windows leaves of a layer; succeed if nothing is at PATH
     #[arg(long)]
     force: bool,
     #[command(flatten)]
     host: HostComputeOptions,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the layer
     #[arg(value_name = "PATH")]
     path: PathBuf,
@@ -53,54 +52,73 @@ pub(crate) struct Arguments {
 #[serde(rename_all = "camelCase")]
 struct RemoveJson {
     path: String,
-    /// Not counted for a layer of Windows.
+    /// Not counted for a Windows layer.
     size: Option<u64>,
-    /// Only the rest of an interrupted removal was left.
+    /// Whether only the rest of an interrupted removal existed.
     was_rest: bool,
 }
 
-/// Removes a layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let path = layer_view::absolute(&arguments.path);
-    let (size, was_rest) = match remove(arguments, output) {
-        Err(error) if arguments.force && is_missing(&arguments.path, &error) => {
-            return tell_nothing(arguments, path, output);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let path = layer_view::absolute(&self.path);
+        let (size, was_rest) = match remove(self, output) {
+            Err(error) if self.force && is_missing(&self.path, &error) => {
+                return print_nothing_removed(self, path, output);
+            }
+            removed => removed?,
+        };
+        let shown = self.path.display();
+        let mut summary = Summary::new(match was_rest {
+            true => format!("Removed the leftovers of an interrupted command from `{shown}`"),
+            false => format!("Removed `{shown}`"),
+        });
+        if let Some(size) = size {
+            summary.row("freed", units::size(size));
         }
-        removed => removed?,
-    };
-    let shown = arguments.path.display();
-    let mut summary = Summary::new(match was_rest {
-        true => format!("Removed what an interrupted command had left of `{shown}`"),
-        false => format!("Removed `{shown}`"),
-    });
-    if let Some(size) = size {
-        summary.row("freed", units::size(size));
+        let json = RemoveJson {
+            path,
+            size,
+            was_rest,
+        };
+        output.result(&summary, &json)
     }
-    let json = RemoveJson {
-        path,
-        size,
-        was_rest,
-    };
-    output.result(&summary, &json)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
-/// Removes the layer; returns how many bytes that freed, and whether only the rest of an interrupted
-/// command was there.
+/// Removes the layer; returns the number of freed bytes, and whether only the rest of an interrupted
+/// command existed.
 fn remove(arguments: &Arguments, output: &Output) -> Result<(Option<u64>, bool), CliError> {
-    if !is_of_windows(arguments)? {
-        let children = portable::children_of(&arguments.path);
-        let removed = portable::remove(&arguments.path)?;
-        warn_of(&children, GONE, output);
-        return Ok((Some(removed.size), removed.was_rest));
+    let layer = recognise(&arguments.path)?;
+    match layer.kind() {
+        Kind::Windows(_) if !layer.is_link() => {
+            let host = arguments.host.open("remove", output)?;
+            let layer = hcs::full_path(&arguments.path)?;
+            hcs::remove(&host, &layer, arguments.force)?;
+            Ok((None, false))
+        }
+        Kind::Tar(_) | Kind::Special if !layer.is_link() => {
+            Err(layer.refuse(Needed::Folder).into())
+        }
+        kind if kind.is_layer() || kind == Kind::Missing || layer.is_link() => {
+            // Refuses links, and completes an interrupted removal.
+            let children = portable::children_of(&arguments.path);
+            let removed = portable::remove(&arguments.path)?;
+            warn_about(&children, GONE, output);
+            Ok((Some(removed.size), removed.was_rest))
+        }
+        _ => Err(layer.refuse(Needed::Folder).into()),
     }
-    let host = arguments.host.open("remove", output)?;
-    let layer = hcs::full_path(&arguments.path)?;
-    hcs::remove(&host, &layer, arguments.force)?;
-    Ok((None, false))
 }
 
-/// Says that nothing is there: what `--force` asks for is already so.
-fn tell_nothing(arguments: &Arguments, path: String, output: &Output) -> Result<(), CliError> {
+/// Reports that nothing is there, which is a success with `--force`.
+fn print_nothing_removed(
+    arguments: &Arguments,
+    path: String,
+    output: &Output,
+) -> Result<(), CliError> {
     let title = format!("Nothing to remove at `{}`", arguments.path.display());
     let json = RemoveJson {
         path,
@@ -110,10 +128,10 @@ fn tell_nothing(arguments: &Arguments, path: String, output: &Output) -> Result<
     output.result(&Summary::new(title), &json)
 }
 
-const GONE: &str = "made on top of it, and not usable without it";
+const GONE: &str = "made on top of it, and now unusable";
 
-/// Says which layers cannot be used any more.
-pub(super) fn warn_of(children: &Children, why: &str, output: &Output) {
+/// Warns about layers that can no longer be used.
+pub(super) fn warn_about(children: &Children, why: &str, output: &Output) {
     let names: Vec<_> = children
         .first
         .iter()
@@ -128,13 +146,7 @@ pub(super) fn warn_of(children: &Children, why: &str, output: &Output) {
     }
 }
 
-/// What is neither this nor portable is left to the portable side, which refuses it.
-fn is_of_windows(arguments: &Arguments) -> Result<bool, CliError> {
-    Ok(!wclayer::place::may_be_replaced(&arguments.path)
-        && hcs::is_layer(&Disks::new(), &arguments.path)?)
-}
-
-/// Returns whether a removal failed because nothing is there.
+/// Returns whether a removal failed because nothing is at the path.
 fn is_missing(path: &Path, error: &CliError) -> bool {
     let is_none = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
     error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err_and(is_none)

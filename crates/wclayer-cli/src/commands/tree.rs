@@ -1,4 +1,4 @@
-//! `tree`: the directories of a layer as a drawing.
+//! `tree`: draws the directories of a layer.
 
 use std::io::{self, BufWriter, Write};
 
@@ -6,67 +6,69 @@ use clap::Args;
 use wclayer::source::Access;
 use wclayer::view::Node;
 
-use super::view_options::{Opened, ViewOptions};
+use super::Command;
+use super::view_options::{Opened, StartOption, ViewOptions};
 use crate::errors::CliError;
 use crate::escape::escaped;
 use crate::node_view::{self, EntriesJson};
 use crate::output::{self, Output};
-use crate::path_argument::{Place, place};
 
 const EXAMPLES: &str = "\
 Examples:
   wclayer tree layers/app --depth 2
   wclayer tree app.tar.gz Files/app";
 
-/// Draw the directories of a layer, as a container on top of it would see them
+/// Draw the directory tree of a layer, as a container on top of it would see it
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// The directory to begin with [default: the top of the layer]
-    ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
-    #[arg(value_name = "PATH", value_parser = place())]
-    path: Option<Place>,
-    /// How many levels to show [default: all]
+    #[command(flatten)]
+    start: StartOption,
+    /// Maximum depth to show [default: unlimited]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     depth: Option<u32>,
-    /// Follow symbolic links and junctions on the way to PATH
+    /// Follow symbolic links and junctions in PATH
     #[arg(long)]
     follow: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
-/// Where the entries go.
+/// A destination of entries.
 trait Sink {
     fn entry(&mut self, opened: &Opened, before: &str, node: &Node) -> Result<(), CliError>;
 }
 
-/// Prints the tree.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let start = match Place::path(&arguments.path) {
-        Some(path) => Some(opened.find(path, arguments.follow)?),
-        None => None,
-    };
-    if arguments.json {
-        let sink = BufWriter::new(io::stdout().lock());
-        let mut entries = EntriesJson::start(sink)?;
-        let drawn = draw(arguments, &opened, start.as_ref(), &mut entries);
-        return entries.end(drawn);
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Listing, output)?;
+        let start = match self.start.path() {
+            Some(path) => Some(opened.find(path, self.follow)?),
+            None => None,
+        };
+        if self.json {
+            let sink = BufWriter::new(io::stdout().lock());
+            let mut entries = EntriesJson::start(sink)?;
+            let drawn = draw(self, &opened, start.as_ref(), &mut entries);
+            return entries.end(drawn);
+        }
+        let (sink, has_color) = output::text_sink();
+        let mut text = Text { sink, has_color };
+        let title = match &start {
+            Some(node) => node.path.to_string(),
+            None => ".".to_owned(),
+        };
+        writeln!(text.sink, "{}", escaped(&title)).map_err(CliError::Stdout)?;
+        draw(self, &opened, start.as_ref(), &mut text)?;
+        text.sink.flush().map_err(CliError::Stdout)
     }
-    let (sink, has_color) = output::text_sink();
-    let mut text = Text { sink, has_color };
-    let title = match &start {
-        Some(node) => node.path.to_string(),
-        None => ".".to_owned(),
-    };
-    writeln!(text.sink, "{}", escaped(&title)).map_err(CliError::Stdout)?;
-    draw(arguments, &opened, start.as_ref(), &mut text)?;
-    text.sink.flush().map_err(CliError::Stdout)
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 struct Text<W> {
@@ -87,7 +89,7 @@ impl<W: Write> Sink for EntriesJson<W> {
     }
 }
 
-/// Gives all below a directory to the sink, each directory before what is in it.
+/// Passes everything below a directory to the sink, each directory before its entries.
 fn draw(
     arguments: &Arguments,
     opened: &Opened,
@@ -99,12 +101,11 @@ fn draw(
     }
     let levels = arguments.depth.map_or(usize::MAX, |depth| depth as usize);
     let mut open = vec![opened.view.children(start)?.into_iter()];
-    // What stands before the names of each level.
+    // The lines to the left of the names, four characters for each level.
     let mut bars = String::new();
     while let Some(last) = open.last_mut() {
         let Some(node) = last.next() else {
             open.pop();
-            // A level's part is four characters wide.
             let cut = bars.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
             bars.truncate(cut);
             continue;

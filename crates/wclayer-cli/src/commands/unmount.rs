@@ -1,4 +1,4 @@
-//! `unmount`: the end of a mounted writable layer.
+//! `unmount`: deactivates a scratch layer.
 
 use std::path::PathBuf;
 
@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use wclayer::hcs;
 
+use super::Command;
 use super::host_compute::HostComputeOptions;
 use crate::errors::CliError;
 use crate::layer_view;
@@ -16,24 +17,24 @@ Examples:
   wclayer unmount C:\\layers\\scratch C:\\mnt
   wclayer unmount C:\\layers\\scratch
 
-Needs Windows with the Host Compute Service (vmcompute.dll), an administrator, and the privilege
-SeManageVolumePrivilege: run it from an elevated prompt.";
+Requires Windows with the Host Compute Service (vmcompute.dll), an administrator account and the
+SeManageVolumePrivilege privilege: run it from an elevated prompt.";
 
-/// Deactivate a scratch layer, optionally unmounting it
+/// Deactivate a scratch layer and optionally unmount it from a folder
 ///
-/// A step that fails does not keep the later ones from being done; the first failure is reported.
+/// Continues after a step fails, and reports the first failure.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     host: HostComputeOptions,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the scratch layer
     #[arg(value_name = "SCRATCH")]
     scratch: PathBuf,
-    /// Folder that it is mounted on
+    /// Folder that the layer is mounted at
     #[arg(value_name = "TARGET")]
     target: Option<PathBuf>,
 }
@@ -46,20 +47,21 @@ struct UnmountJson {
     target: Option<String>,
 }
 
-/// Unmounts a scratch layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let host = arguments.host.open("unmount", output)?;
-    let scratch = hcs::full_path(&arguments.scratch)?;
-    let target = arguments
-        .target
-        .as_deref()
-        .map(hcs::full_path)
-        .transpose()?;
-    hcs::unmount(&host, &scratch, target.as_deref())?;
-    let summary = Summary::new(format!("Unmounted `{}`", arguments.scratch.display()));
-    let json = UnmountJson {
-        path: layer_view::absolute(&scratch),
-        target: target.as_deref().map(layer_view::absolute),
-    };
-    output.result(&summary, &json)
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let host = self.host.open("unmount", output)?;
+        let scratch = hcs::full_path(&self.scratch)?;
+        let target = self.target.as_deref().map(hcs::full_path).transpose()?;
+        hcs::unmount(&host, &scratch, target.as_deref())?;
+        let summary = Summary::new(format!("Unmounted `{}`", self.scratch.display()));
+        let json = UnmountJson {
+            path: layer_view::absolute(&scratch),
+            target: target.as_deref().map(layer_view::absolute),
+        };
+        output.result(&summary, &json)
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }

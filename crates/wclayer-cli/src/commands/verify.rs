@@ -1,13 +1,16 @@
-//! `verify`: whether all of a portable layer is what was imported.
+//! `verify`: compares a portable layer with what was imported.
 
 use std::error::Error as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 use wclayer::portable::{self, Check, Verified};
-use wclayer::{DiffId, Error, ParentChain};
+use wclayer::source::{Kind, Needed, recognise};
+use wclayer::{DiffId, Error};
 
+use super::Command;
+use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::layer_view;
 use crate::output::{Output, Summary};
@@ -19,24 +22,21 @@ Examples:
   wclayer verify layers/app
   wclayer verify -l moved/base layers/app
 
-Exit codes: 0 all is right, 1 something is not, or could not be checked, 2 wrong usage.
-`wclayer repair` makes all but the tar anew.";
+Exit codes: 0 intact, 1 damaged or not checked, 2 wrong usage. `wclayer repair` rebuilds everything
+except the tar.";
 
-/// Read all of a portable layer, and tell what is damaged
+/// Read a whole portable layer and report damage
 ///
-/// The tar is compared with its DiffID, the index with a new one that is made of the tar, the small
-/// files with their digests, the parents with theirs. Other commands check what they read: this one
-/// reads everything.
+/// Compares the tar with its DiffID, the index with a new one built from the tar, and the small files
+/// and the parents with their digests. Other commands check only the parts that they read.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Folder of a parent layer, where it is not where the layer has it; repeat it for each,
-    /// nearest parent first
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    layers: Vec<PathBuf>,
-    /// Print one JSON object
+    #[command(flatten)]
+    parents: ParentOptions,
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Folder of the layer
     #[arg(value_name = "LAYER")]
     layer: PathBuf,
@@ -52,7 +52,7 @@ struct VerifyJson {
     checks: Vec<CheckJson>,
 }
 
-/// A part of the layer as JSON.
+/// The check of one part of the layer as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CheckJson {
@@ -61,25 +61,42 @@ struct CheckJson {
     problems: Vec<String>,
 }
 
-/// Verifies a layer.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let tar = arguments.layer.join("layer.tar");
-    let size = tar.metadata().ok().map(|tar| tar.len());
-    let progress = Bar::start(output, size, signals::watch()?);
-    let parents = ParentChain::from_nearest_first(&arguments.layers);
-    let found = portable::verify(&arguments.layer, &parents, &progress)?;
-    drop(progress);
-    show(arguments, &found, output)?;
-    match found.is_sound() {
-        true => Ok(()),
-        false => Err(CliError::Told),
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        check_kind(&self.layer)?;
+        let tar = self.layer.join("layer.tar");
+        let size = tar.metadata().ok().map(|tar| tar.len());
+        let progress = Bar::start(output, size, signals::watch()?);
+        let parents = self.parents.chain();
+        let found = portable::verify(&self.layer, &parents, &progress)?;
+        drop(progress);
+        show(self, &found, output)?;
+        match found.is_sound() {
+            true => Ok(()),
+            false => Err(CliError::Reported),
+        }
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
+}
+
+/// Refuses anything that is not even the remains of a portable layer.
+pub(super) fn check_kind(layer: &Path) -> Result<(), CliError> {
+    let layer = recognise(layer)?;
+    match layer.kind() {
+        kind if kind.is_portable() => Ok(()),
+        // Its `layer.tar` may be all that is left.
+        Kind::Folder | Kind::ForeignDescriptor => Ok(()),
+        _ => Err(layer.refuse(Needed::Portable).into()),
     }
 }
 
 fn show(arguments: &Arguments, found: &Verified, output: &Output) -> Result<(), CliError> {
     let name = arguments.layer.display();
     let mut summary = Summary::new(match found.is_sound() {
-        true => format!("Layer `{name}` is sound"),
+        true => format!("Layer `{name}` is intact"),
         false => format!("Layer `{name}` is damaged"),
     });
     if let Some(diff_id) = found.diff_id {
@@ -87,7 +104,10 @@ fn show(arguments: &Arguments, found: &Verified, output: &Output) -> Result<(), 
     }
     for check in &found.checks {
         if check.problems.is_empty() {
-            summary.row(check.part, format_args!("right, by {}", check.against));
+            summary.row(
+                check.part,
+                format_args!("intact, compared with {}", check.against),
+            );
         }
         for problem in texts(check) {
             summary.row(check.part, problem);
@@ -101,7 +121,7 @@ fn show(arguments: &Arguments, found: &Verified, output: &Output) -> Result<(), 
     };
     match found.is_sound() {
         true => output.result(&summary, &json),
-        // What is wrong is what was asked for.
+        // Damage is the answer, so it is printed even with --quiet.
         false => output.answer(&summary, &json),
     }
 }
@@ -114,7 +134,7 @@ fn as_json(check: &Check) -> CheckJson {
     }
 }
 
-/// Says each problem with its causes.
+/// Returns each problem with its causes as text.
 fn texts(check: &Check) -> Vec<String> {
     let text = |error: &Error| {
         let mut text = error.to_string();

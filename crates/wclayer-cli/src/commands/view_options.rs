@@ -1,8 +1,8 @@
-//! The options of all commands that look into a layer, and how these open it.
+//! The options of all commands that read a view of a layer, and the view itself.
 //!
-//! [`ViewOptions`] names the layer and its parents; [`open`](ViewOptions::open) makes the view,
-//! with a progress bar while tars are read through. [`Opened::find`] finds what a path of the
-//! command line names, or says why it cannot.
+//! [`ViewOptions`] names the layer and its parents; [`open`](ViewOptions::open) opens the view, with a
+//! progress bar while it reads tars. [`Opened::find`] finds the entry at a path of the command line,
+//! or explains why there is none.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,36 +10,51 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use wclayer::layer::LostEntry;
-use wclayer::source::{self, Access, OpenOptions};
+use wclayer::source::{Access, Chain, LayerRef, OpenOptions};
 use wclayer::view::{Node, Resolved, View};
-use wclayer::{Error, LayerPath, ParentChain, Progress};
+use wclayer::{Error, LayerPath};
 
 use super::missing::Missing;
+use super::parent_options::ParentOptions;
 use crate::errors::CliError;
 use crate::file_argument::is_dash;
 use crate::output::Output;
+use crate::path_argument::{Place, place};
 use crate::progress::Bar;
 use crate::signals;
 use crate::units;
 
-/// How many entries that are left out a warning names.
+/// How many omitted entries a warning names.
 const SHOWN_LOST: usize = 3;
 
-/// The layer to look into.
+/// The layer to read.
 #[derive(Debug, Args)]
 pub(crate) struct ViewOptions {
-    /// Layer below it: a folder or a tar; repeat it for each, nearest parent first
-    ///
-    /// Not needed for a layer that knows its parents. When given, they count instead; those of a
-    /// portable layer must be the layers that it was made on, wherever they are now.
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    pub(crate) layers: Vec<PathBuf>,
-    /// Show the layer alone, with what it removes of its parents
+    #[command(flatten)]
+    pub(crate) parents: ParentOptions,
+    /// Use the layer alone, including its removals
     #[arg(long)]
     pub(crate) this_layer: bool,
-    /// The layer: its folder, or a layer tar (plain, gzip or zstd)
+    /// Folder of the layer, or layer tar (plain, gzip or zstd)
     #[arg(value_name = "LAYER")]
     pub(crate) layer: PathBuf,
+}
+
+/// The part of the layer that a command deals with.
+#[derive(Debug, Args)]
+pub(crate) struct StartOption {
+    /// Directory or file to start from [default: the whole layer]
+    ///
+    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
+    #[arg(value_name = "PATH", value_parser = place())]
+    path: Option<Place>,
+}
+
+impl StartOption {
+    /// Returns the path; `None` for the whole layer.
+    pub(crate) fn path(&self) -> Option<&LayerPath> {
+        Place::path(&self.path)
+    }
 }
 
 impl ViewOptions {
@@ -48,30 +63,25 @@ impl ViewOptions {
         Opened::open(&self.layer, &self.options(access), output)
     }
 
-    /// Returns where the layers are that are seen, nearest first.
-    pub(crate) fn seen_chain(&self) -> Result<Vec<PathBuf>, CliError> {
-        check_places(std::iter::once(&self.layer).chain(&self.layers))?;
-        let mut chain = source::whole_chain(&self.layer, &self.options(Access::Listing))?;
-        if self.this_layer {
-            chain.truncate(1);
-        }
-        Ok(chain)
+    /// Returns the visible layers.
+    pub(crate) fn seen_chain(&self) -> Result<Chain, CliError> {
+        Ok(chain(&self.layer, &self.options(Access::Listing))?.seen())
     }
 
     fn options(&self, access: Access) -> OpenOptions {
         OpenOptions {
-            parents: ParentChain::from_nearest_first(&self.layers),
+            parents: self.parents.chain(),
             this_layer: self.this_layer,
             access,
         }
     }
 }
 
-/// An open view, and whether Ctrl-C was pressed since.
+/// An open view, and whether to stop.
 pub(crate) struct Opened {
-    /// What the command works on.
+    /// The view.
     pub(crate) view: View,
-    /// Set once the command is to stop.
+    /// Set once the command must stop.
     pub(crate) cancelled: Arc<AtomicBool>,
     layer: PathBuf,
     /// How many layers of the chain are above those of the view.
@@ -79,27 +89,22 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens a layer with its parents; Ctrl-C is watched for from then on.
+    /// Opens a layer with its parents; from then on, Ctrl-C sets the flag.
     pub(crate) fn open(
         layer: &Path,
         options: &OpenOptions,
         output: &Output,
     ) -> Result<Self, CliError> {
-        let mut places = vec![layer];
-        places.extend(options.parents.iter_nearest_first());
-        check_places(&places)?;
-        let opened = Self::with_bar(layer, &places, output, |progress| {
-            source::open(layer, options, progress)
-        })?;
-        // `extract` lists what is lost, and `squash` refuses.
+        let opened = Self::with_bar(layer, &chain(layer, options)?, options.access, output)?;
+        // `extract` lists lost entries, and `squash` refuses them.
         if options.access == Access::Listing {
-            opened.warn_of_lost(output)?;
+            opened.warn_about_lost(output)?;
         }
         Ok(opened)
     }
 
-    /// Warns of what the view leaves out although a layer has it.
-    fn warn_of_lost(&self, output: &Output) -> Result<(), CliError> {
+    /// Warns about entries of a layer that the view omits.
+    fn warn_about_lost(&self, output: &Output) -> Result<(), CliError> {
         let (mut count, mut first) = (0_u64, Vec::new());
         self.view.for_each_lost(&mut |layer, lost| {
             count += 1;
@@ -122,7 +127,7 @@ impl Opened {
             _ => &format!("{count} entries are"),
         };
         output.warn(&format!(
-            "{entries} left out, because the same layer has something else in the way: {}{more}",
+            "{entries} omitted because the same layer has something else in the way: {}{more}",
             first.join("; ")
         ));
         Ok(())
@@ -131,35 +136,30 @@ impl Opened {
     /// Opens the chain of `layer` without the nearest `above` layers.
     pub(crate) fn open_chain(
         layer: &Path,
-        chain: &[PathBuf],
+        chain: Chain,
         above: usize,
         output: &Output,
     ) -> Result<Self, CliError> {
-        let chain = &chain[above..];
-        let opened = Self::with_bar(layer, chain, output, |progress| {
-            source::open_chain(chain, Access::Listing, progress)
-        })?;
+        let opened = Self::with_bar(layer, &chain.below(above), Access::Listing, output)?;
         let opened = Self { above, ..opened };
-        opened.warn_of_lost(output)?;
+        opened.warn_about_lost(output)?;
         Ok(opened)
     }
 
     fn with_bar(
         layer: &Path,
-        places: &[impl AsRef<Path>],
+        chain: &Chain,
+        access: Access,
         output: &Output,
-        open: impl FnOnce(&dyn Progress) -> wclayer::Result<View>,
     ) -> Result<Self, CliError> {
         let cancelled = signals::watch()?;
-        let total = tars_size(places);
+        let total = chain.tars_size();
         let view = if total > 0 {
-            output.step(format_args!(
-                "reading through tars of {}",
-                units::size(total)
-            ));
-            open(&Bar::start(output, Some(total), Arc::clone(&cancelled)))?
+            output.step(format_args!("reading tars of {}", units::size(total)));
+            let bar = Bar::start(output, Some(total), Arc::clone(&cancelled));
+            chain.open(access, &bar)?
         } else {
-            open(&())?
+            chain.open(access, &())?
         };
         for (number, place) in view.places().enumerate() {
             output.step(format_args!("layer {number}: `{}`", place.display()));
@@ -172,7 +172,7 @@ impl Opened {
         })
     }
 
-    /// Fails once the command is to stop; to be called in every loop over entries.
+    /// Returns an error once the command must stop; call it in every loop over entries.
     pub(crate) fn check_cancelled(&self) -> Result<(), CliError> {
         match self.cancelled.load(Ordering::Relaxed) {
             true => Err(Error::Cancelled.into()),
@@ -180,25 +180,31 @@ impl Opened {
         }
     }
 
-    /// Finds what is at a path; with `follow` over symbolic links and junctions.
+    /// Returns the error for a path where nothing is. `follows` tells whether links were followed,
+    /// and `led` whether one led to the path.
+    pub(crate) fn missing(&self, path: &LayerPath, follows: bool, led: bool) -> CliError {
+        let missing = Missing {
+            view: &self.view,
+            above: self.above,
+            path,
+            follows,
+        };
+        let why = missing.why();
+        CliError::NoEntry {
+            path: path.to_string(),
+            layer: self.layer.clone(),
+            why: match led {
+                true => format!("A symbolic link or junction leads there. {why}"),
+                false => why,
+            },
+        }
+    }
+
+    /// Finds the entry at a path, following symbolic links and junctions if `follow`.
     pub(crate) fn find(&self, path: &LayerPath, follow: bool) -> Result<Node, CliError> {
         let missing = |at: &LayerPath| {
             let led = follow && at != path;
-            let missing = Missing {
-                view: &self.view,
-                above: self.above,
-                path: at,
-                follows: follow,
-            };
-            let why = missing.why();
-            CliError::NoEntry {
-                path: at.to_string(),
-                layer: self.layer.clone(),
-                why: match led {
-                    true => format!("A symbolic link or junction led there. {why}"),
-                    false => why,
-                },
-            }
+            self.missing(at, follow, led)
         };
         if !follow {
             return self.view.find(path)?.ok_or_else(|| missing(path));
@@ -217,7 +223,21 @@ impl Opened {
     }
 }
 
-/// Refuses standard input, which cannot be read twice.
+/// Finds a layer and its parents.
+fn chain(layer: &Path, options: &OpenOptions) -> Result<Chain, CliError> {
+    let OpenOptions {
+        parents,
+        this_layer,
+        ..
+    } = options;
+    let is_stdin = |layer: &LayerRef| matches!(layer, LayerRef::Path(path) if is_dash(path));
+    if is_dash(layer) || parents.as_slice().iter().any(is_stdin) {
+        return Err(CliError::InputIsDash);
+    }
+    Ok(Chain::resolve(layer, parents, *this_layer)?)
+}
+
+/// Returns an error for standard input, which cannot be read twice.
 pub(super) fn check_places(
     places: impl IntoIterator<Item = impl AsRef<Path>>,
 ) -> Result<(), CliError> {
@@ -226,12 +246,4 @@ pub(super) fn check_places(
         true => Err(CliError::InputIsDash),
         false => Ok(()),
     }
-}
-
-/// Returns the size of those layers that are tars, in bytes.
-pub(crate) fn tars_size(places: &[impl AsRef<Path>]) -> u64 {
-    let found = places
-        .iter()
-        .filter_map(|place| place.as_ref().metadata().ok());
-    found.filter(|tar| tar.is_file()).map(|tar| tar.len()).sum()
 }

@@ -1,4 +1,4 @@
-//! `du` on the sample, and on small layers that hide one another.
+//! `du` on the sample, and on small layers that hide entries of one another.
 
 use layergen::{Meta, TarBuilder};
 use serde_json::Value;
@@ -11,7 +11,7 @@ fn run(work: &Workplace, command: &str, more: &[&str]) -> Run {
 }
 
 #[test]
-fn du_counts_what_is_seen_and_what_is_hidden() {
+fn du_counts_visible_and_hidden_content() {
     let work = Workplace::new();
     let usage = run(&work, "du", &["--by-layer", "--json"])
         .succeeds()
@@ -35,7 +35,7 @@ fn du_counts_what_is_seen_and_what_is_hidden() {
     assert_eq!(sum, seen + 2647);
     let shown = run(&work, "du", &["files/programdata/state"]).succeeds();
     assert!(
-        shown.text().ends_with("in all, 1 file\n"),
+        shown.text().ends_with("total, 1 file\n"),
         "{}",
         shown.text()
     );
@@ -58,7 +58,7 @@ fn plain() -> Meta {
     Meta::with_attributes(0x20)
 }
 
-/// A base with a directory that has a stream, and a layer that removes it.
+/// Writes a base layer with a directory that has a stream, and a layer that removes it.
 fn with_removed_directory() -> Workplace {
     let work = Workplace::new();
     let base = tar(|tar| {
@@ -95,7 +95,7 @@ fn streams_of_directories_are_content() {
 }
 
 #[test]
-fn what_a_layer_hides_can_be_asked_for_by_its_path() {
+fn a_hidden_path_can_be_counted() {
     let work = with_removed_directory();
     let chain = ["du", "--json", "--by-layer", "-l", "base.tar", "app.tar"];
     let all = work.run(&chain).succeeds().json();
@@ -121,7 +121,7 @@ fn what_a_layer_hides_can_be_asked_for_by_its_path() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn layers_may_be_at_paths_that_are_no_text() {
+fn paths_of_layers_may_be_invalid_text() {
     use std::os::unix::ffi::OsStrExt;
     let work = with_removed_directory();
     let name = std::ffi::OsStr::from_bytes(b"\xff.tar");

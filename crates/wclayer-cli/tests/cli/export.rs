@@ -1,4 +1,4 @@
-//! `export`: the same tar again, to a file or a pipe, whole or not at all.
+//! `export`: restores the same tar, to a file or a pipe, completely or not at all.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use crate::support::{
     APP_DIFF_ID, BASE_DIFF_ID, Run, Workplace, members, sample, small_tar, started,
 };
 
-/// Changes a byte of the stored tar, so that an export fails.
+/// Changes a byte of the stored tar to make an export fail.
 fn damage(work: &Workplace, layer: &str) {
     let name = format!("{layer}/layer.tar");
     let mut tar = work.read(&name);
@@ -17,7 +17,7 @@ fn damage(work: &Workplace, layer: &str) {
 }
 
 #[test]
-fn a_generated_layer_comes_back_bit_for_bit() {
+fn a_generated_layer_is_restored_bit_for_bit() {
     let work = Workplace::new();
     let tar = small_tar(&[3; 100_000]);
     work.write("in.tar", &tar);
@@ -130,7 +130,7 @@ fn the_summary_is_on_stderr_with_a_file_or_when_verbose() {
 }
 
 #[test]
-fn a_file_is_replaced_by_a_whole_tar_only() {
+fn a_file_is_replaced_only_by_a_complete_tar() {
     let work = Workplace::new();
     work.import_base("base");
     work.write("out.tar", b"old");
@@ -227,7 +227,7 @@ fn given_parents_must_be_the_layers_own() {
         work.run(&arguments)
     };
     export(&["app", "base"]).succeeds();
-    // As in an import, the nearest stands for the chain.
+    // As for an import, the nearest parent stands for the chain.
     export(&["app"]).succeeds();
     std::fs::remove_file(work.path("out.tar")).expect("it was exported");
     export(&["base", "app"]).fails("the parents of");
@@ -237,7 +237,7 @@ fn given_parents_must_be_the_layers_own() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_met_with_silence() {
+fn a_closed_pipe_prints_no_error() {
     let work = Workplace::new();
     work.import_base("base");
     let mut export = work.start(&["export", "base"]);
@@ -249,11 +249,11 @@ fn a_reader_that_goes_away_is_met_with_silence() {
 }
 
 #[test]
-fn what_is_no_layer_is_not_exported() {
+fn only_layers_are_exported() {
     let work = Workplace::new();
     work.create_folder("folder");
     let run = work.run(&["export", "--json", "-o", "out.tar", "folder"]);
-    let run = run.fails("is not a portable layer");
+    let run = run.fails("is not a layer: it is an empty folder");
     assert_eq!(run.json()["error"]["kind"], "not_found");
     assert_eq!(work.list("."), ["folder"]);
 }

@@ -10,7 +10,7 @@ fn run(work: &Workplace, more: &[&str]) -> Run {
 }
 
 #[test]
-fn files_of_the_chain_come_out_and_losses_are_told() {
+fn files_of_the_chain_are_extracted_and_losses_are_listed() {
     let work = Workplace::new();
     let extracted = run(&work, &["-C", "out", "--json"]).succeeds().json();
     assert_eq!(
@@ -53,7 +53,7 @@ fn files_of_the_chain_come_out_and_losses_are_told() {
 }
 
 #[test]
-fn only_what_is_named_comes_and_what_is_missing_is_an_error() {
+fn only_named_entries_are_extracted_and_a_missing_one_is_an_error() {
     let work = Workplace::new();
     let text = run(&work, &[r"files\program files\app", "-C", "out"]).succeeds();
     assert!(text.text().contains("lost: "), "{}", text.text());
@@ -64,7 +64,7 @@ fn only_what_is_named_comes_and_what_is_missing_is_an_error() {
     run(&work, &[]).was_wrong_usage();
 }
 
-/// Writes `layer.tar` with a file that is renamed, one after it, and links to a file of the layer,
+/// Writes `layer.tar` with a file that is renamed, a file after it, and links to a file of the layer,
 /// to another volume and to nothing.
 fn with_links() -> Workplace {
     let work = Workplace::new();
@@ -85,11 +85,15 @@ fn with_links() -> Workplace {
 #[test]
 fn a_link_that_cannot_be_made_ends_with_exit_code_1_after_all_else() {
     let work = with_links();
-    let missing = "1 of the layer's entries could not be extracted";
+    let missing = "cannot extract 1 of the entries";
     let failed = work
         .run(&["extract", "layer.tar", "-C", "out"])
         .fails(missing);
-    assert!(failed.text().contains("there is no Files/nothing"));
+    assert!(
+        failed
+            .text()
+            .contains("its target Files/nothing does not exist")
+    );
     let quiet = work.run(&["-q", "extract", "layer.tar", "-C", "quiet"]);
     assert_eq!(quiet.fails(missing).text(), "");
     let json = work.run(&["extract", "layer.tar", "-C", "json", "--json"]);
@@ -100,7 +104,7 @@ fn a_link_that_cannot_be_made_ends_with_exit_code_1_after_all_else() {
         (&1.into(), &1.into())
     );
     assert_eq!(work.read("json/Files/b"), b"x");
-    // What leads outside is no failure.
+    // A link to a target outside the layer is not a failure.
     for path in ["Files/in", "Files/out"] {
         work.run(&["extract", "layer.tar", path, "-C", "some"])
             .succeeds();
@@ -108,7 +112,7 @@ fn a_link_that_cannot_be_made_ends_with_exit_code_1_after_all_else() {
 }
 
 #[test]
-fn what_was_done_before_a_failure_is_told() {
+fn a_failure_lists_the_entries_extracted_so_far() {
     let work = with_links();
     work.create_folder("out/Files/b");
     let failed = work.run(&["extract", "layer.tar", "-C", "out"]);

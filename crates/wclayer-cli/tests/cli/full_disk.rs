@@ -1,7 +1,7 @@
-//! A full disk: the import says so and leaves nothing, also where only a part did not fit.
+//! A full disk: the import reports it and leaves nothing behind, wherever the disk fills up.
 //!
-//! The disk is a small one in memory, in a mount namespace that ends with the program: nothing
-//! stays mounted. Where the system does not allow that, the tests are skipped and say so.
+//! The disk is a small one in memory, in a mount namespace that ends with the program, so that nothing
+//! stays mounted. If the system does not allow this, the tests print a note and are skipped.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use layergen::{Meta, TarBuilder};
 
 use crate::support::{Run, Workplace};
 
-/// A shell script's frame: mounts `SIZE` kibibytes at `disk`.
+/// The start of a shell script that mounts `SIZE` kibibytes at `disk`.
 fn on_small_disk(work: &Workplace, size: u32, script: &str) -> Option<Run> {
     let program = env!("CARGO_BIN_EXE_wclayer");
     let script = format!(
@@ -37,7 +37,7 @@ fn is_refused(stderr: &[u8]) -> bool {
     stderr.starts_with(b"unshare:")
 }
 
-/// A tar of about `size` bytes, in entries as small as can be.
+/// Builds a tar of about `size` bytes with the smallest possible entries.
 fn tar_of(size: usize) -> Vec<u8> {
     let mut tar = TarBuilder::new(Vec::new());
     tar.directory("Files", &Meta::default()).expect("memory");
@@ -49,10 +49,10 @@ fn tar_of(size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn an_import_to_a_full_disk_says_so_and_leaves_nothing() {
+fn an_import_to_a_full_disk_fails_and_leaves_nothing() {
     let tar = tar_of(3 << 20);
-    // From one that takes nothing to one that lacks a few pages only: the tar has 3 MiB, the
-    // index and the rest some more than 1 MiB.
+    // From a disk that holds nothing to one that lacks a few pages: the tar has 3 MiB, the
+    // index and the rest a little more than 1 MiB.
     for size in [12, 100, 1000, 2500, 3080, 3200, 3500, 4000] {
         let work = Workplace::new();
         work.create_folder("disk");

@@ -1,8 +1,8 @@
-//! What the commands that look print, word for word: of the sample and of telling vectors, one file
-//! of `tests/golden/LAYER/` for each command. A text dump is the oracle for all that is read.
+//! The exact output of the commands that read layers, for the sample and for selected vectors: a file
+//! in `tests/golden/LAYER/` for each command. The text dumps test everything that is read.
 //!
-//! With `WCLAYER_GOLDEN=write` in the environment the files are written instead of compared: what
-//! `git diff` shows then is to be read before it is committed.
+//! With `WCLAYER_GOLDEN=write` in the environment, the tests write the files instead of comparing
+//! them: read `git diff` before you commit.
 
 use std::fmt::Write;
 use std::fs;
@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use crate::support::Workplace;
 
-/// A layer, and how it is looked at.
+/// A layer, and the commands to run on it.
 struct Case {
-    /// The folder of its texts.
+    /// The folder of its golden texts.
     name: &'static str,
-    /// The tar, and below it those of its parents: paths in the repository.
+    /// The tar, followed by those of its parents, as paths in the repository.
     tars: &'static [&'static str],
     alone: bool,
-    /// The commands; `stat` is run for each path.
+    /// The commands; `stat` runs once for each path.
     commands: &'static [&'static str],
 }
 
@@ -42,7 +42,7 @@ const fn case(name: &'static str, tars: &'static [&'static str]) -> Case {
     }
 }
 
-/// A layer with removals, which are seen only without its parents.
+/// A layer with removals, which are visible only without its parents.
 const fn alone(name: &'static str, tars: &'static [&'static str]) -> Case {
     Case {
         alone: true,
@@ -50,7 +50,7 @@ const fn alone(name: &'static str, tars: &'static [&'static str]) -> Case {
     }
 }
 
-/// Runs a command on a layer's tars, which lie in the workplace as `0.tar`, `1.tar`, …
+/// Runs a command on the tars of a layer, copied to the workplace as `0.tar`, `1.tar`, …
 fn run(work: &Workplace, case: &Case, command: &str, path: Option<&str>) -> String {
     let mut arguments: Vec<String> = command.split(' ').map(str::to_owned).collect();
     for parent in 1..case.tars.len() {
@@ -64,7 +64,7 @@ fn run(work: &Workplace, case: &Case, command: &str, path: Option<&str>) -> Stri
     told(work, &arguments)
 }
 
-/// Returns a command line and all that it prints.
+/// Returns a command line and its output.
 fn told(work: &Workplace, arguments: &[String]) -> String {
     let borrowed: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let run = work.run(&borrowed);
@@ -78,14 +78,14 @@ fn told(work: &Workplace, arguments: &[String]) -> String {
     text
 }
 
-/// Returns what a command prints; of `stat` for every path.
+/// Returns the output of a command; for `stat`, of every path.
 fn dump(work: &Workplace, case: &Case, command: &str) -> String {
     if command != "stat" {
         return run(work, case, command, None);
     }
     let paths = run(work, case, "find", None);
     assert!(!paths.contains("exit code"), "{paths}");
-    // Warnings follow what is found.
+    // Warnings follow the results.
     let stats = paths.lines().skip(1).take_while(|line| *line != "stderr:");
     let stats = stats.map(|path| run(work, case, command, Some(path)));
     stats.collect::<Vec<_>>().join("\n")
@@ -108,7 +108,7 @@ fn check(case: &Case) {
     }
 }
 
-/// Compares a text with the one that is kept, or keeps it.
+/// Compares a text with the golden one, or writes it.
 fn compare(layer: &str, command: &str, text: &str) {
     let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "golden", layer]
         .iter()
@@ -119,7 +119,7 @@ fn compare(layer: &str, command: &str, text: &str) {
         fs::write(&file, text).expect("a file");
         return;
     }
-    // A checkout may have other line ends.
+    // A checkout may have different line ends.
     let kept = fs::read_to_string(&file).unwrap_or_default();
     let kept = kept.replace("\r\n", "\n");
     let differs = kept
@@ -151,7 +151,7 @@ fn the_sample() {
 }
 
 #[test]
-fn telling_vectors() {
+fn selected_vectors() {
     for case in VECTORS {
         check(case);
     }
@@ -162,7 +162,7 @@ const VECTORS: &[Case] = &[
         "attributes",
         &["testing/vectors/data/import/attributes.tar"],
     ),
-    // One of its times is none of Windows.
+    // One of its times is out of the range of Windows.
     Case {
         commands: &["ls -R --long"],
         ..case("times", &["testing/vectors/data/import/times.tar"])

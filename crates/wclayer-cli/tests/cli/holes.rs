@@ -1,4 +1,4 @@
-//! Files with long holes: `cat`, `stat` and `ls -R` of what would be long.
+//! Files with large holes: `cat`, `stat` and `ls -R`.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +8,7 @@ use layergen::{Meta, TarBuilder};
 
 use crate::support::Workplace;
 
-/// Writes a layer with `Files/x` of that size, which is a hole but for `data` at 8192.
+/// Writes a layer with `Files/x` of size `size`, a hole except for `data` at 8192.
 fn layer(work: &Workplace, name: &str, size: u64) {
     let mut tar = TarBuilder::new(Vec::new());
     let mut content = b"1\n8192\n4\n".to_vec();
@@ -50,7 +50,7 @@ fn cat_to_a_file_leaves_holes_and_to_a_pipe_writes_zeros() {
     let append = OpenOptions::new().append(true).open(work.path("short"));
     cat("short.tar", append.expect("a file"));
     assert!(work.read("short") == [&whole[..], &whole].concat());
-    // What is written over is written over.
+    // Existing bytes are overwritten.
     work.write("full", &[b'x'; 400_000]);
     let over = OpenOptions::new().write(true).open(work.path("full"));
     cat("short.tar", over.expect("a file"));
@@ -61,7 +61,7 @@ fn cat_to_a_file_leaves_holes_and_to_a_pipe_writes_zeros() {
 }
 
 #[test]
-fn stat_hashes_no_endless_holes() {
+fn stat_does_not_hash_huge_holes() {
     let work = Workplace::new();
     layer(&work, "long.tar", 60 << 30);
     layer(&work, "short.tar", 300_000);
@@ -86,7 +86,7 @@ fn stat_hashes_no_endless_holes() {
 }
 
 #[test]
-fn headings_of_a_listing_are_whole_paths() {
+fn headings_of_a_listing_are_full_paths() {
     let work = Workplace::new();
     let mut tar = TarBuilder::new(Vec::new());
     for name in [

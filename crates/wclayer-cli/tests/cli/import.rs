@@ -1,4 +1,4 @@
-//! `import`: what it makes, what it says, and what it never replaces.
+//! `import`: its result, its messages, and the paths that it never replaces.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use crate::support::{
 const LAYER_FILES: [&str; 4] = ["index.sqlite", "layer.json", "layer.tar", "layerchain.json"];
 
 #[test]
-fn the_sample_is_imported_with_a_summary_for_people() {
+fn the_sample_is_imported_with_a_summary() {
     let work = Workplace::new();
     let run = work
         .run(&["import", "-i", &sample("base.tar.gz"), "layers/base"])
@@ -125,15 +125,15 @@ fn an_expected_diff_id_is_checked() {
 }
 
 #[test]
-fn an_existing_layer_is_replaced_by_force_only() {
+fn an_existing_layer_is_replaced_only_by_force() {
     let work = Workplace::new();
     work.import_base("base");
     work.write("small.tar", &small_tar(b"x"));
     let run = work
         .run(&["import", "--json", "-i", "small.tar", "base"])
-        .fails("exists already");
+        .fails("already exists");
     assert_eq!(run.json()["error"]["kind"], "exists");
-    assert!(run.stderr.contains("Hint: Pass --force"), "{}", run.stderr);
+    assert!(run.stderr.contains("Hint: Use --force"), "{}", run.stderr);
     assert_eq!(
         work.run(&["info", "--json", "base"]).json()["diffId"],
         BASE_DIFF_ID
@@ -165,7 +165,7 @@ fn a_failed_replacement_leaves_the_old_layer() {
 }
 
 #[test]
-fn what_is_no_layer_is_never_replaced() {
+fn only_layers_are_ever_replaced() {
     let work = Workplace::new();
     work.write("small.tar", &small_tar(b"x"));
     work.write("file", b"precious");
@@ -178,7 +178,7 @@ fn what_is_no_layer_is_never_replaced() {
     );
     for path in ["file", "folder", "stranger"] {
         work.run(&["import", "--force", "-i", "small.tar", path])
-            .fails("exists already");
+            .fails("already exists");
     }
     assert_eq!(work.read("file"), b"precious");
     assert_eq!(work.list("folder"), ["file"]);
@@ -187,7 +187,7 @@ fn what_is_no_layer_is_never_replaced() {
 }
 
 #[test]
-fn an_empty_folder_is_taken() {
+fn an_empty_folder_is_used() {
     let work = Workplace::new();
     work.create_folder("base");
     work.import_base("base");
@@ -209,15 +209,15 @@ fn missing_and_wrong_parents_are_refused() {
         work.run(&arguments)
     };
     import(&[]).fails("a layer without parents has nothing to remove");
-    import(&["nowhere"]).fails("nowhere");
-    import(&["folder"]).fails("is not a portable layer");
+    import(&["nowhere"]).fails("`nowhere` does not exist");
+    import(&["folder"]).fails("is not a layer: it is an empty folder");
     import(&["base", "app"]).fails("the parents of `base` are");
     import(&["app", "app"]).fails("the parents of `app` are");
     assert_eq!(work.list("."), ["app", "base", "folder"]);
 }
 
 #[test]
-fn the_nearest_parent_brings_its_own() {
+fn the_nearest_parent_brings_its_own_parents() {
     let work = Workplace::new();
     work.import_base("base");
     work.import_app("base", "app");
@@ -239,7 +239,7 @@ fn the_nearest_parent_brings_its_own() {
 }
 
 #[test]
-fn of_two_imports_to_one_place_one_wins() {
+fn of_two_imports_to_one_path_one_wins() {
     let work = Workplace::new();
     let tar = small_tar(&[7; 10_000]);
     work.write("small.tar", &tar);
@@ -251,7 +251,7 @@ fn of_two_imports_to_one_place_one_wins() {
     wait_until("the first import is under way", || work.list(".").len() > 1);
 
     let second = work.run(&["import", "--json", "-i", "small.tar", "layer"]);
-    let second = second.fails("another import to");
+    let second = second.fails("another process is importing to");
     assert_eq!(second.json()["error"]["kind"], "busy");
 
     stdin
@@ -277,8 +277,9 @@ fn warnings_go_to_stderr() {
     let (first, second) = run.stderr.split_once('\n').expect("two lines");
     assert_eq!(first, "Warning: the tar has no end blocks");
     assert!(
-        second.starts_with("Warning: the layer will not import to Windows, or not run: ")
-            && second.contains("at least 5 errors (base-hive-missing); `wclayer validate "),
+        second.starts_with(
+            "Warning: Windows will fail to import this layer, or containers will fail to start: "
+        ) && second.contains("at least 5 errors (base-hive-missing); run `wclayer validate "),
         "{second}"
     );
     let run = work.run(&["info", "--json", "layer"]).succeeds();
@@ -290,7 +291,7 @@ fn warnings_go_to_stderr() {
 }
 
 #[test]
-fn verbose_tells_the_steps_on_stderr() {
+fn verbose_prints_the_steps_on_stderr() {
     let work = Workplace::new();
     work.import_base("base");
     let arguments = [
@@ -308,7 +309,7 @@ fn verbose_tells_the_steps_on_stderr() {
         "reading ",
         "on top of ",
         "recognised application/vnd.oci",
-        "stored at ",
+        "stored as ",
         "took ",
     ] {
         assert!(

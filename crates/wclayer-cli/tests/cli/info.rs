@@ -1,4 +1,4 @@
-//! `info`: what a layer is, without reading its content.
+//! `info`: describes a layer without reading its contents.
 
 use crate::support::{BASE_DIFF_ID, Workplace, members};
 
@@ -42,7 +42,7 @@ fn json_is_one_object_of_the_documented_shape() {
 }
 
 #[test]
-fn people_get_aligned_rows() {
+fn text_has_aligned_rows() {
     let work = Workplace::new();
     work.import_base("base");
     work.import_app("base", "app");
@@ -72,12 +72,12 @@ fn people_get_aligned_rows() {
 }
 
 #[test]
-fn what_is_no_layer_is_an_error_in_both_forms() {
+fn a_path_that_is_not_a_layer_is_an_error_in_text_and_json() {
     let work = Workplace::new();
     work.create_folder("folder");
     let run = work
         .run(&["info", "--json", "folder"])
-        .fails("is not a portable layer");
+        .fails("is not a layer");
     assert!(run.stderr.contains("Hint: "), "{}", run.stderr);
     let json = run.json();
     assert_eq!(members(&json), ["error"]);
@@ -90,7 +90,7 @@ fn what_is_no_layer_is_an_error_in_both_forms() {
 }
 
 #[test]
-fn colour_is_for_terminals_unless_asked_for() {
+fn colour_is_for_terminals_unless_requested() {
     let work = Workplace::new();
     work.import_base("base");
     let escapes = |arguments: &[&str]| work.run(arguments).stdout.contains(&0x1B);
@@ -102,7 +102,7 @@ fn colour_is_for_terminals_unless_asked_for() {
 }
 
 #[test]
-fn a_layer_of_windows_is_recognised_from_outside() {
+fn a_windows_layer_is_recognised_on_every_system() {
     let work = Workplace::new();
     work.create_folder("base/Files");
     work.create_folder("base/UtilityVM/Files");
@@ -110,8 +110,7 @@ fn a_layer_of_windows_is_recognised_from_outside() {
     work.create_folder("bare/Files");
     work.create_folder("bare/Hives");
     work.create_folder("no-layer/Files");
-    work.run(&["info", "no-layer"])
-        .fails("is not a portable layer");
+    work.run(&["info", "no-layer"]).fails("is not a layer");
     work.create_folder("scratch");
     work.write("scratch/sandbox.vhdx", b"disk");
     work.create_folder("half");
@@ -144,5 +143,5 @@ fn a_layer_of_windows_is_recognised_from_outside() {
     assert_eq!(info("bare")["kind"], "layer");
     assert_eq!(info("bare")["parents"], parent);
     work.write("bare/tombstones.txt", b"");
-    work.run(&["info", "bare"]).fails("is not a portable layer");
+    work.run(&["info", "bare"]).fails("is not a layer");
 }

@@ -1,5 +1,5 @@
-//! SIGKILL, which no program can tidy up after: a layer is there whole or not at all, and the next
-//! import works and clears away what was left.
+//! SIGKILL, after which no program can clean up: a layer exists completely or not at all, and the next
+//! import works and removes the leftovers.
 
 use std::fs;
 use std::io::Write;
@@ -8,16 +8,16 @@ use layergen::{Meta, Rng, TarBuilder};
 
 use crate::support::{Workplace, wait_until};
 
-/// When an import is killed that reads its tar from a pipe.
+/// When to kill an import that reads its tar from a pipe.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Moment {
-    /// Once it has taken so many eighths of the tar, more or less what fits into a pipe.
+    /// Once it has read this many eighths of the tar, give or take the size of a pipe.
     Read(usize),
-    /// Once it has all of the tar, and this is in what it makes: a file, or the whole.
+    /// Once it has read the tar, and this file, or the layer, exists.
     Made(&'static str),
 }
 
-/// Moments from the first byte to after the last.
+/// Moments between the first byte and after the last.
 pub(crate) const MOMENTS: [Moment; 9] = [
     Moment::Read(0),
     Moment::Read(1),
@@ -30,7 +30,7 @@ pub(crate) const MOMENTS: [Moment; 9] = [
     Moment::Made(""),
 ];
 
-/// A layer of many small files and some megabytes, which takes a while to import.
+/// Builds a layer of many small files and a few megabytes, which takes a while to import.
 fn medium_tar(seed: u64) -> Vec<u8> {
     let mut noise = Rng::new(seed);
     let mut tar = TarBuilder::new(Vec::new());
@@ -47,7 +47,7 @@ fn medium_tar(seed: u64) -> Vec<u8> {
     tar.finish().expect("memory")
 }
 
-/// Returns the DiffID of a layer whose content agrees with it.
+/// Returns the DiffID of a layer after comparing it with the contents.
 #[track_caller]
 fn diff_id(work: &Workplace, layer: &str) -> String {
     let info = work.run(&["info", "--json", layer]).succeeds();
@@ -60,7 +60,7 @@ fn diff_id(work: &Workplace, layer: &str) -> String {
     diff_id
 }
 
-/// Starts an import to a place in `layers` and kills it; returns whether it was done before.
+/// Starts an import to a path in `layers` and kills it; returns whether it finished first.
 pub(crate) fn kill_at(work: &Workplace, arguments: &[&str], input: &[u8], moment: Moment) -> bool {
     let mut child = work.start(arguments);
     let mut stdin = child.stdin.take().expect("piped");
@@ -89,7 +89,7 @@ pub(crate) fn kill_at(work: &Workplace, arguments: &[&str], input: &[u8], moment
     child.wait().expect("it ended").success()
 }
 
-/// Checks that nothing but the layer, and what the next import clears away, is there.
+/// Checks that nothing exists except the layer and leftovers that the next import removes.
 #[track_caller]
 fn assert_only(work: &Workplace, layer: &str) {
     for name in work.list("layers") {
@@ -99,7 +99,7 @@ fn assert_only(work: &Workplace, layer: &str) {
 }
 
 #[test]
-fn a_killed_import_leaves_a_whole_layer_or_none() {
+fn a_killed_import_leaves_a_complete_layer_or_none() {
     let work = Workplace::new();
     work.create_folder("layers");
     let tar = medium_tar(1);
@@ -147,9 +147,9 @@ fn a_killed_replacement_leaves_the_old_layer_or_the_new_one() {
     }
 }
 
-/// An import that is killed while another one waits for the place does not keep it.
+/// An import that is killed releases the path to another one that waits for it.
 #[test]
-fn a_killed_import_gives_its_place_free() {
+fn a_killed_import_releases_its_path() {
     let work = Workplace::new();
     work.write("in.tar", &medium_tar(4));
     let mut child = work.start(&["import", "layer"]);
@@ -159,7 +159,7 @@ fn a_killed_import_gives_its_place_free() {
             .any(|name| name.starts_with(".layer.wclayer-"))
     });
     work.run(&["import", "-i", "in.tar", "layer"])
-        .fails("is under way");
+        .fails("another process is importing to");
     child.kill().expect("it can be killed");
     child.wait().expect("it ended");
     work.run(&["import", "-i", "in.tar", "layer"]).succeeds();

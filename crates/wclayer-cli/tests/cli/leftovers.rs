@@ -1,4 +1,4 @@
-//! What killed commands leave, `gc`, and layers whose descriptor is damaged.
+//! Leftovers of killed commands, `gc`, and layers with a damaged descriptor.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ fn fates(json: &Value) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn gc_removes_what_killed_commands_left_and_says_so() {
+fn gc_removes_and_lists_leftovers() {
     let work = Workplace::new();
     work.import_base("layers/base");
     work.create_folder("layers/.app.wclayer-a1b2c3");
@@ -35,11 +35,12 @@ fn gc_removes_what_killed_commands_left_and_says_so() {
     assert_eq!(work.list("layers"), [".wclayer-export-notes", "base"]);
     let again = work.run(&["gc", "layers"]).succeeds();
     assert_eq!(again.text(), "Nothing to remove in `layers`\n");
-    work.run(&["gc", "nowhere"]).fails("cannot read");
+    work.run(&["gc", "nowhere"])
+        .fails("`nowhere` does not exist");
 }
 
 #[test]
-fn gc_leaves_alone_what_a_running_command_uses() {
+fn gc_keeps_the_files_of_a_running_command() {
     let work = Workplace::new();
     let mut child = work.start(&["import", "--format", "portable", "layer"]);
     wait_until("the import is under way", || {
@@ -57,7 +58,7 @@ fn gc_leaves_alone_what_a_running_command_uses() {
 }
 
 #[test]
-fn gc_puts_a_layer_back_that_was_being_replaced() {
+fn gc_restores_a_layer_that_was_being_replaced() {
     let work = Workplace::new();
     work.import_base("base");
     work.create_folder(".base.wclayer-a1b2c3");
@@ -80,14 +81,14 @@ fn a_second_removal_finishes_the_first() {
     let json = work.run(&["remove", "--json", "base"]).succeeds().json();
     assert_eq!((&json["size"], &json["wasRest"]), (&5.into(), &true.into()));
     assert_eq!(work.list("."), [""; 0]);
-    // Nothing is left to finish, and a lock file alone is nothing.
+    // Nothing is left to restore, and a lock file alone holds nothing.
     work.write(".base.lock", b"");
-    work.run(&["remove", "base"]).fails("cannot remove layer");
+    work.run(&["remove", "base"]).fails("`base` does not exist");
     assert_eq!(work.list("."), [""; 0]);
 }
 
 #[test]
-fn a_killed_export_leaves_nothing_behind_the_next() {
+fn an_export_removes_the_leftovers_of_a_killed_one() {
     let work = Workplace::new();
     work.write("in.tar", &small_tar(&[7; 100_000]));
     work.run(&["import", "--format", "portable", "-i", "in.tar", "layer"])
@@ -99,7 +100,7 @@ fn a_killed_export_leaves_nothing_behind_the_next() {
         work.create_folder("out");
         work.write("out/.wclayer-export-a1b2c3", b"half");
         work.run(command).succeeds();
-        // Also over a file that is there, whose old content has the hidden name for a moment.
+        // Also when replacing a file, whose old content briefly has the hidden name.
         work.run(command).succeeds();
         assert_eq!(work.list("out"), ["x.tar"]);
     }
@@ -107,7 +108,7 @@ fn a_killed_export_leaves_nothing_behind_the_next() {
 
 #[cfg(unix)]
 #[test]
-fn a_view_of_a_tar_has_no_names_in_the_temporary_folder() {
+fn a_view_of_a_tar_leaves_no_names_in_the_temporary_folder() {
     let work = Workplace::new();
     work.create_folder("tmp");
     work.create_folder("tmp/wclayer-view-a1b2c3");
@@ -135,8 +136,8 @@ fn a_layer_with_a_damaged_descriptor_can_be_replaced_and_removed() {
     for damaged in [&b""[..], b"{", b"{\"format\": 1}", b"\xff\xff", b"[]"] {
         work.write("base/layer.json", damaged);
         work.run(&["info", "base"])
-            .fails("`wclayer repair` makes this file anew");
-        work.run(&import).fails("Pass --force to replace it");
+            .fails("`wclayer repair` rebuilds this file");
+        work.run(&import).fails("Use --force to replace it");
         work.run(&[&["import", "--force"][..], &import[1..]].concat())
             .succeeds();
         work.run(&["info", "base"]).succeeds();
@@ -149,7 +150,8 @@ fn a_layer_with_a_damaged_descriptor_can_be_replaced_and_removed() {
     work.write("stranger/layer.json", b"{");
     work.write("stranger/notes.txt", b"precious");
     let again = [&["import", "--force"][..], &import[1..5], &["stranger"]].concat();
-    work.run(&again).fails("exists already");
-    work.run(&["remove", "stranger"]).fails("is not recognised");
+    work.run(&again).fails("already exists");
+    work.run(&["remove", "stranger"])
+        .fails("a folder whose `layer.json` was not written by wclayer");
     assert_eq!(work.list("stranger"), ["layer.json", "notes.txt"]);
 }

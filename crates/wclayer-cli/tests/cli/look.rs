@@ -1,4 +1,9 @@
-//! `ls`, `tree`, `stat` and `cat` on the sample: the same text whatever form the layers have.
+//! `ls`, `tree`, `stat` and `cat` on the sample: the same text for every format of the layers.
+
+use std::io::Write as _;
+
+use layergen::{Meta, TarBuilder};
+use wclayer::compression::Encoder;
 
 use crate::support::{Workplace, members, sample};
 
@@ -6,7 +11,7 @@ const NOTES: &str = "Files/Program Files/Sample/notes-2.txt";
 const NOTES_STREAM: &str = "Files/Program Files/Sample/notes-2.txt:x";
 const LINKED: &str = "Files/Program Files/App/runtime.dll";
 
-/// The sample's two layers, in all forms that can be looked into: the arguments that name each.
+/// The two layers of the sample in every readable format: the arguments that name each.
 fn forms(work: &Workplace) -> Vec<Vec<String>> {
     work.import_base("base");
     work.import_app("base", "app");
@@ -37,7 +42,7 @@ fn forms(work: &Workplace) -> Vec<Vec<String>> {
     ]
 }
 
-/// Runs a command on every form, and checks that all give the same; returns that.
+/// Runs a command on every format, checks that the output is the same, and returns it.
 fn same_of_all(work: &Workplace, forms: &[Vec<String>], before: &[&str], after: &[&str]) -> String {
     let mut all = forms.iter().map(|form| {
         let form = form.iter().map(String::as_str);
@@ -57,7 +62,7 @@ fn same_of_all(work: &Workplace, forms: &[Vec<String>], before: &[&str], after: 
 }
 
 #[test]
-fn a_listing_is_the_same_in_all_forms() {
+fn a_listing_is_the_same_for_all_formats() {
     let work = Workplace::new();
     let forms = forms(&work);
     let listing = same_of_all(
@@ -121,7 +126,7 @@ fn a_layer_alone_shows_what_it_removes() {
 }
 
 #[test]
-fn stat_tells_times_rights_streams_and_all_names() {
+fn stat_shows_times_rights_streams_and_all_names() {
     let work = Workplace::new();
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
     let run = work.run(&["stat", &app, "-l", &base, LINKED]).succeeds();
@@ -170,7 +175,7 @@ fn streams_are_printed_by_name() {
 }
 
 #[test]
-fn what_is_not_there_is_said_and_links_out_are_not_followed() {
+fn missing_paths_are_reported_and_links_outside_are_not_followed() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     work.run(&["ls", &base, "Files/none"])
@@ -185,7 +190,7 @@ fn what_is_not_there_is_said_and_links_out_are_not_followed() {
     for (path, why) in [
         (r"D:\x", "a layer has no drive `D:`, only `C:`"),
         (NOTES_STREAM, "`cat FILE:STREAM` prints one"),
-        (".", "the top of a layer is no entry"),
+        (".", "the root of a layer is not an entry"),
     ] {
         let run = work.run(&["stat", &base, path]).was_wrong_usage();
         assert!(run.stderr.contains(why), "{path}: {}", run.stderr);
@@ -193,17 +198,18 @@ fn what_is_not_there_is_said_and_links_out_are_not_followed() {
     work.write("text", b"no layer");
     work.run(&["ls", "text"]).fails("cannot read layer");
     work.create_folder("empty");
-    work.run(&["ls", "empty"]).fails("is no layer");
+    work.run(&["ls", "empty"])
+        .fails("is not a layer: it is an empty folder");
 }
 
 #[test]
-fn a_hard_link_into_a_parent_that_is_not_given_is_told() {
+fn a_hard_link_into_an_unnamed_parent_is_reported() {
     let work = Workplace::new();
     let app = sample("app.tar.gz");
     let target = "Files/Windows/System32/sample.dll";
     work.run(&["cat", &app, LINKED])
         .fails(&format!(
-            "is a hard link to `{target}`, which is in none of the layers"
+            "is a hard link to `{target}`, which no layer of the chain contains"
         ))
         .fails("Name the parent layers with -l");
     let listing = work.run(&["ls", "--long", &app, "Files/Program Files/App"]);
@@ -218,7 +224,7 @@ fn a_hard_link_into_a_parent_that_is_not_given_is_told() {
         "{line}"
     );
     let stat = work.run(&["stat", &app, LINKED]).succeeds();
-    let row = format!("  hard link to  {target} (in none of the layers: ");
+    let row = format!("  hard link to  {target} (no layer contains it: ");
     assert!(stat.text().contains(&row), "{}", stat.text());
     let json = work
         .run(&["stat", "--json", &app, LINKED])
@@ -228,7 +234,7 @@ fn a_hard_link_into_a_parent_that_is_not_given_is_told() {
 }
 
 #[test]
-fn why_nothing_is_at_a_path_is_said() {
+fn a_missing_path_is_explained() {
     let work = Workplace::new();
     work.import_base("base");
     work.import_app("base", "app");
@@ -251,7 +257,7 @@ fn why_nothing_is_at_a_path_is_said() {
         ),
         (
             "files/windows/nothing/x",
-            "Hint: `Files/Windows` is there, and has no such name.",
+            "Hint: `Files/Windows` exists, but has no such entry.",
         ),
         (
             "Files/Windows/System32/sample.dll/x",
@@ -259,11 +265,11 @@ fn why_nothing_is_at_a_path_is_said() {
         ),
         (
             "Windows/System32",
-            "Paths begin with `Files`, `Hives` or `UtilityVM`. There is `Files/Windows/System32`.",
+            "Paths start with `Files`, `Hives` or `UtilityVM`. The layer has `Files/Windows/System32`.",
         ),
         (
             "Nothing",
-            "Hint: Paths begin with `Files`, `Hives` or `UtilityVM`.\n",
+            "Hint: Paths start with `Files`, `Hives` or `UtilityVM`.\n",
         ),
         ("utilityvm/x", "Hint: The layer has no `UtilityVM`."),
     ] {
@@ -274,12 +280,12 @@ fn why_nothing_is_at_a_path_is_said() {
     }
     let run = work.run(&["ls", "app", "Files/Users/All Users/none", "--follow"]);
     run.fails("there is no `Files/ProgramData/none`")
-        .fails("Hint: A symbolic link or junction led there. `Files/ProgramData` is there");
+        .fails("Hint: A symbolic link or junction leads there. `Files/ProgramData` exists");
 }
 
 #[cfg(unix)]
 #[test]
-fn what_can_be_read_once_only_is_refused() {
+fn input_that_can_be_read_only_once_is_refused() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     let fifo = std::process::Command::new("mkfifo")
@@ -297,13 +303,13 @@ fn what_can_be_read_once_only_is_refused() {
     ] {
         let code = if arguments[0] == "diff" { 2 } else { 1 };
         work.run(arguments)
-            .fails_with(code, "read more than once: write it to a file first.");
+            .fails_with(code, "read more than once: save the tar to a file first.");
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_reader_that_stops_early_is_not_a_failure() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     let mut listing = work.command(&["ls", "-R", &base]);
@@ -314,12 +320,12 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[test]
-fn a_failure_on_the_way_is_said_in_the_object_that_was_begun() {
+fn a_failure_during_a_listing_is_in_its_object() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     work.run(&["import", "--format", "transport", "-i", &base, "base"])
         .succeeds();
-    // Too short for the attributes, so that the listing of its directory fails.
+    // Too short for the attributes, so that listing its directory fails.
     work.write("base/Files/Windows/System32/sample.dll", b"short");
     for command in ["ls -R --json base", "tree --json base", "find --json base"] {
         let arguments: Vec<&str> = command.split(' ').collect();
@@ -334,13 +340,13 @@ fn a_failure_on_the_way_is_said_in_the_object_that_was_begun() {
         );
         assert_eq!(json["error"]["kind"], "invalid_layer", "{command}");
     }
-    // Before anything is found there is nothing but the error.
+    // If nothing was found yet, the output is only the error.
     let json = work.run(&["ls", "--json", "base", "Files/none"]).fails("");
     assert_eq!(members(&json.json()), ["error"]);
 }
 
 #[test]
-fn paths_are_taken_as_the_container_has_them() {
+fn paths_of_the_container_are_accepted() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     let run = |arguments: &[&str]| work.run(arguments).succeeds().text().to_owned();
@@ -361,11 +367,10 @@ fn paths_are_taken_as_the_container_has_them() {
 }
 
 #[test]
-fn a_file_that_is_cut_off_names_its_layer() {
+fn the_error_of_a_truncated_file_names_its_layer() {
     let work = Workplace::new();
     let app = std::fs::read(sample("app.tar.gz")).expect("the sample");
     work.write("cut.tar.gz", &app[..app.len() / 2]);
-    // Of the few bytes that are left, the first entries can be told; the largest file cannot.
     let run = work.run(&["cat", "cut.tar.gz", "Files/Program Files/App/app.exe"]);
     let run = run.fails("incomplete deflate stream");
     assert!(
@@ -375,4 +380,34 @@ fn a_file_that_is_cut_off_names_its_layer() {
         run.stderr
     );
     assert!(run.stderr.contains("Hint: "), "{}", run.stderr);
+}
+
+/// The last entry of a path counts, whether the tar is compressed or not.
+#[test]
+fn of_several_entries_of_a_path_cat_prints_the_last() {
+    let work = Workplace::new();
+    let (file, directory) = (Meta::with_attributes(0x20), Meta::with_attributes(0x10));
+    let mut tar = TarBuilder::new(Vec::new());
+    tar.directory("Files", &directory)
+        .and_then(|()| tar.file("Files/a", &file, b"first, and longer"))
+        .and_then(|()| tar.stream("Files/a", "s", &file, b"first stream"))
+        .and_then(|()| tar.file("Files/b", &file, b"b"))
+        .and_then(|()| tar.file("Files/A", &file, b"last"))
+        .and_then(|()| tar.stream("Files/A", "S", &file, b"last stream"))
+        .expect("memory");
+    let tar = tar.finish().expect("memory");
+    work.write("dup.tar", &tar);
+    for name in ["gzip", "zstd"] {
+        let encoding = name.parse().expect("known");
+        let mut encoder = Encoder::new(Vec::new(), encoding).expect("memory");
+        encoder.write_all(&tar).expect("memory");
+        let compressed = encoder.finish().expect("memory");
+        work.write(&format!("dup.{name}"), &compressed);
+    }
+    for layer in ["dup.tar", "dup.gzip", "dup.zstd"] {
+        for (path, expected) in [("Files/a", "last"), ("Files/a:s", "last stream")] {
+            let cat = work.run(&["cat", layer, path]).succeeds();
+            assert_eq!(cat.text(), expected, "{layer} {path}");
+        }
+    }
 }

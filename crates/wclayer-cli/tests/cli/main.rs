@@ -1,4 +1,4 @@
-//! `wclayer` as its users meet it: arguments in, files, output and exit codes out.
+//! `wclayer` as users see it: arguments in; files, output and exit codes out.
 
 mod du;
 mod export;
@@ -13,6 +13,7 @@ mod import;
 mod info;
 #[cfg(unix)]
 mod kill;
+mod kinds;
 mod leftovers;
 mod look;
 mod names;

@@ -1,4 +1,5 @@
-//! Names that could command a terminal, and names that are no text, in all commands that look.
+//! Names that could control a terminal, and names that are not valid text, in all commands that print
+//! names.
 
 use layergen::{Meta, TarBuilder};
 
@@ -6,10 +7,10 @@ use crate::support::{Workplace, sample};
 
 const CONTROL: &str = "Files/a\x1b[2Jb";
 const SURROGATE: &[u8] = b"Files/s\xed\xa0\x80z";
-/// As they are shown, and can be given.
+/// The same names as they are printed, and accepted.
 const SHOWN: [&str; 2] = [r"Files/a\u{1b}[2Jb", r"Files/s\u{d800}z"];
 
-/// Writes `layer.tar` with a file of each name; `0` and `1` are their contents.
+/// Writes `layer.tar` with a file of each name, with the contents `0` and `1`.
 fn layer() -> Workplace {
     let work = Workplace::new();
     let mut tar = TarBuilder::new(Vec::new());
@@ -29,7 +30,7 @@ fn layer() -> Workplace {
 }
 
 #[test]
-fn nothing_commands_the_terminal() {
+fn output_does_not_control_the_terminal() {
     let work = layer();
     work.write("empty.tar", &[0; 1024]);
     for command in [
@@ -54,7 +55,7 @@ fn nothing_commands_the_terminal() {
 }
 
 #[test]
-fn messages_do_not_command_the_terminal() {
+fn messages_do_not_control_the_terminal() {
     let work = Workplace::new();
     let mut tar = TarBuilder::new(Vec::new());
     let name = "Files/\x1b]0;title\x07\x1b[2J\nx\u{202e}";
@@ -72,7 +73,7 @@ fn messages_do_not_command_the_terminal() {
         &["import", "-i", "bad.tar", "layer"],
         &["ls", "-vv", "folder", "-l", "\x1b[2J"],
     ] {
-        // In colour, nothing is stripped on the way to the test.
+        // With colour, no escape sequence is stripped before the test sees it.
         let run = work.run(&[&["--color", "always"], command].concat());
         assert_eq!(run.code, Some(1), "{}", run.stderr);
         if command.contains(&"bad.tar") {
@@ -87,7 +88,7 @@ fn messages_do_not_command_the_terminal() {
 }
 
 #[test]
-fn a_name_is_taken_as_it_is_shown() {
+fn printed_names_are_accepted() {
     let work = layer();
     for (number, path) in SHOWN.into_iter().enumerate() {
         let found = work.run(&["find", "layer.tar", path]).succeeds();
@@ -105,7 +106,7 @@ fn a_name_is_taken_as_it_is_shown() {
 }
 
 #[test]
-fn json_has_text_as_it_is_and_escapes_what_is_none() {
+fn json_keeps_valid_text_and_escapes_the_rest() {
     let work = layer();
     let json = work.run(&["ls", "--json", "layer.tar", "Files"]).succeeds();
     let json = json.json();
@@ -115,7 +116,7 @@ fn json_has_text_as_it_is_and_escapes_what_is_none() {
 
 #[cfg(unix)]
 #[test]
-fn what_find_prints_with_null_is_taken() {
+fn the_output_of_find_null_is_accepted() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let work = layer();

@@ -8,7 +8,7 @@ fn run(work: &Workplace, command: &str, more: &[&str]) -> Run {
 }
 
 #[test]
-fn find_prints_what_passes_all_tests() {
+fn find_prints_entries_that_pass_all_tests() {
     let work = Workplace::new();
     let found = |more: &[&str]| run(&work, "find", more).succeeds().text().to_owned();
     assert_eq!(
@@ -58,7 +58,7 @@ fn find_prints_what_passes_all_tests() {
 }
 
 #[test]
-fn find_refuses_tests_that_nothing_can_pass() {
+fn find_refuses_impossible_tests() {
     let work = Workplace::new();
     for (option, value, hint) in [
         ("--size", "1x", "such as `10M`"),
@@ -77,11 +77,11 @@ fn find_refuses_tests_that_nothing_can_pass() {
     }
     run(&work, "find", &["--from-layer", "7"]).fails("the chain has layers 0 to 1");
     run(&work, "find", &["--from-layer", "elsewhere"])
-        .fails("`elsewhere` is no layer of the chain");
+        .fails("`elsewhere` is not a layer of the chain");
 }
 
 #[test]
-fn find_takes_times_as_they_are_printed() {
+fn find_accepts_printed_times() {
     let work = Workplace::new();
     let file = "Files/Users/Public/desktop.ini";
     let json = run(&work, "stat", &["--json", file]).succeeds().json();
@@ -103,11 +103,11 @@ fn find_takes_times_as_they_are_printed() {
 }
 
 #[test]
-fn diff_tells_what_differs_and_exits_with_1() {
+fn diff_lists_differences_and_exits_with_1() {
     let work = Workplace::new();
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
     let same = work.run(&["diff", &base, &base]).succeeds();
-    assert_eq!(same.text(), "no difference\n");
+    assert_eq!(same.text(), "no differences\n");
     let different = work.run(&["diff", "--right-layer", &base, &base, &app]);
     assert_eq!((different.code, different.stderr.as_str()), (Some(1), ""));
     let text = different.text();
@@ -146,7 +146,7 @@ fn diff_exits_with_1_also_when_nobody_reads_on() {
 }
 
 #[test]
-fn diff_says_a_failure_on_the_way_in_its_object() {
+fn a_failure_of_diff_is_in_its_object() {
     let work = Workplace::new();
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
     work.run(&["import", "--format", "transport", "-i", &base, "base"])
@@ -163,14 +163,12 @@ fn diff_points_to_the_parents_of_one_side() {
     let work = Workplace::new();
     work.import_base("base");
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
-    work.run(&["diff", "-l", &base, &app, "base"]).fails_with(
-        2,
-        "`--left-layer` and `--right-layer` name parents of one of them",
-    );
+    work.run(&["diff", "-l", &base, &app, "base"])
+        .fails_with(2, "use --left-layer or --right-layer for parents of one");
 }
 
 #[test]
-fn a_squashed_chain_looks_as_the_chain_does() {
+fn a_squashed_chain_looks_like_the_chain() {
     let work = Workplace::new();
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
     let json = run(&work, "squash", &["-o", "all.tar", "--json"])
@@ -190,7 +188,7 @@ fn a_squashed_chain_looks_as_the_chain_does() {
 }
 
 #[test]
-fn what_is_kept_of_a_chain_goes_on_top_of_its_base() {
+fn a_chain_squashed_without_its_base_fits_on_top_of_it() {
     let work = Workplace::new();
     work.import_base("base");
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
@@ -210,7 +208,7 @@ fn what_is_kept_of_a_chain_goes_on_top_of_its_base() {
 }
 
 #[test]
-fn what_cannot_be_squashed_is_said_with_the_layer() {
+fn an_error_of_squash_names_the_layer() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     work.run(&["import", "--format", "portable", "-i", &base, "base"])
@@ -229,7 +227,7 @@ fn what_cannot_be_squashed_is_said_with_the_layer() {
 }
 
 #[test]
-fn a_squashed_chain_does_not_take_the_place_of_its_layers() {
+fn a_squashed_chain_does_not_overwrite_its_layers() {
     let work = Workplace::new();
     work.import_base("base");
     let app = std::fs::read(sample("app.tar.gz")).expect("the sample");

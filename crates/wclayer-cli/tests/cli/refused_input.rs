@@ -1,8 +1,8 @@
-//! Input that is no whole layer: refused with a reason, and nothing is left behind.
+//! Input that is not a complete layer: refused with a reason, and nothing is left behind.
 
 use crate::support::{Workplace, sample, small_tar};
 
-/// Imports `bytes` from a file and from stdin; both fail and leave their folder empty.
+/// Imports `bytes` from a file and from stdin; both must fail and leave the folder empty.
 #[track_caller]
 fn refused(bytes: &[u8], part: &str) {
     let work = Workplace::new();
@@ -21,7 +21,7 @@ fn refused(bytes: &[u8], part: &str) {
     work.run_with_input(&["import", "layers/new"], bytes)
         .fails(part);
     assert_eq!(work.list("layers"), [""; 0], "{part}");
-    // A second attempt just works.
+    // A second attempt succeeds.
     work.import_base("layers/new");
     assert_eq!(work.list("layers"), ["new"]);
 }
@@ -36,7 +36,7 @@ fn damaged(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Returns the sample's base layer, compressed otherwise.
+/// Returns the base layer of the sample with another compression.
 fn recompressed(method: &str) -> Vec<u8> {
     let work = Workplace::new();
     work.import_base("base");
@@ -95,7 +95,7 @@ fn nothing_and_nonsense() {
 fn a_missing_input_file() {
     let work = Workplace::new();
     let run = work.run(&["import", "--json", "-i", "nowhere.tar", "layer"]);
-    let run = run.fails("cannot open `nowhere.tar`");
+    let run = run.fails("`nowhere.tar` does not exist");
     assert_eq!(run.json()["error"]["kind"], "not_found");
     assert_eq!(work.list("."), [""; 0]);
 }

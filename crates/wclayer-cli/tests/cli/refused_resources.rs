@@ -1,12 +1,12 @@
-//! System calls that fail, threads and memory that the system refuses: exit code 1, words, nothing
-//! left. With `strace` and limits of the shell; where they are missing, the tests are skipped
-//! and say so.
+//! System calls that fail, and threads and memory that the system refuses: exit code 1, a message, and
+//! nothing left behind. Uses `strace` and limits of the shell; without them, the tests print a note and
+//! are skipped.
 
 use std::process::Command;
 
 use crate::support::{Run, Workplace, sample, small_tar};
 
-/// Runs the program with a system call that fails; `None` where that cannot be had.
+/// Runs the program with a system call that fails; `None` if this is not possible.
 fn with_fault(work: &Workplace, fault: &str, arguments: &[&str]) -> Option<Run> {
     let calls = fault.split(':').next().expect("a call");
     let output = Command::new("strace")
@@ -30,7 +30,7 @@ fn with_fault(work: &Workplace, fault: &str, arguments: &[&str]) -> Option<Run> 
     }
 }
 
-/// A large layer: what has come of it is flushed in the background.
+/// Writes a large layer: an import flushes it in the background.
 fn large_tar() -> Vec<u8> {
     small_tar(&vec![7; 40 << 20])
 }
@@ -48,11 +48,11 @@ fn a_flush_that_fails_in_the_background_fails_the_import() {
 }
 
 #[test]
-fn a_flush_of_any_file_or_folder_that_fails_is_told_and_undone() {
+fn a_failed_flush_of_any_file_or_folder_is_reported_and_undone() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     let import = ["import", "--format", "portable", "-i", &base, "a/b/layer"];
-    // Four files, the new folder, three folders around it; the last is where the layer is already.
+    // Four files, the new folder, three folders around it; at the last, the layer is in place.
     for number in 1..=8 {
         let fault = format!("fsync:error=EIO:when={number}");
         let Some(run) = with_fault(&work, &fault, &import) else {
@@ -83,7 +83,7 @@ fn a_flush_of_any_file_or_folder_that_fails_is_told_and_undone() {
 }
 
 #[test]
-fn threads_that_cannot_be_started_are_an_error_in_words() {
+fn a_lack_of_threads_is_an_error_message() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     work.import_base("base");
@@ -116,12 +116,12 @@ fn threads_that_cannot_be_started_are_an_error_in_words() {
 }
 
 #[test]
-fn too_little_memory_is_an_error_in_words() {
+fn a_lack_of_memory_is_an_error_message() {
     let work = Workplace::new();
     work.write("in.tar", &large_tar());
     let program = env!("CARGO_BIN_EXE_wclayer");
     let mut refused = 0;
-    // From what hardly starts to what hardly fails.
+    // From limits that barely let it start to limits that it barely exceeds.
     for kibibytes in (8_000..80_000).step_by(6_000) {
         let script = format!("ulimit -v {kibibytes} && exec '{program}' \"$@\"");
         let output = Command::new("sh")
@@ -133,7 +133,7 @@ fn too_little_memory_is_an_error_in_words() {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         match output.status.code() {
             Some(0) => break,
-            // The program has not even been started: by the loader, or by the system.
+            // The loader or the system did not even start the program.
             Some(127) => {}
             None if stderr.is_empty() => {}
             code => {
@@ -148,7 +148,7 @@ fn too_little_memory_is_an_error_in_words() {
 }
 
 #[test]
-fn what_standard_output_does_not_take_is_a_failure() {
+fn failed_writes_to_standard_output_are_failures() {
     let work = Workplace::new();
     work.import_base("base");
     for command in [

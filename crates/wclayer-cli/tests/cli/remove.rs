@@ -1,9 +1,9 @@
-//! `remove`: portable layers and nothing else.
+//! `remove`: deletes portable layers and nothing else.
 
 use crate::support::{Workplace, members};
 
 #[test]
-fn a_layer_is_removed_whole() {
+fn a_layer_is_removed_completely() {
     let work = Workplace::new();
     work.import_base("layers/base");
     let run = work.run(&["remove", "layers/base"]).succeeds();
@@ -14,7 +14,7 @@ fn a_layer_is_removed_whole() {
     );
     assert_eq!(work.list("layers"), [""; 0]);
     work.run(&["remove", "layers/base"])
-        .fails("cannot remove layer `layers/base`");
+        .fails("`layers/base` does not exist");
 }
 
 #[test]
@@ -45,10 +45,16 @@ fn other_folders_and_files_are_refused() {
     work.create_folder("broken");
     work.write("broken/layer.json", b"{");
     work.write("file", b"precious");
-    for path in ["folder", "stranger", "broken", "file", "nowhere", ".", "/"] {
-        let run = work
-            .run(&["remove", "--json", path])
-            .fails("cannot remove layer");
+    for (path, why) in [
+        ("folder", "is not a layer: it is an ordinary folder"),
+        ("stranger", "`layer.json` was not written by wclayer"),
+        ("broken", "`layer.json` was not written by wclayer"),
+        ("file", "is a file, not the folder of a layer"),
+        ("nowhere", "`nowhere` does not exist"),
+        (".", "is not a layer: it is an ordinary folder"),
+        ("/", "is not a layer: it is an ordinary folder"),
+    ] {
+        let run = work.run(&["remove", "--json", path]).fails(why);
         assert!(run.json()["error"]["kind"].is_string(), "{path}");
     }
     assert_eq!(work.list("."), ["broken", "file", "folder", "stranger"]);
@@ -67,7 +73,7 @@ fn a_damaged_layer_can_be_removed() {
 }
 
 #[test]
-fn what_a_killed_removal_left_goes_with_the_next() {
+fn the_leftovers_of_a_killed_removal_are_removed_by_the_next() {
     let work = Workplace::new();
     work.import_base("base");
     work.create_folder(".base.wclayer-x1y2z3/layer");
@@ -96,18 +102,18 @@ fn links_are_not_followed() {
 
 #[cfg(not(windows))]
 #[test]
-fn a_layer_of_windows_needs_windows_and_stays() {
+fn removing_a_windows_layer_requires_windows() {
     let work = Workplace::new();
     work.create_folder("base/Files");
     work.write("base/layerchain.json", b"null");
     work.create_folder("no-layer/Files");
     work.run(&["remove", "--force", "no-layer"])
-        .fails("is not a portable layer");
+        .fails("is not a layer");
     work.create_folder("scratch");
     work.write("scratch/sandbox.vhdx", b"disk");
     for path in ["base", "scratch"] {
         work.run(&["remove", "--force", path])
-            .fails("`remove` needs Windows with the Host Compute Service");
+            .fails("`remove` requires Windows with the Host Compute Service");
     }
     assert_eq!(work.list("."), ["base", "no-layer", "scratch"]);
     assert_eq!(work.list("scratch"), ["sandbox.vhdx"]);
@@ -121,11 +127,12 @@ fn nothing_can_be_removed_by_force() {
         assert_eq!(run.text(), format!("Nothing to remove at `{path}`\n"));
         let json = work.run(&["remove", "--force", "--json", path]).succeeds();
         assert_eq!(json.json()["size"], 0);
-        work.run(&["remove", path]).fails("cannot remove layer");
+        work.run(&["remove", path])
+            .fails(&format!("`{path}` does not exist"));
     }
     work.write("file", b"");
     work.run(&["remove", "--force", "file"]).fails("file");
-    // Windows does not tell a file on the way from nothing.
+    // Windows reports a file within a path as a missing path.
     if cfg!(unix) {
         work.run(&["remove", "--force", "file/x"]).fails("file");
     }

@@ -1,4 +1,4 @@
-//! What commands print with `--json` is what `docs/json.schema.json` says, no more and no less.
+//! The output of `--json` matches `docs/json.schema.json` exactly.
 
 mod check;
 
@@ -9,10 +9,10 @@ use serde_json::Value;
 use self::check::{definition, problems, schema};
 use crate::support::{Run, Workplace, sample};
 
-/// Objects that are maps: their members are kinds of things, which are called so elsewhere too.
+/// Objects that are maps: their members are names of kinds.
 const MAPS: [&str; 3] = ["diffStat", "entryCounts", "lost"];
 
-/// Holds what a run printed against the definition of its command.
+/// Checks the output of a run against the definition of its command.
 #[track_caller]
 fn holds(run: &Run, command: &str) -> Value {
     let json = run.json();
@@ -25,7 +25,7 @@ fn holds(run: &Run, command: &str) -> Value {
     json
 }
 
-/// A base and a layer on it, portable, as tars and as transport folders.
+/// Makes a base layer and a layer on top of it: portable, as tars and as transport folders.
 fn work() -> Workplace {
     let work = Workplace::new();
     work.import_base("base");
@@ -34,7 +34,7 @@ fn work() -> Workplace {
 }
 
 #[test]
-fn layers_are_shown_as_documented() {
+fn layers_match_the_schema() {
     let work = work();
     work.create_folder("folder");
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
@@ -82,7 +82,7 @@ fn layers_are_shown_as_documented() {
 }
 
 #[test]
-fn entries_are_shown_as_documented() {
+fn entries_match_the_schema() {
     let work = work();
     let app = sample("app.tar.gz");
     for (command, chain, more) in [
@@ -118,14 +118,14 @@ fn entries_are_shown_as_documented() {
         let run = work.run(&["stat", "--json", "--this-layer", "app", path]);
         holds(&run, "stat");
     }
-    // What is damaged on the way ends the list with an error.
+    // Damage ends the list with an error.
     let tar = work.read("base/layer.tar");
     work.write("base/layer.tar", &tar[..30_000]);
     holds(&work.run(&["find", "--json", "--stream", "base"]), "find");
 }
 
 #[test]
-fn what_is_not_there_is_told_from_what_is_empty() {
+fn missing_values_differ_from_empty_ones() {
     let work = work();
     let app = sample("app.tar.gz");
     let entry = |layer: &str, path: &str| {
@@ -138,7 +138,7 @@ fn what_is_not_there_is_told_from_what_is_empty() {
     let removal = entry("app", "Files/ProgramData/Cache");
     assert_eq!(removal["removed"], "path");
     assert_eq!(removal["size"], Value::Null);
-    // Its target is in the base.
+    // Its target is in the base layer.
     let missing = entry(&app, "Files/Program Files/App/runtime.dll");
     assert_eq!(missing["targetMissing"], true);
     assert_eq!(missing["size"], Value::Null);

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM, or Ctrl-Break: the command stops, says so and leaves nothing.
+//! Ctrl-C and SIGTERM, or Ctrl-Break: the command stops, reports it and leaves nothing behind.
 
 use std::io::{Read, Write};
 use std::process::Child;
@@ -17,19 +17,19 @@ fn send(signal: &str, child: &Child) {
     assert!(status.expect("kill starts").success());
 }
 
-/// Sends Ctrl-Break, whatever `signal` is: Windows has no other for the group of a child.
+/// Sends Ctrl-Break for any `signal`: Windows has no other for the process group of a child.
 #[cfg(windows)]
 fn send(_signal: &str, child: &Child) {
     unsafe extern "system" {
         fn GenerateConsoleCtrlEvent(event: u32, group: u32) -> i32;
     }
     const CTRL_BREAK_EVENT: u32 = 1;
-    // SAFETY: takes and keeps nothing but two numbers.
+    // SAFETY: takes only two numbers.
     let sent = unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, child.id()) };
     assert_ne!(sent, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Stops an import whose input stays open without a word.
+/// Stops an import whose input stays open but sends nothing.
 #[track_caller]
 fn stop_an_idle_import(signal: &str, code: i32) {
     let work = Workplace::new();
@@ -68,13 +68,13 @@ fn an_idle_import_stops_at_sigterm() {
 }
 
 #[test]
-fn what_reads_standard_input_stops_at_ctrl_c() {
+fn commands_that_read_standard_input_stop_at_ctrl_c() {
     let work = Workplace::new();
     for command in ["validate", "info"] {
         let mut child = work.start(&[command, "-"]);
         let mut stdin = child.stdin.take().expect("piped");
         let tar = small_tar(&vec![5; 9 << 20]);
-        // More than the buffers hold: once it is taken, the command is at work.
+        // More than the buffers hold: once it is read, the command is running.
         stdin.write_all(&tar[..8 << 20]).expect("it reads");
         send("-INT", &child);
         wait_until("the command stops", || {
@@ -87,15 +87,15 @@ fn what_reads_standard_input_stops_at_ctrl_c() {
 }
 
 #[test]
-fn the_second_signal_ends_what_cannot_stop() {
+fn the_second_signal_ends_the_program() {
     let work = Workplace::new();
     work.import_base("base");
-    // Nobody reads on, so that the export waits in the middle of a write.
+    // Nobody reads further, so the export blocks in the middle of a write.
     let mut child = work.start(&["export", "base"]);
     let mut stdout = child.stdout.take().expect("piped");
     stdout.read_exact(&mut [0; 512]).expect("a header");
     send("-INT", &child);
-    // Two signals that are not taken in time come as one: it is sent again until it works.
+    // Two signals in quick succession may arrive as one: send it again until it works.
     let mut sent = 1;
     wait_until("the export ends", || {
         std::thread::sleep(Duration::from_millis(300));
@@ -113,7 +113,7 @@ fn the_second_signal_ends_what_cannot_stop() {
 #[test]
 fn a_stopped_export_leaves_the_old_file() {
     let work = Workplace::new();
-    // Noise takes the strongest compression many seconds: the signal comes in the middle.
+    // The strongest compression of noise takes many seconds: the signal arrives in the middle.
     let mut noise = Rng::new(1);
     let content: Vec<u8> = (0..4 << 20)
         .flat_map(|_| noise.next_u64().to_le_bytes())

@@ -1,4 +1,4 @@
-//! `-`, pipes, devices and descriptors where a file is expected.
+//! `-`, pipes, devices and file descriptors in place of files.
 
 use crate::support::{APP_DIFF_ID, BASE_DIFF_ID, Workplace, sample};
 
@@ -21,7 +21,7 @@ fn a_dash_is_standard_input() {
         import(&["-l", "base", "app"], "app.tar.gz").json()["diffId"],
         APP_DIFF_ID
     );
-    // A folder of that name can still be meant.
+    // A folder named `-` can still be used.
     import(&["-q", "./-"], "base.tar.gz");
     work.run(&["remove", "./-"]).succeeds();
     assert_eq!(work.list("."), ["app", "base"]);
@@ -34,13 +34,13 @@ fn a_dash_is_standard_input() {
     let text = work.run_with_input(&["validate", "-"], &bytes("base.tar.gz"));
     let text = text.succeeds().text().to_owned();
     assert!(text.starts_with("`standard input`: 0 errors"), "{text}");
-    // It is a removal of something that a base layer does not have.
+    // The layer removes an entry, which a base layer cannot.
     let run = work.run_with_input(&["validate", "-"], &bytes("app.tar.gz"));
     assert_eq!((run.code, run.stderr.as_str()), (Some(1), ""));
 }
 
 #[test]
-fn a_tar_is_shown_as_the_layer_that_it_becomes() {
+fn info_describes_a_tar_like_the_layer_it_becomes() {
     let work = Workplace::new();
     work.import_base("base");
     let layer = work.run(&["info", "--json", "base"]).succeeds().json();
@@ -82,7 +82,7 @@ fn a_tar_is_shown_as_the_layer_that_it_becomes() {
     work.write("cut", &gzip[..gzip.len() / 2]);
     work.run(&["info", "cut"]).fails("cannot read layer `cut`");
     work.run(&["info", "nowhere"])
-        .fails("cannot open `nowhere`");
+        .fails("`nowhere` does not exist");
 }
 
 #[test]
@@ -102,13 +102,13 @@ fn a_dash_is_standard_output() {
 }
 
 #[test]
-fn what_is_there_is_kept_on_request() {
+fn an_existing_file_is_kept_on_request() {
     let work = Workplace::new();
     work.import_base("base");
     work.write("out.tar", b"old");
     for command in ["export", "squash"] {
         let json = work.run(&[command, "--json", "--no-clobber", "-o", "out.tar", "base"]);
-        let json = json.fails("`out.tar` exists").json();
+        let json = json.fails("`out.tar` already exists").json();
         assert_eq!(json["error"]["kind"], "exists");
         assert_eq!(work.read("out.tar"), b"old");
         let new = format!("{command}.tar");
@@ -124,7 +124,7 @@ fn what_is_there_is_kept_on_request() {
 
 #[cfg(unix)]
 #[test]
-fn what_cannot_be_replaced_is_written_to() {
+fn destinations_that_cannot_be_replaced_are_written_to() {
     use std::fs::File;
     use std::io::Read;
     use std::process::Stdio;
@@ -138,7 +138,7 @@ fn what_cannot_be_replaced_is_written_to() {
             "{name}"
         );
     }
-    // A descriptor of the caller, of a file without a name.
+    // A file descriptor of the caller, for a file without a name.
     let mut file = tempfile::tempfile().expect("a file");
     let mut command = work.command(&["export", "base", "-o", "/dev/fd/0"]);
     command.stdin(Stdio::from(file.try_clone().expect("a handle")));
@@ -163,7 +163,7 @@ fn what_cannot_be_replaced_is_written_to() {
 }
 
 #[test]
-fn the_digest_of_the_blob_is_told_from_its_diff_id() {
+fn the_digest_of_the_blob_is_distinguished_from_its_diff_id() {
     let work = Workplace::new();
     let file = sample("base.tar.gz");
     let info = work.run(&["info", "--json", &file]).succeeds().json();
@@ -181,7 +181,7 @@ fn the_digest_of_the_blob_is_told_from_its_diff_id() {
             "x",
         ]);
         let run = run.fails("is the digest of the compressed blob");
-        let hint = format!("give its DiffID, `--diff-id {BASE_DIFF_ID}`");
+        let hint = format!("pass its DiffID, `--diff-id {BASE_DIFF_ID}`");
         assert!(run.stderr.contains(&hint), "{}", run.stderr);
         assert_eq!(run.json()["error"]["kind"], "invalid_input");
     }

@@ -1,4 +1,4 @@
-//! `stat`: metadata that is rare, missing or malformed.
+//! `stat`: rare, missing or malformed metadata.
 
 use layergen::{Meta, TarBuilder};
 
@@ -23,7 +23,7 @@ fn with_reparse(buffer: &str) -> Meta {
     }
 }
 
-/// Makes the bytes of a descriptor without parts.
+/// Builds a security descriptor without parts.
 fn descriptor(control: u16) -> Vec<u8> {
     let mut bytes = vec![0; 20];
     bytes[0] = 1;
@@ -31,7 +31,7 @@ fn descriptor(control: u16) -> Vec<u8> {
     bytes
 }
 
-/// Writes `layer.tar` with one file and returns what `stat` shows of it, and its JSON.
+/// Writes `layer.tar` with one file, and returns the text and the JSON of `stat`.
 fn stat(meta: &Meta) -> (String, serde_json::Value) {
     let work = Workplace::new();
     let mut tar = TarBuilder::new(Vec::new());
@@ -45,18 +45,10 @@ fn stat(meta: &Meta) -> (String, serde_json::Value) {
 }
 
 #[test]
-fn descriptors_without_parts_are_told_in_words() {
+fn descriptors_without_parts_are_described() {
     for (control, dacl, state) in [
-        (
-            0x8000,
-            "there is no list: everything is allowed to everyone",
-            "absent",
-        ),
-        (
-            0x8004,
-            "a NULL list: everything is allowed to everyone",
-            "null",
-        ),
+        (0x8000, "no list: everyone has full access", "absent"),
+        (0x8004, "a NULL list: everyone has full access", "null"),
     ] {
         let (text, json) = stat(&with_descriptor(&descriptor(control)));
         assert!(
@@ -70,10 +62,7 @@ fn descriptors_without_parts_are_told_in_words() {
     let owner = layergen::sid(5, &[18]);
     let empty = layergen::security_descriptor(&owner, &owner, &[], 0x1000);
     let (text, json) = stat(&with_descriptor(&empty));
-    assert!(
-        text.contains("an empty list: nothing is allowed to anyone"),
-        "{text}"
-    );
+    assert!(text.contains("an empty list: nobody has access"), "{text}");
     assert!(
         text.contains("  control     DACL_PRESENT, DACL_PROTECTED, SELF_RELATIVE\n"),
         "{text}"
@@ -85,7 +74,7 @@ fn descriptors_without_parts_are_told_in_words() {
 }
 
 #[test]
-fn a_malformed_descriptor_is_a_row_and_no_failure() {
+fn a_malformed_descriptor_is_a_row_not_a_failure() {
     let (text, json) = stat(&with_descriptor(b"\x01\0\x04\x80"));
     assert!(
         text.contains("  descriptor  malformed, 4 bytes: "),
@@ -110,7 +99,7 @@ fn a_malformed_descriptor_is_a_row_and_no_failure() {
 }
 
 #[test]
-fn attributes_that_can_be_printed_are_text_as_well() {
+fn printable_attributes_are_also_text() {
     let (text, json) = stat(&Meta {
         extended_attributes: vec![
             ("BINARY".to_owned(), vec![1, 0, 0, 0]),
@@ -132,10 +121,10 @@ fn attributes_that_can_be_printed_are_text_as_well() {
 }
 
 #[test]
-fn reparse_points_are_told_by_tag_and_where_they_lead() {
+fn reparse_points_are_described_by_tag_and_target() {
     let (text, json) = stat(&with_reparse(LX_SYMLINK));
     assert!(
-        text.contains("  reparse     symbolic link of Linux to `/usr/bin/sh`\n"),
+        text.contains("  reparse     WSL symbolic link to `/usr/bin/sh`\n"),
         "{text}"
     );
     assert!(
@@ -155,7 +144,7 @@ fn reparse_points_are_told_by_tag_and_where_they_lead() {
 }
 
 #[test]
-fn each_layer_that_has_the_path_is_told() {
+fn each_layer_with_the_path_is_listed() {
     let work = Workplace::new();
     let layer = |content: &[u8], is_opaque| {
         let mut tar = TarBuilder::new(Vec::new());
@@ -181,7 +170,7 @@ fn each_layer_that_has_the_path_is_told() {
     has(&text, "  in layer    1 adds a file of 1 B, written ");
     has(
         &run("Files/d"),
-        "  in layer    0 removes what is in it, adds a directory",
+        "  in layer    0 removes its contents, adds a directory",
     );
     let json = work.run(&["stat", "--json", "-l", "1.tar", "0.tar", "files/D/X"]);
     let json = json.succeeds().json();

@@ -1,4 +1,4 @@
-//! A working folder, the program started in it, and layers to work with.
+//! A working folder, runs of the program in it, and sample layers.
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,13 +9,13 @@ use layergen::{Meta, TarBuilder};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The DiffIDs that `examples/sample/README.md` states.
+/// The DiffIDs in `examples/sample/README.md`.
 pub(crate) const BASE_DIFF_ID: &str =
     "sha256:b81eb6d04927e8286f84ca4f9e7e1bd453013cf41a478d0971c2ebfb0de3a4e9";
 pub(crate) const APP_DIFF_ID: &str =
     "sha256:5384d2cfb482c69d5d7d76c45ac0c262c08a2204275b6beac48b1fe8c90cc8bd";
 
-/// A folder of its own for a test, in which the program runs.
+/// A temporary folder in which the program runs.
 pub(crate) struct Workplace {
     folder: TempDir,
 }
@@ -79,7 +79,7 @@ impl Workplace {
         let mut child = self.start(arguments);
         let mut stdin = child.stdin.take().expect("piped");
         std::thread::scope(|scope| {
-            // A program that fails need not read all of it.
+            // A program that fails may not read all of it.
             scope.spawn(move || stdin.write_all(input));
             Run::new(
                 child.wait_with_output().expect("the program ends"),
@@ -88,8 +88,8 @@ impl Workplace {
         })
     }
 
-    /// Starts the program with pipes on all sides, on Windows in a process group of its own, which
-    /// can be sent a signal.
+    /// Starts the program with all streams piped, on Windows in its own process group, to which a
+    /// signal can be sent.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
         #[cfg(windows)]
@@ -107,21 +107,21 @@ impl Workplace {
         started(|| command.spawn())
     }
 
-    /// Imports the sample's base layer.
+    /// Imports the base layer of the sample.
     pub(crate) fn import_base(&self, path: &str) {
         self.run(&["import", "-i", &sample("base.tar.gz"), path])
             .succeeds();
     }
 
-    /// Imports the sample's upper layer on top of `base`.
+    /// Imports the upper layer of the sample on top of `base`.
     pub(crate) fn import_app(&self, base: &str, path: &str) {
         self.run(&["import", "-l", base, "-i", &sample("app.tar.gz"), path])
             .succeeds();
     }
 }
 
-/// Starts a program. Wine may lose a new process on a busy machine before it has come up, and says
-/// ERROR_INTERNAL_ERROR; nothing of the program has run then, so it is started again.
+/// Starts a program. On a busy machine, Wine may fail to start a process with ERROR_INTERNAL_ERROR
+/// before the program runs; in this case, starts it again.
 pub(crate) fn started<T>(mut start: impl FnMut() -> io::Result<T>) -> T {
     const INTERNAL_ERROR: i32 = 1359;
     for _ in 0..50 {
@@ -135,7 +135,7 @@ pub(crate) fn started<T>(mut start: impl FnMut() -> io::Result<T>) -> T {
     panic!("Wine does not start the program");
 }
 
-/// What a run of the program gave.
+/// The result of a run of the program.
 pub(crate) struct Run {
     arguments: String,
     pub(crate) code: Option<i32>,
@@ -159,13 +159,13 @@ impl Run {
         self
     }
 
-    /// Fails with exit code 1 and a message in the project's form that says `part`.
+    /// Checks that the run failed with exit code 1 and a well-formed message that contains `part`.
     #[track_caller]
     pub(crate) fn fails(self, part: &str) -> Self {
         self.fails_with(1, part)
     }
 
-    /// Fails with this exit code and a message in the project's form that says `part`.
+    /// Checks that the run failed with this exit code and a well-formed message that contains `part`.
     #[track_caller]
     pub(crate) fn fails_with(self, code: i32, part: &str) -> Self {
         assert_eq!(self.code, Some(code), "{}: {}", self.arguments, self.stderr);
@@ -184,7 +184,7 @@ impl Run {
         self
     }
 
-    /// Was wrong usage: exit code 2, nothing done.
+    /// Checks that the run was wrong usage: exit code 2, nothing done.
     #[track_caller]
     pub(crate) fn was_wrong_usage(self) -> Self {
         assert_eq!(self.code, Some(2), "{}: {}", self.arguments, self.stderr);
@@ -201,7 +201,7 @@ impl Run {
         std::str::from_utf8(&self.stdout).expect("UTF-8")
     }
 
-    /// Returns the one JSON object that stdout consists of.
+    /// Returns the JSON object on stdout, which must be the only output there.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         let value: Value = serde_json::from_slice(&self.stdout).expect("one JSON value");
@@ -210,7 +210,7 @@ impl Run {
     }
 }
 
-/// Returns the names of an object's members, sorted.
+/// Returns the names of the members of an object, sorted.
 pub(crate) fn members(value: &Value) -> Vec<&str> {
     let mut names: Vec<&str> = value
         .as_object()
@@ -222,13 +222,13 @@ pub(crate) fn members(value: &Value) -> Vec<&str> {
     names
 }
 
-/// Returns the path of a file of `examples/sample`.
+/// Returns the path of a file in `examples/sample`.
 pub(crate) fn sample(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/sample");
     folder.join(name).to_str().expect("UTF-8").to_owned()
 }
 
-/// Builds a small tar: `Files`, and in it a file of some size.
+/// Builds a small tar: `Files` and a file in it.
 pub(crate) fn small_tar(content: &[u8]) -> Vec<u8> {
     let mut tar = TarBuilder::new(Vec::new());
     tar.directory("Files", &Meta::with_attributes(0x10))
@@ -238,7 +238,7 @@ pub(crate) fn small_tar(content: &[u8]) -> Vec<u8> {
     tar.finish().expect("memory")
 }
 
-/// Waits until `ready`, which it will be: that it gives up is for a test that would hang else.
+/// Waits until `ready`. Gives up in the end, so that a failing test cannot hang.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);

@@ -1,4 +1,4 @@
-//! Transport folders: made, shown, given out as tars, removed, on this system.
+//! Transport folders: imported, described, exported and removed, on this system.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn a_layer_goes_through_a_transport_folder() {
     let work = Workplace::new();
     let base = import(&work, &["-i", &sample("base.tar.gz"), "base"]);
     assert_eq!(base["format"], "transport");
-    // The format is that of the parent.
+    // The format defaults to that of the parent.
     let app = work
         .run(&[
             "import",
@@ -55,7 +55,7 @@ fn a_layer_goes_through_a_transport_folder() {
         .succeeds()
         .json();
     assert_eq!(out["compression"], "gzip");
-    // What comes out is a layer, and comes out the same again.
+    // The export is a layer, and exporting it again gives the same tar.
     let diff_id = out["diffId"].as_str().expect("a digest");
     import(
         &work,
@@ -114,7 +114,7 @@ fn hives_are_added_on_request_and_nowhere_else() {
 }
 
 #[test]
-fn what_is_refused_leaves_nothing() {
+fn a_refused_import_leaves_nothing() {
     let work = Workplace::new();
     let app = sample("app.tar.gz");
     work.run(&["import", "--format", "transport", "-i", &app, "app"])
@@ -143,11 +143,11 @@ fn what_is_refused_leaves_nothing() {
         &app,
         "app",
     ])
-    .fails("is no layer");
+    .fails("is not a layer: it is an empty folder");
     assert_eq!(work.list("."), ["no-layer"]);
     import(&work, &["-i", &base, "base"]);
     work.run(&["import", "--format", "transport", "-i", &base, "base"])
-        .fails("exists already");
+        .fails("already exists");
     import(&work, &["--force", "-i", &base, "base"]);
     fs::remove_file(work.path("base/Files.$wcidirs$")).expect("written");
     fs::write(work.path("base/Files/short"), "x").expect("a file");
@@ -158,7 +158,7 @@ fn what_is_refused_leaves_nothing() {
 
 #[cfg(unix)]
 #[test]
-fn a_killed_import_leaves_a_whole_folder_or_none() {
+fn a_killed_import_leaves_a_complete_folder_or_none() {
     let work = Workplace::new();
     let mut tar = TarBuilder::new(Vec::new());
     tar.directory("Files", &Meta::with_attributes(0x10))

@@ -1,32 +1,21 @@
-//! Wrong usage, help, completions, manual pages, and the commands that need Windows.
+//! Wrong usage, help, completions, manual pages, and the commands that require Windows.
 
 use crate::support::{Workplace, members, sample};
 
-const COMMANDS: [&str; 23] = [
-    "cat",
-    "ls",
-    "stat",
-    "tree",
-    "create",
-    "export",
-    "import",
-    "info",
-    "makebaselayer",
-    "mount",
-    "remove",
-    "unmount",
-    "completions",
-    "man",
-    "validate",
-    "diff",
-    "du",
-    "find",
-    "gc",
-    "squash",
-    "extract",
-    "verify",
-    "repair",
-];
+/// Returns the commands that the help lists.
+fn commands(work: &Workplace) -> Vec<String> {
+    let help = work.run(&["--help"]).succeeds().text().to_owned();
+    let list = help.split("\nCommands:\n").nth(1).expect("a list");
+    let names = list.lines().take_while(|line| !line.is_empty());
+    // A description that does not fit on its line continues below, indented.
+    let names = names.filter(|line| !line.starts_with("   "));
+    let names = names.filter_map(|line| line.split_whitespace().next());
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    let (last, commands) = names.split_last().expect("commands");
+    assert_eq!(last, "help");
+    assert!(commands.iter().any(|name| name == "import"), "{names:?}");
+    commands.to_vec()
+}
 
 #[test]
 fn wrong_usage_ends_with_2() {
@@ -97,10 +86,10 @@ fn wrong_usage_with_json_is_an_object_too() {
 }
 
 #[test]
-fn ls_says_that_its_short_l_is_no_long_listing() {
+fn ls_explains_that_l_is_not_the_long_listing() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
-    let hint = "`-l` names a parent layer; the long listing is `--long`.";
+    let hint = "`-l` names a parent layer; for the long listing, use `--long`.";
     for line in [
         "ls -l BASE",
         "ls BASE -l",
@@ -128,21 +117,23 @@ fn ls_says_that_its_short_l_is_no_long_listing() {
     }
     for help in ["-h", "--help"] {
         let help = work.run(&["ls", help]).succeeds();
-        assert!(help.text().contains("`--long`"), "{}", help.text());
+        let text: Vec<&str> = help.text().split_whitespace().collect();
+        let text = text.join(" ");
+        assert!(text.contains("`-l` names a parent layer"), "{text}");
     }
 }
 
 #[test]
 fn every_command_has_help_with_an_example() {
     let work = Workplace::new();
-    for command in COMMANDS {
+    for command in &commands(&work) {
         let long = work.run(&[command, "--help"]).succeeds();
         let example = format!("\n  wclayer {command} ");
         assert!(long.text().contains(&example), "{command}: {}", long.text());
         let short = work.run(&[command, "-h"]).succeeds();
         assert!(short.text().len() < long.text().len(), "{command}");
         assert_eq!(
-            work.run(&["help", command]).succeeds().stdout,
+            work.run(&["help", command.as_str()]).succeeds().stdout,
             long.stdout,
             "{command}"
         );
@@ -154,7 +145,42 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
-fn quiet_keeps_what_was_asked_for() {
+fn the_option_for_parents_has_one_help_text() {
+    let work = Workplace::new();
+    let texts = commands(&work).into_iter().filter_map(|command| {
+        let help = work.run(&[&command, "--help"]).succeeds();
+        let text = help.text().split("  -l, --layer <PARENT>\n").nth(1)?;
+        let lines = text
+            .lines()
+            .take_while(|line| !line.starts_with("  -") && !line.starts_with("      -"));
+        Some((
+            command,
+            lines.collect::<Vec<_>>().join("\n").trim().to_owned(),
+        ))
+    });
+    let texts: Vec<_> = texts.collect();
+    assert!(texts.len() > 10, "{texts:?}");
+    for (command, text) in &texts {
+        assert_eq!(*text, texts[0].1, "{command}");
+    }
+}
+
+#[test]
+fn the_size_of_a_scratch_layer_has_a_unit() {
+    let work = Workplace::new();
+    for size in ["20G", "1.5 TiB", "53687091200"] {
+        let run = work.run(&["create", "-l", "base", "--size", size, "scratch"]);
+        // The size is accepted; the service, or the parent, is missing.
+        assert_eq!(run.code, Some(1), "{size}: {}", run.stderr);
+    }
+    for size in ["20GB", "-1", "0.5", "99999999T"] {
+        work.run(&["create", "-l", "base", "--size", size, "scratch"])
+            .was_wrong_usage();
+    }
+}
+
+#[test]
+fn quiet_keeps_results() {
     let work = Workplace::new();
     let base = sample("base.tar.gz");
     let run = work.run(&["import", "-q", "--format", "portable", "-i", &base, "base"]);
@@ -176,12 +202,12 @@ fn quiet_keeps_what_was_asked_for() {
 }
 
 #[test]
-fn without_arguments_the_help_is_the_answer() {
+fn without_arguments_the_help_is_printed() {
     let work = Workplace::new();
     let run = work.run(&[]).succeeds();
     assert_eq!(run.stdout, work.run(&["-h"]).succeeds().stdout);
     assert_eq!(run.stderr, "");
-    for command in COMMANDS {
+    for command in &commands(&work) {
         assert!(run.text().contains(&format!("\n  {command} ")), "{command}");
     }
 }
@@ -196,11 +222,11 @@ fn the_version_is_printed() {
 }
 
 #[test]
-fn commands_of_windows_say_what_they_need() {
+fn commands_for_windows_say_what_they_require() {
     let work = Workplace::new();
     let needed = match cfg!(windows) {
         true => "the Host Compute Service is not on this machine",
-        false => "needs Windows with the Host Compute Service (vmcompute.dll)",
+        false => "requires Windows with the Host Compute Service (vmcompute.dll)",
     };
     for line in [
         "create -l app -l base scratch",
@@ -225,7 +251,7 @@ fn completions_know_the_commands_of_every_shell() {
     let work = Workplace::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = work.run(&["completions", shell]).succeeds();
-        for command in COMMANDS {
+        for command in &commands(&work) {
             assert!(script.text().contains(command), "{shell}: {command}");
         }
     }
@@ -242,8 +268,8 @@ fn man_prints_a_page_or_writes_them_all() {
     assert_eq!(run.text(), "");
     let pages = work.list("pages/man1");
     assert!(pages.contains(&"wclayer.1".to_owned()), "{pages:?}");
-    assert_eq!(pages.len(), 1 + COMMANDS.len(), "{pages:?}");
-    for command in COMMANDS {
+    assert_eq!(pages.len(), 1 + commands(&work).len(), "{pages:?}");
+    for command in &commands(&work) {
         let page = work.read(&format!("pages/man1/wclayer-{command}.1"));
         let page = String::from_utf8(page).expect("UTF-8");
         assert!(page.contains("Example"), "{command}");

@@ -1,11 +1,11 @@
-//! `validate`: what people and programs are told of a layer, and of a failed import.
+//! `validate`: its text and JSON, and the errors below a failed import.
 
 use layergen::{Meta, TarBuilder};
 use serde_json::json;
 
 use crate::support::{Workplace, members, sample};
 
-/// A layer with an error, a warning and a name that would clear the screen.
+/// Builds a layer with an error, a warning and a name that would clear the screen.
 fn bad() -> Vec<u8> {
     let mut tar = TarBuilder::new(Vec::new());
     let plain = Meta {
@@ -23,20 +23,20 @@ fn bad() -> Vec<u8> {
 }
 
 const SHOWN: &str = r#"error path-parent
-  A name holds `..`.
-  What happens: The import fails: it would lead out of the layer.
+  A name contains `..`.
+  What happens: The import fails, because the name could lead out of the layer.
   Fix: Write the name without `..`.
-    0x1800  Files/../\u{1b}[2J  the name is not a path of a layer: the path holds a `..` component
+    0x1800  Files/../\u{1b}[2J  the name is not a path of a layer: the path contains a `..` component
 
 error path-character
-  A name holds a character that NTFS does not take: `"*<>?|`, or a control character.
+  A name contains a character that NTFS does not allow: `"*<>?|` or a control character.
   What happens: The import to Windows fails: 0x7b (0xc0000033).
   Fix: Rename the file.
     0x1800  Files/../\u{1b}[2J  `\u{1b}[2J`
 
 warning path-reserved-name (2 times)
   A name is that of a device: `NUL`, `CON`, `COM1`, …, with or without an extension.
-  What happens: It is imported, but most programs in the container open the device in its place.
+  What happens: The file is imported, but most programs in the container open the device instead.
   Fix: Rename the file.
      0xc00  Files/nul       `nul`
     0x1200  Files/Com1.txt  `Com1.txt`
@@ -45,7 +45,7 @@ warning path-reserved-name (2 times)
 "#;
 
 #[test]
-fn people_get_findings_by_rule_and_a_summary() {
+fn text_has_findings_by_rule_and_a_summary() {
     let work = Workplace::new();
     work.write("bad.tar", &bad());
     let run = work.run(&["validate", "-l", &sample("base.tar.gz"), "bad.tar"]);
@@ -54,7 +54,7 @@ fn people_get_findings_by_rule_and_a_summary() {
 }
 
 #[test]
-fn programs_get_one_object_of_the_documented_shape() {
+fn json_is_one_object_of_the_documented_shape() {
     let work = Workplace::new();
     work.write("bad.tar", &bad());
     let run = work.run(&[
@@ -131,7 +131,7 @@ fn warnings_count_when_they_are_denied() {
 }
 
 #[test]
-fn all_shows_what_is_otherwise_counted() {
+fn all_shows_findings_that_are_otherwise_counted() {
     let work = Workplace::new();
     let mut tar = TarBuilder::new(Vec::new());
     for number in 0..14 {
@@ -141,7 +141,8 @@ fn all_shows_what_is_otherwise_counted() {
     work.write("odd.tar", &tar.finish().expect("memory"));
     let run = work.run(&["validate", "odd.tar"]);
     assert!(
-        run.text().contains("    and 4 more: --all shows them\n"),
+        run.text()
+            .contains("    and 4 more: use --all to show them\n"),
         "{}",
         run.text()
     );
@@ -158,7 +159,7 @@ fn rules_are_explained() {
         .succeeds();
     assert!(
         run.text()
-            .starts_with("warning hive-empty\n  A registry hive has no bytes.\n")
+            .starts_with("warning hive-empty\n  A registry hive has no content.\n")
     );
     assert!(run.text().contains("0x3f1"));
     let all = work
@@ -178,14 +179,14 @@ fn rules_are_explained() {
 }
 
 #[test]
-fn a_failed_import_of_a_file_shows_all_that_is_wrong() {
+fn a_failed_import_of_a_file_shows_all_errors() {
     let work = Workplace::new();
     work.write("bad.tar", &bad());
     let run = work
         .run(&["import", "-i", "bad.tar", "layer"])
         .fails("`wclayer validate` finds 7 errors:\n  path-parent: `Files/../");
     assert!(!run.stderr.contains('\u{1b}'), "{}", run.stderr);
-    // From a pipe there is nothing to read again.
+    // A pipe cannot be read again.
     let run = work
         .run_with_input(&["import", "layer"], &bad())
         .fails("..");
@@ -193,7 +194,7 @@ fn a_failed_import_of_a_file_shows_all_that_is_wrong() {
 }
 
 #[test]
-fn a_check_that_failed_is_told_from_one_that_found_errors() {
+fn a_failed_check_differs_from_one_that_found_errors() {
     let work = Workplace::new();
     let (base, app) = (sample("base.tar.gz"), sample("app.tar.gz"));
     for more in [&[][..], &["--json"], &["-q"]] {
@@ -202,7 +203,7 @@ fn a_check_that_failed_is_told_from_one_that_found_errors() {
             work.run(&arguments).code
         };
         assert_eq!(code(&[&base]), Some(0), "{more:?}");
-        // Without its parents there is nothing to remove.
+        // Without its parents, the layer has nothing to remove.
         assert_eq!(code(&[&app]), Some(1), "{more:?}");
         assert_eq!(code(&["nowhere"]), Some(2), "{more:?}");
         assert_eq!(code(&["-l", "nowhere", &app]), Some(2), "{more:?}");

@@ -1,4 +1,4 @@
-//! `verify` and `repair`, and what is said of parents that are gone.
+//! `verify` and `repair`, and the messages about missing parents.
 
 use std::fs;
 use std::time::Instant;
@@ -12,12 +12,12 @@ fn failed(run: Run) -> Run {
 }
 
 #[test]
-fn a_sound_layer_is_said_to_be_sound() {
+fn an_intact_layer_is_reported_as_intact() {
     let work = Workplace::new();
     work.import_base("base");
     let run = work.run(&["verify", "base"]).succeeds();
     assert!(
-        run.text().starts_with("Layer `base` is sound\n"),
+        run.text().starts_with("Layer `base` is intact\n"),
         "{}",
         run.text()
     );
@@ -28,7 +28,7 @@ fn a_sound_layer_is_said_to_be_sound() {
     assert_eq!(members(&json["checks"][0]), ["against", "part", "problems"]);
     work.create_folder("other");
     work.run(&["verify", "other"])
-        .fails("cannot verify layer `other`");
+        .fails("is not a layer: it is an empty folder");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn damage_is_listed_and_repaired() {
 }
 
 #[test]
-fn without_a_descriptor_the_digest_is_told_or_compared() {
+fn without_a_descriptor_the_digest_is_printed_or_compared() {
     let work = Workplace::new();
     work.import_base("base");
     work.write("base/layer.json", b"{");
@@ -73,7 +73,7 @@ fn without_a_descriptor_the_digest_is_told_or_compared() {
 }
 
 #[test]
-fn parents_that_are_gone_or_another_are_named_with_their_child() {
+fn missing_and_wrong_parents_are_named_with_their_child() {
     let work = Workplace::new();
     work.import_base("store/base");
     let app = sample("app.tar.gz");
@@ -103,7 +103,7 @@ fn parents_that_are_gone_or_another_are_named_with_their_child() {
         .succeeds();
     work.run(&["ls", "-l", "moved/other", "moved/app"])
         .fails("the parents of `moved/app`");
-    // Replacing and removing say who needs it.
+    // Replacing and removing the layer names the layers that need it.
     fs::rename(work.path("base"), work.path("moved/base")).expect("movable");
     let force = |input: &str| {
         work.run(&["import", "--force", "-i", input, "moved/base"])

@@ -1,4 +1,4 @@
-//! Where the hard links of a layer lead.
+//! Follows the hard links of a layer.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,11 +8,11 @@ use crate::index::{Index, IndexedEntry, IndexedKind};
 use crate::path::LayerPath;
 use crate::view::{NodeKind, View};
 
-/// Of how many links it is remembered where they lead, so that memory is bounded. Then it starts
-/// anew: links that lead to one another mostly come together.
+/// How many links are remembered with their files, so that memory is bounded. Beyond that, all of
+/// them are forgotten: links that lead to one another are usually close together.
 const MAX_KNOWN: usize = 1 << 19;
 
-/// The hard links of a layer. Each is followed once, however many lead over it.
+/// The hard links of a layer. Each is followed once, however many others lead through it.
 pub(crate) struct Links<'a> {
     layer: &'a Index,
     parents: Option<&'a View>,
@@ -20,35 +20,35 @@ pub(crate) struct Links<'a> {
     known: HashMap<u64, LinkEnd>,
 }
 
-/// Where a link leads, over other links if need be.
+/// What a link leads to, directly or through other links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkEnd {
-    /// To a file.
+    /// A file.
     File {
         /// The file.
         file: LinkedFile,
-        /// How many links there are on the way, itself among them.
+        /// How many links lead to it, including the first.
         steps: u32,
     },
-    /// To a directory.
+    /// A directory.
     Directory,
-    /// To nothing.
+    /// Nothing.
     Nowhere,
-    /// Back to where it has been.
+    /// Another link that was followed before.
     Loop,
 }
 
 /// A file that links lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum LinkedFile {
-    /// The entry of this number.
+    /// The entry of the layer with this id.
     Own(u64),
-    /// What the parents have at the path with this key.
+    /// The parents' file at the path with this key.
     Below(i64),
 }
 
 impl<'a> Links<'a> {
-    /// Starts with nothing known.
+    /// Starts without any link followed.
     pub(crate) fn new(
         layer: &'a Index,
         parents: Option<&'a View>,
@@ -70,7 +70,7 @@ impl<'a> Links<'a> {
         let end = loop {
             poll(self.progress)?;
             if let Some(known) = way.last().and_then(|link| self.known.get(link)) {
-                // Which is on the way already.
+                // The link is counted in what is known.
                 way.pop();
                 break *known;
             }
@@ -82,7 +82,7 @@ impl<'a> Links<'a> {
             };
             match found.kind {
                 IndexedKind::Link if !seen.insert(found.id) => break LinkEnd::Loop,
-                // Longer than any that is allowed, and too long to be remembered.
+                // Longer than any legal chain, and too long to remember.
                 IndexedKind::Link if way.len() == MAX_KNOWN => break LinkEnd::Loop,
                 IndexedKind::Link => {
                     way.push(found.id);
@@ -98,8 +98,7 @@ impl<'a> Links<'a> {
         Ok(self.remember(&way, end))
     }
 
-    /// What a name of the parents leads to; that their own links lead to files was checked when
-    /// they were made.
+    /// Finds a path in the parents. Their own links were checked when they were imported.
     fn below(&self, path: &LayerPath) -> Result<LinkEnd> {
         let found = match self.parents {
             Some(parents) => parents.find(path)?,
@@ -115,8 +114,7 @@ impl<'a> Links<'a> {
         })
     }
 
-    /// Takes note of where the links of a way lead whose end has been found; returns where the
-    /// first of them does.
+    /// Remembers the end of every link on the way to it; returns that of the first link.
     fn remember(&mut self, way: &[u64], mut end: LinkEnd) -> LinkEnd {
         if self.known.len() + way.len() > MAX_KNOWN {
             self.known.clear();

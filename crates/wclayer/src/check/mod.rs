@@ -1,4 +1,5 @@
-//! The rules that every import enforces, checked on the index of a layer and a view of its parents.
+//! The rules on whole layers that every import enforces: `import` stops at the first broken one,
+//! `validate` reports them all. They are checked on the index of a layer and a view of its parents.
 
 mod links;
 mod whole;

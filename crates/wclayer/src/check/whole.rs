@@ -1,35 +1,35 @@
-//! The rules that a layer must keep to be imported, checked on its index.
+//! The rules on whole layers.
 //!
-//! They are checked once all entries are known, because a hard link may come before its target;
-//! memory does not grow with the layer, since the index answers every question.
+//! They are checked once all entries are known, because a hard link may come before its target.
+//! Memory does not grow with the layer, because the index answers every question.
 
 use super::links::{LinkEnd, Links};
 use crate::error::Result;
 use crate::hub::{Progress, poll};
 use crate::index::{Index, IndexedEntry, IndexedKind, duplicate, for_each_clash};
+use crate::layer::Removed;
 use crate::layout::MAX_FURTHER_NAMES;
 use crate::path::LayerPath;
 use crate::rules::{Breach, RuleError};
 use crate::view::{Node, NodeKind, View};
 
-/// What is seen of the parents on the way down to an entry.
+/// What is visible of the parents in a directory above an entry.
 #[derive(Clone)]
 enum Sight {
-    /// What they have in this directory, at the top for `None`.
+    /// The contents of this directory; `None` is the top.
     Open(Option<Box<Node>>),
     /// Nothing.
     Closed,
-    /// This, which is not a plain directory.
+    /// Nothing, because this is in the way.
     InTheWay(Found),
 }
 
-/// What is at a path above an entry.
+/// Something at a path above an entry.
 #[derive(Clone)]
 struct Found {
-    /// The path, as it is spelled there.
+    /// The path in its own spelling.
     path: LayerPath,
     is_directory: bool,
-    /// Whether nothing may be reached through it.
     is_reparse_point: bool,
 }
 
@@ -53,7 +53,7 @@ impl From<Node> for Found {
     }
 }
 
-/// Checks a layer against the rules, on top of its parents; ends at the first rule that is broken.
+/// Checks a layer on top of its parents, and stops at the first broken rule.
 pub(crate) fn check(layer: &Index, parents: Option<&View>, progress: &dyn Progress) -> Result<()> {
     let mut links = Links::new(layer, parents, progress);
     check_each(layer, parents, &mut links, progress, &mut |error| {
@@ -61,53 +61,50 @@ pub(crate) fn check(layer: &Index, parents: Option<&View>, progress: &dyn Progre
     })
 }
 
-/// Calls `report` for each place where a layer breaks a rule, until that fails; of the entries in
-/// one directory that lie wrong only for the first.
+/// Calls `each` for each entry that breaks a rule, until that fails. If all entries of a directory
+/// are misplaced, only the first is reported.
 pub(crate) fn check_each(
     layer: &Index,
     parents: Option<&View>,
     links: &mut Links<'_>,
     progress: &dyn Progress,
-    report: &mut dyn FnMut(RuleError) -> Result<()>,
+    each: &mut dyn FnMut(RuleError) -> Result<()>,
 ) -> Result<()> {
-    let mut tell = |broken: Option<RuleError>| {
+    let mut report = |broken: Option<RuleError>| {
         poll(progress)?;
-        broken.map_or(Ok(()), &mut *report)
+        broken.map_or(Ok(()), &mut *each)
     };
     if parents.is_none() {
-        layer.for_each_whiteout(|entry| tell(Some(broken(&entry, Breach::RemovalInBaseLayer))))?;
+        layer
+            .for_each_whiteout(|entry| report(Some(broken(&entry, Breach::RemovalInBaseLayer))))?;
     }
-    check_repeated(layer, &mut tell)?;
+    check_repeated(layer, &mut report)?;
     let mut places = Places {
         layer,
         parents,
         progress,
         way: Vec::new(),
     };
-    layer.for_each_directory(|entry| tell(places.check(&entry)?))?;
-    layer.for_each_link(|link| tell(check_link(links, &link)?))
+    layer.for_each_directory(|entry| report(places.check(&entry)?))?;
+    layer.for_each_link(|link| report(check_link(links, &link)?))
 }
 
-fn broken(entry: &IndexedEntry, rule: Breach) -> RuleError {
-    RuleError {
-        entry: entry.path.to_string(),
-        offset: entry.offset,
-        rule,
-    }
+fn broken(entry: &IndexedEntry, breach: Breach) -> RuleError {
+    breach.of(&entry.path, Some(entry.offset))
 }
 
-/// A path may come twice when it is the same kind of thing both times: the last one counts.
+/// Checks that entries with the same path are the same kind of thing: then the last one counts.
 fn check_repeated(
     layer: &Index,
-    tell: &mut dyn FnMut(Option<RuleError>) -> Result<()>,
+    report: &mut dyn FnMut(Option<RuleError>) -> Result<()>,
 ) -> Result<()> {
     for_each_clash(layer, |first, second| {
         let rule = duplicate(first, second);
-        tell(Some(broken(second, rule)))
+        report(Some(broken(second, rule)))
     })
 }
 
-/// Checks that `entry` may lie below `ancestor`.
+/// Checks that `entry` is allowed below `ancestor`.
 fn check_ancestor(entry: &IndexedEntry, ancestor: &Found) -> Option<RuleError> {
     let rule = Breach::below(
         &ancestor.path,
@@ -117,12 +114,12 @@ fn check_ancestor(entry: &IndexedEntry, ancestor: &Found) -> Option<RuleError> {
     rule.map(|rule| broken(entry, rule))
 }
 
-/// Checks that a link leads to a file, over other links if need be.
+/// Checks that a link leads to a file, directly or through other links.
 fn check_link(links: &mut Links<'_>, link: &IndexedEntry) -> Result<Option<RuleError>> {
     let Some(target) = &link.target else {
         return Ok(None);
     };
-    let target = target.to_string();
+    let target = target.clone();
     let rule = match links.end(link)? {
         LinkEnd::File { steps, .. } if steps <= MAX_FURTHER_NAMES => return Ok(None),
         LinkEnd::File { .. } => Breach::LinkChainTooLong { target },
@@ -133,28 +130,28 @@ fn check_link(links: &mut Links<'_>, link: &IndexedEntry) -> Result<Option<RuleE
     Ok(Some(broken(link, rule)))
 }
 
-/// Checks what is above the entries of a layer.
+/// Checks the directories above the entries of a layer.
 struct Places<'a> {
     layer: &'a Index,
     parents: Option<&'a View>,
     progress: &'a dyn Progress,
-    /// The directories above the entry that was checked last, from the top: those that the next one
-    /// shares are not looked up again.
+    /// The directories above the last checked entry, from the top. Those that the next entry shares
+    /// are not looked up again.
     way: Vec<Step>,
 }
 
 /// A directory on the way to an entry.
 struct Step {
     path: LayerPath,
-    /// What the layer itself has there.
+    /// The layer's own entry there.
     own: Option<Found>,
-    /// What is seen of the parents in there.
+    /// What is visible of the parents below it.
     sight: Sight,
 }
 
 impl Places<'_> {
-    /// Checks that all that is known above an entry are plain directories. An ancestor that the
-    /// layer has itself is checked as an entry of its own directory, which ends the search above.
+    /// Checks that there are only plain directories above an entry. If the layer has an entry for
+    /// its directory, the search ends there: that entry is checked on its own.
     fn check(&mut self, entry: &IndexedEntry) -> Result<Option<RuleError>> {
         let Some(directory) = entry.path.parent() else {
             return Ok(None);
@@ -188,32 +185,38 @@ impl Places<'_> {
         Ok(())
     }
 
-    /// Goes into a directory from the last one of the way.
+    /// Goes one directory further down.
     fn step(&self, path: LayerPath) -> Result<Step> {
         let own = self.layer.find_added(&path)?.map(Found::from);
         let above = self.way.last().map(|step| step.sight.clone());
         let sight = match (self.parents, above.unwrap_or(Sight::Open(None))) {
             (None, _) => Sight::Closed,
-            (Some(parents), Sight::Open(above)) => match self.layer.removes(&path)? {
-                true => Sight::Closed,
-                false => enter(parents, above.as_deref(), &path, own.is_some())?,
-            },
+            (Some(parents), Sight::Open(above)) => {
+                let removed = self.layer.removal(&path)?;
+                enter(parents, above.as_deref(), &path, own.is_some(), removed)?
+            }
             (Some(_), above) => above,
         };
         Ok(Step { path, own, sight })
     }
 }
 
-/// Goes into a directory of the parents, from the one above it, to see what is in the way of an
-/// entry below. What is there is passed over when the layer has the path itself (`is_own`).
+/// Goes into a directory of the parents, from the one above it, to find what is in the way of an
+/// entry below. Anything there is ignored if the layer has an entry for the path (`is_own`) or
+/// removes it; an opaque whiteout only removes what is in a directory.
 fn enter(
     parents: &View,
     above: Option<&Node>,
     directory: &LayerPath,
     is_own: bool,
+    removed: Option<Removed>,
 ) -> Result<Sight> {
-    Ok(match parents.child(above, directory)? {
+    if removed == Some(Removed::Path) {
+        return Ok(Sight::Closed);
+    }
+    Ok(match parents.child(above, directory.file_name())? {
         None => Sight::Closed,
+        Some(node) if node.is_plain_directory() && removed.is_some() => Sight::Closed,
         Some(node) if node.is_plain_directory() => Sight::Open(Some(Box::new(node))),
         Some(_) if is_own => Sight::Closed,
         Some(node) => Sight::InTheWay(node.into()),

@@ -1,9 +1,12 @@
-//! [`Decoder`]: gzip members or zstd frames, one behind the other, or plain bytes.
+//! [`Decoder`]: gzip members or zstd frames in sequence, or plain bytes.
 
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
 use super::Compression;
+use super::problem::{DecodeProblem, skip_zero_padding};
+#[cfg(feature = "zstd")]
 use super::zstd_frames::ZstdDecoder;
+#[cfg(feature = "zstd")]
 use super::zstd_memory::{is_out_of_memory, no_memory};
 
 /// The size of the buffer before a decoder, in bytes.
@@ -13,17 +16,17 @@ const GZIP_START: u8 = 0x1f;
 
 type Sniffed<R> = BufReader<Chain<Cursor<Vec<u8>>, Source<R>>>;
 
-/// Decodes a stream whose compression it finds out by itself.
+/// Decodes a stream and detects its compression automatically.
 ///
-/// At the end of the compressed data nothing may follow but zeros (padding, as `gzip` allows it).
-/// Memory is bounded by what the format asks for: 32 KiB for gzip, the frame's window for zstd, of
-/// up to 128 MiB (8 MiB at the usual levels).
-pub enum Decoder<R: Read> {
-    /// The bytes as they are.
+/// Only zeros (padding, as `gzip` allows) may follow the compressed data. The format bounds the
+/// memory: 32 KiB for gzip, and for zstd the window of the frame, up to 128 MiB (8 MiB at the usual
+/// levels).
+pub struct Decoder<R: Read>(Method<R>);
+
+enum Method<R: Read> {
     Plain(Sniffed<R>),
-    /// gzip members, one after the other.
     Gzip(Box<GzipDecoder<Sniffed<R>>>),
-    /// zstd frames, one after the other.
+    #[cfg(feature = "zstd")]
     Zstd(Box<ZstdDecoder<Sniffed<R>>>),
 }
 
@@ -32,35 +35,41 @@ impl<R: Read> Decoder<R> {
     ///
     /// # Errors
     ///
-    /// When the input cannot be read.
+    /// Returns an error if the input cannot be read; of the kind `Unsupported` for zstd in a build
+    /// without the feature `zstd`.
     pub fn new(mut input: R) -> io::Result<Self> {
         let mut start = Vec::with_capacity(4);
         input.by_ref().take(4).read_to_end(&mut start)?;
         let compression = Compression::sniff(&start);
         let input = Cursor::new(start).chain(Source(input));
         let input = BufReader::with_capacity(INPUT_BUFFER, input);
-        Ok(match compression {
-            Compression::None => Self::Plain(input),
-            Compression::Gzip => Self::Gzip(Box::new(GzipDecoder::new(input))),
-            Compression::Zstd => Self::Zstd(Box::new(ZstdDecoder::new(input)?)),
-        })
+        Ok(Self(match compression {
+            Compression::None => Method::Plain(input),
+            Compression::Gzip => Method::Gzip(Box::new(GzipDecoder::new(input))),
+            #[cfg(feature = "zstd")]
+            Compression::Zstd => Method::Zstd(Box::new(ZstdDecoder::new(input)?)),
+            #[cfg(not(feature = "zstd"))]
+            Compression::Zstd => return Err(super::NoZstd.into()),
+        }))
     }
 
     /// Returns the compression that was found.
     pub fn compression(&self) -> Compression {
-        match self {
-            Self::Plain(_) => Compression::None,
-            Self::Gzip(_) => Compression::Gzip,
-            Self::Zstd(_) => Compression::Zstd,
+        match self.0 {
+            Method::Plain(_) => Compression::None,
+            Method::Gzip(_) => Compression::Gzip,
+            #[cfg(feature = "zstd")]
+            Method::Zstd(_) => Compression::Zstd,
         }
     }
 
-    /// Gives the input back.
+    /// Returns the input.
     pub fn into_inner(self) -> R {
-        let sniffed = match self {
-            Self::Plain(input) => input,
-            Self::Gzip(decoder) => decoder.into_inner(),
-            Self::Zstd(decoder) => decoder.into_inner(),
+        let sniffed = match self.0 {
+            Method::Plain(input) => input,
+            Method::Gzip(decoder) => decoder.into_inner(),
+            #[cfg(feature = "zstd")]
+            Method::Zstd(decoder) => decoder.into_inner(),
         };
         sniffed.into_inner().into_inner().1.0
     }
@@ -68,17 +77,19 @@ impl<R: Read> Decoder<R> {
 
 impl<R: Read> Read for Decoder<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(input) => input.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer),
-            Self::Zstd(decoder) => decoder.read(buffer),
+        match &mut self.0 {
+            Method::Plain(input) => input.read(buffer),
+            Method::Gzip(decoder) => decoder.read(buffer),
+            #[cfg(feature = "zstd")]
+            Method::Zstd(decoder) => decoder.read(buffer),
         }
         .map_err(sort_out)
     }
 }
 
-/// The compressed input, whose own errors are marked: the decoders pass them on among theirs.
-pub struct Source<R>(R);
+/// The compressed input. It marks its errors, because the decoders pass them on along with their
+/// own.
+struct Source<R>(R);
 
 /// An error of the compressed input.
 #[derive(Debug, thiserror::Error)]
@@ -88,58 +99,19 @@ struct SourceError(io::Error);
 impl<R: Read> Read for Source<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer).map_err(|error| match error.kind() {
-            // For the reader to try again.
+            // The reader tries again.
             io::ErrorKind::Interrupted => error,
             kind => io::Error::new(kind, SourceError(error)),
         })
     }
 }
 
-/// What can be wrong with compressed data, beside damage. It is inside the [`io::Error`] that
-/// [`Decoder`] returns.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeProblem {
-    /// What follows the compressed data is neither more of it nor padding.
-    #[error("the compressed data is followed by something else")]
-    BytesBehind,
-    /// A zstd frame refers back further than is kept in memory.
-    #[error(
-        "a zstd frame needs a window of {window} bytes, which is more than the limit of {limit}"
-    )]
-    Window {
-        /// What the frame asks for, in bytes.
-        window: u64,
-        /// The limit, in bytes.
-        limit: u64,
-    },
-    /// A zstd frame needs a dictionary, which no layer comes with.
-    #[error("a zstd frame needs the dictionary {id}")]
-    Dictionary {
-        /// The number of the dictionary.
-        id: u32,
-    },
-}
-
-impl DecodeProblem {
-    /// Returns the problem that an error of a decoder is about; `None` for damage, and for errors
-    /// of the input.
-    pub fn of(error: &io::Error) -> Option<&Self> {
-        error.get_ref()?.downcast_ref()
-    }
-}
-
-impl From<DecodeProblem> for io::Error {
-    fn from(problem: DecodeProblem) -> Self {
-        Self::new(io::ErrorKind::InvalidData, problem)
-    }
-}
-
-/// Gives an error of the input back as it was. The decoders report damaged data under several
-/// kinds; here it has one.
+/// Restores an error of the input. The decoders report damaged data as errors of several kinds;
+/// this makes them one kind.
 fn sort_out(error: io::Error) -> io::Error {
     match error.downcast::<SourceError>() {
         Ok(SourceError(source)) => source,
+        #[cfg(feature = "zstd")]
         Err(error) if is_out_of_memory(&error) => no_memory(error),
         Err(error) => match error.kind() {
             io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
@@ -151,26 +123,26 @@ fn sort_out(error: io::Error) -> io::Error {
 }
 
 /// Decodes gzip members until the end of the input.
-pub struct GzipDecoder<R> {
-    /// `None` while the next member is being looked for.
+struct GzipDecoder<R> {
+    /// `None` between two members.
     member: Option<flate2::bufread::GzDecoder<R>>,
     between: Option<R>,
 }
 
 impl<R: BufRead> GzipDecoder<R> {
     /// Starts at the first member.
-    pub fn new(input: R) -> Self {
+    fn new(input: R) -> Self {
         Self {
             member: Some(flate2::bufread::GzDecoder::new(input)),
             between: None,
         }
     }
 
-    /// Gives the input back.
+    /// Returns the input.
     ///
     /// # Panics
     ///
-    /// Never: the input is always in one of the two places.
+    /// Never: the input is always in one of the two fields.
     fn into_inner(self) -> R {
         match (self.member, self.between) {
             (Some(member), _) => member.into_inner(),
@@ -216,19 +188,5 @@ impl<R: BufRead> Read for GzipDecoder<R> {
                 .map(flate2::bufread::GzDecoder::into_inner);
         }
         Ok(0)
-    }
-}
-
-pub(super) fn skip_zero_padding(input: &mut impl BufRead) -> io::Result<()> {
-    loop {
-        let bytes = input.fill_buf()?;
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        if bytes.iter().any(|byte| *byte != 0) {
-            return Err(DecodeProblem::BytesBehind.into());
-        }
-        let len = bytes.len();
-        input.consume(len);
     }
 }

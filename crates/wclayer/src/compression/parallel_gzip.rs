@@ -1,11 +1,11 @@
-//! [`ParallelGzip`]: one gzip member, compressed by all processors.
+//! [`ParallelGzip`]: one gzip member, compressed on all processors.
 //!
-//! The input is cut into blocks of a fixed size. Each is compressed alone, with the end of the
-//! block before it as its dictionary, and ends on a byte boundary, so that the blocks one behind
-//! the other are one deflate stream. The bytes depend on the input and the level only, not on the
-//! number of threads or the pieces in which the input comes.
+//! The input is cut into blocks of a fixed size. Each is compressed on its own, with the end of the
+//! previous block as its dictionary, and ends on a byte boundary, so that the concatenated blocks
+//! are one deflate stream. The bytes depend only on the input and the level, not on the number of
+//! threads or the sizes of writes.
 //!
-//! Sources: RFC 1951, RFC 1952; the way of cutting is that of pigz.
+//! Sources: RFC 1951, RFC 1952; the division into blocks follows pigz.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -14,8 +14,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
-use super::encode::processors;
-use crate::resources;
+use crate::resources::{self, processors};
 
 /// The size of a block in bytes.
 const BLOCK: usize = 256 * 1024;
@@ -26,12 +25,12 @@ const HEADER: [u8; 10] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF];
 /// The end of a deflate stream: a last block without content.
 const LAST_BLOCK: [u8; 2] = [3, 0];
 
-/// Compresses what is written to it as one gzip member.
-pub struct ParallelGzip<W: Write> {
+/// Compresses the bytes written to it as one gzip member.
+pub(super) struct ParallelGzip<W: Write> {
     output: W,
     /// The block that is being filled.
     block: Vec<u8>,
-    /// The last full block, the dictionary of the one that is being filled.
+    /// The last full block: the dictionary of the current one.
     previous: Option<Arc<Vec<u8>>>,
     workers: Workers,
     checksum: crc32fast::Hasher,
@@ -52,7 +51,7 @@ struct Compressed {
     checksum: crc32fast::Hasher,
 }
 
-/// Threads that take blocks, and the blocks whose results are awaited, in order.
+/// The threads that compress blocks, and the pending results in order.
 struct Workers {
     tasks: Vec<Sender<Task>>,
     next: usize,
@@ -73,7 +72,7 @@ impl<W: Write> ParallelGzip<W> {
         })
     }
 
-    /// Completes the member and gives the output back.
+    /// Completes the member and returns the output.
     pub(super) fn finish(mut self) -> io::Result<W> {
         self.hand_over()?;
         while !self.workers.pending.is_empty() {
@@ -88,7 +87,7 @@ impl<W: Write> ParallelGzip<W> {
         Ok(self.output)
     }
 
-    /// Gives the current block to a worker; when all have enough to do, waits for the oldest.
+    /// Passes the current block to a worker; if all workers are busy, waits for the oldest block.
     fn hand_over(&mut self) -> io::Result<()> {
         if self.block.is_empty() {
             return Ok(());
@@ -132,7 +131,7 @@ impl<W: Write> Write for ParallelGzip<W> {
         Ok(taken)
     }
 
-    /// Passes on what is compressed; the block that is being filled waits for more.
+    /// Flushes the output; the current block waits until it is full.
     fn flush(&mut self) -> io::Result<()> {
         self.output.flush()
     }
@@ -142,7 +141,7 @@ impl Workers {
     fn start(level: u32) -> io::Result<Self> {
         let start_one = |_| {
             let (tasks, received) = channel();
-            // The thread ends with the sender.
+            // The thread ends when the sender is dropped.
             resources::spawn(move || work(level, &received)).map(|_| tasks)
         };
         Ok(Self {
@@ -180,7 +179,7 @@ fn work(level: u32, tasks: &Receiver<Task>) {
         done,
     } in tasks
     {
-        // Nobody waits for the result once the encoder was dropped.
+        // Nobody waits for the result once the encoder is dropped.
         let _ = done.send(compress(&mut state, &block, previous.as_deref()));
     }
 }
@@ -202,7 +201,7 @@ fn compress(
         let status = state
             .compress_vec(&block[taken..], &mut bytes, FlushCompress::Sync)
             .map_err(io::Error::other)?;
-        // A flush is complete when it leaves room in the output.
+        // A flush is complete if it leaves room in the output.
         if bytes.len() < bytes.capacity() && state.total_in() as usize == block.len() {
             break;
         }
@@ -246,13 +245,13 @@ mod tests {
     }
 
     #[test]
-    fn any_length_and_level_is_one_member_that_any_gunzip_reads() {
+    fn every_length_and_level_gives_one_valid_member() {
         for len in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 20 * BLOCK + 7] {
             let input = text(len);
             for level in [0, 1, 6, 9] {
                 let encoded = encode(&input, level, 100_000);
                 let mut decoded = Vec::new();
-                // Not the decoder for several members: this must be one.
+                // The decoder for a single member: there must be just one.
                 let mut decoder = flate2::read::GzDecoder::new(&encoded[..]);
                 decoder.read_to_end(&mut decoded).expect("a gzip member");
                 assert!(decoded == input, "{len} bytes, level {level}");
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pieces_of_the_input_do_not_show() {
+    fn the_sizes_of_writes_do_not_matter() {
         let input = text(3 * BLOCK + 11);
         assert_eq!(encode(&input, 6, 1 << 20), encode(&input, 6, 4_093));
     }

@@ -1,7 +1,7 @@
-//! [`ZstdDecoder`]: zstd frames, one behind the other, and what may follow them.
+//! [`ZstdDecoder`]: zstd frames in sequence, and the bytes that may follow them.
 //!
-//! The frames' headers are looked at before they are decoded: at the end of a frame that is how
-//! padding and foreign bytes are told from damage, and a frame that asks for too much says how much.
+//! Each header is examined before it is decoded. This distinguishes padding and foreign bytes from
+//! damage at the end of a frame, and gives the window that a frame needs if it is too large.
 //!
 //! Source: RFC 8878, 3.1.1 (frames), 3.1.2 (skippable frames).
 
@@ -9,24 +9,24 @@ use std::io::{self, BufRead, Read};
 
 use zstd::stream::raw::{self, InBuffer, Operation as _, OutBuffer};
 
-use super::decode::{DecodeProblem, skip_zero_padding};
+use super::problem::{DecodeProblem, skip_zero_padding};
 use super::zstd_memory::{is_out_of_memory, no_memory, room_for_context};
 
 /// The longest header of a frame, in bytes.
 const MAX_HEADER: usize = 18;
 const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
-/// The largest window of a frame, in bytes: what zstd itself takes unless it is told otherwise.
+/// The largest window of a frame, in bytes: zstd's own default.
 const MAX_WINDOW: u64 = 128 << 20;
 
 /// Decodes zstd frames until the end of the input.
-pub struct ZstdDecoder<R> {
+pub(super) struct ZstdDecoder<R> {
     input: R,
     decoder: raw::Decoder<'static>,
-    /// The first bytes of the current frame, or a little more than a short one has, and how many
+    /// The first bytes of the current frame (or slightly more, if the frame is short), and how many
     /// of them have been decoded.
     head: Vec<u8>,
     decoded: usize,
-    /// Whether the frame has more to give.
+    /// Whether more output of the frame is to come.
     in_frame: bool,
 }
 
@@ -36,7 +36,7 @@ impl<R: BufRead> ZstdDecoder<R> {
     /// # Errors
     ///
     /// When there is no memory for the decoder.
-    pub fn new(input: R) -> io::Result<Self> {
+    pub(super) fn new(input: R) -> io::Result<Self> {
         room_for_context()?;
         Ok(Self {
             input,
@@ -53,7 +53,7 @@ impl<R: BufRead> ZstdDecoder<R> {
 
     /// Starts the next frame; returns whether there is one.
     fn next_frame(&mut self) -> io::Result<bool> {
-        // What was read for a header may belong to what follows a short frame.
+        // The bytes read for a header may extend past a short frame.
         self.head.drain(..self.decoded);
         self.decoded = 0;
         self.fill_head(MAGIC.len())?;
@@ -74,7 +74,7 @@ impl<R: BufRead> ZstdDecoder<R> {
         Ok(true)
     }
 
-    /// Reads up to `len` bytes of the frame's start in all.
+    /// Reads until `len` bytes of the frame are in `head`, or the input ends.
     fn fill_head(&mut self, len: usize) -> io::Result<()> {
         let missing = len.saturating_sub(self.head.len());
         self.input
@@ -84,7 +84,7 @@ impl<R: BufRead> ZstdDecoder<R> {
         Ok(())
     }
 
-    /// Decodes a piece of the frame; returns how many bytes came out, which may be none.
+    /// Decodes a piece of the frame; returns the number of bytes written, which may be 0.
     fn decode(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let is_head = self.decoded < self.head.len();
         let bytes = if is_head {
@@ -135,7 +135,7 @@ impl<R: BufRead> Read for ZstdDecoder<R> {
     }
 }
 
-/// Whether these are the first bytes of a frame, as far as they go.
+/// Returns whether these bytes can be the start of a frame.
 fn starts_frame(start: &[u8]) -> bool {
     let magic = &start[..start.len().min(MAGIC.len())];
     let is_skippable =
@@ -143,7 +143,7 @@ fn starts_frame(start: &[u8]) -> bool {
     is_skippable || MAGIC.starts_with(magic)
 }
 
-/// Says what the header of a frame asks for that is not given to it.
+/// Returns the requirement of a frame's header that is not met.
 fn asks_for_too_much(head: &[u8]) -> Option<DecodeProblem> {
     let (&descriptor, fields) = head.strip_prefix(&MAGIC)?.split_first()?;
     let is_single_segment = descriptor & 0x20 != 0;
@@ -165,7 +165,7 @@ fn asks_for_too_much(head: &[u8]) -> Option<DecodeProblem> {
             let base = 1 << (10 + exponent);
             base + base / 8 * mantissa
         }
-        // The window is the content, whose size stands in a field of 1 to 8 bytes.
+        // The window is the whole content; a field of 1 to 8 bytes has its size.
         (true, flag) => number(size.get(..1 << flag)?) + if flag == 1 { 256 } else { 0 },
     };
     if window > MAX_WINDOW {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_asks_for_too_much_says_so() {
+    fn a_frame_with_too_large_needs_is_reported() {
         let problem = |head: &[u8]| {
             let frame = [&MAGIC, head, &[0; 40]].concat();
             let error = decode(&frame, 64).expect_err("refused");

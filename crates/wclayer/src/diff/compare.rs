@@ -1,22 +1,23 @@
-//! In what two entries of one path differ.
+//! Compares two entries of one path.
 
 use std::collections::BTreeMap;
 
-use ntmeta::{ReparsePoint, ea, wide};
+use ntmeta::{ea, wide};
 
 use super::content::{self, Form};
+use super::text::{hex, kind, reparse};
 use super::{Aspect, DiffOptions, Difference, security};
 use crate::error::Result;
 use crate::hub::Progress;
 use crate::layer::{Details, Removed, StreamDetails};
 use crate::path::{LayerPath, StreamName};
-use crate::view::{Node, NodeKind, View};
+use crate::view::{Node, View};
 
 /// An entry of one of the views.
 pub(super) struct Side<'a> {
     pub(super) view: &'a View,
     pub(super) node: &'a Node,
-    /// The first of the file's names, where that is another.
+    /// The first name of the file, if it is another one.
     pub(super) first_name: Option<LayerPath>,
 }
 
@@ -24,15 +25,15 @@ pub(super) struct Side<'a> {
 pub(super) struct Comparison<'a> {
     pub(super) left: Side<'a>,
     pub(super) right: Side<'a>,
-    /// Whether the two files were compared under an earlier name of both: only what belongs to the
-    /// names is left.
+    /// Whether the two files were already compared under another name: only the properties of this
+    /// name are left.
     pub(super) is_compared: bool,
     pub(super) options: &'a DiffOptions,
     pub(super) progress: &'a dyn Progress,
 }
 
 impl Comparison<'_> {
-    /// Returns all differences that count.
+    /// Returns all differences that are not ignored.
     pub(super) fn differences(&self) -> Result<Vec<Difference>> {
         let mut found = Vec::new();
         let (left, right) = (self.left.node, self.right.node);
@@ -56,8 +57,8 @@ impl Comparison<'_> {
         Ok(found)
     }
 
-    /// Compares which name of the file came first: when the files have other names in common, an
-    /// earlier pair of names tells it.
+    /// Compares the first names of the files. If the files have an earlier name in common, the
+    /// difference is reported there.
     fn links(&self, found: &mut Vec<Difference>) {
         if self.left.first_name != self.right.first_name {
             let name = |side: &Side<'_>| side.first_name.as_ref().map(ToString::to_string);
@@ -65,7 +66,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Compares what belongs to a file or directory rather than to its name.
+    /// Compares the properties of a file or directory other than those of its name.
     fn file(&self, found: &mut Vec<Difference>) -> Result<()> {
         self.times_and_attributes(found);
         let (left, right) = (self.left.node, self.right.node);
@@ -138,7 +139,7 @@ impl Comparison<'_> {
     }
 
     fn streams(&self, left: &Details, right: &Details, found: &mut Vec<Difference>) -> Result<()> {
-        // By folded name; of streams of one name, the last.
+        // By folded name; the last stream of a name counts.
         let mut pairs: BTreeMap<Vec<u16>, [Option<&StreamDetails>; 2]> = BTreeMap::new();
         for (side, details) in [left, right].into_iter().enumerate() {
             for stream in &details.streams {
@@ -157,7 +158,7 @@ impl Comparison<'_> {
             if !self.counts(aspect) {
                 continue;
             }
-            // A file without data may be told with or without an empty stream.
+            // A file without data may have an empty stream or none.
             let is_nothing = |stream: Option<&StreamDetails>| stream.is_none_or(|at| at.size == 0);
             if stream.name.is_none() && is_nothing(left) && is_nothing(right) {
                 continue;
@@ -179,7 +180,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Tells two spellings of one stream's name.
+    /// Reports two spellings of a stream's name.
     fn stream_name(
         &self,
         left: Option<&StreamDetails>,
@@ -198,8 +199,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Returns length and hash of a stream; the hash only where it is known, when the lengths
-    /// tell the difference already.
+    /// Returns the length and hash of a stream. If the lengths differ, the hash is included only if
+    /// it is known.
     fn content(
         &self,
         side: &Side<'_>,
@@ -209,7 +210,10 @@ impl Comparison<'_> {
         let Some(stream) = stream else {
             return Ok(None);
         };
-        let open = || side.view.content(side.node, stream.name.as_ref());
+        let open = || {
+            let content = side.view.content(side.node, stream.name.as_ref())?;
+            Ok::<_, crate::Error>(content.reader())
+        };
         let size = stream.size;
         Ok(Some(match (form, stream.sha256) {
             (Form::Blocks, _) => {
@@ -229,7 +233,7 @@ impl Comparison<'_> {
         if left.ea == right.ea || !self.counts(Aspect::Ea) {
             return;
         }
-        // What is no list is compared as a whole, and so are lists that differ in no attribute.
+        // A malformed list is compared as a whole, and so are lists whose attributes are all equal.
         let text = |details: &Details| details.ea.as_deref().map(hex);
         let mut pairs: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
         for (side, details) in [left, right].into_iter().enumerate() {
@@ -259,42 +263,9 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns both reparse points in words, with their bytes where the words do not tell the
-/// difference.
-fn reparse(left: &Details, right: &Details) -> [Option<String>; 2] {
-    let words = |details: &Details| {
-        let buffer = details.reparse.as_deref()?;
-        Some(match ReparsePoint::decode(buffer) {
-            Ok(point) => point.explain().to_string(),
-            Err(error) => format!("malformed: {error}"),
-        })
-    };
-    let both = [words(left), words(right)];
-    if left.reparse == right.reparse || both[0] != both[1] {
-        return both;
-    }
-    [left, right].map(|details| {
-        let (words, buffer) = (words(details)?, details.reparse.as_deref()?);
-        Some(format!("{words}, {}", hex(buffer)))
-    })
-}
-
-fn kind(node: &Node) -> &'static str {
-    match node.kind {
-        NodeKind::File => "file",
-        NodeKind::Directory => "directory",
-        NodeKind::Removal => "removal",
-    }
-}
-
 fn folded(stream: &StreamDetails) -> Vec<u16> {
     stream
         .name
         .as_ref()
         .map_or_else(Vec::new, StreamName::folded)
-}
-
-/// Returns bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,21 +1,23 @@
-//! How the content of two streams is compared.
+//! Compares the content of two streams.
+
+use std::io::Read as _;
 
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
-use crate::hub::Progress;
-use crate::layer::{Content, StreamDetails};
+use crate::hub::{Progress, poll};
+use crate::layer::{ContentReader, StreamDetails};
 
 /// Size of the pieces in which content is read, in bytes.
 const PIECE: usize = 256 * 1024;
-/// Size of the blocks that [`hash_blocks`] leaves out when they are zeros, in bytes.
+/// Size of the blocks that [`hash_blocks`] leaves out if they are all zeros, in bytes.
 const BLOCK: usize = 4096;
 /// Holes below this many bytes are hashed as zeros.
 const FEW_HOLES: u64 = 64 * 1024;
 
-/// What is told of two streams of one name.
+/// The properties that are compared for two streams of one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// The lengths, which differ, and the SHA-256 where it is known.
+    /// The lengths, which differ, and any SHA-256 that is known.
     Length,
     /// Length and SHA-256.
     Sha256,
@@ -24,7 +26,7 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// Decides on the form by what is known of both.
+    /// Chooses the form from what is known about both streams.
     pub(super) fn of(left: Option<&StreamDetails>, right: Option<&StreamDetails>) -> Self {
         let mut sides = [left, right].into_iter().flatten();
         if left.map(|at| at.size) != right.map(|at| at.size) {
@@ -42,7 +44,7 @@ impl Form {
 }
 
 /// Computes the SHA-256 of content, holes as zeros.
-pub(super) fn hash(content: &mut dyn Content, progress: &dyn Progress) -> Result<Digest> {
+pub(super) fn hash(content: &mut ContentReader, progress: &dyn Progress) -> Result<Digest> {
     let mut hasher = Hasher::new();
     let mut piece = vec![0; PIECE];
     loop {
@@ -54,14 +56,14 @@ pub(super) fn hash(content: &mut dyn Content, progress: &dyn Progress) -> Result
     }
 }
 
-/// Computes the SHA-256 of the blocks that are not all zeros, each behind its number (64 bits,
-/// little-endian); the last one is filled up with zeros. Content of one length has the same hash
-/// exactly when it is the same, wherever a layer has holes in it.
-pub(super) fn hash_blocks(content: &mut dyn Content, progress: &dyn Progress) -> Result<Digest> {
+/// Computes the SHA-256 of the blocks that are not all zeros, each preceded by its number (64 bits,
+/// little-endian); the last one is padded with zeros. Contents of the same length have the same
+/// hash exactly if they are equal, wherever a layer has holes in them.
+pub(super) fn hash_blocks(content: &mut ContentReader, progress: &dyn Progress) -> Result<Digest> {
     let mut blocks = Blocks::default();
     let mut piece = vec![0; PIECE];
     loop {
-        let hole = content.skip_hole().map_err(Error::Input)?;
+        let hole = content.skip_hole().map_err(Error::input)?;
         blocks.skip(hole);
         let read = read(content, &mut piece, progress)?;
         if read == 0 && hole == 0 {
@@ -71,11 +73,9 @@ pub(super) fn hash_blocks(content: &mut dyn Content, progress: &dyn Progress) ->
     }
 }
 
-fn read(content: &mut dyn Content, piece: &mut [u8], progress: &dyn Progress) -> Result<usize> {
-    if progress.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
-    let read = content.read(piece).map_err(Error::Input)?;
+fn read(content: &mut ContentReader, piece: &mut [u8], progress: &dyn Progress) -> Result<usize> {
+    poll(progress)?;
+    let read = content.read(piece).map_err(Error::input)?;
     progress.advance(read as u64);
     Ok(read)
 }
@@ -136,7 +136,7 @@ impl Blocks {
 mod tests {
     use super::*;
 
-    /// Hashes parts: bytes, or that many zeros as a hole.
+    /// Hashes parts: bytes, or a hole of a given length.
     fn hash_of(parts: &[Result<&[u8], u64>]) -> Digest {
         let mut blocks = Blocks::default();
         for part in parts {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_holes_are_does_not_count_and_where_the_bytes_are_does() {
+    fn holes_do_not_change_the_hash_but_moved_bytes_do() {
         let zeros = vec![0; 20_000];
         let same = [
             hash_of(&[Err(10_000), Ok(b"x"), Err(9_999)]),

@@ -1,4 +1,4 @@
-//! What differs between two views: two layers, two chains, or one of each.
+//! The differences between two views: two layers, two chains, or one of each.
 //!
 //! ```text
 //! View ─ walk ─┐
@@ -6,14 +6,15 @@
 //! View ─ walk ─┘
 //! ```
 //!
-//! Both views are walked in the same order, so that only the entries of the directories on the way
-//! are held, and a record for each file that has hard links. Content is compared by length first,
-//! then by SHA-256: of the index, or computed where a layer does not know it. Where that would mean
-//! to hash holes for the most part, both sides are read for a hash that leaves zeros out.
+//! Both views are walked in the same order, so memory holds only the entries of the directories on
+//! the current path, and a record for each file with hard links. Content is compared by length
+//! first, then by SHA-256, which comes from the index or is computed if a layer does not have it.
+//! If most of the content to hash is holes, both sides are read for a hash that leaves zeros out.
 
 mod compare;
 mod content;
 mod security;
+mod text;
 mod walks;
 
 pub use walks::Diff;
@@ -23,24 +24,25 @@ use std::collections::BTreeSet;
 use crate::hub::Progress;
 use crate::view::{Node, View};
 
-/// In what two entries of one path can differ.
+/// A property in which two entries of one path can differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Aspect {
     /// File, directory or removal.
     Kind,
-    /// The spelling of the name, or of a stream's: upper and lower case.
+    /// The letter case of the name, or of a stream's name.
     Name,
     /// The unnamed data stream.
     Content,
     /// An alternate data stream.
     Stream,
-    /// When it was made.
+    /// The time of creation.
     CreationTime,
-    /// When it was read last.
+    /// The time of the last access.
     LastAccessTime,
-    /// When its content changed last.
+    /// The time of the last write to its content.
     LastWriteTime,
-    /// When anything of it changed last.
+    /// The time of the last change to anything in it.
     ChangeTime,
     /// The attributes.
     Attributes,
@@ -52,25 +54,26 @@ pub enum Aspect {
     Dacl,
     /// The system list of the security descriptor, with the flags that belong to it.
     Sacl,
-    /// A security descriptor that cannot be parsed, or is there on one side only; of others the
+    /// A security descriptor that is malformed or on one side only; in other descriptors, the
     /// control flags that belong to no part, and the resource manager byte.
     Security,
-    /// The same security descriptor in other bytes: the order of its parts, what lies between them.
+    /// The bytes of an otherwise equal security descriptor: the order of its parts, or the bytes
+    /// between them.
     SecurityBytes,
     /// An extended attribute.
     Ea,
     /// The reparse point.
     Reparse,
-    /// Which other names the file has.
+    /// The other names of the file.
     Links,
-    /// What is hidden of layers below, when these are left out of sight.
+    /// The removals from the layers below, if these are out of sight.
     Removal,
     /// Object ids and other rare records of a backup stream.
     Other,
 }
 
 impl Aspect {
-    /// All of them, in the order in which differences are told.
+    /// All aspects, in the order in which differences are reported.
     pub const ALL: [Self; 20] = [
         Self::Kind,
         Self::Name,
@@ -124,13 +127,13 @@ impl Aspect {
 /// One difference between two entries of one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// In what they differ.
+    /// The property that differs.
     pub aspect: Aspect,
     /// The name of the stream or extended attribute.
     pub name: Option<String>,
-    /// What the left side has, as text; `None` for nothing.
+    /// The value on the left side, as text; `None` if there is none.
     pub left: Option<String>,
-    /// What the right side has, as text; `None` for nothing.
+    /// The value on the right side, as text; `None` if there is none.
     pub right: Option<String>,
 }
 
@@ -141,33 +144,44 @@ pub enum Change {
     Added(Box<Node>),
     /// Only the left view has it.
     Removed(Box<Node>),
-    /// Both have it, not the same.
+    /// Both views have it, with differences.
     Changed {
-        /// What the left view has.
+        /// The entry of the left view.
         left: Box<Node>,
-        /// What the right view has.
+        /// The entry of the right view.
         right: Box<Node>,
-        /// In what they differ: at least one.
+        /// The differences: at least one.
         differences: Vec<Difference>,
     },
 }
 
-/// How views are to be compared.
+/// How to compare views.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct DiffOptions {
-    /// What does not count.
+    /// The aspects to ignore.
     pub ignore: BTreeSet<Aspect>,
 }
 
-/// Compares two views; the changes come in the order of paths. What differs in two files with
-/// several names is told once, at the first name that both have; so is that these names differ.
+impl DiffOptions {
+    /// Sets `ignore`.
+    #[must_use]
+    pub fn ignore(mut self, ignore: impl IntoIterator<Item = Aspect>) -> Self {
+        self.ignore = ignore.into_iter().collect();
+        self
+    }
+}
+
+/// Compares two views; the changes are sorted by path. The differences between two files with
+/// several names are reported once, at the first name that both have; so are differences between
+/// their names.
 ///
 /// ```
 /// use wclayer::ParentChain;
 /// use wclayer::source::{self, OpenOptions};
 /// use wclayer::diff::{Change, DiffOptions, diff};
 ///
-/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");
+/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample");
 /// let base = format!("{sample}/base.tar.gz");
 /// let options = OpenOptions {
 ///     parents: ParentChain::from_nearest_first([&base]),

@@ -1,18 +1,18 @@
-//! In what two security descriptors differ, part by part.
+//! Compares two security descriptors part by part.
 //!
-//! The parts are told as SDDL, and where that does not tell the difference with what it leaves
-//! out: the other control flags, the revision of a list, in the end the bytes. Windows looks at
-//! some of these, and a layer that is written again has them again.
+//! The parts are shown as SDDL. If that is the same for both, the properties that it leaves out are
+//! added: the other control flags, the revision of a list, and finally the bytes. Windows uses some
+//! of them, and rewriting a layer preserves them.
 
 use ntmeta::SecurityDescriptor;
 use ntmeta::security::{AclSlot, ControlFlags};
 
 use super::Aspect;
-use super::compare::hex;
+use super::text::hex;
 
 const PARTS: [Aspect; 4] = [Aspect::Owner, Aspect::Group, Aspect::Dacl, Aspect::Sacl];
 
-/// A difference: what the left side has, and the right, as text.
+/// A difference: the values of the left and the right side, as text.
 pub(super) type Sides = [Option<String>; 2];
 
 /// Returns all differences between two self-relative descriptors, `None` for a missing one.
@@ -29,7 +29,7 @@ pub(super) fn compare(left: Option<&[u8]>, right: Option<&[u8]>) -> Vec<(Aspect,
     };
     let both = [left_parsed, right_parsed];
     let mut found = Vec::new();
-    // What follows from the parts, and the flags of those that are there.
+    // Flags that follow from the parts, and those that belong to a part that is present.
     let mut covered =
         ControlFlags::SELF_RELATIVE | ControlFlags::DACL_PRESENT | ControlFlags::SACL_PRESENT;
     for aspect in PARTS {
@@ -49,7 +49,7 @@ pub(super) fn compare(left: Option<&[u8]>, right: Option<&[u8]>) -> Vec<(Aspect,
         found.push((Aspect::Security, both.each_ref().map(control_text)));
     }
     if found.is_empty() {
-        // The order of the parts, or bytes that belong to none.
+        // The order of the parts, or bytes that belong to none of them.
         found.push((
             Aspect::SecurityBytes,
             [left, right].map(|bytes| bytes.map(hex)),
@@ -95,7 +95,7 @@ fn part(descriptor: &SecurityDescriptor, aspect: Aspect) -> Option<SecurityDescr
     is_there.then_some(part)
 }
 
-/// Shows two parts that differ so that the texts differ as well.
+/// Shows two parts that differ, in texts that differ.
 fn part_texts(parts: &[Option<SecurityDescriptor>; 2]) -> Sides {
     let bytes = |part: &SecurityDescriptor| hex(&part.to_bytes().unwrap_or_default());
     let sddl = |part: &SecurityDescriptor| part.to_sddl().unwrap_or_else(|_| bytes(part));
@@ -111,7 +111,7 @@ fn part_texts(parts: &[Option<SecurityDescriptor>; 2]) -> Sides {
     parts.each_ref().map(|part| part.as_ref().map(with_bytes))
 }
 
-/// What SDDL does not spell of a part: flags, and the revision of a list.
+/// Returns the properties of a part that SDDL does not express: flags, and the revision of a list.
 fn unspelled(part: &SecurityDescriptor) -> String {
     let spelled = ControlFlags::SELF_RELATIVE
         | ControlFlags::DACL_AUTO_INHERIT_REQ
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sddl_does_not_spell_is_told() {
+    fn properties_outside_sddl_are_reported() {
         let sddl = "O:BAD:(A;;FA;;;SY)";
         let left = bytes(sddl, |_| {});
         let set = |flags| move |changed: &mut SecurityDescriptor| changed.control |= flags;
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_no_part_is_told() {
+    fn properties_outside_the_parts_are_reported() {
         let sddl = "O:BAD:(A;;FA;;;SY)";
         let left = bytes(sddl, |_| {});
         let managed = bytes(sddl, |changed| {
@@ -219,7 +219,7 @@ mod tests {
               control DACL_PRESENT, RM_CONTROL_VALID, SELF_RELATIVE; resource manager byte 0x05"
             ]
         );
-        // A flag of a list that is not there.
+        // A flag of a list that is absent.
         let protected = bytes(sddl, |changed| {
             changed.control |= ControlFlags::SACL_PROTECTED;
         });
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_none() {
+    fn a_missing_part_is_none() {
         let left = bytes("O:BAG:SY", |_| {});
         let without_owner = bytes("G:SY", |_| {});
         assert_eq!(shown(&left, &without_owner), ["owner: O:BA -> none"]);

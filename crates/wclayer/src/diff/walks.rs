@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::compare::{Comparison, Side};
 use super::{Change, DiffOptions};
-use crate::error::{Error, Result};
-use crate::hub::Progress;
+use crate::error::Result;
+use crate::hub::{Progress, poll};
 use crate::layer::ItemId;
 use crate::path::LayerPath;
 use crate::view::{Node, View, Walk};
 
-/// The changes between two views, in the order of paths; made by [`diff`](super::diff).
+/// The changes between two views, sorted by path; returned by [`diff`](super::diff).
 pub struct Diff<'a> {
     left: Half<'a>,
     right: Half<'a>,
@@ -22,7 +22,7 @@ pub struct Diff<'a> {
     is_over: bool,
 }
 
-/// A file: the number of its layer, and what it is there.
+/// A file: the number of its layer, and its identity there.
 type Identity = (usize, ItemId);
 
 /// One of the views.
@@ -30,7 +30,7 @@ struct Half<'a> {
     view: &'a View,
     walk: Walk<'a>,
     next: Option<Node>,
-    /// The files that have several names, each with its first name once that has come.
+    /// The files with several names, each with its first name once the walk has met it.
     linked: Option<HashMap<Identity, Option<LayerPath>>>,
 }
 
@@ -51,8 +51,8 @@ impl<'a> Half<'a> {
         Ok(())
     }
 
-    /// Returns the file of a node where it has several names, and the first of these; `None` for
-    /// that name itself.
+    /// Returns the file of a node that has several names, with the first of them; `None` for the
+    /// first name itself.
     fn file(&mut self, node: &Node) -> Result<Option<(Identity, Option<LayerPath>)>> {
         let Some(item) = &node.item else {
             return Ok(None);
@@ -89,9 +89,7 @@ impl<'a> Diff<'a> {
 
     fn step(&mut self) -> Result<Option<Change>> {
         loop {
-            if self.progress.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            poll(self.progress)?;
             self.left.fill()?;
             self.right.fill()?;
             let order = match (&self.left.next, &self.right.next) {
@@ -171,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_a_directory_comes_before_its_neighbours() {
+    fn a_directory_is_followed_by_its_contents() {
         let path = |text: &str| -> LayerPath { text.parse().expect(text) };
         let sorted = ["Files", "Files/a", "Files/A/z", "Files/a b", "Files/a-b/c"];
         for pair in sorted.windows(2) {

@@ -1,52 +1,25 @@
-//! What can go wrong with the layers of the Host Compute Service.
+//! Errors of Windows layers, which the Host Compute Service manages.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::PrivilegeError;
+use super::cause::FailureCause;
+use super::hresult::HResult;
 use crate::error::ErrorKind;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
 
-/// A failure code of Windows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct HResult(pub u32);
-
-impl HResult {
-    /// Makes the code of a Win32 error (`HRESULT_FROM_WIN32`).
-    pub const fn from_win32(error: u16) -> Self {
-        Self(0x8007_0000 | error as u32)
-    }
-
-    /// Returns the Win32 error that it wraps.
-    pub fn win32(self) -> Option<u16> {
-        (self.0 >> 16 == 0x8007).then_some(self.0 as u16)
-    }
-
-    /// Returns whether it is no failure.
-    pub fn is_success(self) -> bool {
-        self.0 & 0x8000_0000 == 0
-    }
-}
-
-impl fmt::Display for HResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "0x{:08x}", self.0)
-    }
-}
-
-/// What Windows said.
+/// A failure that Windows reported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message} (HRESULT {hresult})")]
 pub struct WindowsError {
     /// The code.
     pub hresult: HResult,
-    /// Windows' sentence for it, or ours where Windows is not there to ask.
+    /// Windows' message for it, or ours on other systems.
     pub message: String,
 }
 
 impl WindowsError {
-    /// Explains a code with what this crate knows itself; `windows/` asks the system first.
+    /// Explains a code by the table of this crate; `windows/` asks the system first.
     pub fn new(hresult: HResult) -> Self {
         let message = super::messages::known(hresult).unwrap_or("The call failed.");
         Self {
@@ -60,32 +33,32 @@ impl WindowsError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// The DLL does not have it.
+    /// The DLL does not have the function.
     #[error("{dll} does not have {function}")]
     Missing {
-        /// The call.
+        /// The function.
         function: &'static str,
         /// The DLL.
         dll: &'static str,
     },
-    /// It returned a failure.
+    /// The function returned a failure.
     #[error("{function} ({dll}) failed on {on}")]
     Failed {
-        /// The call.
+        /// The function.
         function: &'static str,
         /// The DLL.
         dll: &'static str,
-        /// What it was called with: ``layer `C:\layers\app` ``.
+        /// The object that it was called with: ``layer `C:\layers\app` ``.
         on: String,
-        /// The reason, when it was found, and what to do, as a sentence.
-        cause: Option<String>,
-        /// What Windows said.
+        /// The cause, if it was found.
+        cause: Option<Box<FailureCause>>,
+        /// The failure that Windows reported.
         source: WindowsError,
     },
 }
 
 impl ServiceError {
-    /// Returns the code, when the call was made.
+    /// Returns the code, if the function was called.
     pub fn hresult(&self) -> Option<HResult> {
         match self {
             Self::Missing { .. } => None,
@@ -94,7 +67,7 @@ impl ServiceError {
     }
 }
 
-/// Why a layer of the Host Compute Service cannot be made, read or deleted.
+/// The reason why a Windows layer cannot be created, read or deleted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HcsError {
@@ -110,21 +83,13 @@ pub enum HcsError {
         /// The DLL.
         dll: &'static str,
     },
-    /// A parent's folder has no name to make an id of.
+    /// A parent's folder has no name from which an id could be made.
     #[error("the parent `{}` cannot be the folder of a layer", parent.display())]
     ParentName {
         /// The parent as given.
         parent: PathBuf,
     },
-    /// An entry cannot be written; the rule it breaks is the source.
-    #[error("entry `{entry}`: {rule}")]
-    Entry {
-        /// The entry.
-        entry: LayerPath,
-        /// The rule.
-        rule: HcsRule,
-    },
-    /// What a failed import left could not be deleted.
+    /// The remains of a failed import could not be deleted.
     #[error("the unfinished layer `{}` could not be deleted ({deletion})", path.display())]
     LeftBehind {
         /// The folder.
@@ -134,25 +99,25 @@ pub enum HcsError {
         /// Why the layer is unfinished.
         source: Box<crate::Error>,
     },
-    /// A folder that a layer is to be imported to has something in it, or is none.
-    #[error("`{}` is there already and no empty folder", path.display())]
+    /// The destination of an import is not an empty folder.
+    #[error("`{}` already exists and is not an empty folder", path.display())]
     NotEmpty {
-        /// What is there.
+        /// The destination.
         path: PathBuf,
     },
-    /// A path has no name that a layer could have.
+    /// A path does not end in a name that a layer could have.
     #[error("`{}` cannot be the folder of a layer", path.display())]
     LayerName {
         /// The path as given.
         path: PathBuf,
     },
-    /// `DestroyLayer` reported success, but something of the layer is there.
-    #[error("the service reported success, but `{}` is still there", layer.display())]
+    /// `DestroyLayer` reported success, but part of the layer still exists.
+    #[error("the service reported success, but `{}` still exists", layer.display())]
     StillThere {
         /// The layer's folder.
         layer: PathBuf,
     },
-    /// A scratch layer on top of nothing.
+    /// A scratch layer needs a parent.
     #[error("a scratch layer needs at least one parent layer")]
     NoParents,
     /// An import to this folder, or its removal, was killed before it was complete.
@@ -161,7 +126,7 @@ pub enum HcsError {
         /// The folder.
         path: PathBuf,
     },
-    /// A folder is not what a base layer can be made of.
+    /// A folder cannot be turned into a base layer.
     #[error("`{}` cannot become a base layer: {why}", path.display())]
     BaseLayer {
         /// The folder or file that is wrong.
@@ -169,13 +134,13 @@ pub enum HcsError {
         /// What is wrong.
         why: String,
     },
-    /// The scratch layer's mount path is no volume, and cannot appear at a folder.
-    #[error("`{mount_path}` is no volume and cannot be mounted at a folder")]
+    /// The scratch layer's mount path is not a volume, and cannot be mounted at a folder.
+    #[error("`{mount_path}` is not a volume and cannot be mounted at a folder")]
     NoVolume {
-        /// What `GetLayerMountPath` returned.
+        /// The result of `GetLayerMountPath`.
         mount_path: String,
     },
-    /// The backup stream of an entry is malformed or too large to be looked at.
+    /// The backup stream of an entry is malformed, or too large to be examined.
     #[error("the backup stream of `{entry}` cannot be read")]
     Stream {
         /// The entry.
@@ -185,19 +150,8 @@ pub enum HcsError {
     },
 }
 
-impl HcsRule {
-    /// Says which entry breaks the rule.
-    pub(crate) fn broken_by(self, entry: &LayerPath) -> crate::Error {
-        HcsError::Entry {
-            entry: entry.clone(),
-            rule: self,
-        }
-        .into()
-    }
-}
-
 impl HcsError {
-    /// Says that a layer is unfinished because of `source`, and could not be deleted either.
+    /// Makes the error for a layer that `source` left unfinished and that could not be deleted.
     pub(crate) fn left_behind(
         path: &Path,
         deletion: crate::Error,
@@ -229,39 +183,7 @@ impl HcsError {
             | Self::BaseLayer { .. }
             | Self::NoVolume { .. }
             | Self::NoParents => ErrorKind::InvalidInput,
-            Self::Entry { .. } | Self::Stream { .. } | Self::Incomplete { .. } => {
-                ErrorKind::InvalidLayer
-            }
+            Self::Stream { .. } | Self::Incomplete { .. } => ErrorKind::InvalidLayer,
         }
-    }
-
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Service(ServiceError::Failed {
-                cause: Some(cause), ..
-            }) => cause,
-            Self::Privilege(error) => return Some(error.hint()),
-            Self::NoService { .. } => {
-                "Enable the Windows feature Containers; or use portable layers (--format portable), \
-                 which need nothing."
-            }
-            Self::NoParents => "Name them with -l, nearest parent first.",
-            Self::LeftBehind { .. } | Self::StillThere { .. } => {
-                "Delete it with `wclayer remove --force`."
-            }
-            Self::NotEmpty { .. } => {
-                "Delete it with `wclayer remove`, or choose another path: a failed import could not \
-                 give back what is there."
-            }
-            Self::Incomplete { .. } => "Import it again, or delete it with `wclayer remove`.",
-            Self::Entry {
-                rule: HcsRule::LinkWithFilter | HcsRule::OpaqueWithFilter,
-                ..
-            } => "Let wclayer choose the writer: it takes the one that can.",
-            Self::Entry { .. } => "The layer is malformed: ask whoever built it.",
-            _ => return None,
-        };
-        Some(hint.to_owned())
     }
 }

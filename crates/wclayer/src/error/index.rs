@@ -4,6 +4,20 @@ use std::path::PathBuf;
 
 use crate::error::ErrorKind;
 
+/// A failure of the system that keeps SQLite from working.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SystemFailure {
+    /// The disk is full, or a write to it failed.
+    DiskFull,
+    /// There is not enough memory.
+    Memory,
+    /// The disk or the file system failed.
+    Disk,
+    /// The file cannot be opened.
+    Open,
+}
+
 /// Why an index cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -13,8 +27,10 @@ pub enum IndexError {
     Database {
         /// The database file.
         path: PathBuf,
-        /// What SQLite said.
-        source: rusqlite::Error,
+        /// What SQLite reported.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// The failure of the system behind it; `None` if the content of the file is at fault.
+        system: Option<SystemFailure>,
     },
     /// It holds what is never written there.
     #[error("the index `{}` is damaged: {what}", path.display())]
@@ -52,7 +68,9 @@ impl IndexError {
     /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Database { source, .. } if failure_of_system(source).is_some() => ErrorKind::Io,
+            Self::Database {
+                system: Some(_), ..
+            } => ErrorKind::Io,
             Self::Database { .. }
             | Self::Content { .. }
             | Self::Tar { .. }
@@ -61,52 +79,11 @@ impl IndexError {
         }
     }
 
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        if let Self::Database { source, .. } = self
-            && let Some(hint) = failure_of_system(source)
-        {
-            return Some(hint.to_owned());
+    /// Returns how the system failed SQLite; `None` if the index itself is at fault.
+    pub fn system_failure(&self) -> Option<SystemFailure> {
+        match self {
+            Self::Database { system, .. } => *system,
+            _ => None,
         }
-        let hint = match self {
-            Self::Database { .. } | Self::Content { .. } => {
-                "The folder was changed or damaged: `wclayer repair` makes its index anew."
-            }
-            Self::Tar { .. } => "The folder was changed or damaged: import the layer again.",
-            Self::ImpliedDirectories { .. } => {
-                "Write the layer again, with an entry for each directory."
-            }
-            Self::Version { .. } => {
-                "Use the program version that wrote it, or make it anew with `wclayer repair`."
-            }
-        };
-        Some(hint.to_owned())
-    }
-}
-
-/// Returns what can be done when the system failed SQLite, rather than the content of an index.
-fn failure_of_system(error: &rusqlite::Error) -> Option<&'static str> {
-    use rusqlite::{ErrorCode, ffi};
-    let error = error.sqlite_error()?;
-    let is_write = [
-        ffi::SQLITE_IOERR_WRITE,
-        ffi::SQLITE_IOERR_FSYNC,
-        ffi::SQLITE_IOERR_TRUNCATE,
-    ]
-    .contains(&error.extended_code);
-    match error.code {
-        ErrorCode::DiskFull => Some("The disk is full, or fails: free some space."),
-        _ if is_write => Some("The disk is full, or fails: free some space."),
-        ErrorCode::OutOfMemory => {
-            Some("End other programs, or raise the limit of memory (`ulimit -v`).")
-        }
-        // Less than a page is no failure of the disk.
-        ErrorCode::SystemIoFailure if error.extended_code != ffi::SQLITE_IOERR_SHORT_READ => {
-            Some("The disk or the file system failed: try again, and check the disk.")
-        }
-        ErrorCode::CannotOpen => {
-            Some("Check the permissions, and how many files may be open (`ulimit -n`).")
-        }
-        _ => None,
     }
 }

@@ -1,10 +1,10 @@
-//! Windows' sentences for the codes that layers meet, for machines that are not Windows.
+//! Windows' messages for the codes that layers meet, for other systems.
 //!
 //! Source: `winerror.h` of the mingw-w64 headers; the codes named in hcsshim's issues.
 
-use super::hcs::HResult;
+use super::hresult::HResult;
 
-/// Returns the sentence of a known code.
+/// Returns the message of a known code.
 pub(super) fn known(hresult: HResult) -> Option<&'static str> {
     let code = hresult.win32().unwrap_or(0);
     let at = KNOWN.binary_search_by_key(&code, |(code, _)| *code).ok()?;

@@ -1,10 +1,14 @@
 //! The errors of this crate.
 //!
-//! [`Error`] says what failed and where; each area has a closed type of its own below it, found
-//! through [`std::error::Error::source`]. Programs act on [`Error::kind`]; [`Error::hint`] gives
-//! people one sentence on what to do. No code matches on a message.
+//! [`Error`] reports what failed and where; each area has a closed type of its own below it, found
+//! through [`std::error::Error::source`]. Programs act on [`Error::kind`] and on the variants. No
+//! code matches on a message, and no error advises its user: advice names options and commands,
+//! which only the program that is run knows.
 
+mod cancelled;
+mod cause;
 mod hcs;
+mod hresult;
 mod image;
 mod index;
 mod messages;
@@ -17,14 +21,16 @@ mod transport;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::digest::Digest;
+use crate::digest::{DiffId, Digest};
+use crate::kind::{Kind, Needed};
 use crate::path::{LayerPath, PathError};
-use crate::resources;
-use crate::rules::RuleError;
+use crate::rules::{Breach, RuleError};
 
-pub use hcs::{HResult, HcsError, ServiceError, WindowsError};
+pub use cause::FailureCause;
+pub use hcs::{HcsError, ServiceError, WindowsError};
+pub use hresult::HResult;
 pub use image::ImageError;
-pub use index::IndexError;
+pub use index::{IndexError, SystemFailure};
 pub use portable::{OtherDiffIds, PortableError};
 pub use privilege::{Privilege, PrivilegeError};
 pub use registry::RegistryError;
@@ -34,39 +40,39 @@ pub use transport::{EntryProblem, TombstoneProblem, TransportError};
 /// The result of every fallible operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, on what.
+/// What went wrong, and where.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An operation on a layer as a whole failed.
-    #[error("cannot {operation} layer `{}`", layer.display())]
+    #[error("cannot {operation} layer `{layer}`")]
     Layer {
-        /// What was to be done: `import`, `export`, `remove`, …
+        /// The operation: `import`, `export`, `remove`, …
         operation: &'static str,
-        /// The layer's folder, as given.
-        layer: PathBuf,
+        /// The layer, as its user named it.
+        layer: String,
         /// Why.
         source: Box<Error>,
     },
     /// A file or folder of the host could not be used.
     #[error("cannot {action} `{}`", path.display())]
     Io {
-        /// What was to be done: `create`, `open`, `rename`, …
+        /// The action: `create`, `open`, `rename`, …
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The stream that a layer is read from failed.
+    /// The input that a layer is read from failed.
     #[error("cannot read the layer's input")]
     Input(#[source] io::Error),
-    /// The stream that a layer is written to failed.
+    /// The output that a layer is written to failed.
     #[error("cannot write the layer's output")]
     Output(#[source] io::Error),
-    /// A layer tar is not what it should be.
+    /// A layer tar is malformed.
     #[error(transparent)]
-    Tar(#[from] TarError),
+    Tar(TarError),
     /// A layer breaks a rule of layers.
     #[error(transparent)]
     Rule(#[from] RuleError),
@@ -82,13 +88,13 @@ pub enum Error {
     /// A folder is not a readable portable layer.
     #[error(transparent)]
     Portable(#[from] PortableError),
-    /// A layer of the Host Compute Service cannot be made, read or deleted.
+    /// A Windows layer cannot be created, read or deleted.
     #[error(transparent)]
     Hcs(#[from] HcsError),
-    /// A transport folder cannot be read or made.
+    /// A transport folder cannot be read or created.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// A path given by the caller is not a path of a layer.
+    /// The caller gave a path that no layer can hold.
     #[error("`{path}` is not a path of a layer")]
     Path {
         /// The path as given.
@@ -96,7 +102,7 @@ pub enum Error {
         /// The rule it breaks.
         source: PathError,
     },
-    /// A file has no such data stream.
+    /// A file does not have the data stream that was asked for.
     #[error("`{path}` has no {}", stream_name(stream.as_deref()))]
     NoStream {
         /// The file.
@@ -105,20 +111,12 @@ pub enum Error {
         stream: Option<String>,
     },
     /// Nothing is at a path of a layer or of the chain that it is on top of.
-    #[error("`{path}` is not in {}", place.display())]
+    #[error("`{path}` is not in `{layer}`")]
     NotInLayer {
         /// The path.
         path: String,
-        /// Where the layer is.
-        place: PathBuf,
-    },
-    /// The file that a hard link names is not there.
-    #[error("the hard link `{path}` names `{target}`, and no layer of the chain has that file")]
-    LinkTarget {
-        /// The link.
-        path: String,
-        /// What it names.
-        target: String,
+        /// The layer, as its user named it.
+        layer: String,
     },
     /// Layers that change the registry cannot become one layer.
     #[error("the registry changes in `{hive}` of {layers} cannot be merged")]
@@ -131,83 +129,95 @@ pub enum Error {
     /// A chain has nothing on top of its base layer.
     #[error("the chain has no layer on top of its base")]
     OnlyBase,
-    /// A file or folder is no layer of any kind that can be read.
-    #[error("`{}` is no layer", place.display())]
-    NoLayer {
-        /// The file or folder.
-        place: PathBuf,
+    /// A layer, or the folder that should hold layers, does not exist.
+    #[error("`{name}` does not exist")]
+    NotFound {
+        /// What the user named.
+        name: String,
     },
-    /// Something is neither a file nor a folder: a pipe, a device.
-    #[error("`{}` is neither a file nor a folder", place.display())]
-    NotKept {
-        /// What is there.
-        place: PathBuf,
+    /// Something that is not a layer was given for one.
+    #[error("`{name}` is not a layer: it is {kind}")]
+    NotALayer {
+        /// What the user named.
+        name: String,
+        /// What it is.
+        kind: Kind,
     },
-    /// The content is not what its digest says.
+    /// A layer is not of the kind that the operation works on.
+    #[error("`{layer}` is {kind}, {needed}")]
+    WrongKind {
+        /// The layer, as its user named it.
+        layer: String,
+        /// What it is.
+        kind: Kind,
+        /// What it should be.
+        needed: Needed,
+    },
+    /// The content does not match its digest.
     #[error("the {what} is {actual}, but {expected} was expected")]
     DigestMismatch {
-        /// Which digest: `DiffID`, `digest of the source`, …
+        /// The name of the digest: `DiffID`, `digest of the source`, …
         what: &'static str,
-        /// What it should be.
+        /// The digest that was expected.
         expected: Digest,
-        /// What it is.
+        /// The digest of the content.
         actual: Digest,
     },
-    /// The digest of a blob was given for its DiffID.
+    /// The digest of a blob was given instead of its DiffID.
     #[error("{digest} is the digest of the compressed blob; its DiffID is {diff_id}")]
     DigestForDiffId {
         /// SHA-256 of the blob.
         digest: Digest,
         /// SHA-256 of the uncompressed tar.
-        diff_id: Digest,
+        diff_id: DiffId,
     },
     /// The destination exists.
-    #[error("`{}` exists already", path.display())]
+    #[error("`{}` already exists", path.display())]
     Exists {
         /// The destination.
         path: PathBuf,
-        /// Whether it is a layer, which may be replaced on request.
+        /// Whether it is a layer, which can be replaced on request.
         is_layer: bool,
     },
     /// Another process is importing to a path, or removing the layer there.
-    #[error("another import to `{}`, or its removal, is under way", path.display())]
+    #[error("another process is importing to `{}` or removing it", path.display())]
     Busy {
         /// The path of the layer.
         path: PathBuf,
     },
-    /// A destination has no name, or no folder to be in.
+    /// A destination has no name, or no folder that could contain it.
     #[error("`{}` cannot be the folder of a layer", path.display())]
     Destination {
         /// The destination.
         path: PathBuf,
     },
-    /// The caller asked to stop.
+    /// The caller asked the operation to stop.
     #[error("cancelled")]
     Cancelled,
     /// The caller used a writer out of order.
     #[error("backup stream bytes were written without a file to hold them")]
     NoCurrentFile,
-    /// The caller used a writer that had failed before.
-    #[error("a layer cannot be continued after an error")]
+    /// The caller used a writer after it had failed.
+    #[error("a writer cannot be used after an error")]
     AfterError,
-    /// The system refuses a thread or memory.
+    /// The system refused a thread or memory.
     #[error(transparent)]
     Resources(io::Error),
-    /// A part of the work ended without saying why.
+    /// A thread of the operation ended without a result.
     #[error("an internal worker thread stopped unexpectedly")]
     WorkerLost,
 }
 
-/// What kind of failure an [`Error`] is, for programs to act on.
+/// The kind of failure that an [`Error`] is, for programs to act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The layer's data is malformed, breaks a rule or fails a digest.
+    /// The layer's data is malformed, breaks a rule or does not match a digest.
     InvalidLayer,
-    /// What the caller passed cannot be.
+    /// The caller passed something that cannot work.
     InvalidInput,
-    /// A file or folder does not exist, or is no layer.
+    /// A file or folder does not exist, or is not a layer.
     NotFound,
     /// The destination exists.
     Exists,
@@ -215,10 +225,19 @@ pub enum ErrorKind {
     Busy,
     /// The system failed to read or write.
     Io,
-    /// The caller asked to stop.
+    /// The caller asked the operation to stop.
     Cancelled,
-    /// The environment lacks something.
+    /// This machine, or this build, does not support it.
     Unsupported,
+}
+
+impl From<TarError> for Error {
+    fn from(error: TarError) -> Self {
+        match &error.problem {
+            TarProblem::Io(source) if cancelled::is_cancelled(source) => Self::Cancelled,
+            _ => Self::Tar(error),
+        }
+    }
 }
 
 impl From<ServiceError> for Error {
@@ -233,6 +252,13 @@ impl From<PrivilegeError> for Error {
     }
 }
 
+impl Breach {
+    /// Returns the error of a writer for an entry that breaks the rule.
+    pub(crate) fn broken_by(self, entry: &LayerPath) -> Error {
+        self.of(entry, None).into()
+    }
+}
+
 impl Error {
     /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
@@ -240,9 +266,7 @@ impl Error {
             Self::Layer { source, .. } => source.kind(),
             Self::Io { source, .. } | Self::Input(source) | Self::Output(source) => io_kind(source),
             Self::Tar(error) => error.kind(),
-            Self::Rule(_) | Self::LinkTarget { .. } | Self::DigestMismatch { .. } => {
-                ErrorKind::InvalidLayer
-            }
+            Self::Rule(_) | Self::DigestMismatch { .. } => ErrorKind::InvalidLayer,
             Self::SeveralHives { .. } => ErrorKind::Unsupported,
             Self::Index(error) => error.kind(),
             Self::Image(error) => error.kind(),
@@ -251,15 +275,16 @@ impl Error {
             Self::Hcs(error) => error.kind(),
             Self::Transport(error) => error.kind(),
             Self::Path { .. }
-            | Self::NotKept { .. }
+            | Self::WrongKind { .. }
             | Self::OnlyBase
             | Self::Destination { .. }
             | Self::NoCurrentFile
             | Self::DigestForDiffId { .. }
             | Self::AfterError => ErrorKind::InvalidInput,
-            Self::NoStream { .. } | Self::NotInLayer { .. } | Self::NoLayer { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoStream { .. }
+            | Self::NotInLayer { .. }
+            | Self::NotFound { .. }
+            | Self::NotALayer { .. } => ErrorKind::NotFound,
             Self::Exists { .. } => ErrorKind::Exists,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -267,68 +292,30 @@ impl Error {
         }
     }
 
-    /// Returns what can be done about it, as one sentence, where there is something.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Layer { source, .. } => source.hint(),
-            Self::Exists { is_layer: true, .. } => Some("Pass --force to replace it.".to_owned()),
-            Self::Exists {
-                is_layer: false,
-                path,
-            } => Some(format!(
-                "`{}` is no layer and is never replaced: choose another path.",
-                path.display()
-            )),
-            Self::NotInLayer { .. } => Some("`wclayer ls` shows what is there.".to_owned()),
-            Self::NoLayer { .. } => Some(
-                "A layer is a folder made by `wclayer import`, a transport folder, or a layer tar \
-                 (plain, gzip or zstd)."
-                    .to_owned(),
-            ),
-            Self::LinkTarget { .. } => Some("Name every parent with -l, nearest first.".to_owned()),
-            Self::SeveralHives { .. } => Some(
-                "Squash fewer layers, leave the base out (--keep-base), or lose these changes \
-                 (--lose-registry)."
-                    .to_owned(),
-            ),
-            Self::Busy { .. } => Some("Wait for it to end, or choose another path.".to_owned()),
-            Self::Destination { .. } => {
-                Some("Name a folder that does not exist yet, such as `layers/base`.".to_owned())
-            }
-            Self::NotKept { .. } => {
-                Some("A layer is read more than once: write it to a file first.".to_owned())
-            }
-            Self::Rule(error) => Some(error.rule.hint()),
-            Self::Index(error) => error.hint(),
-            Self::Portable(error) => error.hint(),
-            Self::Hcs(error) => error.hint(),
-            Self::Transport(error) => error.hint(),
-            Self::Tar(error) => error.hint(),
-            Self::DigestForDiffId { diff_id, .. } => Some(format!(
-                "The blob is the one that you mean: give its DiffID, `--diff-id {diff_id}`."
-            )),
-            Self::DigestMismatch { .. } => {
-                Some("The file is damaged or is another layer: fetch it again.".to_owned())
-            }
-            Self::Io { source, .. }
-            | Self::Input(source)
-            | Self::Output(source)
-            | Self::Resources(source) => io_hint(source),
-            _ => None,
+    /// Makes an error of what a layer's input returned: [`Error::Cancelled`] if the input stopped
+    /// because the caller asked it to, [`Error::Input`] otherwise.
+    pub fn input(error: io::Error) -> Self {
+        match cancelled::is_cancelled(&error) {
+            true => Self::Cancelled,
+            false => Self::Input(error),
         }
     }
 
-    /// Says which layer's operation failed.
-    pub(crate) fn of_layer(self, operation: &'static str, layer: &Path) -> Self {
-        Self::Layer {
-            operation,
-            layer: layer.to_owned(),
-            source: Box::new(self),
+    /// Names the operation that failed and its layer. [`Error::Cancelled`] stays as it is: nothing
+    /// failed.
+    pub fn of_layer(self, operation: &'static str, layer: &Path) -> Self {
+        match self {
+            Self::Cancelled => self,
+            source => Self::Layer {
+                operation,
+                layer: layer.display().to_string(),
+                source: Box::new(source),
+            },
         }
     }
 }
 
-/// Makes an [`Error::Io`] of a system error: `.map_err(io_error("open", path))`.
+/// Makes an [`Error::Io`] from a system error: `.map_err(io_error("open", path))`.
 pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io {
@@ -351,6 +338,15 @@ pub(crate) fn entry_error<'a>(
     }
 }
 
+/// Returns the rule of the table that an error reports.
+#[cfg(test)]
+pub(crate) fn rule_of(error: &Error) -> Option<crate::rules::Rule> {
+    match error {
+        Error::Rule(error) => error.breach.rule(),
+        _ => None,
+    }
+}
+
 pub(crate) fn io_kind(error: &io::Error) -> ErrorKind {
     match error.kind() {
         io::ErrorKind::NotFound => ErrorKind::NotFound,
@@ -358,24 +354,6 @@ pub(crate) fn io_kind(error: &io::Error) -> ErrorKind {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::InvalidLayer,
         io::ErrorKind::Unsupported => ErrorKind::Unsupported,
         _ => ErrorKind::Io,
-    }
-}
-
-fn io_hint(error: &io::Error) -> Option<String> {
-    if let Some(hint) = resources::hint(error) {
-        return Some(hint.to_owned());
-    }
-    match error.kind() {
-        io::ErrorKind::StorageFull => Some("The disk is full: free some space.".to_owned()),
-        io::ErrorKind::PermissionDenied => {
-            Some("The user that runs wclayer may not do this: check the permissions.".to_owned())
-        }
-        io::ErrorKind::IsADirectory => Some(
-            "A directory is in the way, which is never replaced: move it away, or choose another \
-             path."
-                .to_owned(),
-        ),
-        _ => None,
     }
 }
 

@@ -1,11 +1,11 @@
-//! What can be wrong with a portable layer, and which rules a layer must keep.
+//! Errors of portable layers.
 
 use std::path::PathBuf;
 
 use crate::digest::DiffId;
 use crate::error::ErrorKind;
 
-/// Why a folder cannot be used as a portable layer.
+/// The reason why a folder cannot be used as a portable layer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PortableError {
@@ -17,13 +17,13 @@ pub enum PortableError {
         /// The file that is missing.
         missing: &'static str,
     },
-    /// A folder has a descriptor, but nothing says that it is one of ours.
-    #[error("`{}` is not recognised as a portable layer: its `layer.json` is not one of wclayer's", path.display())]
+    /// A folder has a descriptor, but not one that this project wrote.
+    #[error("`{}` is not recognised as a portable layer: its `layer.json` was not written by wclayer", path.display())]
     Stranger {
         /// The folder.
         path: PathBuf,
     },
-    /// A link stands where the folder of a layer should.
+    /// A symbolic link is where the folder of a layer should be.
     #[error("`{}` is a symbolic link, not the folder of a layer", path.display())]
     Link {
         /// The link.
@@ -34,8 +34,8 @@ pub enum PortableError {
     Json {
         /// The file.
         path: PathBuf,
-        /// Where and why.
-        source: serde_json::Error,
+        /// The position and the reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The layer has a format version that this program does not know.
     #[error("`{}` has format {format} version {version}, which this program does not read", path.display())]
@@ -47,17 +47,30 @@ pub enum PortableError {
         /// Its version.
         version: String,
     },
-    /// The parents given for a layer are not those that it has.
+    /// The parents given for a layer are not the ones it has.
     #[error("the parents of `{}` are {expected}, not {given}", layer.display())]
     ParentMismatch {
         /// The layer.
         layer: PathBuf,
         /// Its own parents, nearest first.
         expected: String,
-        /// Those that the caller gave for it.
+        /// The parents that the caller gave.
         given: String,
     },
-    /// A small file of the layer is not the one that was written.
+    /// A parent was given that is not a portable layer: a layer tar, a transport folder.
+    #[error(
+        "`{}` is not a portable layer: whether it is a parent of `{}` cannot be checked, because \
+         only portable layers store their DiffID",
+        parent.display(),
+        layer.display()
+    )]
+    ParentWithoutDiffId {
+        /// The layer.
+        layer: PathBuf,
+        /// What was given as its parent.
+        parent: PathBuf,
+    },
+    /// A small file of the layer does not have the content that was written.
     #[error("`{}` is damaged, or was changed", path.display())]
     Damaged {
         /// The file.
@@ -69,14 +82,14 @@ pub enum PortableError {
         /// The file.
         path: PathBuf,
     },
-    /// The layer tar is not as long as it was.
+    /// The layer tar does not have its original length.
     #[error("`{}` has {found} bytes, not {expected}", path.display())]
     TarSize {
         /// The tar.
         path: PathBuf,
-        /// What the descriptor says.
+        /// The size in the descriptor, in bytes.
         expected: u64,
-        /// What it has.
+        /// Its size, in bytes.
         found: u64,
     },
     /// A parent of a layer cannot be opened.
@@ -84,7 +97,7 @@ pub enum PortableError {
     Parent {
         /// The layer.
         layer: PathBuf,
-        /// Where it has its parent.
+        /// The path at which it has its parent.
         parent: PathBuf,
         /// Why.
         source: Box<crate::Error>,
@@ -100,31 +113,31 @@ pub enum PortableError {
     OtherParent {
         /// The layer.
         layer: PathBuf,
-        /// Where it has its parent.
+        /// The path at which it has its parent.
         parent: PathBuf,
-        /// Which layer it should be, and which is there.
+        /// The layer that should be there, and the one that is.
         diff_ids: Box<OtherDiffIds>,
     },
-    /// Something lies in the folder of a layer that is to be made anew.
+    /// The folder of a layer that is to be rebuilt contains something else.
     #[error("`{}` does not belong to a layer", path.display())]
     ForeignFile {
-        /// What it is.
+        /// The file or folder.
         path: PathBuf,
     },
     /// The parents of a layer are not a chain.
-    #[error("the parents from `{}` on are not a chain of layers", layer.display())]
+    #[error("the parents starting at `{}` are not a chain of layers", layer.display())]
     Chain {
         /// The nearest parent.
         layer: PathBuf,
     },
 }
 
-/// The DiffIDs of a parent. Boxed in the error: results stay small.
+/// The DiffIDs of a parent. Boxed in the error, so that results stay small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OtherDiffIds {
-    /// That of the parent which the layer was made on.
+    /// The DiffID of the parent that the layer was made on.
     pub expected: DiffId,
-    /// That of the layer which is there.
+    /// The DiffID of the layer that was found.
     pub found: DiffId,
 }
 
@@ -141,44 +154,10 @@ impl PortableError {
             Self::Parent { source, .. } => source.kind(),
             Self::Version { .. } => ErrorKind::Unsupported,
             Self::ParentMismatch { .. }
+            | Self::ParentWithoutDiffId { .. }
             | Self::ForeignFile { .. }
             | Self::Link { .. }
             | Self::Chain { .. } => ErrorKind::InvalidInput,
         }
-    }
-
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NotALayer { .. } => {
-                "A portable layer is a folder made by `wclayer import`; `wclayer info` shows one."
-            }
-            Self::Stranger { .. } => {
-                "Delete the folder yourself if nothing in it is of use to another program."
-            }
-            Self::ParentMismatch { .. } => {
-                "Give the parents nearest first, base layer last; or only the nearest, whose \
-                 parents are then found by themselves."
-            }
-            Self::Version { .. } => "Use the program version that wrote it, or import it again.",
-            Self::Json { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => {
-                "The folder was changed or damaged: `wclayer repair` makes this file anew."
-            }
-            Self::TarSize { .. } => "The folder was changed or damaged: import the layer again.",
-            Self::Parent { .. } => {
-                "Was it moved or removed? Name each parent with -l, nearest first, where it is now."
-            }
-            Self::OtherParent { .. } => {
-                "Put the right layer there, or name each parent with -l, nearest first, where it \
-                 is now."
-            }
-            Self::ForeignFile { .. } => "Move it away first.",
-            Self::Link { .. } => "Name the folder itself.",
-            Self::Chain { .. } => {
-                "Each parent has an absolute path, comes once, and is not the layer itself; there are \
-                 255 at most."
-            }
-        };
-        Some(hint.to_owned())
     }
 }

@@ -1,12 +1,13 @@
-//! Rights of the process that could not be had.
+//! Privileges, and errors of enabling them.
 //!
 //! Source: Microsoft, "Privilege Constants".
 
 use std::fmt;
 use std::io;
 
-/// A right of Windows that layers need.
+/// A privilege of Windows that layers need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Privilege {
     /// `SeBackupPrivilege`: read any file with its metadata.
     Backup,
@@ -21,7 +22,7 @@ pub enum Privilege {
 }
 
 impl Privilege {
-    /// Returns the name by which Windows looks it up.
+    /// Returns the name that Windows uses for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Backup => "SeBackupPrivilege",
@@ -32,7 +33,7 @@ impl Privilege {
         }
     }
 
-    /// Returns what administrators see in the local security policy.
+    /// Returns the name that administrators see in the local security policy.
     pub fn title(self) -> &'static str {
         match self {
             Self::Backup => "Back up files and directories",
@@ -50,11 +51,11 @@ impl fmt::Display for Privilege {
     }
 }
 
-/// Why a privilege could not be enabled.
+/// The reason why a privilege could not be enabled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrivilegeError {
-    /// The user does not have the right, or the process runs without it.
+    /// The user does not have the privilege, or the process runs without it.
     #[error("the process does not hold {0} ({title})", title = .0.title())]
     NotHeld(Privilege),
     /// The system refused for another reason.
@@ -62,19 +63,15 @@ pub enum PrivilegeError {
     System {
         /// The privilege.
         privilege: Privilege,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl PrivilegeError {
-    /// Returns how the right is got.
-    pub fn hint(&self) -> String {
+    /// Returns the privilege.
+    pub fn privilege(&self) -> Privilege {
         let (Self::NotHeld(privilege) | Self::System { privilege, .. }) = self;
-        format!(
-            "Run wclayer as an administrator from an elevated prompt, or give the account the \
-             right \"{}\" (secpol.msc, Local Policies, User Rights Assignment).",
-            privilege.title()
-        )
+        *privilege
     }
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a layer tar, and at which byte of it.
+//! Errors of layer tars, with the position in bytes.
 
 use std::io;
 
@@ -8,33 +8,32 @@ use ntmeta::{AttributesError, BackupStreamError, EaError, ReparseError, TimeErro
 use crate::error::{ErrorKind, io_kind};
 use crate::foreign::{Foreign, ImageArchive};
 use crate::path::PathError;
-use crate::resources;
 use crate::rules::place;
 
 /// A problem with one entry of a layer tar.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", place(entry, *offset))]
+#[error("{}", place(entry, Some(*offset)))]
 pub struct TarError {
-    /// The entry's name as the tar has it; empty when it was not known yet.
+    /// The entry's name as the tar has it; empty if it was not known yet.
     pub entry: String,
     /// Where its first header block starts, in bytes from the start of the uncompressed tar.
     pub offset: u64,
-    /// What is wrong.
+    /// The problem.
     #[source]
     pub problem: TarProblem,
 }
 
-/// What is wrong with an entry of a layer tar.
+/// A problem of an entry of a layer tar.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TarProblem {
-    /// Reading failed, or the compressed data under the tar is damaged.
-    #[error("cannot read on")]
+    /// Reading failed, or the compressed data is damaged.
+    #[error("cannot continue reading")]
     Io(#[source] io::Error),
-    /// The input has no bytes at all.
+    /// The input is empty.
     #[error("the input is empty")]
     Empty,
-    /// The input is something else.
+    /// The input is not a tar.
     #[error("the input is not a tar: it is {0}")]
     NotATar(Foreign),
     /// The input holds the layers of an image.
@@ -49,7 +48,7 @@ pub enum TarProblem {
         /// How many bytes are missing, padding not counted.
         missing: u64,
     },
-    /// A zero block that is not followed by another one.
+    /// A block of zeros is not followed by another one.
     #[error("a block of zeros is followed by more entries")]
     LoneZeroBlock,
     /// The header's checksum is wrong.
@@ -74,7 +73,7 @@ pub enum TarProblem {
         /// Offset in the extended header's content, in bytes.
         at: u64,
     },
-    /// An extended header, or what would have to go into one, is too large.
+    /// An extended header, or the data that would have to go into one, is too large.
     #[error("an extended header of {size} bytes is larger than {limit} bytes")]
     ExtendedHeaderTooLarge {
         /// Its size in bytes.
@@ -82,29 +81,29 @@ pub enum TarProblem {
         /// The limit in bytes.
         limit: u64,
     },
-    /// An extended header without an entry behind it.
+    /// An extended header is not followed by an entry.
     #[error("an extended header is not followed by an entry")]
     DanglingExtendedHeader,
-    /// Content behind a header whose type has none.
+    /// A header of a type without content announces some.
     #[error("it is {kind} with {size} bytes of content, which nothing can hold")]
     UnexpectedContent {
         /// What it is.
         kind: &'static str,
-        /// How many bytes its header says.
+        /// The number of bytes in its header.
         size: u64,
     },
     /// The map of a sparse file is malformed.
     #[error("the map of a sparse file is malformed")]
     SparseMap,
-    /// A sparse file, or all of them together, claim to be too large.
+    /// A sparse file is too large, or all of them together are.
     #[error("sparse files of {size} bytes are larger than {limit} bytes")]
     SparseTooLarge {
-        /// The logical size, or that of all holes so far, in bytes.
+        /// The logical size, or the size of all holes so far, in bytes.
         size: u64,
         /// The limit in bytes.
         limit: u64,
     },
-    /// The name, or that of a stream, is not one that a layer can hold.
+    /// No layer can hold the name, or the name of the stream.
     #[error("the name is not a path of a layer")]
     Path(#[source] PathError),
     /// A link's target is not a path of a layer.
@@ -115,27 +114,27 @@ pub enum TarProblem {
         /// The rule it breaks.
         source: PathError,
     },
-    /// A whiteout that names nothing that could be removed.
+    /// A whiteout does not name anything.
     #[error("the whiteout names nothing that could be removed")]
     Whiteout,
-    /// A name that would be read as a whiteout.
+    /// A name would be read as a whiteout.
     #[error("a name that starts with `.wh.` would be read as a whiteout")]
     ReservedName,
-    /// A device, FIFO or vendor type, which no Windows file system has.
+    /// The entry is a device, a FIFO or of a vendor type, which Windows file systems do not have.
     #[error("an entry of type `{}` has no meaning in a Windows layer", char::from(*type_flag))]
     Type {
         /// The header's type byte.
         type_flag: u8,
     },
-    /// An alternate stream that does not follow its file.
+    /// An alternate data stream does not follow its file.
     #[error("an alternate stream of `{file}` must follow that file, but it follows {previous}")]
     StrayStream {
         /// The file that the stream belongs to.
         file: String,
-        /// What stands before it.
+        /// The entry before it.
         previous: String,
     },
-    /// A time that is not a decimal number, or has more seconds than 64 bits hold.
+    /// A time is not a decimal number, or has more seconds than 64 bits hold.
     #[error("the time `{key}` cannot be used")]
     Time {
         /// The PAX key or header field.
@@ -143,16 +142,16 @@ pub enum TarProblem {
         /// Why.
         source: TimeError,
     },
-    /// The attributes are no 32-bit decimal number.
+    /// The attributes are not a 32-bit decimal number.
     #[error("`MSWINDOWS.fileattr` cannot be used")]
     Attributes(#[source] AttributesError),
-    /// A record that should be base64 is not.
+    /// A record is not valid base64.
     #[error("`{key}` is not base64")]
     Base64 {
         /// The PAX key.
         key: String,
-        /// Where and why.
-        source: base64::DecodeError,
+        /// The position and the reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The text form of the security descriptor is malformed.
     #[error("`MSWINDOWS.sd` cannot be used")]
@@ -160,19 +159,19 @@ pub enum TarProblem {
     /// Extended attributes are malformed.
     #[error("the extended attributes cannot be used")]
     Ea(#[source] EaError),
-    /// A reparse point is malformed or cannot be made of a link's target.
+    /// A reparse point is malformed, or cannot be made from a link's target.
     #[error("the reparse point cannot be used")]
     Reparse(#[source] ReparseError),
     /// A backup stream (of the vendor record, or given to the writer) is malformed.
     #[error("the backup stream cannot be used")]
     BackupStream(#[source] BackupStreamError),
-    /// The streams of a backup stream do not fit together.
+    /// The streams of a backup stream contradict each other.
     #[error("the backup stream is inconsistent: {what}")]
     Streams {
-        /// What does not fit.
+        /// The contradiction.
         what: &'static str,
     },
-    /// The announced size of a file is not that of its data.
+    /// The data of a file does not have the announced size.
     #[error("the file has {announced} bytes, but its data stream has {actual}")]
     SizeMismatch {
         /// The size of the entry.
@@ -197,36 +196,5 @@ impl TarError {
             TarProblem::Io(error) => io_kind(error),
             _ => ErrorKind::InvalidLayer,
         }
-    }
-
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match &self.problem {
-            TarProblem::Io(error) if resources::hint(error).is_some() => {
-                return resources::hint(error).map(str::to_owned);
-            }
-            TarProblem::Io(error) => match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    "The compressed data is cut off: fetch the file again."
-                }
-                io::ErrorKind::InvalidData => {
-                    "The compressed data is damaged: fetch the file again."
-                }
-                _ => return None,
-            },
-            TarProblem::TruncatedHeader | TarProblem::TruncatedContent { .. } => {
-                "The file is cut off: fetch it again."
-            }
-            TarProblem::Empty => "Nothing was read: is the input the file you mean?",
-            TarProblem::Checksum { .. } | TarProblem::Number { .. } if self.offset == 0 => {
-                "The input is not a layer tar (plain, gzip or zstd), or its start is damaged."
-            }
-            TarProblem::Path(_) | TarProblem::LinkTarget { .. } => {
-                "A layer's names are relative, below Files, Hives or UtilityVM."
-            }
-            TarProblem::Type { .. } => "Was this layer made for Linux?",
-            _ => return None,
-        };
-        Some(hint.to_owned())
     }
 }

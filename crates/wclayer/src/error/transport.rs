@@ -1,109 +1,90 @@
-//! What can be wrong with a transport folder.
+//! Errors of transport folders.
 
 use std::path::PathBuf;
 
 use crate::error::ErrorKind;
 use crate::path::{LayerPath, PathError};
 
-/// Why a folder cannot be read or made as a transport folder.
+/// The reason why a transport folder cannot be read or created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// The folder is no transport folder.
+    /// The folder is not a transport folder.
     #[error("`{}` is not a transport folder: it has no `{missing}`", path.display())]
     NotATransportFolder {
         /// The folder.
         path: PathBuf,
-        /// What is missing.
+        /// The file or folder that is missing.
         missing: &'static str,
     },
-    /// `tombstones.txt` cannot be understood.
+    /// `tombstones.txt` is malformed.
     #[error("line {line} of `tombstones.txt` {problem}")]
     Tombstones {
         /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The problem.
         problem: TombstoneProblem,
     },
-    /// A file does not hold what its place demands.
+    /// A file of the folder is malformed or in the wrong place.
     #[error("`{entry}` of the transport folder {problem}")]
     Entry {
         /// The file.
         entry: LayerPath,
-        /// What is wrong with it.
+        /// The problem.
         problem: EntryProblem,
-    },
-    /// A removal cannot be written down.
-    #[error("the removal of `{entry}` cannot be written to `tombstones.txt`: {why}")]
-    Removal {
-        /// What is removed.
-        entry: LayerPath,
-        /// The rule.
-        why: &'static str,
-    },
-    /// The target of a link is in a parent that is not there to be copied from.
-    #[error("the target `{target}` of the hard link `{entry}` is only in a parent, {why}")]
-    LinkTarget {
-        /// The link.
-        entry: LayerPath,
-        /// Its target.
-        target: LayerPath,
-        /// Why it cannot be copied.
-        why: &'static str,
-    },
-    /// A removal without a parent.
-    #[error("`{entry}`: a layer without parents has nothing to remove")]
-    NothingToRemove {
-        /// The entry.
-        entry: LayerPath,
     },
 }
 
-/// What is wrong with a line of `tombstones.txt`.
+/// A problem of a line of `tombstones.txt`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TombstoneProblem {
-    /// Another first line than expected.
+    /// The first line is not the version.
     #[error("is not `Version 1.0`")]
     Version,
-    /// A path that does not start with a backslash.
+    /// The path does not start with a backslash.
     #[error("does not start with a backslash")]
     NoBackslash,
-    /// What is no path of a layer.
-    #[error("is no path below `Files`: {0}")]
+    /// The line is not a path of a layer.
+    #[error("is not a path below `Files`: {0}")]
     Path(PathError),
 }
 
-/// What is wrong with a file of a transport folder.
+/// A problem of a file of a transport folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EntryProblem {
-    /// A file that cannot hold the attributes.
+    /// The file is too short for the attributes.
     #[error("is shorter than the attributes that it must start with")]
     Short,
-    /// A directory without the file that describes it.
-    #[error("has no `.$wcidirs$` file beside it, which would describe it")]
+    /// A directory does not have the file that describes it.
+    #[error("has no `.$wcidirs$` file beside it to describe it")]
     NoDirectoryFile,
-    /// A file with the attribute of directories, or a directory without.
-    #[error("is of another kind than its attributes say")]
+    /// A file has the attribute of directories, or a directory does not have it.
+    #[error("is not of the kind that its attributes claim")]
     Kind,
-    /// A link or another reparse point of the disk itself.
+    /// The file is a link or another reparse point of the disk itself.
     #[error("is a reparse point of the disk, which is never followed")]
     ReparsePoint,
-    /// A name beside it is the same to Windows, and another kind of thing.
-    #[error("has a file and a directory of that name, spelled in different case")]
+    /// To Windows, a file and a directory have the same name.
+    #[error("exists as a file and as a directory, in different case")]
     Twin,
-    /// Something in a directory that is to be a reparse point.
-    #[error("is to be a reparse point, but is not empty")]
+    /// A directory that should be a reparse point is not empty.
+    #[error("should be a reparse point, but is not empty")]
     NotEmpty,
-    /// A directory with a name that the format needs for itself.
+    /// A directory has a name that the format reserves.
     #[error("is a directory with the name of a file that describes one")]
     Reserved,
-    /// Sparse streams of any length cost nothing on disk, and time without end when they are read.
+    /// The holes are too large: they take no room on disk, but reading them takes forever.
     #[error("has more than 64 GiB of holes")]
     Holes,
+    /// Another program writes to the folder.
+    #[error("was changed while it was being read")]
+    Changed,
 }
 
 impl EntryProblem {
-    /// Says which file it is.
+    /// Makes the error for a file with this problem.
     pub(crate) fn of(self, entry: &LayerPath) -> crate::Error {
         TransportError::Entry {
             entry: entry.clone(),
@@ -118,29 +99,7 @@ impl TransportError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotATransportFolder { .. } => ErrorKind::NotFound,
-            Self::LinkTarget { .. } => ErrorKind::InvalidInput,
-            Self::Tombstones { .. }
-            | Self::Entry { .. }
-            | Self::Removal { .. }
-            | Self::NothingToRemove { .. } => ErrorKind::InvalidLayer,
+            Self::Tombstones { .. } | Self::Entry { .. } => ErrorKind::InvalidLayer,
         }
-    }
-
-    /// Returns what can be done about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NotATransportFolder { .. } => {
-                "A transport folder has `Files` and `tombstones.txt`: \
-                 `wclayer import --format transport` makes one."
-            }
-            Self::Tombstones { .. } | Self::Entry { .. } => {
-                "The folder is damaged, or was changed after it was made."
-            }
-            Self::LinkTarget { .. } | Self::NothingToRemove { .. } => {
-                "Name the parent layers with -l, nearest first."
-            }
-            Self::Removal { .. } => return None,
-        };
-        Some(hint.to_owned())
     }
 }

@@ -1,8 +1,8 @@
-//! One file of the layer made on the host.
+//! Writes one file of the layer on the host.
 //!
-//! A file is made when its first byte comes, or at its end, when it is known to be no link. What
-//! fails in the middle is deleted. Files are closed with a look at the result and not flushed: as
-//! with `cp` and `tar`, what was extracted can be extracted again after a crash.
+//! A file is created at its first byte, or at its end, when it is clear that it is not a link. A
+//! file that fails halfway is deleted. Closing a file is checked, but files are not flushed: as
+//! with `cp` and `tar`, an extraction can be repeated after a crash.
 
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
@@ -11,21 +11,22 @@ use ntmeta::FileAttributes;
 
 use super::keep::{Keeper, make_read_only, set_file_times};
 use super::place::{Folder, Ground};
-use super::report::{Extracted, Loss, Tally};
+use super::report::{Extracted, Loss};
 use super::stream::{Content, Metadata, Taker};
 use super::symlink::PendingSymlink;
+use super::tally::Tally;
 use crate::error::Result;
 use crate::hub::FileEntry;
 use crate::place::disk;
 
-/// A file that is to be made.
+/// A file to write.
 pub(super) struct FileJob {
     pub(super) entry: FileEntry,
-    /// The directory that it lies in.
+    /// The directory of the file.
     pub(super) parent: Arc<Folder>,
 }
 
-/// What one thread works with, and what it did.
+/// The state of one thread, and its report.
 pub(super) struct Maker {
     pub(super) ground: Arc<Ground>,
     pub(super) keeper: Keeper,
@@ -33,14 +34,14 @@ pub(super) struct Maker {
     pub(super) symlinks: Vec<PendingSymlink>,
 }
 
-/// A file that is being made.
+/// A file that is being written.
 pub(super) struct NewFile<'a> {
     job: &'a FileJob,
     taker: Taker,
     target: Target<'a>,
 }
 
-/// The file on the host, once it is there.
+/// The file on the host, once it exists.
 struct Target<'a> {
     job: &'a FileJob,
     ground: &'a Ground,
@@ -116,7 +117,7 @@ impl Target<'_> {
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Sets all that comes after the content.
+    /// Sets everything that comes after the content.
     fn complete(
         &mut self,
         keeper: Keeper,
@@ -145,7 +146,7 @@ impl Target<'_> {
         }
         if let Some(made) = self.made.take() {
             let closed = disk::close(made.file);
-            // It may not be whole: network file systems and quotas tell here.
+            // The file may be incomplete: network file systems and quotas report errors here.
             closed.inspect_err(|_| delete(self.job, &made.name))?;
         }
         report.files += 1;
@@ -158,7 +159,7 @@ impl Content for Target<'_> {
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let attributes = self.job.entry.basic_info.attributes;
         let made = self.made()?;
-        // Readers may give holes as zeros.
+        // Readers may return holes as zeros.
         if attributes.contains(FileAttributes::SPARSE_FILE) && bytes.iter().all(|byte| *byte == 0) {
             return Ok(());
         }
@@ -173,7 +174,7 @@ impl Content for Target<'_> {
     }
 }
 
-/// What is left of a file that was not completed is deleted.
+/// Deletes a file that was not completed.
 impl Drop for Target<'_> {
     fn drop(&mut self) {
         if let Some(made) = self.made.take() {
@@ -183,13 +184,13 @@ impl Drop for Target<'_> {
     }
 }
 
-/// Deletes a file that failed already, or that the user has stopped.
+/// Deletes a file after an error or a cancellation, which is what gets reported.
 fn delete(job: &FileJob, name: &str) {
     let _ = job.parent.dir.remove_file(name);
 }
 
 impl Maker {
-    /// Makes a file of its whole backup stream.
+    /// Writes a file from its whole backup stream.
     pub(super) fn make(&mut self, job: &FileJob, stream: &[u8]) -> Result<()> {
         let ground = Arc::clone(&self.ground);
         let mut file = NewFile::new(job, &ground);

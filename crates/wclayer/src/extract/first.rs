@@ -1,14 +1,14 @@
-//! [`First`]: the first items of a list, of however many there are.
+//! [`First`]: the first items of a list of any length.
 
 use std::ops::Deref;
 
 use serde::Serialize;
 
-/// How many bytes the texts of a list may have.
+/// The limit on the texts of a list, in bytes.
 const MAX_BYTES: usize = 32 << 20;
 
-/// The first items in their order, which may have been added in any: the same whichever thread was
-/// faster. How many it holds is bounded, and so are the bytes of their texts.
+/// The first items in sorted order. They may be added in any order, so the result does not depend
+/// on which thread is faster. The number of items and the bytes of their texts are bounded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct First<T> {
@@ -18,7 +18,7 @@ pub struct First<T> {
     bytes: usize,
 }
 
-/// What has texts.
+/// An item with texts.
 pub(super) trait Texts {
     /// Returns the length of its texts in bytes.
     fn len_bytes(&self) -> usize;
@@ -47,7 +47,7 @@ impl<T> Deref for First<T> {
     }
 }
 
-/// Adds an item; the list may grow to twice its bounds before the rest is dropped.
+/// Adds an item; the list may grow to twice its limits before items are dropped.
 pub(super) fn add<T: Ord + Texts>(first: &mut First<T>, limit: usize, item: T) {
     first.bytes += item.len_bytes();
     first.items.push(item);
@@ -56,7 +56,7 @@ pub(super) fn add<T: Ord + Texts>(first: &mut First<T>, limit: usize, item: T) {
     }
 }
 
-/// Sorts the items, and drops those behind the bounds.
+/// Sorts the items, and drops those beyond the limits.
 pub(super) fn tidy<T: Ord + Texts>(first: &mut First<T>, limit: usize) {
     first.items.sort();
     first.items.truncate(limit);
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_stay_in_any_order_and_within_bounds() {
+    fn the_first_items_are_kept_in_any_order_within_limits() {
         let mut numbers: Vec<usize> = (0..1000).map(|number| number * 7919 % 1000).collect();
         for _ in 0..2 {
             let mut first = First::default();

@@ -1,4 +1,4 @@
-//! What the host keeps of an entry beside its content: times, and with `xattrs` all else.
+//! Keeps the metadata of an entry on the host: times, and with `xattrs` everything else.
 //!
 //! | ntfs-3g | ntfs3 | elsewhere | value |
 //! |---|---|---|---|
@@ -9,16 +9,16 @@
 //! | `system.ntfs_ea` | as elsewhere | `user.ntfs_ea` | the `FILE_FULL_EA_INFORMATION` list; for ntfs-3g the last entry, too, tells its length |
 //! | `user.NAME` | as elsewhere | `user.DosStream.NAME:$DATA` | an alternate stream, elsewhere with a zero byte behind it |
 //!
-//! ntfs-3g is a FUSE file system that tells `system.ntfs_attrib_be` of a directory. What it refuses
-//! is lost: a `user.` name would be an alternate stream there. What ntfs3 refuses under its own
-//! name is tried under that of elsewhere; other names that begin with `system.` are plain extended
-//! attributes to it.
+//! ntfs-3g is recognised as a FUSE file system with `system.ntfs_attrib_be` on a directory. A value
+//! that it refuses is lost, because a `user.` name would be an alternate stream there. A value that
+//! ntfs3 refuses under its own name is tried under the name for other systems; to ntfs3, other
+//! names that start with `system.` are ordinary extended attributes.
 //!
 //! Sources: ntfs-3g, "Extended Attributes" (names and values; the order of the times is that of
-//! `ntfs_inode_get_times`) and observed with ntfs-3g 2022.10.3 (change time, lengths in the EA list,
-//! nothing can be set any more behind an unknown reparse point); Linux `fs/ntfs3/xattr.c`; Samba,
-//! `vfs_streams_xattr(8)` (prefix and `:$DATA`) and that module's own reading, which takes the last
-//! byte off.
+//! `ntfs_inode_get_times`) and observed with ntfs-3g 2022.10.3 (change time, lengths in the EA
+//! list, nothing can be set after an unknown reparse point); Linux `fs/ntfs3/xattr.c`; Samba,
+//! `vfs_streams_xattr(8)` (prefix and `:$DATA`) and that module's source, which removes the last
+//! byte on reading.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -30,20 +30,20 @@ use super::report::{Extracted, Loss};
 use super::stream::{Metadata, Value};
 use crate::path::LayerPath;
 
-/// Attributes that say what an entry is, or nothing.
+/// Attributes that follow from the kind of entry, or mean nothing.
 const PLAIN: FileAttributes = FileAttributes::DIRECTORY
     .union(FileAttributes::NORMAL)
     .union(FileAttributes::ARCHIVE)
     .union(FileAttributes::SPARSE_FILE)
     .union(FileAttributes::REPARSE_POINT);
 
-/// Keeps what can be kept.
+/// Keeps all metadata that the host can hold.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Keeper {
     xattrs: Option<Names>,
 }
 
-/// Whose names extended attributes get.
+/// The system whose names extended attributes get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(
     not(any(target_os = "linux", target_os = "android")),
@@ -67,8 +67,8 @@ impl Keeper {
         self.xattrs.is_some()
     }
 
-    /// Keeps the metadata of a file or directory, without its reparse data, and counts what is
-    /// lost. `None` is for links, which cannot have any. Tells whether the times are kept.
+    /// Keeps the metadata of a file or directory, except its reparse data, and counts the losses.
+    /// Links cannot have metadata; pass `None` for them. Returns whether the times are kept.
     pub(super) fn keep(
         self,
         object: Option<&std::fs::File>,
@@ -86,7 +86,7 @@ impl Keeper {
         has_times
     }
 
-    /// Keeps reparse data. It has to come last: ntfs-3g takes nothing any more then.
+    /// Keeps reparse data. This has to come last: afterwards, ntfs-3g refuses everything.
     pub(super) fn keep_reparse(
         self,
         object: Option<&std::fs::File>,
@@ -118,7 +118,7 @@ impl Keeper {
             (Loss::OtherStreams, metadata.others),
         ] {
             for number in 0..count {
-                // The bytes are known of all together.
+                // Only the total of the bytes is known.
                 report.lost(loss, if number == 0 { bytes } else { 0 }, || {
                     path.to_string()
                 });
@@ -152,7 +152,7 @@ fn keep_attributes(
     if let Some(object) = object
         && object.set("ntfs_attrib_be", &bits)
     {
-        // A driver of NTFS takes some and is silent about the rest.
+        // An NTFS driver accepts some attributes and silently ignores the others.
         let has = object.attributes().unwrap_or(wanted);
         lost = wanted.difference(PLAIN | has);
     }
@@ -188,7 +188,7 @@ fn keep_times(
     kept.is_some()
 }
 
-/// A file or directory that gets extended attributes.
+/// A file or directory to set extended attributes on.
 #[derive(Clone, Copy)]
 struct Object<'a> {
     file: &'a std::fs::File,
@@ -200,7 +200,7 @@ impl<'a> Object<'a> {
         Self { file, names }
     }
 
-    /// Sets a value under the first name that is taken.
+    /// Sets a value under the first name that the system accepts.
     fn set(self, name: &str, value: &[u8]) -> bool {
         let (own, elsewhere) = match (self.names, name) {
             (Names::Ntfs3g, "ntfs_ea") => {
@@ -231,14 +231,14 @@ impl<'a> Object<'a> {
         )
     }
 
-    /// Returns the attributes that a driver of NTFS has set.
+    /// Returns the attributes that an NTFS driver has set.
     fn attributes(self) -> Option<FileAttributes> {
         (self.names != Names::User).then_some(())?;
         attributes_of(self.file)
     }
 }
 
-/// Returns an EA list whose last entry, too, says how long it is; `None` when it is malformed.
+/// Returns an EA list with a length in every entry, including the last; `None` if it is malformed.
 fn with_last_length(list: &[u8]) -> Option<Vec<u8>> {
     /// Next offset (32 bits), flags (8), length of the name (8) and of the value (16).
     const HEADER: usize = 8;
@@ -261,7 +261,7 @@ fn with_last_length(list: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Returns the read-only attribute of a file, which becomes its permissions.
+/// Returns the read-only attribute of a file, which determines its permissions.
 fn shown_otherwise(attributes: FileAttributes) -> FileAttributes {
     match cfg!(unix) && !attributes.contains(FileAttributes::DIRECTORY) {
         true => FileAttributes::READONLY,
@@ -273,7 +273,7 @@ fn named(path: &LayerPath, stream: &[u8]) -> String {
     format!("{path}:{}", ntmeta::wide::display(stream))
 }
 
-/// Takes the write permission of a file away.
+/// Removes the write permission of a file.
 pub(super) fn make_read_only(file: &std::fs::File) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -286,7 +286,7 @@ pub(super) fn make_read_only(file: &std::fs::File) -> io::Result<()> {
     Ok(())
 }
 
-/// Sets the times of last write and access of an open file; tells whether the host holds them.
+/// Sets the times of last write and access of an open file; returns whether the host holds them.
 pub(super) fn set_file_times(file: &std::fs::File, info: &FileBasicInfo) -> bool {
     let mut times = std::fs::FileTimes::new();
     if let Some(time) = host_time(info.last_write_time) {
@@ -303,14 +303,14 @@ pub(super) fn set_file_times(file: &std::fs::File, info: &FileBasicInfo) -> bool
 }
 
 /// Returns whether a host that has just taken the times of last write and access holds them: file
-/// systems make the nearest that they can of those that are too early or late.
+/// systems round times that are too early or too late.
 pub(super) fn are_held(
     info: &FileBasicInfo,
     there: impl FnOnce() -> Option<(SystemTime, SystemTime)>,
 ) -> bool {
-    /// All file systems hold what lies between: 1980, where FAT begins, and the 32-bit end in 2038.
+    /// All file systems hold the times between 1980, where FAT starts, and 2038, where 32 bits end.
     const USUAL: std::ops::Range<u64> = 315_619_200..2_147_483_647;
-    /// The coarsest clock is that of FAT.
+    /// FAT has the coarsest clock.
     const NEAR: Duration = Duration::from_secs(2);
     let told = [info.last_write_time, info.last_access_time]
         .map(|time| (time != FileTime::default()).then(|| SystemTime::try_from(time).ok()));
@@ -338,7 +338,8 @@ pub(super) fn are_held(
     told.into_iter().zip([modified, accessed]).all(is_near)
 }
 
-/// Returns a time for the host; `None` when it has none, or the layer does not tell it.
+/// Returns a time for the host; `None` if the host cannot represent it or the layer does not have
+/// it.
 pub(super) fn host_time(time: FileTime) -> Option<SystemTime> {
     (time != FileTime::default()).then_some(())?;
     time.try_into().ok()
@@ -359,9 +360,9 @@ fn names_on(dir: &Dir) -> Names {
     /// `NTFS3`'s, then `FUSE_SUPER_MAGIC`.
     const NTFS3: u32 = 0x7366_746E;
     const FUSE: u32 = 0x6573_5546;
-    // The field has another type on every processor; the numbers have 32 bits.
+    // The type of the field depends on the processor; the numbers have 32 bits.
     let magic = rustix::fs::fstatfs(dir).map_or(0, |disk| disk.f_type as u32);
-    // The handle only leads to names.
+    // The handle only allows lookups of names.
     let answers = || {
         let dir = dir.open(".").ok()?.into_std();
         attributes_of(&dir)
@@ -396,7 +397,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_extended_attribute_tells_its_length_too() {
+    fn the_last_extended_attribute_has_a_length_too() {
         let first = b"\x10\0\0\0\0\x03\x03\0FOO\0bar\0";
         let list = |last: &[u8]| [&first[..], last].concat();
         for (last, rewritten) in [

@@ -1,8 +1,8 @@
-//! What is made last: hard links, symbolic links, and the times of directories.
+//! The last steps: hard links, symbolic links, and the times of directories.
 //!
-//! A symbolic link is made only when it leads to a place in the extracted tree, and its text is
-//! written anew: up to the folder that both lie in, then down. Links come after everything else, so
-//! that nothing of the layer is written through one.
+//! A symbolic link is created only if it leads to a path in the extracted tree, and its text is
+//! rewritten: up to the closest common folder, then down. Links come after everything else, so that
+//! nothing is written through one.
 
 use std::collections::HashMap;
 use std::io;
@@ -25,20 +25,20 @@ use crate::path::LayerPath;
 use crate::place::disk;
 use crate::view::{self, Target};
 
-/// How many names are looked through for the spelling of what symbolic links name.
+/// How many names are read to find the spelling of the targets of symbolic links.
 const LISTING_BUDGET: u64 = 4_000_000;
 
-/// A directory that has been made, and waits for what is set last.
+/// A directory on the host whose times and reparse data are still to be set.
 #[derive(Debug)]
 pub(super) struct PendingDirectory {
     pub(super) path: LayerPath,
     pub(super) basic_info: FileBasicInfo,
-    /// Whether its times are kept already.
+    /// Whether its times are already kept.
     pub(super) has_times: bool,
     pub(super) reparse: Option<Value>,
 }
 
-/// Makes all that waited.
+/// Creates the links, and completes the directories.
 pub(super) struct Links<'a> {
     pub(super) ground: &'a Ground,
     pub(super) places: &'a mut Places,
@@ -46,7 +46,7 @@ pub(super) struct Links<'a> {
 }
 
 impl Links<'_> {
-    /// Makes the hard links; those to symbolic links become more of these.
+    /// Creates the hard links; a hard link to a symbolic link becomes another symbolic link.
     pub(super) fn hard_links(
         &mut self,
         links: Vec<LinkEntry>,
@@ -113,7 +113,7 @@ impl Links<'_> {
         Ok(())
     }
 
-    /// Finds a file that this extraction has made.
+    /// Finds a file that this extraction has written.
     fn extracted(
         &mut self,
         path: &LayerPath,
@@ -134,7 +134,7 @@ impl Links<'_> {
         }
     }
 
-    /// Makes the symbolic links.
+    /// Creates the symbolic links.
     pub(super) fn symlinks(&mut self, links: &[PendingSymlink]) -> Result<()> {
         let mut budget = LISTING_BUDGET;
         for link in links {
@@ -159,7 +159,7 @@ impl Links<'_> {
             return Ok(Err(Reason::LeadsOutside.into()));
         };
         let folder = match self.places.parent(&link.path, self.report) {
-            // A file stands where its directory would be.
+            // A file is in the way of the link's directory.
             Err(Error::Io { source, .. }) if is_taken(&source) => {
                 return Ok(Err(Reason::PlaceTaken.into()));
             }
@@ -194,7 +194,7 @@ impl Links<'_> {
         Ok(Ok(()))
     }
 
-    /// Completes directories, in which nothing is made any more.
+    /// Completes the directories, after everything in them exists.
     pub(super) fn directories(&mut self, keeper: Keeper, all: &[PendingDirectory]) -> Result<()> {
         for directory in all {
             let (path, info) = (&directory.path, &directory.basic_info);
@@ -215,8 +215,8 @@ impl Links<'_> {
     }
 }
 
-/// Follows links to links to the last target, and remembers that for all of them. In a circle, any
-/// of them is last.
+/// Follows links to links to the last target, and remembers it for all of them. In a circle, any
+/// link can be the last.
 fn last_target(targets: &mut HashMap<LayerPath, LayerPath>, link: &LayerPath) -> LayerPath {
     let mut seen = Vec::new();
     let mut last = link.clone();
@@ -242,7 +242,7 @@ fn can_copy(error: &io::Error) -> bool {
     )
 }
 
-/// Copies a file that cannot have one more name.
+/// Copies a file that cannot have another name.
 fn copy(from: &Dir, name: &str, to: &Dir, new: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut source = from.open_with(name, options.read(true).follow(FollowSymlinks::No))?;
@@ -260,7 +260,8 @@ fn copy(from: &Dir, name: &str, to: &Dir, new: &str) -> io::Result<()> {
     disk::close(copy)
 }
 
-/// Returns the way from a link to its target: `spelt` are the names on it from the top.
+/// Returns the relative path from a link to its target; `spelt` has the names of the target from
+/// the top.
 fn relative(link: &LayerPath, target: &LayerPath, spelt: &[String]) -> String {
     let above = link.parent();
     let from: Vec<&[u8]> = above.iter().flat_map(LayerPath::components).collect();
@@ -279,7 +280,7 @@ fn relative(link: &LayerPath, target: &LayerPath, spelt: &[String]) -> String {
     }
 }
 
-/// Sets the times of last write and access; tells whether the host holds them.
+/// Sets the times of last write and access; returns whether the host holds them.
 fn set_times(dir: &Dir, name: &str, info: &FileBasicInfo) -> bool {
     let (accessed, modified) = (info.last_access_time, info.last_write_time);
     let there = || {
@@ -291,7 +292,7 @@ fn set_times(dir: &Dir, name: &str, info: &FileBasicInfo) -> bool {
     set.is_ok() && are_held(info, there)
 }
 
-/// Sets times without following a link. Not with cap-std on Unix, which ends the program at times
+/// Sets times without following a link. On Unix this does not use cap-std, which panics at times
 /// before 1970.
 #[cfg(unix)]
 fn set_link_times(

@@ -1,10 +1,9 @@
-//! What this extraction has made: the names that it took, and for whom.
+//! The names that this extraction has taken, and the entries that they stand for.
 //!
-//! Neither clocks nor file numbers tell on every file system what is new. So each name is claimed
-//! before anything is made under it, and what stands in the way under a name that nobody has
-//! claimed was there before.
+//! Neither clocks nor file numbers reliably show on every file system what is new. So each name is
+//! claimed before anything is created under it; anything under an unclaimed name existed before.
 //!
-//! Memory: 8 bytes and the set's own overhead a name.
+//! Memory: 8 bytes per name, plus the overhead of the set.
 
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
@@ -16,17 +15,17 @@ use ntmeta::{upcase, wide};
 
 use super::names::{NameRules, host_name, real_name};
 
-/// A directory on the host, by the names that lead to it from the folder that is extracted to.
+/// A path on the host, identified by the names that lead to it from the target folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Place(u64);
 
 /// The names taken.
 #[derive(Debug)]
 pub(super) struct Made {
-    /// Its keys are secret: no layer can have two names with one hash.
+    /// Its keys are secret, so that no layer can contain two names with the same hash.
     hasher: RandomState,
     claimed: Mutex<HashSet<Place>>,
-    /// Names that do not tell what they stand for, by the directory and the real name in upper case.
+    /// Names that differ from the real ones, by the directory and the real name in upper case.
     others: Mutex<HashMap<(Place, Vec<u16>), String>>,
 }
 
@@ -39,7 +38,7 @@ impl Made {
         }
     }
 
-    /// The folder that is extracted to.
+    /// The target folder.
     pub(super) fn top(&self) -> Place {
         Place(0)
     }
@@ -64,14 +63,14 @@ impl Made {
         lock(&self.claimed).contains(&place)
     }
 
-    /// Remembers the name that something got, where that does not tell the real one.
+    /// Remembers the name of an entry on the host, if the real name does not follow from it.
     pub(super) fn note(&self, directory: Place, real: &[u8], name: &str) {
         if real_name(name).is_none() {
             lock(&self.others).insert((directory, folded(real)), name.to_owned());
         }
     }
 
-    /// Returns the name that something got, or is to get first.
+    /// Returns the name that an entry has on the host, or the first one to try.
     pub(super) fn name_of<'a>(
         &self,
         directory: Place,
@@ -93,7 +92,7 @@ fn folded(name: &[u8]) -> Vec<u16> {
     units.map(upcase::upcase_unit).collect()
 }
 
-/// A thread that panicked has left a set of names whole.
+/// A thread that panicked leaves a set of names intact.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! A layer as plain files on the host.
+//! Extracts a layer as plain files.
 //!
 //! ```text
 //! LayerReader ─ hub::copy ─ ExtractWriter ─┬─ directories, one after the other
@@ -7,27 +7,27 @@
 //!                                          └─ at the end: hard links, symbolic links, times
 //! ```
 //!
-//! What `tar -x` does is done here: directories that exist are used, files and links that are in
-//! the way are replaced by new ones (never written to), a directory in the way of a file is an
-//! error, and so is a file of the layer in the way of a directory. The read-only attribute of a
-//! file takes its write permission away (on Unix; such files can still be deleted). The times of
-//! last write and access are set, where the layer tells them.
+//! The behaviour is that of `tar -x`: existing directories are used; files and links in the way are
+//! replaced by new ones, never written to; a directory in the way of a file is an error, and so is
+//! a file of the layer in the way of a directory. The read-only attribute removes the write
+//! permission of a file (on Unix; such files can still be deleted). The times of last write and
+//! access are set if the layer has them.
 //!
-//! **Nothing outside the folder is touched**, whatever the layer says and whatever is or comes to
-//! be in the folder: each name is used alone, in an open directory that was entered through no
-//! link (`place`, `walk`). Links are made last (`links`).
+//! **Nothing outside the folder is touched**, whatever is in the layer, and whatever is in the
+//! folder or appears there: each call uses a single name in an open directory that was not reached
+//! through a link (`place`, `walk`). Links are created last (`links`).
 //!
-//! **Nothing is lost silently**: [`Extracted`] counts what the host does not keep, and names it.
-//! With [`ExtractOptions::xattrs`] metadata goes into extended attributes (`keep`).
+//! **Nothing is lost silently**: [`Extracted`] counts and names everything that the host does not
+//! keep. With [`ExtractOptions::xattrs`], metadata is kept in extended attributes (`keep`).
 //!
-//! After an error, or dropped before the end, the writer leaves the files that are complete; of the
-//! one that was being written, nothing. Links and the times of directories are missing then.
+//! After an error, or if it is dropped early, the writer leaves the complete files and deletes the
+//! incomplete one. Links and the times of directories are missing then.
 //!
-//! Memory: some MiB for content, a record for each directory, hard link and symbolic link, and for
-//! each file 8 to 16 bytes. Open directories: up to some hundred, however deep the layer is.
+//! Memory: a few MiB for content, a record for each directory, hard link and symbolic link, and 8
+//! to 16 bytes for each file. Open directories: up to a few hundred, however deep the layer is.
 //!
-//! Sources are to give each path once; [`View::reader`](crate::view::View::reader) does. Names
-//! that only the host takes for one do not overwrite each other: the second gets another name.
+//! A source must give each path once, as [`View::reader`](crate::view::View::reader) does. If the
+//! host does not distinguish two names of the layer, the second gets another name.
 
 mod file;
 mod first;
@@ -39,6 +39,7 @@ mod place;
 mod report;
 mod stream;
 mod symlink;
+mod tally;
 mod walk;
 mod workers;
 
@@ -51,9 +52,10 @@ use self::file::FileJob;
 use self::keep::Keeper;
 use self::links::{Links, PendingDirectory};
 use self::place::Ground;
-use self::report::{Tally, Why};
+use self::report::Why;
 use self::stream::{NoContent, Taker, Value};
 use self::symlink::PendingSymlink;
+use self::tally::Tally;
 use self::walk::Places;
 use self::workers::Workers;
 use crate::error::{Error, Result};
@@ -64,17 +66,21 @@ use crate::rules::Breach;
 
 pub use self::first::First;
 pub use self::names::{NameRules, host_name, real_name};
-pub use self::report::{Extracted, Listed, Loss, Lost, NotMade, Reason, Renamed, SoFar};
+pub use self::report::{Extracted, Listed, Loss, Lost, NotMade, Reason, Renamed};
+pub use self::tally::SoFar;
 
-/// How much reparse data of directories is kept in memory until it can be set, in bytes.
+/// The limit on reparse data of directories that is held in memory until it can be set, in bytes.
 const MAX_WAITING: usize = 16 << 20;
 
-/// How a layer is extracted.
+/// How to extract a layer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ExtractOptions {
-    /// Whether metadata is kept in extended attributes.
+    /// Whether to keep metadata in extended attributes.
     pub xattrs: bool,
 }
+
+setters!(ExtractOptions { xattrs: bool });
 
 /// Writes a layer as plain files.
 ///
@@ -82,7 +88,7 @@ pub struct ExtractOptions {
 /// use wclayer::source::{self, OpenOptions};
 /// use wclayer::extract::{ExtractOptions, ExtractWriter};
 ///
-/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
 /// let view = source::open(layer, &OpenOptions::default(), &())?;
 /// let out = tempfile::tempdir()?;
 /// let writer = ExtractWriter::new(out.path(), ExtractOptions::default())?;
@@ -95,22 +101,22 @@ pub struct ExtractWriter {
     places: Places,
     keeper: Keeper,
     workers: Workers,
-    /// The directory whose backup stream is coming.
+    /// The directory whose backup stream is being written.
     directory: Option<(FileEntry, Taker)>,
     links: Vec<LinkEntry>,
     symlinks: Vec<PendingSymlink>,
     directories: Vec<PendingDirectory>,
-    /// Bytes of reparse data in these.
+    /// Bytes of reparse data in `directories`.
     waiting: usize,
     report: Tally,
 }
 
 impl ExtractWriter {
-    /// Starts to extract into `folder`, which is made where it is missing.
+    /// Starts to extract into `folder`, which is created if necessary.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be made or written to.
+    /// Returns an error if the folder cannot be created or written to.
     pub fn new(folder: impl AsRef<Path>, options: ExtractOptions) -> Result<Self> {
         let (ground, root) = Ground::open(folder.as_ref())?;
         let keeper = Keeper::new(&root.dir, options.xattrs);
@@ -128,29 +134,29 @@ impl ExtractWriter {
         })
     }
 
-    /// Returns what tells, also after a failure, what was extracted.
+    /// Returns a handle that reports what was extracted, even after a failure.
     pub fn so_far(&self) -> SoFar {
         SoFar(Arc::clone(&self.ground))
     }
 
-    /// Takes note of an entry of the layer that its reader leaves out, so that the report lists it
-    /// ([`View::for_each_lost`](crate::view::View::for_each_lost) finds these).
+    /// Adds an entry that the reader of the layer leaves out to the report.
+    /// [`View::for_each_lost`](crate::view::View::for_each_lost) finds such entries.
     pub fn leave_out(&mut self, lost: &LostEntry) {
         let (target, reason) = match &lost.rule {
-            Breach::BelowFile { file } => (&**file, Reason::NotInDirectory),
-            Breach::BelowReparsePoint { reparse_point } => {
-                (&**reparse_point, Reason::NotInDirectory)
-            }
-            _ => ("", Reason::PlaceTaken),
+            Breach::BelowFile { file: above }
+            | Breach::BelowReparsePoint {
+                reparse_point: above,
+            } => (above.to_string(), Reason::NotInDirectory),
+            _ => (String::new(), Reason::PlaceTaken),
         };
         let why = Why {
             reason,
             cause: Some(lost.rule.to_string()),
         };
-        self.report.own.not_made(&lost.path, target, why);
+        self.report.own.not_made(&lost.path, &target, why);
     }
 
-    /// Makes the directory whose backup stream has ended, where there is one.
+    /// Creates the directory whose backup stream has ended, if there is one.
     fn end_directory(&mut self) -> Result<()> {
         let Some((entry, taker)) = self.directory.take() else {
             return Ok(());
@@ -165,7 +171,7 @@ impl ExtractWriter {
             return Ok(());
         }
         let folder = self.places.directory(path, &mut self.report.own)?;
-        // To be opened again for its attributes: the handle only leads to names.
+        // Opened again for its attributes: the handle only allows lookups of names.
         let object = match self.keeper.wants_xattrs() {
             true => folder.dir.open(".").ok().map(cap_std::fs::File::into_std),
             false => None,
@@ -174,7 +180,7 @@ impl ExtractWriter {
         let has_times = self
             .keeper
             .keep(object.as_ref(), path, info, &metadata, report);
-        // Last of all: who knows what can be made in a reparse point.
+        // Set last, because nothing might be created in a reparse point.
         let size = |value: &Value| value.bytes.as_ref().map_or(0, Vec::len);
         let waiting = self.waiting + metadata.reparse.as_ref().map_or(0, size);
         let waits = object.is_some() && waiting <= MAX_WAITING;
@@ -261,7 +267,7 @@ impl LayerWriter for ExtractWriter {
             ..
         } = self;
         symlinks.extend(workers.finish()?);
-        // In the order of their names, whichever thread came first.
+        // Sorted, so that the order does not depend on the threads.
         symlinks.sort_by(|a, b| a.path.cmp(&b.path));
         let mut last = Links {
             ground: &ground,

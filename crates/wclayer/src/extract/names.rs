@@ -1,12 +1,12 @@
 //! Names of a layer as names of the host, and back.
 //!
-//! Almost every name stays what it is. What the host cannot hold becomes `%XX`, one for each byte
-//! of its WTF-8; a `%` that would read as such an escape is escaped itself, so that
-//! [`real_name`] gives every name back. A name that is too long then is cut, and ends with `%~`
-//! and 16 hexadecimal digits of the SHA-256 of the real one: only the report knows that.
+//! Almost all names are kept. Characters that the host cannot hold become `%XX`, one for each byte
+//! of their WTF-8; a `%` that would read as such an escape is escaped too, so that [`real_name`]
+//! restores every name. A name that is too long then is cut, and ends with `%~` and 16 hexadecimal
+//! digits of the SHA-256 of the real name, which only the report has.
 //!
-//! Sources: Microsoft, "Naming Files, Paths, and Namespaces" (characters, devices, what may not
-//! stand at the end); Linux `limits.h` (`NAME_MAX`, 255 bytes).
+//! Sources: Microsoft, "Naming Files, Paths, and Namespaces" (characters, devices, forbidden
+//! endings); Linux `limits.h` (`NAME_MAX`, 255 bytes).
 
 use std::borrow::Cow;
 
@@ -17,13 +17,14 @@ use crate::path::is_device;
 
 /// The longest name: bytes on Unix, UTF-16 units on Windows.
 const MAX_NAME: usize = 255;
-/// Bytes that are kept of a name that is cut.
+/// How many bytes are kept of a name that is cut.
 const KEPT: usize = 200;
 /// Hexadecimal digits of the hash of a name that is cut.
 const HASH_DIGITS: usize = 16;
 
-/// What a system takes as a name.
+/// The rules of a system for names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NameRules {
     /// UTF-8 of up to 255 bytes, as on Linux and macOS.
     Unix,
@@ -32,7 +33,7 @@ pub enum NameRules {
 }
 
 impl NameRules {
-    /// Returns the rules of the system that this program runs on.
+    /// Returns the rules of the current system.
     pub fn of_this_system() -> Self {
         match cfg!(windows) {
             true => Self::Windows,
@@ -66,13 +67,13 @@ pub fn host_name(name: &[u8], rules: NameRules) -> Cow<'_, str> {
     }
 }
 
-/// Returns another name for the same component, for when the host takes the first one for that of
-/// another entry.
+/// Returns another name for the same component, for a host that does not distinguish the first name
+/// from that of another entry.
 pub(super) fn other_name(name: &[u8], rules: NameRules) -> String {
     cut(&escaped(name, rules), name)
 }
 
-/// Returns the component that [`host_name`] made `host` of; `None` when that was cut.
+/// Returns the component from which [`host_name`] made `host`; `None` if it was cut.
 pub fn real_name(host: &str) -> Option<Vec<u8>> {
     let mut name = Vec::with_capacity(host.len());
     let mut rest = host.as_bytes();
@@ -127,7 +128,7 @@ fn escaped(name: &[u8], rules: NameRules) -> Cow<'_, str> {
     Cow::Owned(host)
 }
 
-/// Returns the length of the first character of WTF-8, and it, unless it is a surrogate.
+/// Returns the length of the first character of WTF-8, and the character unless it is a surrogate.
 fn first_character(bytes: &[u8]) -> (usize, Option<char>) {
     let length = match bytes[0] {
         0..=0x7F => 1,
@@ -150,7 +151,7 @@ fn is_plain(name: &str, rules: NameRules) -> bool {
             || is_device(name.as_bytes()))
 }
 
-/// Returns the byte that two hexadecimal digits in upper case stand for.
+/// Returns the value of two upper-case hexadecimal digits.
 fn escape_at(text: &[u8]) -> Option<u8> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
@@ -163,13 +164,13 @@ fn escape_at(text: &[u8]) -> Option<u8> {
     }
 }
 
-/// Shortens a name and makes it unlike all others.
+/// Shortens a name and makes it unique.
 fn cut(host: &str, name: &[u8]) -> String {
     let mut end = host.len().min(KEPT);
     while !host.is_char_boundary(end) {
         end -= 1;
     }
-    // No half of an escape may stay: it would read as something else.
+    // Half an escape must not stay: it would read as something else.
     if let Some(start) = host[..end].rfind('%').filter(|start| end - start < 3) {
         end = start;
     }

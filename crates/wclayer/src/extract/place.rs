@@ -1,7 +1,7 @@
-//! Places on the host: directories opened name by name, below one handle, through no link.
+//! Directories on the host, opened name by name below one handle and never through a link.
 //!
-//! Every call names one component in an open directory, so that nothing that stands in the way,
-//! or is put there meanwhile, leads out of the folder.
+//! Every call names one component in an open directory, so that nothing that is in the way, or
+//! appears there meanwhile, leads out of the folder.
 
 use std::collections::HashSet;
 use std::io;
@@ -20,19 +20,19 @@ use super::report::Extracted;
 use crate::error::{Error, Result, io_error};
 use crate::path::LayerPath;
 
-/// How often a name is tried that others take at the same time.
+/// How often to try a name that other processes take at the same time.
 const TRIES: u32 = 8;
 /// The longest path in an error, in characters.
 const SHOWN_PATH: usize = 400;
 
-/// The folder that is extracted to; shared by all threads.
+/// The target folder; shared by all threads.
 #[derive(Debug)]
 pub(super) struct Ground {
     folder: PathBuf,
     pub(super) made: Made,
     pub(super) rules: NameRules,
     replaced: AtomicU64,
-    /// What the threads that have ended did.
+    /// The report of the threads that have ended.
     pub(super) report: Mutex<Extracted>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Ground {
 pub(super) struct Folder {
     pub(super) dir: Dir,
     pub(super) place: Place,
-    /// The names in it when one was in the way for the first time. Locked while a way is cleared.
+    /// The names in it when one was first in the way. Locked while a name is cleared.
     there: Mutex<Option<HashSet<Place>>>,
 }
 
@@ -56,7 +56,7 @@ impl Folder {
 }
 
 impl Ground {
-    /// Makes the folder, where it is missing, and opens it.
+    /// Creates the folder if necessary, and opens it.
     pub(super) fn open(folder: &Path) -> Result<(Arc<Self>, Arc<Folder>)> {
         std::fs::create_dir_all(folder).map_err(io_error("create", folder))?;
         let dir = Dir::open_ambient_dir(folder, ambient_authority());
@@ -72,7 +72,7 @@ impl Ground {
         Ok((Arc::new(ground), Arc::new(top)))
     }
 
-    /// Makes the error of a path of the layer.
+    /// Returns an error about a path of the layer.
     pub(super) fn error<'a>(
         &'a self,
         action: &'static str,
@@ -90,18 +90,18 @@ impl Ground {
         }
     }
 
-    /// Returns how much of what was there before was replaced.
+    /// Returns how many existing files and links were replaced.
     pub(super) fn replaced(&self) -> u64 {
         self.replaced.load(Ordering::Relaxed)
     }
 
-    /// Frees the place of a path, and returns the name to use there: another one when the host
-    /// takes two names of the layer for one.
+    /// Frees a name for a path and returns it: not the usual one if the host does not distinguish
+    /// it from another name of the layer.
     pub(super) fn free(&self, folder: &Folder, path: &LayerPath) -> io::Result<String> {
         self.take_name(folder, path, |name| self.clear(folder, name))
     }
 
-    /// Makes a file that was not there, and gives its name.
+    /// Creates a new file and returns it with its name.
     pub(super) fn create(&self, folder: &Folder, path: &LayerPath) -> io::Result<(File, String)> {
         let mut options = OpenOptions::new();
         options
@@ -156,8 +156,8 @@ impl Ground {
         Ok(name)
     }
 
-    /// Deletes what was there before under a name that the caller has just claimed; `false` when
-    /// the host takes it for the name of something that this extraction has made.
+    /// Deletes a previous file or link under a name that the caller has just claimed; returns
+    /// `false` if the host takes the name for that of something that this extraction has created.
     fn clear(&self, folder: &Folder, name: &str) -> io::Result<bool> {
         let mut listed = lock(&folder.there);
         let there = match folder.dir.symlink_metadata(name) {
@@ -172,8 +172,8 @@ impl Ground {
             Some(listed) => listed,
             none => none.insert(names_in(&folder.dir)?.map(|it| place(&it)).collect()),
         };
-        // The claim is new: under exactly this name nothing has been made. Else it is spelt
-        // otherwise, or came later.
+        // The claim is new, so nothing has been created under exactly this name. The existing name
+        // has another spelling, or appeared later.
         if !listed.remove(&place(name)) {
             match spelling_of(&folder.dir, name, &there)? {
                 Some(spelt) if spelt == name => {}
@@ -191,8 +191,8 @@ impl Ground {
         Ok(true)
     }
 
-    /// Opens a directory in another one, and makes it where it is missing; tells whether it was. A
-    /// link or file that was there before is replaced, as `tar` does.
+    /// Opens a directory in another one, and creates it if necessary; returns whether it did. A
+    /// previous link or file is replaced, as `tar` does.
     pub(super) fn enter(&self, folder: &Folder, name: &str) -> io::Result<(Dir, bool)> {
         let dir = &folder.dir;
         let mut is_ours = None;
@@ -213,7 +213,7 @@ impl Ground {
             }
             match dir.create_dir(name) {
                 Ok(()) => return Ok((dir.open_dir_nofollow(name)?, true)),
-                // Somebody else was faster.
+                // Another thread or process was faster.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -222,13 +222,13 @@ impl Ground {
     }
 }
 
-/// Returns the names in a directory, without those that are no text.
+/// Returns the names in a directory, except those that are not text.
 fn names_in(dir: &Dir) -> io::Result<impl Iterator<Item = String> + use<>> {
     let entries = dir.entries()?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()))
 }
 
-/// Returns how a name is spelt that the host found; `None` when that cannot be told.
+/// Returns the spelling of a name that the host found; `None` if it cannot be determined.
 fn spelling_of(dir: &Dir, name: &str, found: &Metadata) -> io::Result<Option<String>> {
     let wanted: Vec<u16> = name.encode_utf16().collect();
     let mut spelt = None;
@@ -253,7 +253,7 @@ fn spelling_of(dir: &Dir, name: &str, found: &Metadata) -> io::Result<Option<Str
     }))
 }
 
-/// Looks for a name in any case of letters. Every name looked at costs of `budget`.
+/// Looks for a name in any letter case. Every name that is read reduces `budget`.
 pub(super) fn any_case(dir: &Dir, name: &str, budget: &mut u64) -> Option<String> {
     let wanted: Vec<u16> = name.encode_utf16().collect();
     for there in names_in(dir).ok()? {
@@ -266,8 +266,8 @@ pub(super) fn any_case(dir: &Dir, name: &str, budget: &mut u64) -> Option<String
     None
 }
 
-/// Returns the device and number of a file, where the system tells: equal at the same time, they
-/// mean the same file.
+/// Returns the device and number of a file, if the system has them. If they are equal at the same
+/// time, the file is the same.
 pub(super) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {

@@ -1,63 +1,64 @@
-//! What an extraction did, and what it could not keep.
+//! The report of an extraction: the entries it created, and its losses.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 use super::first::{self, First, Texts};
-use super::made::lock;
-use super::place::Ground;
 use crate::path::LayerPath;
 
-/// How many names a list of the report holds; all are counted.
+/// The most names in a list of the report; all are counted.
 const MAX_LISTED: usize = 1000;
-/// How many renamed names the report holds: only it tells what the names that were cut had been.
+/// The most renamed entries in the report: only the report has the real names of those that were
+/// cut.
 const MAX_RENAMED: usize = 100_000;
 
-/// What was extracted, and what was lost.
+/// The result of an extraction, with its losses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Extracted {
-    /// Directories made.
+    /// Directories created.
     pub directories: u64,
     /// Files written.
     pub files: u64,
     /// Bytes of their content, holes not counted.
     pub bytes: u64,
-    /// Hard links made.
+    /// Hard links created.
     pub links: u64,
-    /// Hard links that the host refused, made as copies.
+    /// Hard links that the host refused, replaced by copies.
     pub copied_links: u64,
-    /// Symbolic links made, of symbolic links and junctions.
+    /// Symbolic links created, from symbolic links and junctions.
     pub symlinks: u64,
-    /// Files and links that were there before and were replaced.
+    /// Previous files and links that were replaced.
     pub replaced: u64,
-    /// Removals of paths of the parents; there is nothing to do for them.
+    /// Removals of paths of the parents, which need no action.
     pub removals: u64,
-    /// Names that are others on the host.
+    /// Entries with another name on the host.
     pub renamed: Listed<Renamed>,
-    /// What was not made at all.
+    /// Entries that were not created.
     pub not_made: Listed<NotMade>,
-    /// How much of that should have been made: all but links that lead outside.
+    /// How many of `not_made` are failures: all except links that lead outside.
     pub failed: u64,
-    /// What the host does not keep, by its kind; kinds of which nothing is lost are absent, and
+    /// Metadata that the host does not keep, by kind. Kinds without losses are absent, and
     /// serialised with a count of 0.
     #[serde(serialize_with = "serialize_lost")]
     pub lost: BTreeMap<Loss, Lost>,
 }
 
-/// The first items of a list by their paths, and how many there are.
+/// The first items of a list, sorted by path, and their total number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Listed<T> {
-    /// How many there are.
+    /// The total number of items.
     pub count: u64,
-    /// The first of them.
+    /// The first items.
     pub first: First<T>,
 }
 
-/// A name that is another on the host.
+/// An entry with another name on the host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
 pub struct Renamed {
     /// The path in the layer.
     pub path: String,
@@ -65,40 +66,42 @@ pub struct Renamed {
     pub name: String,
 }
 
-/// Something that was not made.
+/// An entry that was not created.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
 pub struct NotMade {
     /// The path in the layer.
     pub path: String,
-    /// Where the link leads.
+    /// The target of the link.
     pub target: String,
     /// Why.
     pub reason: Reason,
-    /// What the host said.
+    /// The error of the host.
     pub cause: Option<String>,
 }
 
-/// Why something was not made.
+/// Why an entry was not created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Reason {
     /// The link leads out of the layer.
     LeadsOutside,
     /// The file that a hard link names was not extracted.
     TargetMissing,
-    /// What a hard link names is a directory.
+    /// The target of a hard link is a directory.
     TargetIsDirectory,
-    /// Something else of the layer has that place.
+    /// Another entry of the layer has that path.
     PlaceTaken,
-    /// The host does not make that link.
+    /// The host refuses the link.
     Refused,
     /// The reparse point is damaged.
     Damaged,
-    /// In its own layer it lies below what is not a directory.
+    /// In its own layer, it is below an entry that is not a directory.
     NotInDirectory,
 }
 
-/// Why something was not made, and what the host said.
+/// Why an entry was not created, with the error of the host.
 #[derive(Debug, Clone)]
 pub(super) struct Why {
     pub(super) reason: Reason,
@@ -114,9 +117,10 @@ impl From<Reason> for Why {
     }
 }
 
-/// What of an entry a host cannot keep.
+/// A kind of metadata that a host cannot keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Loss {
     /// The security descriptor.
     SecurityDescriptors,
@@ -130,10 +134,10 @@ pub enum Loss {
     Times,
     /// The times of last write and access, where the host cannot hold or set them.
     LastTimes,
-    /// Reparse data; of a link that was made, what its text on the host does not tell: the target
-    /// as it was written, the name to show, whether it was a junction.
+    /// Reparse data. For a link that was created, the properties that its text on the host does not
+    /// have: the original target, the print name, whether it was a junction.
     ReparseData,
-    /// What else a backup stream holds: object ids, …
+    /// The other records of a backup stream: object ids, …
     OtherStreams,
 }
 
@@ -151,7 +155,7 @@ impl Loss {
     ];
 }
 
-/// Programs need not ask whether a kind is there.
+/// Writes all kinds, so that programs need not check whether a kind is present.
 fn serialize_lost<S: Serializer>(
     lost: &BTreeMap<Loss, Lost>,
     serializer: S,
@@ -161,52 +165,16 @@ fn serialize_lost<S: Serializer>(
     serializer.collect_map(kinds.map(|kind| (kind, lost.get(kind).unwrap_or(&none))))
 }
 
-/// What was lost of one kind.
+/// The losses of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Lost {
-    /// How often.
+    /// The number of losses.
     pub count: u64,
-    /// How many bytes these were.
+    /// Their total size in bytes.
     pub bytes: u64,
-    /// The paths of the first.
+    /// The first paths.
     pub first: First<String>,
-}
-
-/// What an extraction has done so far, or had done when it failed; made by
-/// [`ExtractWriter::so_far`](super::ExtractWriter::so_far).
-#[derive(Debug, Clone)]
-pub struct SoFar(pub(super) Arc<Ground>);
-
-impl SoFar {
-    /// Returns what was done. It is complete once the writer is dropped.
-    pub fn extracted(&self) -> Extracted {
-        let mut report = lock(&self.0.report).clone();
-        report.replaced = self.0.replaced();
-        report.tidy();
-        report
-    }
-}
-
-/// The report of one thread, which is added to that of all in the end, whatever that is.
-#[derive(Debug)]
-pub(super) struct Tally {
-    pub(super) own: Extracted,
-    ground: Arc<Ground>,
-}
-
-impl Tally {
-    pub(super) fn new(ground: &Arc<Ground>) -> Self {
-        Self {
-            own: Extracted::default(),
-            ground: Arc::clone(ground),
-        }
-    }
-}
-
-impl Drop for Tally {
-    fn drop(&mut self) {
-        lock(&self.ground.report).merge(std::mem::take(&mut self.own));
-    }
 }
 
 impl<T> Default for Listed<T> {
@@ -223,7 +191,7 @@ fn push<T: Ord + Texts>(list: &mut Listed<T>, limit: usize, item: T) {
     first::add(&mut list.first, limit, item);
 }
 
-/// Adds the items of another list, not their number.
+/// Adds the items of another list, but not its count.
 fn merge<T: Ord + Texts>(first: &mut First<T>, limit: usize, other: First<T>) {
     other
         .into_iter()
@@ -269,7 +237,7 @@ impl Extracted {
         push(&mut self.not_made, MAX_LISTED, not_made);
     }
 
-    /// Sorts the lists, and leaves the first items of each.
+    /// Sorts the lists and keeps the first items of each.
     pub(super) fn tidy(&mut self) {
         first::tidy(&mut self.renamed.first, MAX_RENAMED);
         first::tidy(&mut self.not_made.first, MAX_LISTED);
@@ -278,8 +246,8 @@ impl Extracted {
         }
     }
 
-    /// Adds what another thread did.
-    fn merge(&mut self, other: Self) {
+    /// Adds the report of another thread.
+    pub(super) fn merge(&mut self, other: Self) {
         self.directories += other.directories;
         self.files += other.files;
         self.bytes += other.bytes;

@@ -1,4 +1,4 @@
-//! A backup stream taken apart: content to a [`Content`], metadata kept in bounds.
+//! Splits a backup stream: content goes to a [`Content`], metadata is kept within limits.
 //!
 //! Source: [`ntmeta::backup_stream`]. Sparse blocks belong to the data stream before them.
 
@@ -7,15 +7,15 @@ use std::io;
 use ntmeta::backup_stream::{BackupStreamDecoder, StreamEvent, StreamHeader, StreamId};
 use ntmeta::wide;
 
-/// The longest value that is kept, in bytes: no system takes longer extended attributes, and no
+/// The longest value to keep, in bytes: no system accepts longer extended attributes, and no
 /// reparse point is longer.
 const MAX_VALUE: u64 = 64 * 1024;
-/// How many alternate streams of an entry are kept.
+/// The most alternate streams of an entry to keep.
 const MAX_STREAMS: usize = 64;
 
-/// Where the content of a file goes.
+/// The destination for the content of a file.
 pub(super) trait Content {
-    /// Takes bytes of the unnamed data stream that lie at `offset`.
+    /// Takes bytes of the unnamed data stream at `offset`.
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
 }
 
@@ -33,7 +33,7 @@ impl Content for NoContent {
 pub(super) struct Value {
     /// Its length in bytes.
     pub(super) size: u64,
-    /// The value, unless it is too long.
+    /// The value; `None` if it is too long.
     pub(super) bytes: Option<Vec<u8>>,
 }
 
@@ -45,9 +45,9 @@ pub(super) struct Metadata {
     pub(super) reparse: Option<Value>,
     /// Alternate streams with their names in WTF-8.
     pub(super) streams: Vec<(Vec<u8>, Value)>,
-    /// Alternate streams beyond those, and their bytes.
+    /// The number of further alternate streams, and their bytes.
     pub(super) more_streams: (u64, u64),
-    /// Streams of other kinds, and their bytes.
+    /// The number of streams of other kinds, and their bytes.
     pub(super) others: (u64, u64),
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Taker {
     decoder: BackupStreamDecoder,
     current: Current,
     metadata: Metadata,
-    /// Where the next byte of content goes.
+    /// The offset of the next byte of content.
     position: u64,
     /// Whether sparse blocks belong to the unnamed data.
     in_data: bool,
@@ -96,7 +96,7 @@ impl Taker {
         Ok(())
     }
 
-    /// Checks that the stream is whole, and returns the metadata.
+    /// Checks that the stream is complete, and returns the metadata.
     pub(super) fn finish(self) -> io::Result<Metadata> {
         self.decoder.finish().map_err(invalid)?;
         Ok(self.metadata)
@@ -116,7 +116,7 @@ impl Taker {
                 Current::Data
             }
             StreamId::SPARSE_BLOCK => {
-                // An alternate stream with holes is none that an extended attribute can hold.
+                // An extended attribute cannot hold an alternate stream with holes.
                 if let Some((_, stream)) = metadata.streams.last_mut() {
                     stream.bytes = None;
                     stream.size = stream.size.saturating_add(header.size);

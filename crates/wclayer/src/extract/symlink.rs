@@ -1,4 +1,4 @@
-//! Symbolic links and junctions that wait until all else is made.
+//! Symbolic links and junctions that wait until everything else exists.
 
 use ntmeta::{FileBasicInfo, ReparsePoint, ReparseTag, wide};
 
@@ -8,25 +8,25 @@ use crate::hub::FileEntry;
 use crate::path::LayerPath;
 use crate::view::{self, Target};
 
-/// The longest text of a link, in bytes: Linux `limits.h` (`PATH_MAX`, with the zero byte behind
-/// it), and elsewhere what a reparse point of Windows holds.
+/// The longest text of a link, in bytes: Linux `limits.h` (`PATH_MAX`, with the final zero byte),
+/// and elsewhere the limit of a reparse point of Windows.
 const MAX_TEXT: usize = if cfg!(windows) { 16 * 1024 } else { 4095 };
-/// How much of the text of a link that is not made is told, in characters.
+/// How much of the text of a link that is not created is reported, in characters.
 const SHOWN_TEXT: usize = 1000;
 
-/// A symbolic link or junction that is to be made.
+/// A symbolic link or junction to create.
 #[derive(Debug, Clone)]
 pub(super) struct PendingSymlink {
     pub(super) path: LayerPath,
     pub(super) basic_info: FileBasicInfo,
     /// The length of its reparse data, in bytes.
     pub(super) size: u64,
-    /// Its text in WTF-8; when it is clear that it cannot be made, what of it is told, and why.
+    /// Its text in WTF-8; if it cannot be created, the text to report, and the reason.
     pub(super) text: Result<Box<[u8]>, (String, Why)>,
 }
 
 impl PendingSymlink {
-    /// Makes one of an entry that is a symbolic link or a junction.
+    /// Returns the link of an entry that is a symbolic link or a junction.
     pub(super) fn of(entry: &FileEntry, metadata: &Metadata) -> Option<Self> {
         let bytes = metadata.reparse.as_ref()?.bytes.as_ref()?;
         let tag = ReparseTag(u32::from_le_bytes(*bytes.first_chunk()?));
@@ -41,7 +41,7 @@ impl PendingSymlink {
         })
     }
 
-    /// Returns its text as it is told.
+    /// Returns its text for the report.
     pub(super) fn shown(&self) -> String {
         match &self.text {
             Ok(text) => shown(text),
@@ -50,7 +50,7 @@ impl PendingSymlink {
     }
 }
 
-/// Long texts are not kept: a layer may have many of them.
+/// Shortens long texts: a layer may have many of them.
 fn text_of(path: &LayerPath, reparse: &[u8]) -> Result<Box<[u8]>, (String, Why)> {
     let text = ReparsePoint::decode(reparse).ok();
     let Some(text) = text.and_then(|point| point.target()) else {

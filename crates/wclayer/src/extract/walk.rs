@@ -1,4 +1,4 @@
-//! The directories of the layer on the host, in the order in which a layer names them.
+//! Opens the directories of the layer on the host, in the order of its entries.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -15,20 +15,20 @@ use crate::error::Result;
 use crate::path::LayerPath;
 use crate::place::way::Way;
 
-/// How many of the outermost directories of a path are kept open, and how many of the innermost.
+/// How many of the outermost directories of a path stay open, and how many of the innermost.
 const KEPT_OPEN: usize = 24;
 
-/// Opens directories of the layer on the host, and makes those that are missing.
+/// Opens directories of the layer on the host, and creates missing ones.
 pub(super) struct Places {
     ground: Arc<Ground>,
     root: Arc<Folder>,
     /// The directories of the last path, outermost first.
     way: Vec<Level>,
-    /// Those that were entered.
+    /// The directories that were entered.
     entered: HashSet<Place>,
-    /// Their places by the rule of NTFS, by what they are on the host, where it tells.
+    /// Their places by the rules of NTFS, by their identity on the host, if it has one.
     identities: HashMap<(u64, u64), Place>,
-    /// The way to the target of the last link.
+    /// The directories on the way to the target of the last link.
     found: Way<Folder>,
 }
 
@@ -38,7 +38,7 @@ struct Level {
     host: String,
     place: Place,
     real_place: Place,
-    /// `None` when there are too many.
+    /// `None` if too many directories are open.
     open: Option<Arc<Folder>>,
 }
 
@@ -62,7 +62,7 @@ impl Places {
         }
     }
 
-    /// Opens the directory that holds a path, and makes it where it is missing.
+    /// Opens the directory of a path, and creates it if necessary.
     pub(super) fn parent(
         &mut self,
         path: &LayerPath,
@@ -74,7 +74,7 @@ impl Places {
         }
     }
 
-    /// Opens a directory, and makes it where it is missing.
+    /// Opens a directory, and creates it if necessary.
     pub(super) fn directory(
         &mut self,
         path: &LayerPath,
@@ -96,7 +96,7 @@ impl Places {
         Ok(last)
     }
 
-    /// Opens the last directory of the way again, where it was closed.
+    /// Reopens the last directory of the way if it was closed.
     fn reopen(&mut self) -> io::Result<Arc<Folder>> {
         let open = self.way.iter().rposition(|level| level.open.is_some());
         let mut last = match open.and_then(|at| self.way[at].open.as_ref()) {
@@ -113,14 +113,14 @@ impl Places {
         Ok(last)
     }
 
-    /// Closes the directory that is too many when the one at `last` is open.
+    /// Closes one directory if too many are open with the one at `last`.
     fn close_one(&mut self, last: usize) {
         if let Some(at) = last.checked_sub(KEPT_OPEN).filter(|at| *at >= KEPT_OPEN) {
             self.way[at].open = None;
         }
     }
 
-    /// Goes one step further, and reports the name at the first time.
+    /// Goes one step further; the first time, reports a changed name.
     fn enter(
         &mut self,
         last: &Folder,
@@ -166,7 +166,8 @@ impl Places {
         Ok(folder)
     }
 
-    /// Returns whether a directory was entered as another one, which only the host takes for this.
+    /// Returns whether a directory was entered under another name of the layer, which the host does
+    /// not distinguish.
     fn is_another(&self, dir: &Dir, real_place: Place, is_new: bool) -> io::Result<bool> {
         if is_new {
             return Ok(false);
@@ -176,7 +177,7 @@ impl Places {
         Ok(known.is_some_and(|known| *known != real_place))
     }
 
-    /// Opens the directory that holds a path, if it is there.
+    /// Opens the directory of a path, if it exists.
     pub(super) fn find_parent(&mut self, path: &LayerPath) -> io::Result<Arc<Folder>> {
         let mut names = path.components();
         names.next_back();
@@ -188,13 +189,13 @@ impl Places {
         })
     }
 
-    /// Returns whether a directory of that place has been entered.
+    /// Returns whether the directory at a place has been entered.
     pub(super) fn has_entered(&self, place: Place) -> bool {
         self.entered.contains(&place)
     }
 
-    /// Finds how names are spelt on the host that tells cases apart: the path is from a link.
-    /// What is not there stays as it is. Every listing costs of `budget`.
+    /// Finds the spelling of the names in a link's target, for hosts that distinguish letter case.
+    /// Missing names are kept. Every name that is read reduces `budget`.
     pub(super) fn spelling(&self, path: &LayerPath, budget: &mut u64) -> Vec<String> {
         let made = &self.ground.made;
         let mut place = self.root.place;
@@ -221,9 +222,9 @@ impl Places {
 mod tests {
     use super::*;
 
-    /// Not on Windows, whose own limits end such a path earlier.
+    /// Not on Windows, which has a lower limit for such a path.
     #[test]
-    fn few_directories_are_open_however_deep_they_lie() {
+    fn few_directories_are_open_at_any_depth() {
         let folder = tempfile::tempdir().expect("a folder");
         let (ground, root) = Ground::open(folder.path()).expect("a folder");
         let mut places = Places::new(ground, root);

@@ -1,8 +1,9 @@
-//! Threads that make files, while the caller reads the layer.
+//! Threads that write files while the caller reads the layer.
 //!
 //! Small files travel in batches, each batch one buffer of backup streams; a large file goes to one
-//! thread piece by piece. All queues are bounded, so memory depends neither on the layer nor on its
-//! files. The order in which files appear is nobody's: the source gives each path once.
+//! thread piece by piece. All queues are bounded, so the memory depends neither on the layer nor on
+//! the size of its files. Files appear in no particular order, because the source gives each path
+//! once.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,20 +14,20 @@ use std::thread::{self, JoinHandle};
 use super::file::{FileJob, Maker, NewFile};
 use super::keep::Keeper;
 use super::place::Ground;
-use super::report::Tally;
 use super::symlink::PendingSymlink;
+use super::tally::Tally;
 use crate::error::{Error, Result};
 use crate::resources;
 
-/// A backup stream up to this size is small, in bytes; batches are as large, or twice.
+/// The largest small backup stream, in bytes; a batch has up to twice this size.
 const SMALL: usize = 512 * 1024;
-/// How many files a batch has at most.
+/// The most files in a batch.
 const BATCH: usize = 64;
-/// In how many directories these lie at most: each is held open.
+/// The most directories of these files: each stays open.
 const BATCH_DIRECTORIES: usize = 8;
-/// How many pieces of a large file wait.
+/// The most waiting pieces of a large file.
 const PIECES: usize = 4;
-/// How many threads at most.
+/// The most threads.
 const MAX_THREADS: usize = 8;
 
 /// The threads, and the batch that is being filled.
@@ -38,10 +39,10 @@ pub(super) struct Workers {
     current: Current,
 }
 
-/// The file whose backup stream is coming.
+/// The file whose backup stream is being written.
 enum Current {
     None,
-    /// Its stream starts there in the batch.
+    /// Its stream starts at this offset of the batch.
     Small(FileJob, usize),
     Large(SyncSender<Piece>),
 }
@@ -58,7 +59,7 @@ enum Job {
     Large(FileJob, Receiver<Piece>),
 }
 
-/// A part of a large file. Without an end it was given up.
+/// A part of a large file. A file without an end was abandoned.
 enum Piece {
     Bytes(Vec<u8>),
     End,
@@ -103,7 +104,7 @@ impl Workers {
         Ok(())
     }
 
-    /// Takes the next bytes of its backup stream; `false` when there is no file.
+    /// Takes the next bytes of its backup stream; returns `false` if there is no file.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<bool> {
         match std::mem::replace(&mut self.current, Current::None) {
             Current::None => return Ok(false),
@@ -131,7 +132,7 @@ impl Workers {
         Ok(true)
     }
 
-    /// Ends the current file, where there is one.
+    /// Ends the current file, if there is one.
     pub(super) fn end_file(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.current, Current::None) {
             Current::None => Ok(()),
@@ -154,7 +155,7 @@ impl Workers {
         }
     }
 
-    /// Waits until all files are made, and gives the links that are left.
+    /// Waits until all files are written, and returns the links that are left.
     pub(super) fn finish(mut self) -> Result<Vec<PendingSymlink>> {
         self.end_file()?;
         self.send_batch()?;
@@ -195,14 +196,14 @@ impl Workers {
     }
 }
 
-/// Dropped before the end, the threads stop where they are.
+/// Stops the threads where they are, if dropped early.
 impl Drop for Workers {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.jobs = None;
         self.current = Current::None;
         for thread in std::mem::take(&mut self.threads) {
-            // Its files are given up in any case.
+            // Its files are abandoned in any case.
             let _ = thread.join();
         }
     }
@@ -230,7 +231,7 @@ impl Shared {
     }
 }
 
-/// Makes files until there are no more, or one fails; then the rest is taken and dropped.
+/// Writes files until there are no more or one fails; then drops the rest.
 fn work(mut maker: Maker, queue: &Mutex<Receiver<Job>>, shared: &Shared) -> Maker {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();

@@ -39,6 +39,7 @@ const BOOT_CONFIGURATION: &str = layout::BOOT_FILES[0].0;
 
 /// What was done to make a base layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BaseLayerSummary {
     /// The hives that were missing.
     pub created_hives: Vec<LayerPath>,

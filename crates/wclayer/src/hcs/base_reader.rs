@@ -16,7 +16,7 @@ use crate::error::{Result, entry_error, io_error};
 use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry};
 use crate::layout;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::volume::LinkTracker;
 use crate::volume::{Access, File, Listed, Privileges, Root, Scope, Volume};
 
@@ -50,8 +50,9 @@ impl<R: Root> BaseReader<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io) when it cannot be opened or has no `Files`; an [`HcsRule`] when one of the
-    /// layer's own directories is a file or a reparse point.
+    /// Returns [`Error::Io`](crate::Error::Io) if the folder cannot be opened or has no `Files`,
+    /// and [`Error::Rule`](crate::Error::Rule) if one of the layer's own directories is a file or
+    /// a reparse point.
     pub fn open<V: Volume<Root = R>>(
         volume: &V,
         layer: &Path,
@@ -185,11 +186,8 @@ fn require_directory<R: Root>(root: &R, path: &LayerPath) -> Result<()> {
         .open(Some(path), Access::Look)
         .and_then(|file| file.stat())
         .map_err(entry_error("open", root.path(), path))?;
-    if stat.is_reparse_point() {
-        return Err(HcsRule::ReparsePointInWay { path: path.clone() }.broken_by(path));
+    match stat.is_plain_directory() {
+        true => Ok(()),
+        false => Err(Breach::NotAPlainDirectory { path: path.clone() }.broken_by(path)),
     }
-    if !stat.is_directory() {
-        return Err(HcsRule::FileInWay { path: path.clone() }.broken_by(path));
-    }
-    Ok(())
 }

@@ -12,14 +12,14 @@ use std::path::Path;
 use ntmeta::{FileAttributes, FileBasicInfo};
 
 use super::directory_times::DirectoryTimes;
+use super::summary::WriterSummary;
 use super::utility_image::process_utility_vm;
-use super::writer::WriterSummary;
 use super::{HostCompute, is_absent};
 use crate::error::{Error, Result, entry_error, io_error};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::transport::PendingLinks;
 use crate::transport::{Added, AddedPaths, EntryFile};
 use crate::volume::{
@@ -64,7 +64,7 @@ impl<'a, V: Volume> BaseWriter<'a, V> {
         // Windows writes to the other places, and follows what it finds there.
         let may_be_one = |top| layout::is_below(&path, top);
         if is_reparse_point && !may_be_one(layout::FILES) && !may_be_one(layout::UTILITY_VM_FILES) {
-            return Err(HcsRule::ReparsePointInWay { path: path.clone() }.broken_by(&path));
+            return Err(Breach::ReparsePointOutside.broken_by(&path));
         }
         self.added.end(&path, is_reparse_point)
     }
@@ -173,7 +173,7 @@ impl<V: Volume> LayerWriter for BaseWriter<'_, V> {
         let (path, target) = (&link.path, &link.target);
         if path == target {
             let target = target.clone();
-            return Err(HcsRule::LinkTargetMissing { target }.broken_by(path));
+            return Err(Breach::LinkLoop { target }.broken_by(path));
         }
         self.make_missing(path, &link.basic_info.unwrap_or_default())?;
         if self.added.is_replaced_by_link(path)? {
@@ -190,11 +190,11 @@ impl<V: Volume> LayerWriter for BaseWriter<'_, V> {
     }
 
     fn remove(&mut self, path: &LayerPath) -> Result<()> {
-        Err(HcsRule::RemovalInBaseLayer.broken_by(path))
+        Err(Breach::RemovalInBaseLayer.broken_by(path))
     }
 
     fn remove_contents(&mut self, directory: &LayerPath) -> Result<()> {
-        Err(HcsRule::RemovalInBaseLayer.broken_by(directory))
+        Err(Breach::RemovalInBaseLayer.broken_by(directory))
     }
 
     fn finish(mut self) -> Result<WriterSummary> {
@@ -222,7 +222,7 @@ pub(super) fn check_target(
     let target = target.clone();
     match found {
         Some(Added::File) => Ok(()),
-        Some(_) => Err(HcsRule::LinkToDirectory { target }.broken_by(path)),
-        None => Err(HcsRule::LinkTargetMissing { target }.broken_by(path)),
+        Some(_) => Err(Breach::LinkToDirectory { target }.broken_by(path)),
+        None => Err(Breach::LinkTargetMissing { target }.broken_by(path)),
     }
 }

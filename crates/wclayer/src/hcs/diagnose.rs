@@ -3,18 +3,16 @@
 //! `The system cannot find the path specified. (0x80070003)` stands for a parent that is missing, a
 //! parent that is no layer, a transport folder without `Files`, a folder to write to that does not
 //! exist, a path that is too long, a full disk. [`explain`] looks at the disks once a call has
-//! failed, and the first cause that is really there becomes the error's hint.
+//! failed, and puts the first [`FailureCause`] that applies into the error.
 //!
-//! Source: hcsshim issue 835, moby issue 32838, and the rules of FORMATS §6.
+//! Source: hcsshim issue 835, moby issue 32838.
 
 use std::path::Path;
 
 use ntmeta::FileAttributes;
 
 use super::marker;
-use crate::error::Error;
-use crate::error::Privilege;
-use crate::error::{HResult, HcsError, ServiceError};
+use crate::error::{Error, FailureCause, HResult, HcsError, Privilege, ServiceError};
 use crate::layout::{self, SCRATCH_DISK};
 use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
@@ -87,7 +85,7 @@ pub fn explain<V: Volume>(
             parents,
             transport,
         };
-        *cause = scene.find_cause();
+        *cause = scene.find_cause().map(Box::new);
     }
     error
 }
@@ -116,10 +114,10 @@ struct Scene<'a, V> {
 
 impl<V: Volume> Scene<'_, V> {
     /// Looks for the causes, those that the code names first.
-    fn find_cause(&self) -> Option<String> {
+    fn find_cause(&self) -> Option<FailureCause> {
         match self.hresult.win32() {
-            Some(112 | 39) => return self.full_disk().or_else(|| Some(NO_SPACE.to_owned())),
-            Some(1314) => return self.privilege().or_else(|| Some(ELEVATE.to_owned())),
+            Some(112 | 39) => return Some(self.full_disk().unwrap_or(FailureCause::DiskFull)),
+            Some(1314) => return Some(self.privilege().unwrap_or(FailureCause::SomePrivilege)),
             Some(206) => return Some(self.too_long()),
             Some(5) => {
                 if let Some(cause) = self.privilege() {
@@ -136,98 +134,70 @@ impl<V: Volume> Scene<'_, V> {
             .or_else(|| self.privilege())
     }
 
-    fn parents(&self) -> Option<String> {
+    fn parents(&self) -> Option<FailureCause> {
         self.parents
             .iter_nearest_first()
             .find_map(|parent| self.parent(parent))
     }
 
-    fn parent(&self, parent: &Path) -> Option<String> {
-        let shown = parent.display();
-        match self.volume.attributes(parent).ok()? {
-            None => Some(format!(
-                "The parent layer `{shown}` does not exist: import it first, or name the right \
-                 folder with -l."
-            )),
-            Some(attributes) if !attributes.contains(FileAttributes::DIRECTORY) => Some(format!(
-                "The parent `{shown}` is a file, not the folder of a layer: name the right one \
-                 with -l."
-            )),
-            Some(_) if marker::is_set(self.volume, parent).unwrap_or(false) => Some(format!(
-                "The import of the parent layer `{shown}` was interrupted: import it again."
-            )),
-            Some(_) if !self.has_directory(&parent.join(layout::FILES)) => Some(format!(
-                "The parent layer `{shown}` has no `Files` folder, so Windows has not made it: \
-                 import it again."
-            )),
+    fn parent(&self, path: &Path) -> Option<FailureCause> {
+        let parent = path.to_owned();
+        match self.volume.attributes(path).ok()? {
+            None => Some(FailureCause::ParentMissing { parent }),
+            Some(attributes) if !attributes.contains(FileAttributes::DIRECTORY) => {
+                Some(FailureCause::ParentIsFile { parent })
+            }
+            Some(_) if marker::is_set(self.volume, path).unwrap_or(false) => {
+                Some(FailureCause::ParentIncomplete { parent })
+            }
+            Some(_) if !self.has_directory(&path.join(layout::FILES)) => {
+                Some(FailureCause::ParentWithoutFiles { parent })
+            }
             Some(_) => None,
         }
     }
 
-    fn transport_folder(&self) -> Option<String> {
+    fn transport_folder(&self) -> Option<FailureCause> {
         let transport = self
             .transport
             .filter(|_| self.function.contains("Import"))?;
-        let shown = transport.display();
-        match self.volume.attributes(transport).ok()? {
-            None => {
-                return Some(format!(
-                    "The transport folder `{shown}` does not exist: name the right one."
-                ));
-            }
-            Some(_) if !self.has_directory(&transport.join(layout::FILES)) => {
-                return Some(format!(
-                    "`{shown}` has no `Files` folder, so it is not a transport folder: make one \
-                     with `wclayer import --format transport`."
-                ));
-            }
-            Some(_) => {}
+        let folder = transport.to_owned();
+        if self.volume.attributes(transport).ok()?.is_none() {
+            return Some(FailureCause::TransportFolderMissing { folder });
+        }
+        if !self.has_directory(&transport.join(layout::FILES)) {
+            return Some(FailureCause::NotATransportFolder { folder });
         }
         if self.function != "HcsImportLayer" {
             return None;
         }
         let hives = transport.join(layout::HIVES);
-        let missing = layout::HIVE_DELTAS
-            .iter()
-            .find(|name| !self.exists(&hives.join(name)))?;
-        Some(format!(
-            "`{shown}` has no hive `{missing}`, and HcsImportLayer wants all five: pass --hives \
-             when the folder is made, or choose --api vmcompute."
-        ))
+        let mut deltas = layout::HIVE_DELTAS.iter();
+        let hive = deltas.find(|name| !self.exists(&hives.join(name)))?;
+        Some(FailureCause::HiveMissing { folder, hive })
     }
 
     /// Looks at the layer's own folder, or at the one that it is to be made in.
-    fn place(&self) -> Option<String> {
+    fn place(&self) -> Option<FailureCause> {
         if MAKING.contains(&self.function) {
             let folder = self.layer.parent()?;
-            return (!self.has_directory(folder)).then(|| {
-                format!(
-                    "The folder `{}`, in which the layer is to be made, does not exist: make it \
-                     first.",
-                    folder.display()
-                )
-            });
+            let is_missing = !self.has_directory(folder);
+            let folder = folder.to_owned();
+            return is_missing.then_some(FailureCause::FolderMissing { folder });
         }
         if !ON_A_LAYER.contains(&self.function) {
             return None;
         }
-        let shown = self.layer.display();
+        let layer = self.layer.to_owned();
         if !self.exists(self.layer) {
-            return Some(format!(
-                "The layer `{shown}` does not exist: name the right folder."
-            ));
+            return Some(FailureCause::LayerMissing { layer });
         }
         let is_layer = self.exists(&self.layer.join(SCRATCH_DISK))
             || self.has_directory(&self.layer.join(layout::FILES));
-        (!is_layer).then(|| {
-            format!(
-                "`{shown}` has neither `{SCRATCH_DISK}` nor `Files`, so it is not a layer: name \
-                 the right folder."
-            )
-        })
+        (!is_layer).then_some(FailureCause::NotALayer { layer })
     }
 
-    fn long_path(&self) -> Option<String> {
+    fn long_path(&self) -> Option<FailureCause> {
         let paths = self.parents.iter_nearest_first();
         let is_long = |path: &Path| path.to_string_lossy().encode_utf16().count() > LONG_PATH;
         paths
@@ -236,38 +206,35 @@ impl<V: Volume> Scene<'_, V> {
             .then(|| self.too_long())
     }
 
-    fn too_long(&self) -> String {
+    fn too_long(&self) -> FailureCause {
         let longest = self
             .parents
             .iter_nearest_first()
             .chain([self.layer])
             .max_by_key(|path| path.as_os_str().len())
             .unwrap_or(self.layer);
-        format!(
-            "The path `{}` may be too long for Windows: use a folder nearer to the drive's root.",
-            longest.display()
-        )
+        FailureCause::PathTooLong {
+            path: longest.to_owned(),
+        }
     }
 
-    fn full_disk(&self) -> Option<String> {
+    fn full_disk(&self) -> Option<FailureCause> {
         let folder = self.layer.ancestors().find(|path| self.exists(path))?;
         let free = self.volume.free_space(folder).ok()?;
-        (free < LITTLE_SPACE).then(|| {
-            format!(
-                "Only {} MiB are free where `{}` is: free some space.",
-                free >> 20,
-                folder.display()
-            )
+        (free < LITTLE_SPACE).then(|| FailureCause::LittleSpace {
+            free_mib: free >> 20,
+            folder: folder.to_owned(),
         })
     }
 
-    fn privilege(&self) -> Option<String> {
+    fn privilege(&self) -> Option<FailureCause> {
         let wanted = [
             Privilege::Backup,
             Privilege::Restore,
             Privilege::ManageVolume,
         ];
-        self.volume.enable(&wanted).err().map(|error| error.hint())
+        let error = self.volume.enable(&wanted).err()?;
+        Some(FailureCause::Privilege(error.privilege()))
     }
 
     fn exists(&self, path: &Path) -> bool {
@@ -283,6 +250,3 @@ impl<V: Volume> Scene<'_, V> {
         }
     }
 }
-
-const NO_SPACE: &str = "Free some space, also where the system puts temporary files.";
-const ELEVATE: &str = "Run wclayer as an administrator from an elevated prompt.";

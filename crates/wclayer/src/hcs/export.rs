@@ -18,7 +18,7 @@ use super::parents::stored_parents;
 use super::reader::new_layer_reader;
 use super::service::parent_layers;
 use crate::error::Privilege;
-use crate::error::{Error, Result, io_error};
+use crate::error::{Result, io_error};
 use crate::hub::{LayerWriter, Progress, copy};
 use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
@@ -33,8 +33,8 @@ const HELPFUL: [Privilege; 1] = [Privilege::ManageVolume];
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: a privilege that is not held, a layer whose import was
-/// interrupted, what the service or the writer says; [`Error::Cancelled`].
+/// [`Error::Layer`](crate::Error::Layer) around the reason: a privilege that is not held, a layer whose import was
+/// interrupted, what the service or the writer says; [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn export<V: Volume, W: LayerWriter>(
     host: &HostCompute<V>,
     layer: &Path,
@@ -51,10 +51,7 @@ pub fn export<V: Volume, W: LayerWriter>(
         let exported = export_layer(host, &path, &parents, writer, progress);
         exported.map_err(|error| explain(host, &path, &parents, None, error))
     };
-    export().map_err(|error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("export", layer),
-    })
+    export().map_err(|error| error.of_layer("export", layer))
 }
 
 fn export_layer<V: Volume, W: LayerWriter>(

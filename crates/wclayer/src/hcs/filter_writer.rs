@@ -7,13 +7,13 @@
 
 use std::path::Path;
 
-use super::writer::WriterSummary;
+use super::summary::WriterSummary;
 use super::{FilterImport, HostCompute, parent_layers};
 use crate::error::{Error, Result};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::parent_chain::ParentChain;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::volume::Volume;
 
 /// Writes a layer through the import filter of Windows.
@@ -55,7 +55,7 @@ impl LayerWriter for FilterWriter<'_> {
     }
 
     fn add_link(&mut self, link: &LinkEntry) -> Result<()> {
-        Err(HcsRule::LinkWithFilter.broken_by(&link.path))
+        Err(Breach::LinkWithFilter.broken_by(&link.path))
     }
 
     fn remove(&mut self, path: &LayerPath) -> Result<()> {
@@ -64,7 +64,7 @@ impl LayerWriter for FilterWriter<'_> {
     }
 
     fn remove_contents(&mut self, directory: &LayerPath) -> Result<()> {
-        Err(HcsRule::OpaqueWithFilter.broken_by(directory))
+        Err(Breach::OpaqueWithFilter.broken_by(directory))
     }
 
     fn finish(self) -> Result<WriterSummary> {

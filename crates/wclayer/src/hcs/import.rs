@@ -22,17 +22,20 @@ use super::diagnose::explain;
 use super::full_path::{full_chain, full_path};
 use super::marker;
 use super::parents::store_parents;
-use super::writer::{Contents, WriterSummary, new_layer_writer};
+use super::summary::WriterSummary;
+use super::writer::{Contents, new_layer_writer};
 use super::{HcsError, HostCompute, is_absent, parent_layers};
-use crate::error::{Error, Result, entry_error, io_error};
+use crate::error::{Result, entry_error, io_error};
 use crate::hub::EntryCounts;
 use crate::hub::{LayerReader, Progress, copy};
 use crate::layout;
 use crate::parent_chain::ParentChain;
 use crate::volume::{Privileges, Root, Volume, delete_contents, delete_tree, enable_to_write};
 
-/// How a layer is to be imported.
+/// How to import a layer of the Host Compute Service. The DiffID is checked by the source, such
+/// as a `tar::BlobReader`.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ImportOptions {
     /// All layers below; none for a base layer.
     pub parents: ParentChain,
@@ -40,8 +43,14 @@ pub struct ImportOptions {
     pub contents: Contents,
 }
 
+setters!(ImportOptions {
+    parents: ParentChain,
+    contents: Contents
+});
+
 /// What an import made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImportSummary {
     /// The number of entries of each kind.
     pub entries: EntryCounts,
@@ -58,9 +67,9 @@ pub struct ImportSummary {
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: a privilege that is not held, a folder that is not empty, a
+/// [`Error::Layer`](crate::Error::Layer) around the reason: a privilege that is not held, a folder that is not empty, a
 /// parent that is incomplete, a source that cannot be read or breaks a rule of layers, what the
-/// service says; [`HcsError::LeftBehind`] around it when the clean-up fails. [`Error::Cancelled`].
+/// service says; [`HcsError::LeftBehind`] around it when the clean-up fails. [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn import<V: Volume, R: LayerReader + ?Sized>(
     host: &HostCompute<V>,
     source: &mut R,
@@ -78,10 +87,7 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
         };
         import.run(source, progress)
     };
-    import().map_err(|error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("import", layer),
-    })
+    import().map_err(|error| error.of_layer("import", layer))
 }
 
 /// Makes a layer of a transport folder, as `ImportLayer` itself does it: the folder of the layer is
@@ -89,7 +95,7 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: a privilege that is not held, what the service says.
+/// [`Error::Layer`](crate::Error::Layer) around the reason: a privilege that is not held, what the service says.
 pub fn import_layer<V: Volume>(
     host: &HostCompute<V>,
     layer: &Path,

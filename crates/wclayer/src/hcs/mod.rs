@@ -35,6 +35,7 @@ mod parents;
 mod reader;
 mod recognise;
 mod service;
+mod summary;
 mod temporary;
 mod utility_image;
 mod writer;
@@ -44,6 +45,7 @@ use std::io;
 use crate::volume::Volume;
 
 pub use crate::error::{HResult, HcsError, ServiceError, WindowsError};
+pub use crate::kind::WindowsLayerKind;
 pub use base_layer::{BaseLayerSummary, make_base_layer};
 pub use base_reader::BaseReader;
 pub use boot_files::{KeepBootFiles, RestoreBootFiles};
@@ -63,11 +65,12 @@ pub use lifecycle::{
 pub use marker::check_complete;
 pub use parents::{resolve_parents, stored_parents};
 pub use reader::{HcsLayerReader, ReaderKind, new_layer_reader};
-pub use recognise::{WindowsLayer, WindowsLayerKind, is_layer, recognise};
+pub use recognise::{WindowsLayer, is_layer, recognise};
 pub use service::{
     Exported, FilterExport, FilterImport, Function, LayerService, ParentLayer, parent_layers,
 };
-pub use writer::{Contents, HcsLayerWriter, WriterSummary, new_layer_writer};
+pub use summary::WriterSummary;
+pub use writer::{Contents, HcsLayerWriter, new_layer_writer};
 
 /// A machine with the Host Compute Service.
 pub struct HostCompute<V: Volume> {

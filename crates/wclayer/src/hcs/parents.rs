@@ -29,8 +29,11 @@ pub fn stored_parents<V: Volume>(volume: &V, layer: &Path) -> Result<Option<Pare
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error("read", &path)(error)),
     };
-    let parents: Option<Vec<PathBuf>> =
-        serde_json::from_slice(&text).map_err(|source| PortableError::Json { path, source })?;
+    let parsed: serde_json::Result<Option<Vec<PathBuf>>> = serde_json::from_slice(&text);
+    let parents = parsed.map_err(|source| PortableError::Json {
+        path,
+        source: source.into(),
+    })?;
     let parents = parents.unwrap_or_default();
     // A relative path would mean another folder in every working folder.
     if !parents.iter().all(|parent| parent.is_absolute()) {

@@ -19,6 +19,7 @@ use crate::volume::{Privileges, Volume};
 
 /// A way to read a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReaderKind {
     /// The live files of a layer without parents.
     Base,

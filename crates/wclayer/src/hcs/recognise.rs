@@ -14,6 +14,7 @@ use ntmeta::FileAttributes;
 use super::marker;
 use super::parents::stored_parents;
 use crate::error::{Result, io_error};
+use crate::kind::WindowsLayerKind;
 use crate::layout::{self, SCRATCH_DISK};
 use crate::parent_chain::ParentChain;
 use crate::volume::Volume;
@@ -29,21 +30,9 @@ const EVIDENCE: [&str; 4] = [
     layout::UTILITY_VM_FILES,
 ];
 
-/// What a folder of Windows is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WindowsLayerKind {
-    /// A layer without parents.
-    Base,
-    /// A read-only layer on top of others.
-    Layer,
-    /// The writable layer of a container.
-    Scratch,
-    /// A read-only layer that does not tell whether it has parents.
-    Unknown,
-}
-
 /// A layer of the Host Compute Service, looked at from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WindowsLayer {
     /// What it is.
     pub kind: WindowsLayerKind,

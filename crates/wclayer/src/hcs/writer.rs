@@ -15,6 +15,7 @@ use super::base_writer::BaseWriter;
 use super::filter_writer::FilterWriter;
 use super::full_path::full_path;
 use super::legacy_writer::LegacyWriter;
+use super::summary::WriterSummary;
 use super::{Function, HostCompute};
 use crate::error::{Error, Result};
 use crate::hub::{Entry, FileEntry, LayerReader, LayerWriter, LinkEntry};
@@ -46,13 +47,6 @@ impl Contents {
         }
         Ok(Self::FilesAndRemovals)
     }
-}
-
-/// What a writer has to say about a finished layer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct WriterSummary {
-    /// What was odd about the layer and how it was mended, a sentence each.
-    pub warnings: Vec<String>,
 }
 
 /// Writes a layer of the Host Compute Service.

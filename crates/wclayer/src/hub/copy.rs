@@ -1,4 +1,4 @@
-//! [`copy`]: all entries of a source into a sink.
+//! [`copy`]: every entry of a source into a sink.
 
 use super::{Entry, LayerReader, LayerWriter};
 use crate::error::{Error, Result};
@@ -6,19 +6,19 @@ use crate::error::{Error, Result};
 /// Size of the pieces in which backup streams move, in bytes.
 const PIECE: usize = 256 * 1024;
 
-/// What a long operation tells the outside, and asks it, while it runs.
+/// The listener of a long operation, which can also cancel it.
 ///
-/// `()` listens to nothing and never cancels.
+/// `()` ignores everything and never cancels.
 pub trait Progress: Send + Sync {
-    /// Takes note of `bytes` more bytes of the source that have been dealt with.
+    /// Reports that `bytes` more bytes of the source have been processed.
     fn advance(&self, bytes: u64) {
         let _ = bytes;
     }
 
-    /// Takes note of one more entry.
+    /// Reports another entry.
     fn entry(&self) {}
 
-    /// Returns whether the operation is to stop at the next occasion, discarding its result.
+    /// Returns whether the operation should stop as soon as it can, and discard its result.
     fn is_cancelled(&self) -> bool {
         false
     }
@@ -26,7 +26,7 @@ pub trait Progress: Send + Sync {
 
 impl Progress for () {}
 
-/// Ends what has been cancelled.
+/// Returns [`Error::Cancelled`] if the caller has asked to stop.
 pub(crate) fn poll(progress: &dyn Progress) -> Result<()> {
     match progress.is_cancelled() {
         true => Err(Error::Cancelled),
@@ -34,7 +34,7 @@ pub(crate) fn poll(progress: &dyn Progress) -> Result<()> {
     }
 }
 
-/// Passes on entries and cancellation, but no bytes: for a source that reports these itself.
+/// Forwards entries and cancellation but not bytes, for a source that reports its own.
 pub struct EntriesOnly<'a>(pub &'a dyn Progress);
 
 impl Progress for EntriesOnly<'_> {
@@ -51,7 +51,8 @@ impl Progress for EntriesOnly<'_> {
 ///
 /// # Errors
 ///
-/// The first error of either side, or [`Error::Cancelled`]; the sink has discarded the layer then.
+/// Returns the first error of either side, or [`Error::Cancelled`]. The sink has discarded the layer
+/// then.
 pub fn copy<R, W>(reader: &mut R, mut writer: W, progress: &dyn Progress) -> Result<W::Output>
 where
     R: LayerReader + ?Sized,
@@ -67,9 +68,7 @@ where
         }
         progress.entry();
         loop {
-            if progress.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            poll(progress)?;
             let read = reader.read_stream(&mut piece)?;
             if read == 0 {
                 break;

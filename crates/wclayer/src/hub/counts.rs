@@ -1,24 +1,24 @@
-//! [`EntryCounts`]: how many entries of which kind a layer has.
+//! [`EntryCounts`]: the number of entries of each kind.
 
 use serde::{Deserialize, Serialize};
 
-/// The number of entries of each kind.
+/// The number of entries of each kind in a layer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntryCounts {
-    /// Directories that are no reparse points.
+    /// Directories that are not reparse points.
     pub directories: u64,
-    /// Files that are no reparse points.
+    /// Files that are not reparse points.
     pub files: u64,
     /// Symbolic links, junctions and all other reparse points.
     pub reparse_points: u64,
-    /// Further names of files.
+    /// Hard links.
     pub links: u64,
-    /// Whiteouts.
+    /// Removals.
     pub removals: u64,
     /// Opaque whiteouts.
     pub opaque: u64,
-    /// Alternate streams; they belong to entries and are not entries themselves.
+    /// Alternate data streams, which belong to entries and are not entries themselves.
     pub streams: u64,
 }
 

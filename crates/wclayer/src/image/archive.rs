@@ -12,6 +12,7 @@ use super::blob::{Blob, BlobBytes};
 use crate::compression::Compression;
 use crate::error::{Error, ImageError, Result, io_error};
 use crate::hub::Progress;
+use crate::kind::Kind;
 use crate::tar::{Member, MemberReader};
 
 /// How many members are kept: an image has three files a layer.
@@ -49,9 +50,8 @@ impl Archive {
         let file = File::open(path).map_err(io_error("open", path))?;
         let found = file.metadata().map_err(io_error("open", path))?;
         if !found.is_file() {
-            return Err(Error::NotKept {
-                place: path.to_owned(),
-            });
+            let (name, kind) = (label, Kind::Special);
+            return Err(Error::NotALayer { name, kind });
         }
         let file = Arc::new(file);
         let whole = Blob::new(Arc::clone(&file), 0, found.len());

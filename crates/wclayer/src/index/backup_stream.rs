@@ -1,4 +1,4 @@
-//! The backup stream of a file, put together from the index and the content in the tar.
+//! The backup stream of a file, assembled from the index and the content in the tar.
 //!
 //! The order is that of [`TarLayerReader`](crate::tar::TarLayerReader): security, extended
 //! attributes, reparse point, other streams, the data, the alternate streams.
@@ -10,38 +10,43 @@ use std::io::{self, Read};
 
 use ntmeta::{StreamAttributes, StreamHeader, StreamId};
 
-use super::content::{StreamContent, TarContent};
+use super::content::TarContent;
 use super::{IndexedEntry, IndexedStream};
+use crate::layer::ContentReader;
 
-/// Reads a backup stream, part after part.
+/// Reads a backup stream part by part.
 pub(super) struct BackupStreamParts {
     content: TarContent,
     parts: VecDeque<Part>,
-    /// The content of the stream that is being read.
-    open: Option<StreamContent>,
+    /// The content of the data stream that is being read.
+    open: Option<ContentReader>,
+    /// Whether the hashes in the index vouch for the content.
+    is_verified: bool,
 }
 
 enum Part {
-    /// These bytes; how many of them have been read.
+    /// These bytes, and how many of them have been read.
     Bytes(Vec<u8>, usize),
-    /// From here on, content is that of this stream.
+    /// The start of a data stream: content that follows is from that stream.
     Open(Box<IndexedStream>),
-    /// A hole up to this place of the content.
+    /// A hole up to this offset of the content.
     SkipTo(u64),
     /// That many bytes of the content.
     Content(u64),
 }
 
 impl BackupStreamParts {
-    /// Plans the stream of an entry. The data is verified where a stream has a hash.
+    /// Plans the backup stream of an entry.
     pub(super) fn new(
         content: TarContent,
         security: Option<&[u8]>,
         entry: &IndexedEntry,
         streams: Vec<IndexedStream>,
+        is_verified: bool,
     ) -> Self {
         let mut parts = Self {
             content,
+            is_verified,
             parts: VecDeque::new(),
             open: None,
         };
@@ -77,8 +82,8 @@ impl BackupStreamParts {
         }
     }
 
-    /// Adds a data stream in the shape that `BackupRead` gives to sparse streams: whole when one
-    /// range covers it, else as blocks with an empty one at the end.
+    /// Adds a data stream in the shape that `BackupRead` gives to sparse streams: whole if one
+    /// range covers it, otherwise as blocks with an empty one at the end.
     fn push_stream(&mut self, stream: IndexedStream) {
         let size = stream.size;
         let mut header = match &stream.name {
@@ -99,10 +104,10 @@ impl BackupStreamParts {
         };
         header.size = 0;
         self.push_header(&header);
-        // An empty block would be taken for the last one.
+        // An empty block would look like the last one.
         for range in map.ranges.iter().filter(|range| range.len > 0) {
             self.parts.push_back(Part::SkipTo(range.offset));
-            // Offsets are below a file's size, which fits into 63 bits.
+            // Offsets are less than a file's size, which fits into 63 bits.
             self.push_header(&StreamHeader::sparse_block(range.offset as i64, range.len));
             self.parts.push_back(Part::Content(range.len));
         }
@@ -110,7 +115,7 @@ impl BackupStreamParts {
         self.push_header(&StreamHeader::sparse_block(size as i64, 0));
     }
 
-    /// Reads from the first part; `None` when it is at its end.
+    /// Reads from the first part; `None` at its end.
     fn read_part(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match self.parts.front_mut() {
             Some(Part::Bytes(bytes, read)) => {
@@ -121,10 +126,8 @@ impl BackupStreamParts {
                 Ok((count > 0).then_some(count))
             }
             Some(Part::Open(stream)) => {
-                let stored = stream.stored.as_ref();
-                let (offset, size) = (stream.offset, stream.size);
-                let open = self.content.stream(offset, size, stored, stream.sha256);
-                self.open = Some(open.map_err(io::Error::other)?);
+                let content = self.content.stream(stream, self.is_verified);
+                self.open = Some(ContentReader::new(Box::new(content)));
                 Ok(None)
             }
             Some(Part::SkipTo(position)) => {

@@ -1,7 +1,7 @@
-//! Checksums of a layer tar, block after block: what is damaged is found before it is used.
+//! Checksums of a layer tar, block by block: damage is found before the bytes are used.
 //!
-//! [`BlockSums`] takes them while a tar passes by, [`store`] puts them into the index, and a
-//! [`CheckedTar`] reads a tar that they are known of.
+//! [`BlockSums`](crate::pipeline::BlockSums) computes them while a tar passes, [`store`] puts them
+//! into the index, and a [`CheckedTar`] compares them.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,10 +16,10 @@ use crate::error::IndexError;
 use crate::error::{Error, Result, io_error};
 use crate::pipeline::BLOCK;
 
-/// How many sums a row of the index has: some rows fit on a page.
+/// How many sums a row of the index has: several rows fit on a page.
 const SUMS_IN_ROW: usize = 256;
-/// How many blocks are kept: those that neighbouring files lie in.
-const KEPT: usize = 4;
+/// How many blocks are kept: neighbouring files are in the same ones.
+const KEPT: usize = 8;
 
 /// Adds the sums to an index that nobody has open.
 pub(crate) fn store(index: &Path, sums: &[u64]) -> Result<()> {
@@ -49,14 +49,14 @@ pub(crate) struct CheckedTar {
     size: u64,
     /// `None` for a layer of version 1.
     sums: Option<Mutex<StoredSums>>,
-    /// The blocks that were read last, the newest last.
+    /// The blocks that were read last, the newest at the end.
     kept: Mutex<Vec<(u64, Arc<Vec<u8>>)>>,
 }
 
 /// The sums in the index, read row by row.
 #[derive(Debug)]
 struct StoredSums {
-    /// A connection for this alone: content is read in other threads than the index.
+    /// A connection of its own: content is read by other threads than the index.
     connection: Connection,
     index: PathBuf,
     /// The row that was read last.
@@ -64,7 +64,7 @@ struct StoredSums {
 }
 
 impl CheckedTar {
-    /// Opens a tar of that size. `index` has its sums, in a layer that has any.
+    /// Opens a tar of that size. `index` has its sums, unless the layer has none.
     pub(crate) fn open(path: &Path, size: u64, index: Option<&Path>) -> Result<Self> {
         let sums = index.map(|index| {
             let connection = schema::open_for_reading(index).map_err(index_error(index))?;
@@ -96,7 +96,7 @@ impl CheckedTar {
         }
     }
 
-    /// Reads from a place; never less than nothing but at the end.
+    /// Reads at an offset; 0 bytes only at the end.
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
@@ -105,7 +105,7 @@ impl CheckedTar {
             return read_file_at(&self.file, offset, buffer);
         }
         let (number, start) = (offset / BLOCK as u64, (offset % BLOCK as u64) as usize);
-        // Whole blocks go straight to where they are wanted.
+        // Whole blocks are read straight into the buffer.
         if start == 0 && wanted >= self.len_of(number) {
             let buffer = &mut buffer[..self.len_of(number)];
             self.read_block(number, buffer)?;

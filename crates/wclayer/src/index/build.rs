@@ -1,4 +1,4 @@
-//! Writing the index while a layer is imported.
+//! Writing an index while a layer tar passes.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use ntmeta::{FileAttributes, FileBasicInfo, ea};
 use rusqlite::{Connection, params};
 
-use super::read::{Index, IndexedKind};
+use super::entry::IndexedKind;
+use super::read::Index;
 use super::schema::{self, Keys, VERSION, index_error};
 use crate::digest::Digest;
 use crate::error::Result;
@@ -14,8 +15,8 @@ use crate::path::LayerPath;
 use crate::steps;
 use crate::tar::{FileMember, SparseMap, StreamMember, TarEntry, TarEntryKind};
 
-/// How many descriptors are remembered for sharing. Real layers have some dozens; a layer with a
-/// descriptor a file may not make memory grow.
+/// How many descriptors are remembered for sharing. Real layers have a few dozen; a layer with a
+/// different one for each file must not make memory grow.
 const MAX_SHARED_DESCRIPTORS: usize = 4096;
 
 /// Writes an index, entry by entry in the order of the tar.
@@ -31,9 +32,9 @@ pub(crate) struct IndexBuilder {
 }
 
 impl IndexBuilder {
-    /// Creates the database; a file that is there must be empty. Nothing in it survives a crash:
-    /// SQLite flushes nothing, and the folder it lies in is thrown away then. What is to stay is
-    /// flushed by a handle that was opened before.
+    /// Creates the database; an existing file must be empty. Nothing in it survives a crash: SQLite
+    /// flushes nothing, and the folder is thrown away in that case. An index that is kept is
+    /// flushed through a handle that was opened before.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let error = index_error(path);
         let connection = Connection::open(schema::of_any_length(path)).map_err(&error)?;
@@ -65,29 +66,34 @@ impl IndexBuilder {
         })
     }
 
-    /// Adds an entry; a stream is added to the entry before it by
+    /// Adds an entry of a tar. A stream belongs to the entry before it and is added by
     /// [`add_content`](Self::add_content).
     pub(crate) fn add_entry(&mut self, entry: &TarEntry) -> Result<()> {
-        let added = match &entry.kind {
-            TarEntryKind::File(file) => return self.add_file(entry.offset, file),
-            TarEntryKind::Stream(_) => return Ok(()),
-            TarEntryKind::Link(link) => self.insert(Row {
+        let offset = entry.offset;
+        match &entry.kind {
+            TarEntryKind::File(file) => self.add_file(offset, file),
+            TarEntryKind::Stream(_) => Ok(()),
+            TarEntryKind::Link(link) => self.add(&NewEntry {
                 basic_info: link.basic_info,
-                target: Some(link.target.as_bytes()),
-                ..Row::new(IndexedKind::Link, &link.path, entry.offset)
+                target: Some(&link.target),
+                ..NewEntry::new(IndexedKind::Link, &link.path, offset)
             }),
             TarEntryKind::Whiteout(path) => {
-                self.insert(Row::new(IndexedKind::Removal, path, entry.offset))
+                self.add(&NewEntry::new(IndexedKind::Removal, path, offset))
             }
             TarEntryKind::Opaque(path) => {
-                self.insert(Row::new(IndexedKind::Opaque, path, entry.offset))
+                self.add(&NewEntry::new(IndexedKind::Opaque, path, offset))
             }
-        };
-        added.map_err(index_error(&self.path))
+        }
     }
 
-    /// Adds the content of a file or a stream, which belongs to the file added last; its hash where
-    /// it was read.
+    /// Adds an entry of any source.
+    pub(crate) fn add(&mut self, entry: &NewEntry<'_>) -> Result<()> {
+        self.insert(entry).map_err(index_error(&self.path))
+    }
+
+    /// Adds the content of the file that was added last, or of one of its streams; with its hash if
+    /// the content was read.
     pub(crate) fn add_content(&mut self, entry: &TarEntry, sha256: Option<&Digest>) -> Result<()> {
         let (name, sparse) = match &entry.kind {
             TarEntryKind::File(file) => (None, &file.sparse),
@@ -114,7 +120,7 @@ impl IndexBuilder {
         Ok(())
     }
 
-    /// Completes the database, which from then on is only read.
+    /// Completes the database, which is only read from then on.
     pub(crate) fn finish(self) -> Result<Index> {
         let error = index_error(&self.path);
         self.connection.execute_batch("COMMIT;").map_err(&error)?;
@@ -125,35 +131,18 @@ impl IndexBuilder {
     }
 
     fn add_file(&mut self, offset: u64, file: &FileMember) -> Result<()> {
-        let security = file
-            .security
-            .as_ref()
-            .map(|bytes| self.share_descriptor(bytes));
-        let is_directory = file
-            .basic_info
-            .attributes
-            .contains(FileAttributes::DIRECTORY);
-        // The reader has made this list of legal parts, so that it can be encoded.
+        // The reader made this list of valid parts, so it can be encoded.
         let ea = (!file.ea.is_empty()).then(|| ea::encode_list(&file.ea).unwrap_or_default());
-        let kind = if is_directory {
-            IndexedKind::Directory
-        } else {
-            IndexedKind::File
-        };
-        let added = security.transpose().and_then(|security| {
-            self.insert(Row {
-                basic_info: Some(file.basic_info),
-                security,
-                reparse: file.reparse.as_deref(),
-                ea: ea.as_deref(),
-                other_streams: Some(&file.other_streams[..]).filter(|bytes| !bytes.is_empty()),
-                ..Row::new(kind, &file.path, offset)
-            })
-        });
-        added.map_err(index_error(&self.path))
+        self.add(&NewEntry {
+            security: file.security.as_deref(),
+            reparse: file.reparse.as_deref(),
+            ea: ea.as_deref(),
+            other_streams: Some(&file.other_streams[..]).filter(|bytes| !bytes.is_empty()),
+            ..NewEntry::file(&file.path, file.basic_info, offset)
+        })
     }
 
-    /// Returns the id of a descriptor, stored once however many files have it.
+    /// Returns the id of a descriptor, which is stored once, however many files have it.
     fn share_descriptor(&mut self, bytes: &[u8]) -> rusqlite::Result<i64> {
         let digest = Digest::of(bytes);
         if let Some(id) = self.descriptors.get(&digest) {
@@ -171,7 +160,9 @@ impl IndexBuilder {
         Ok(id)
     }
 
-    fn insert(&mut self, row: Row<'_>) -> rusqlite::Result<()> {
+    fn insert(&mut self, row: &NewEntry<'_>) -> rusqlite::Result<()> {
+        let security = row.security.map(|bytes| self.share_descriptor(bytes));
+        let security = security.transpose()?;
         let info = row.basic_info;
         let (parent_key, path_key) = self.keys.parent_and_own(row.path);
         let time = |time: fn(&FileBasicInfo) -> ntmeta::FileTime| {
@@ -191,11 +182,11 @@ impl IndexBuilder {
                 time(|info| info.last_write_time),
                 time(|info| info.change_time),
                 info.map(|info| info.attributes.bits()),
-                row.security,
+                security,
                 row.reparse,
                 row.ea,
                 row.other_streams,
-                row.target,
+                row.target.map(LayerPath::as_bytes),
             ])?;
         self.next_entry += 1;
         self.next_stream = 0;
@@ -203,21 +194,22 @@ impl IndexBuilder {
     }
 }
 
-/// A row of the table `entry`.
-struct Row<'a> {
-    kind: IndexedKind,
-    path: &'a LayerPath,
-    offset: u64,
-    basic_info: Option<FileBasicInfo>,
-    security: Option<i64>,
-    reparse: Option<&'a [u8]>,
-    ea: Option<&'a [u8]>,
-    other_streams: Option<&'a [u8]>,
-    target: Option<&'a [u8]>,
+/// An entry to be added: a row of the table `entry`.
+pub(crate) struct NewEntry<'a> {
+    pub(crate) kind: IndexedKind,
+    pub(crate) path: &'a LayerPath,
+    /// Where its first header block starts in the tar, in bytes; 0 without a tar.
+    pub(crate) offset: u64,
+    pub(crate) basic_info: Option<FileBasicInfo>,
+    pub(crate) security: Option<&'a [u8]>,
+    pub(crate) reparse: Option<&'a [u8]>,
+    pub(crate) ea: Option<&'a [u8]>,
+    pub(crate) other_streams: Option<&'a [u8]>,
+    pub(crate) target: Option<&'a LayerPath>,
 }
 
-impl<'a> Row<'a> {
-    fn new(kind: IndexedKind, path: &'a LayerPath, offset: u64) -> Self {
+impl<'a> NewEntry<'a> {
+    pub(crate) fn new(kind: IndexedKind, path: &'a LayerPath, offset: u64) -> Self {
         Self {
             kind,
             path,
@@ -228,6 +220,18 @@ impl<'a> Row<'a> {
             ea: None,
             other_streams: None,
             target: None,
+        }
+    }
+
+    /// Starts a file or a directory, as its attributes say.
+    pub(crate) fn file(path: &'a LayerPath, basic_info: FileBasicInfo, offset: u64) -> Self {
+        let kind = match basic_info.attributes.contains(FileAttributes::DIRECTORY) {
+            true => IndexedKind::Directory,
+            false => IndexedKind::File,
+        };
+        Self {
+            basic_info: Some(basic_info),
+            ..Self::new(kind, path, offset)
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Two entries of one layer at one path, as different kinds of thing.
+//! Two entries of one layer at the same path that are different kinds of thing.
 
 use super::{Index, IndexedEntry, IndexedKind};
 use crate::error::Result;
 use crate::rules::Breach;
 
-/// Calls `visit` for each two entries that follow one another at a path as different kinds.
+/// Calls `visit` for each two consecutive entries at a path that are of different kinds.
 pub(crate) fn for_each_clash(
     layer: &Index,
     mut visit: impl FnMut(&IndexedEntry, &IndexedEntry) -> Result<()>,
@@ -20,11 +20,11 @@ pub(crate) fn for_each_clash(
     })
 }
 
-/// Returns the rule that a second entry of a path breaks, being of another kind than the first.
+/// Returns the rule that a second entry at a path breaks if it is of another kind than the first.
 pub(crate) fn duplicate(first: &IndexedEntry, second: &IndexedEntry) -> Breach {
     Breach::DuplicateOfOtherKind {
         first: describe(first),
-        first_offset: first.offset,
+        first_offset: Some(first.offset),
         second: describe(second),
     }
 }

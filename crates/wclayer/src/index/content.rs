@@ -1,224 +1,172 @@
-//! Content by its place in a layer tar: read directly, or found by decompressing up to there.
+//! [`StreamContent`]: the content of a data stream, by its position in a layer tar.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::PathBuf;
+use std::io;
 use std::sync::Arc;
 
+use super::IndexedStream;
 use super::blocks::{CheckedTar, read_file_at};
-use crate::compression::Decoder;
-use crate::digest::{Digest, Hasher};
-use crate::error::{Error, Result, io_error};
+use super::compressed::{CompressedReader, CompressedTar};
+use crate::digest::Digest;
 use crate::layer::Content;
+use crate::place::scratch::ScratchFile;
 use crate::tar::{SparseMap, SparseRange};
 
-/// A layer tar whose bytes can be read from any place.
-#[derive(Debug, Clone)]
+/// A layer tar that content is read from.
+#[derive(Clone)]
 pub(crate) enum TarContent {
-    /// An uncompressed tar.
+    /// An uncompressed tar, or a compressed one that was decompressed into a temporary file.
     Plain(Arc<File>),
-    /// That of a portable layer.
+    /// The tar of a portable layer.
     Checked(Arc<CheckedTar>),
-    /// A compressed tar, decompressed up to the place each time.
-    Compressed(PathBuf),
+    /// A compressed tar.
+    Compressed(Arc<CompressedTar>),
 }
 
-/// The content of one stream as it lies in a tar.
+/// The content of a data stream in a tar.
 pub(super) struct StreamContent {
-    input: Input,
-    /// Where in the tar the next stored byte is.
+    tar: OpenTar,
+    /// The offset of the first stored byte in the tar.
     offset: u64,
-    /// The stored ranges that are still to come, as parts of the content, the nearest last.
-    ranges: Vec<SparseRange>,
-    /// How far the content has been read.
-    position: u64,
     size: u64,
-    /// What has been read, and what all of it must hash to; `None` when that is not known, or when
-    /// something was left out.
-    check: Option<(Hasher, Digest)>,
-    /// Whether holes are too long to be hashed.
-    is_mostly_holes: bool,
+    /// The parts that the tar has, ascending; everything else is holes.
+    extents: Vec<Extent>,
+    sha256: Option<Digest>,
 }
 
-enum Input {
+/// A part of the content that the tar has.
+struct Extent {
+    range: SparseRange,
+    /// How many bytes of the content the tar stores before it.
+    stored: u64,
+}
+
+enum OpenTar {
     Plain(Arc<File>),
     Checked(Arc<CheckedTar>),
-    Compressed {
-        decoder: Box<Decoder<BufReader<File>>>,
-        position: u64,
-    },
+    Compressed(CompressedReader),
+    /// A temporary file with just this content.
+    Kept(ScratchFile),
 }
 
 impl TarContent {
-    /// Opens a stream of `size` bytes that starts at `offset`; of a sparse one, `stored` says what
-    /// the tar has. Reading it to its end fails when it is not what `sha256` says.
-    pub(super) fn stream(
-        &self,
-        offset: u64,
-        size: u64,
-        stored: Option<&SparseMap>,
-        sha256: Option<Digest>,
-    ) -> Result<StreamContent> {
-        let input = match self {
-            Self::Plain(file) => Input::Plain(Arc::clone(file)),
-            Self::Checked(tar) => Input::Checked(Arc::clone(tar)),
-            Self::Compressed(path) => {
-                let file = File::open(path).map_err(io_error("open", path))?;
-                let decoder = Decoder::new(BufReader::with_capacity(256 * 1024, file));
-                Input::Compressed {
-                    decoder: Box::new(decoder.map_err(io_error("read", path))?),
-                    position: 0,
-                }
-            }
+    /// Opens the content of a stream. `is_verified` tells whether its hash in the index vouches for
+    /// the content.
+    pub(super) fn stream(&self, stream: &IndexedStream, is_verified: bool) -> StreamContent {
+        let stored = stream.stored.as_ref();
+        // Hashing the zeros would cost much more than the rest.
+        let is_hashed = is_verified && !stored.is_some_and(SparseMap::is_mostly_holes);
+        let tar = match self {
+            Self::Plain(file) => OpenTar::Plain(Arc::clone(file)),
+            Self::Checked(tar) => OpenTar::Checked(Arc::clone(tar)),
+            Self::Compressed(tar) => OpenTar::Compressed(CompressedReader::new(tar)),
         };
-        let whole = || {
-            vec![SparseRange {
-                offset: 0,
-                len: size,
-            }]
-        };
-        let mut ranges = stored.map_or_else(whole, |stored| stored.ranges.clone());
-        ranges.retain(|range| range.len > 0);
-        ranges.reverse();
-        Ok(StreamContent {
-            input,
-            offset,
-            ranges,
-            position: 0,
-            size,
-            check: sha256.map(|sha256| (Hasher::new(), sha256)),
-            is_mostly_holes: stored.is_some_and(SparseMap::is_mostly_holes),
-        })
+        StreamContent {
+            sha256: stream.sha256.filter(|_| is_hashed),
+            ..StreamContent::new(tar, stream.offset, stream.size, stored)
+        }
     }
+}
+
+/// Returns content that was kept in a temporary file; of sparse content, only the `stored` parts.
+pub(crate) fn kept_content(
+    file: ScratchFile,
+    size: u64,
+    stored: Option<&SparseMap>,
+) -> Box<dyn Content> {
+    Box::new(StreamContent::new(OpenTar::Kept(file), 0, size, stored))
+}
+
+fn extents(ranges: &[SparseRange]) -> Vec<Extent> {
+    let mut stored = 0_u64;
+    let filled = ranges.iter().filter(|range| range.len > 0);
+    filled
+        .map(|range| {
+            let extent = Extent {
+                range: *range,
+                stored,
+            };
+            stored = stored.saturating_add(range.len);
+            extent
+        })
+        .collect()
 }
 
 impl StreamContent {
-    /// Goes forward to a place in the content.
-    pub(super) fn skip_to(&mut self, position: u64) -> io::Result<()> {
-        let skipped = position.min(self.size).saturating_sub(self.position);
-        match &mut self.check {
-            Some((hasher, _)) if skipped <= hole_at(&self.ranges, self.position, self.size) => {
-                if self.is_mostly_holes {
-                    self.check = None;
-                } else {
-                    hasher.update_zeros(skipped);
-                }
-            }
-            _ => self.check = None,
-        }
-        while let Some(range) = self.ranges.last().copied() {
-            let end = range.offset + range.len;
-            if position < end {
-                let from = self.position.max(range.offset);
-                self.offset = self.offset.saturating_add(position.saturating_sub(from));
-                break;
-            }
-            let left = end - self.position.max(range.offset);
-            self.offset = self.offset.saturating_add(left);
-            self.ranges.pop();
-            self.position = self.position.max(end);
-        }
-        self.position = self.position.max(position.min(self.size));
-        self.check_at_end()
-    }
-
-    /// Compares the content with its hash, once all of it has passed.
-    fn check_at_end(&mut self) -> io::Result<()> {
-        if self.position == self.size
-            && let Some((hasher, expected)) = self.check.take()
-        {
-            let actual = hasher.finish();
-            if actual != expected {
-                let mismatch = Error::DigestMismatch {
-                    what: "content",
-                    expected,
-                    actual,
-                };
-                return Err(io::Error::new(io::ErrorKind::InvalidData, mismatch));
-            }
-        }
-        Ok(())
-    }
-
-    fn read_unchecked(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.size - self.position).unwrap_or(usize::MAX);
-        let wanted = buffer.len().min(left);
-        if wanted == 0 {
-            return Ok(0);
-        }
-        let next = self.ranges.last().copied();
-        let hole = hole_at(&self.ranges, self.position, self.size);
-        if hole > 0 {
-            let count = wanted.min(usize::try_from(hole).unwrap_or(usize::MAX));
-            buffer[..count].fill(0);
-            self.position += count as u64;
-            return Ok(count);
-        }
-        let Some(range) = next else {
-            return Ok(0);
+    fn new(tar: OpenTar, offset: u64, size: u64, stored: Option<&SparseMap>) -> Self {
+        let whole = SparseRange {
+            offset: 0,
+            len: size,
         };
-        let stored = range.offset + range.len - self.position;
-        let count = wanted.min(usize::try_from(stored).unwrap_or(usize::MAX));
-        let read = self.input.read_at(self.offset, &mut buffer[..count])?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        let ranges = stored.map_or(std::slice::from_ref(&whole), |stored| &stored.ranges[..]);
+        Self {
+            tar,
+            offset,
+            size,
+            extents: extents(ranges),
+            sha256: None,
         }
-        self.offset = self.offset.saturating_add(read as u64);
-        self.position += read as u64;
-        if self.position == range.offset + range.len {
-            self.ranges.pop();
-        }
-        Ok(read)
     }
-}
 
-/// Returns how much of the content from a place on is a hole; the ranges that are still to come are
-/// given, the nearest last.
-fn hole_at(ranges: &[SparseRange], position: u64, size: u64) -> u64 {
-    let start = ranges.last().map_or(size, |range| range.offset);
-    start.saturating_sub(position)
+    /// Returns the first extent that does not end before or at `offset`.
+    fn next_extent(&self, offset: u64) -> Option<&Extent> {
+        let is_before = |extent: &Extent| extent.range.offset + extent.range.len <= offset;
+        self.extents.get(self.extents.partition_point(is_before))
+    }
+
+    fn hole(&self, offset: u64) -> u64 {
+        let next = self.next_extent(offset);
+        let end = next.map_or(self.size, |extent| extent.range.offset);
+        end.saturating_sub(offset)
+    }
 }
 
 impl Content for StreamContent {
-    fn skip_hole(&mut self) -> io::Result<u64> {
-        let hole = hole_at(&self.ranges, self.position, self.size);
+    fn len(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let within = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(within(self.size.saturating_sub(offset)));
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let hole = self.hole(offset);
         if hole > 0 {
-            self.skip_to(self.position + hole)?;
+            let count = wanted.min(within(hole));
+            buffer[..count].fill(0);
+            return Ok(count);
         }
-        Ok(hole)
+        let Some(extent) = self.next_extent(offset) else {
+            return Ok(0);
+        };
+        let passed = offset - extent.range.offset;
+        let count = wanted.min(within(extent.range.len - passed));
+        let start = self.offset.saturating_add(extent.stored);
+        let start = start.saturating_add(passed);
+        match self.tar.read_at(start, &mut buffer[..count])? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => Ok(read),
+        }
+    }
+
+    fn hole_at(&self, offset: u64) -> io::Result<u64> {
+        Ok(self.hole(offset))
+    }
+
+    fn sha256(&self) -> Option<Digest> {
+        self.sha256
     }
 }
 
-impl Read for StreamContent {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.read_unchecked(buffer)?;
-        if let Some((hasher, _)) = &mut self.check {
-            hasher.update(&buffer[..read]);
-        }
-        self.check_at_end()?;
-        Ok(read)
-    }
-}
-
-impl Input {
-    /// Reads at a place that is never before the last one.
-    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+impl OpenTar {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => read_file_at(file, offset, buffer),
             Self::Checked(tar) => tar.read_at(offset, buffer),
-            Self::Compressed { decoder, position } => {
-                let skipped = io::copy(
-                    &mut decoder.by_ref().take(offset.saturating_sub(*position)),
-                    &mut io::sink(),
-                )?;
-                *position += skipped;
-                if *position < offset {
-                    return Ok(0);
-                }
-                let read = decoder.read(buffer)?;
-                *position += read as u64;
-                Ok(read)
-            }
+            Self::Compressed(tar) => tar.read_at(offset, buffer),
+            Self::Kept(kept) => read_file_at(kept.file(), offset, buffer),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The entries of a layer tar that no view shows, because the layer itself has something in their
-//! way: a file, a link or a reparse point above them, or a later entry of another kind at their path.
+//! way: a file, a link or a reparse point above them, or a later entry of another kind at their
+//! path.
 
 use super::{Index, IndexedEntry, IndexedKind, duplicate, for_each_clash};
 use crate::error::Result;
@@ -7,7 +8,7 @@ use crate::layer::LostEntry;
 use crate::path::LayerPath;
 use crate::rules::Breach;
 
-/// Calls `visit` for each of them. `has_implied` says whether the layer has directories without an
+/// Calls `visit` for each of them. `has_implied` tells whether the layer has directories without an
 /// entry.
 pub(crate) fn for_each_lost_in(
     index: &Index,
@@ -17,7 +18,7 @@ pub(crate) fn for_each_lost_in(
     for_each_clash(index, |earlier, later| {
         visit(lost(earlier, duplicate(later, earlier)))
     })?;
-    // Most layers have nothing that could be in the way, which one question tells.
+    // Most layers have nothing that could be in the way; one query finds out.
     if !has_implied && !index.has_entries_below_others()? {
         return Ok(());
     }
@@ -45,16 +46,16 @@ fn lost(entry: &IndexedEntry, rule: Breach) -> LostEntry {
     }
 }
 
-/// The directories above the entry that was looked at last, from the top: those that the next one
-/// shares are not looked up again.
+/// The directories above the last entry, from the top: those that the next entry shares are not
+/// looked up again.
 struct Way<'a> {
     index: &'a Index,
-    /// Each with the rule that is broken by what lies in it.
+    /// Each directory, with the rule that entries in it break.
     steps: Vec<(LayerPath, Option<Breach>)>,
 }
 
 impl Way<'_> {
-    /// Goes to the directory of an entry; returns the rule that is broken by what lies in it.
+    /// Goes to the directory of an entry; returns the rule that entries in it break.
     fn to(&mut self, entry: &IndexedEntry) -> Result<Option<Breach>> {
         let mut depth = 0;
         for path in entry.path.ancestors() {

@@ -1,23 +1,23 @@
-//! Paths that come often: looking for the few entries that count costs as much as there are, so it
-//! is done once.
+//! Paths that come often. Finding the few entries that count takes as long as there are entries, so
+//! it is done once.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::read::IndexedEntry;
+use super::entry::IndexedEntry;
 use crate::error::Result;
 
-/// Of how many paths it is remembered. Of more, none can come very often.
+/// How many paths are remembered. If there are more, none of them comes very often.
 const MAX_KNOWN: usize = 1 << 16;
 
-/// What counts of the entries of a path.
+/// The entries of a path that count.
 #[derive(Debug, Clone)]
 pub(super) struct Ends<T> {
-    /// The first removal, else the first opaque whiteout.
+    /// The first removal, otherwise the first opaque whiteout.
     pub(super) removal: Option<T>,
-    /// The first thing that is put there.
+    /// The first entry that adds something.
     pub(super) first: Option<T>,
-    /// The last one.
+    /// The last entry that adds something.
     pub(super) last: Option<T>,
 }
 

@@ -1,4 +1,4 @@
-//! Opening an index: its file first, then its schema, then what SQLite makes of it.
+//! Opening an index: first its file is checked, then its schema, then SQLite reads it.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -15,26 +15,26 @@ use crate::error::Result;
 use crate::steps;
 
 impl Index {
-    /// Opens an index that nobody writes any more, of any version that this crate reads.
+    /// Opens an index that nobody writes to any more, of any version that this crate reads.
     ///
     /// # Errors
     ///
-    /// [`IndexError::Database`] and [`IndexError::Content`] when it is no index or damaged;
-    /// [`IndexError::Version`] when it is not of a version that this crate reads.
+    /// Returns [`IndexError::Database`] or [`IndexError::Content`] if it is not an index or is
+    /// damaged, and [`IndexError::Version`] if this crate does not read its version.
     pub fn open(path: &Path) -> Result<Self> {
         let roots = pages::read(path)?.roots;
         Self::open_checked(path, &[1, VERSION], Some(&roots))
     }
 
-    /// Opens the index of a layer of that version, of which the descriptor says what it is, from
-    /// version 2 on.
+    /// Opens the index of a layer of that version; from version 2 on, the layer's descriptor has
+    /// its seal.
     pub(crate) fn open_of_layer(
         path: &Path,
         version: u32,
         expected: Option<&IndexSeal>,
     ) -> Result<Self> {
         let found = pages::read(path);
-        // What is damaged is damaged, however it shows.
+        // A damaged file is damaged, whatever else is wrong with it.
         let differs = |found: &FoundFile| expected.is_some_and(|expected| *expected != found.seal);
         if found.as_ref().is_ok_and(differs) {
             return Err(IndexError::Content {
@@ -46,7 +46,8 @@ impl Index {
         Self::open_checked(path, &[version], Some(&found?.roots))
     }
 
-    /// Takes over a database that has just been built: not by its path, which may be gone already.
+    /// Takes over a database that has just been built: by its connection, since the path may be
+    /// gone.
     pub(super) fn built(connection: Connection, path: &Path) -> rusqlite::Result<Self> {
         connection.pragma_update(None, "query_only", true)?;
         steps::watch(&connection);
@@ -86,15 +87,14 @@ impl Index {
         })
     }
 
-    /// Reads the whole file of an index that has just been written, and returns what a descriptor
-    /// says of it.
+    /// Reads an index that has just been written, and returns its seal for a descriptor.
     pub(crate) fn seal(path: &Path) -> Result<IndexSeal> {
         Ok(pages::read(path)?.seal)
     }
 }
 
-/// Checks that the tables are ours to the letter, and that each has pages of its own. A view, a
-/// trigger or a computed column in their place could run without end.
+/// Checks that the tables are exactly ours, and that each has its own pages. A view, a trigger or a
+/// computed column in place of a table could run forever.
 fn check_schema(
     connection: &Connection,
     path: &Path,
@@ -128,7 +128,7 @@ fn check_schema(
 /// Type, name, table and statement of a part of a schema.
 type SchemaRow = [Option<String>; 4];
 
-/// Returns the parts of the schema in the order of their names, and where they start.
+/// Returns the parts of the schema sorted by name, and their root pages.
 fn schema_of(connection: &Connection) -> rusqlite::Result<(Vec<SchemaRow>, Vec<i64>)> {
     let query = "SELECT type, name, tbl_name, sql, rootpage FROM sqlite_schema
                  ORDER BY name LIMIT 99";

@@ -1,10 +1,10 @@
-//! The file of an index, read once before SQLite sees it: what it hashes to, and that none of its
-//! pages is used twice.
+//! The file of an index, read once before SQLite opens it: computes its hash, and checks that no
+//! page is used twice.
 //!
-//! SQLite follows whatever the pages say. Pages that many others lead to make endless rows of a
-//! small file, and a page that leads to itself an endless value. Here every page but the roots is
-//! led to exactly once and no two cells share bytes: rows and values together are never larger than
-//! the file.
+//! SQLite follows whatever the pages say. Pages that many others lead to turn a small file into
+//! endless rows, and a page that leads to itself is an endless value. Here every page except the
+//! roots is led to exactly once, and no two cells share bytes: rows and values together are never
+//! larger than the file.
 //!
 //! Source: SQLite, "Database File Format", sections 1.3, 1.6 and 1.7.
 
@@ -18,18 +18,19 @@ use super::seal::IndexSeal;
 use crate::error::IndexError;
 use crate::error::{Result, io_error};
 
-/// The size of a page in bytes, without anything reserved.
+/// The size of a page in bytes, with nothing reserved.
 const PAGE: usize = 8192;
 /// How much is read at once, in bytes.
 const CHUNK: usize = 128 * PAGE;
-/// The most pages: the first byte of a page's number is 0 then, and not the type of a tree page.
+/// The largest number of pages: the first byte of a page number is then 0, which is not the type of
+/// a tree page.
 const MAX_PAGES: u64 = 1 << 24;
-/// The page that SQLite leaves out for its locks, at 1 GiB.
+/// The page that SQLite does not use because of its locks, at 1 GiB.
 const LOCK_PAGE: u32 = (1 << 30) / PAGE as u32 + 1;
 /// More roots than any index has.
 const MAX_ROOTS: usize = 16;
-/// The largest payload of a table's cell, and of an index's, that lies in its page as a whole; what
-/// remains there at least of a larger one.
+/// The largest payload of a table's cell and of an index's cell that is stored whole in its page,
+/// and the smallest part of a larger payload that stays there.
 const MAX_TABLE_PAYLOAD: u64 = PAGE as u64 - 35;
 const MAX_INDEX_PAYLOAD: u64 = (PAGE as u64 - 12) * 64 / 255 - 23;
 const MIN_PAYLOAD: u64 = (PAGE as u64 - 12) * 32 / 255 - 23;
@@ -40,7 +41,7 @@ const INTERIOR_TABLE: u8 = 5;
 const LEAF_INDEX: u8 = 10;
 const LEAF_TABLE: u8 = 13;
 
-/// What a file was found to be.
+/// What was found out about a file.
 pub(super) struct FoundFile {
     /// Its size and hash.
     pub(super) seal: IndexSeal,
@@ -76,7 +77,7 @@ pub(super) fn read(path: &Path) -> Result<FoundFile> {
         }
     }
     if u64::from(number) != pages {
-        return Err(damaged("it changed while it was read").into());
+        return Err(damaged("it changed while it was being read").into());
     }
     Ok(FoundFile {
         seal: IndexSeal {
@@ -100,7 +101,7 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Which pages are led to, in the order of the file.
+/// The pages that others lead to, in the order of the file.
 struct Tree {
     pages: u32,
     /// A bit for each page.
@@ -108,7 +109,7 @@ struct Tree {
 }
 
 type Found<T> = std::result::Result<T, &'static str>;
-const DAMAGED: &str = "a page of it cannot be";
+const DAMAGED: &str = "one of its pages is not valid";
 
 impl Tree {
     fn new(pages: u32) -> Self {
@@ -125,7 +126,7 @@ impl Tree {
             _ => 0,
         };
         match page[start] {
-            // Of an overflow page, the first four bytes are the number of the next one.
+            // The first four bytes of an overflow page are the number of the next one.
             0 if number != 1 => self.lead_to_next(number_at(page, 0)?),
             INTERIOR_INDEX | INTERIOR_TABLE | LEAF_INDEX | LEAF_TABLE => {
                 self.take_tree_page(page, start)
@@ -150,7 +151,7 @@ impl Tree {
         }
         match used {
             0..=PAGE => Ok(()),
-            _ => Err("rows of it share their bytes"),
+            _ => Err("rows share their bytes"),
         }
     }
 
@@ -195,11 +196,11 @@ impl Tree {
 
     fn lead_to(&mut self, number: u32) -> Found<()> {
         if number < 2 || number > self.pages || number == LOCK_PAGE {
-            return Err("a page of it leads nowhere");
+            return Err("one of its pages leads nowhere");
         }
         let (word, bit) = (number as usize / 64, 1 << (number % 64));
         if self.led_to[word] & bit != 0 {
-            return Err("two pages of it lead to the same one");
+            return Err("two of its pages lead to the same one");
         }
         self.led_to[word] |= bit;
         Ok(())
@@ -215,22 +216,22 @@ impl Tree {
             .collect();
         match roots.len() {
             0..=MAX_ROOTS => Ok(roots),
-            _ => Err("nothing leads to some of its pages"),
+            _ => Err("some of its pages cannot be reached"),
         }
     }
 }
 
-/// Checks the header of the file, and returns where the first page's tree starts: a leaf, since the
-/// schema is small.
+/// Checks the header of the file, and returns where the tree of the first page starts: a leaf,
+/// since the schema is small.
 fn check_header(page: &[u8], pages: u32) -> Found<usize> {
     let is_ours = page.starts_with(b"SQLite format 3\0")
-        // The size of a page; not for write-ahead logs; nothing reserved in a page.
+        // The size of a page; no write-ahead log; nothing reserved in a page.
         && page[16..21] == [(PAGE >> 8) as u8, 0, 1, 1, 0];
     if !is_ours {
-        return Err("it is not an SQLite database as an index is one");
+        return Err("it is not the kind of SQLite database that an index is");
     }
     if number_at(page, 28)? != pages {
-        return Err("it is shorter or longer than it says");
+        return Err("its length is not what its header gives");
     }
     // No free pages, no pages that point back, UTF-8.
     if number_at(page, 32)? != 0
@@ -249,7 +250,7 @@ fn number_at(page: &[u8], at: usize) -> Found<u32> {
     bytes.map(u32::from_be_bytes).ok_or(DAMAGED)
 }
 
-/// Reads SQLite's number of one to nine bytes.
+/// Reads a number of one to nine bytes, as SQLite encodes it.
 fn varint(page: &[u8], at: &mut usize) -> Found<u64> {
     let mut number = 0;
     for place in 0..9 {

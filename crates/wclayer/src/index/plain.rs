@@ -1,18 +1,19 @@
-//! [`PlainTar`]: an uncompressed tar whose headers alone are read.
+//! [`PlainTar`]: an uncompressed tar of which only the headers are read.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
-use crate::hub::Progress;
+use crate::hub::{Progress, poll};
+use crate::pipeline::read_buffered;
 use crate::tar::MemberReader;
 
-/// How much is read at once, in bytes: a few headers. What lies behind a header is mostly skipped.
+/// How much is read at once, in bytes: a few headers. Most of what follows a header is skipped.
 const BUFFER: usize = 8 * 1024;
 
-/// Reads a tar that lies in a file, and skips content without reading it.
+/// Reads a tar from a file, and skips content without reading it.
 pub(super) struct PlainTar<'a> {
     file: BufReader<File>,
-    /// Bytes between here and the end of the file, as long as it was when it was opened.
+    /// Bytes from here to the end of the file, as long as it was when it was opened.
     left: u64,
     progress: &'a dyn Progress,
 }
@@ -27,7 +28,7 @@ impl<'a> PlainTar<'a> {
         })
     }
 
-    /// Reads its members, skipping the content that nobody reads.
+    /// Reads the members, skipping content that nobody asks for.
     pub(super) fn members(self) -> MemberReader<Self> {
         MemberReader::skipping_by(self, Self::skip)
     }
@@ -47,10 +48,7 @@ impl<'a> PlainTar<'a> {
     }
 
     fn check_cancelled(&self) -> io::Result<()> {
-        match self.progress.is_cancelled() {
-            true => Err(io::Error::other("cancelled")),
-            false => Ok(()),
-        }
+        poll(self.progress).map_err(io::Error::other)
     }
 }
 
@@ -68,10 +66,6 @@ impl BufRead for PlainTar<'_> {
 
 impl Read for PlainTar<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let count = available.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&available[..count]);
-        self.consume(count);
-        Ok(count)
+        read_buffered(self, buffer)
     }
 }

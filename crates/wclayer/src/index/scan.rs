@@ -1,4 +1,4 @@
-//! [`scan`]: one pass over a layer tar that makes its index.
+//! [`scan`]: a single pass over a layer tar that makes its index.
 
 use std::fs::File;
 use std::io::BufRead;
@@ -7,18 +7,18 @@ use super::plain::PlainTar;
 use super::{Index, IndexBuilder};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
-use crate::hub::{EntryCounts, Progress};
+use crate::hub::{EntryCounts, Progress, poll};
 use crate::pipeline::skip_to_end;
 use crate::tar::{SparseMap, TarEntries, TarEntry, TarEntryKind};
 
-/// What a pass over a tar found out, beside its index.
+/// What a pass over a tar finds out, apart from its index.
 #[derive(Debug, Default)]
 pub(crate) struct Scanned {
-    /// How many entries of which kind there are.
+    /// How many entries of each kind there are.
     pub(crate) counts: EntryCounts,
     /// Sum of the sizes of all data streams in bytes, holes included.
     pub(crate) content_size: u64,
-    /// What is unusual about the tar, though legal.
+    /// What is legal but unusual about the tar.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -30,20 +30,19 @@ pub(crate) fn scan(
 ) -> Result<(Scanned, Index)> {
     let entries = TarEntries::new(input);
     scan_entries(entries, index, progress, |entry, entries| {
-        // Nobody waits for the hash of a terabyte of nothing.
+        // Hashing a terabyte of zeros would take too long.
         let is_hashed = !(entry.stored.as_ref()).is_some_and(SparseMap::is_mostly_holes);
         is_hashed.then(|| hash_content(entries)).transpose()
     })
 }
 
-/// Makes the index of an uncompressed tar of which only the headers are read: without the hashes
-/// of content.
+/// Makes the index of an uncompressed tar by reading only its headers: it has no hashes of content.
 pub(crate) fn scan_headers(
     tar: File,
     index: IndexBuilder,
     progress: &dyn Progress,
 ) -> Result<Index> {
-    let tar = PlainTar::new(tar, progress).map_err(Error::Input)?;
+    let tar = PlainTar::new(tar, progress).map_err(Error::input)?;
     let entries = TarEntries::of(tar.members());
     let scanned = scan_entries(entries, index, progress, |_, _| Ok(None));
     scanned.map(|(_, index)| index)
@@ -57,6 +56,7 @@ fn scan_entries<R: BufRead>(
 ) -> Result<(Scanned, Index)> {
     let mut found = Scanned::default();
     while let Some(entry) = entries.next_entry()? {
+        poll(progress)?;
         found.count(&entry);
         progress.entry();
         builder.add_entry(&entry)?;

@@ -1,4 +1,4 @@
-//! The tables of the index, and the keys that paths have in it.
+//! The tables of an index, and the keys of paths in it.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -9,11 +9,11 @@ use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
-use crate::error::IndexError;
+use crate::error::{IndexError, SystemFailure};
 use crate::path::{LayerPath, for_folded_bytes};
 
-/// The tables. Times are FILETIME ticks and attributes `FILE_ATTRIBUTE_*` bits, both with the bits
-/// of the unsigned number in SQLite's signed one; offsets and sizes are bytes.
+/// The tables. Times are FILETIME ticks and attributes `FILE_ATTRIBUTE_*` bits, both unsigned
+/// numbers stored bit by bit as SQLite's signed ones; offsets and sizes are in bytes.
 pub(super) const TABLES: &str = "
 CREATE TABLE security (
     id INTEGER PRIMARY KEY,
@@ -58,19 +58,19 @@ CREATE TABLE block (
 );
 ";
 
-/// The indexes, made once all rows are there: sorting once is faster than keeping in order.
+/// The indexes, created after all rows: sorting once is faster than keeping them in order.
 pub(super) const INDEXES: &str = "
 CREATE INDEX entry_path ON entry (path_key, id, kind);
 CREATE INDEX entry_parent ON entry (parent_key);
 ";
 
-/// `PRAGMA user_version`: changing what a table or a column means is a new version, of the index and
-/// of the portable layer around it.
+/// `PRAGMA user_version`: a change to the meaning of a table or column is a new version, of the
+/// index and of the portable layer around it.
 pub(super) const VERSION: u32 = 2;
 /// `PRAGMA application_id`: `WCLP`.
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"WCLP");
 
-/// How a database is written of which nothing survives a crash: the folder it lies in is thrown away
+/// Settings for writing a database that need not survive a crash, because its folder is thrown away
 /// then.
 pub(super) const WRITING: &str = "
 PRAGMA journal_mode = OFF;
@@ -78,11 +78,12 @@ PRAGMA synchronous = OFF;
 PRAGMA locking_mode = EXCLUSIVE;
 ";
 
-/// The largest row and value in bytes: the two lists of ranges of a stream are the largest that is
-/// ever written.
+/// The largest row and value in bytes: the largest that is ever written has the two lists of ranges
+/// of a stream.
 const MAX_ROW: i32 = 16 << 20;
 
-/// Opens a database that nobody writes any more, so that what its schema says cannot run.
+/// Opens a database that nobody writes to any more, in such a way that nothing in its schema is
+/// executed.
 pub(super) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
@@ -98,9 +99,9 @@ pub(super) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// The URI that opens a database without locks, journals or any write.
+/// Returns the URI that opens a database without locks, journals or writes.
 ///
-/// Everything is escaped that could mean something there: SQLite gets the very path.
+/// Every byte that could have a meaning in a URI is escaped, so SQLite gets exactly this path.
 fn immutable_uri(path: &Path) -> String {
     let mut uri = "file:".to_owned();
     for byte in of_any_length(path).as_os_str().as_encoded_bytes() {
@@ -117,11 +118,11 @@ fn immutable_uri(path: &Path) -> String {
 /// Computes keys of paths: the first 64 bits of the SHA-256 of the upper-cased UTF-16 units,
 /// little-endian, `/` between components.
 ///
-/// Of the path before it keeps a hash for each directory, so that the next path costs only what it
-/// does not share with that one.
+/// It keeps a hash for each directory of the last path, so the next path costs only the part that
+/// it does not share with that one.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    /// The path before.
+    /// The last path.
     path: Option<LayerPath>,
     /// For each of its components, the hash up to there.
     steps: Vec<Step>,
@@ -132,7 +133,7 @@ pub(super) struct Keys {
 
 #[derive(Debug)]
 struct Step {
-    /// Where the component ends in the path.
+    /// The end of the component in the path.
     end: usize,
     hasher: Sha256,
     key: i64,
@@ -144,14 +145,14 @@ impl Keys {
         self.keys(path).last().unwrap_or(0)
     }
 
-    /// Returns the key of the directory that holds a path, 0 at the top, and that of the path.
+    /// Returns the key of a path's directory (0 at the top) and that of the path.
     pub(super) fn parent_and_own(&mut self, path: &LayerPath) -> (i64, i64) {
         let mut keys = self.keys(path).rev();
         let own = keys.next().unwrap_or(0);
         (keys.next().unwrap_or(0), own)
     }
 
-    /// Returns the keys of all directories above a path, outermost first, and at last its own.
+    /// Returns the keys of all directories above a path, outermost first, and finally its own.
     pub(super) fn keys(&mut self, path: &LayerPath) -> impl DoubleEndedIterator<Item = i64> {
         let known = self.path.as_ref();
         self.keep(path, known.map_or(0, |known| known.shared_length(path)));
@@ -181,8 +182,8 @@ impl Keys {
         self.steps.iter().map(|step| step.key)
     }
 
-    /// Forgets the components that are not those of a path, which begins with so many bytes of the
-    /// path before.
+    /// Forgets the components that do not belong to a path, which shares that many bytes with the
+    /// last one.
     fn keep(&mut self, path: &LayerPath, shared: usize) {
         let mut kept = self.steps.partition_point(|step| step.end < shared);
         let ends = matches!(path.as_bytes().get(shared), None | Some(b'/'));
@@ -206,10 +207,10 @@ fn key_of(hasher: Sha256) -> i64 {
     i64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// Returns the path of a file so that SQLite can open it whatever its length.
+/// Returns the path of a file in a form that SQLite can open, however long it is.
 ///
-/// Windows takes more than 260 characters only in its `\\?\C:\…` form, which the standard library
-/// makes for its own calls and SQLite does not.
+/// Windows accepts more than 260 characters only in the form `\\?\C:\…`, which the standard library
+/// uses for its own calls and SQLite does not.
 pub(super) fn of_any_length(path: &Path) -> Cow<'_, Path> {
     if cfg!(windows)
         && let (Some(folder), Some(name)) = (path.parent(), path.file_name())
@@ -220,14 +221,39 @@ pub(super) fn of_any_length(path: &Path) -> Cow<'_, Path> {
     path.into()
 }
 
-/// Says which index an SQLite error is about.
+/// Converts an SQLite error into one that names the index.
 pub(super) fn index_error(path: &Path) -> impl Fn(rusqlite::Error) -> Error {
     move |source| {
         IndexError::Database {
             path: path.to_owned(),
-            source,
+            system: failure_of_system(&source),
+            source: source.into(),
         }
         .into()
+    }
+}
+
+/// Returns the failure of the system that an SQLite error stands for; `None` if the content of the
+/// database is at fault.
+fn failure_of_system(error: &rusqlite::Error) -> Option<SystemFailure> {
+    use rusqlite::{ErrorCode, ffi};
+    let error = error.sqlite_error()?;
+    let is_write = [
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_IOERR_FSYNC,
+        ffi::SQLITE_IOERR_TRUNCATE,
+    ]
+    .contains(&error.extended_code);
+    match error.code {
+        ErrorCode::DiskFull => Some(SystemFailure::DiskFull),
+        _ if is_write => Some(SystemFailure::DiskFull),
+        ErrorCode::OutOfMemory => Some(SystemFailure::Memory),
+        // A file that ends within a page is damaged; the disk works.
+        ErrorCode::SystemIoFailure if error.extended_code != ffi::SQLITE_IOERR_SHORT_READ => {
+            Some(SystemFailure::Disk)
+        }
+        ErrorCode::CannotOpen => Some(SystemFailure::Open),
+        _ => None,
     }
 }
 

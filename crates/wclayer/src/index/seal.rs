@@ -1,14 +1,14 @@
-//! [`IndexSeal`]: which file an index is, as the descriptor of its layer says.
+//! [`IndexSeal`]: identifies the index file of a layer, in the layer's descriptor.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The size of an index and its hash: XXH3 of 128 bits with the seed 0, which finds damage; against
-/// an enemy, who can write both files, it is not meant.
+/// The size of an index and its hash: 128-bit XXH3 with the seed 0. It finds damage; it is no
+/// defence against an attacker, who can write both files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexSeal {
     /// Its size in bytes.
     pub size: u64,
-    /// Its hash; as 32 hexadecimal digits in a descriptor.
+    /// Its hash; 32 hexadecimal digits in a descriptor.
     #[serde(serialize_with = "to_hex", deserialize_with = "from_hex")]
     pub xxh3: u128,
 }

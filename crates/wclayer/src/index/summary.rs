@@ -1,4 +1,4 @@
-//! What a layer tar is, without keeping anything of it.
+//! A summary of a layer tar of which nothing is kept.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -6,29 +6,29 @@ use std::sync::atomic::AtomicU64;
 
 use super::scan::Scanned;
 use crate::compression::Decoder;
-use crate::digest::Hashing;
-use crate::error::{Error, Result};
-use crate::hub::{EntryCounts, Progress};
+use crate::digest::{DiffId, Hashing};
+use crate::error::Result;
+use crate::hub::{EntryCounts, Progress, poll};
 use crate::pipeline::{Counting, ReadAhead};
 use crate::tar::{LayerBlob, TarEntries};
 
-/// A layer tar that was read through; made by [`summarise`].
+/// A layer tar that was read to its end; made by [`summarise`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TarSummary {
     /// Its digests and sizes.
     pub blob: LayerBlob,
-    /// How many entries of which kind it has.
+    /// How many entries of each kind it has.
     pub entries: EntryCounts,
     /// Sum of the sizes of all data streams in bytes, holes included.
     pub content_size: u64,
 }
 
-/// Reads a layer tar (plain, gzip or zstd) to its end. `progress` is told of the bytes of the blob.
+/// Reads a layer tar (plain, gzip or zstd) to its end. `progress` counts bytes of the blob.
 ///
 /// ```
 /// use std::fs::File;
 ///
-/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
 /// let summary = wclayer::index::summarise(File::open(path)?, &())?;
 /// assert_eq!(summary.entries.links, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -36,7 +36,8 @@ pub struct TarSummary {
 ///
 /// # Errors
 ///
-/// When the tar cannot be read, or what it says of an entry makes no sense; [`Error::Cancelled`].
+/// Returns an error if the tar cannot be read or an entry of it is malformed, and
+/// [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn summarise<R: Read + Send + 'static>(
     source: R,
     progress: &dyn Progress,
@@ -45,17 +46,13 @@ pub fn summarise<R: Read + Send + 'static>(
     let counting = Counting::new(source, Arc::clone(&counter));
     let open = move || Decoder::new(Hashing::new(counting)).map(Hashing::new);
     let mut input = ReadAhead::start(open, counter, None, progress)?;
-    let counted = count(&mut input, progress);
-    if progress.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
-    let found = counted?;
-    let (decoder, diff_id, tar_size) = input.finish()?.finish();
+    let found = count(&mut input, progress)?;
+    let (decoder, tar_digest, tar_size) = input.finish()?.finish();
     let compression = decoder.compression();
     let (_, digest, size) = decoder.into_inner().finish();
     Ok(TarSummary {
         blob: LayerBlob {
-            diff_id,
+            diff_id: DiffId::of_tar(tar_digest),
             tar_size,
             digest,
             size,
@@ -74,9 +71,7 @@ fn count<R: Read + Send + 'static>(
     let mut entries = TarEntries::new(input);
     let mut found = Scanned::default();
     while let Some(entry) = entries.next_entry()? {
-        if progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        poll(progress)?;
         progress.entry();
         found.count(&entry);
     }

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::tar::{MAX_EXPANDED, SparseMap};
 
 impl Index {
-    /// Compares all rows with those of another index; the error names the first that differs. The
-    /// sums of the tar are compared where both have them.
+    /// Compares all rows with those of another index. The sums of the tar are compared if both have
+    /// them.
     pub(crate) fn differs_from(&self, other: &Self) -> Result<()> {
         let has_sums = |index: &Self| index.connection.table_exists(None, "block");
         let error = index_error(&self.path);
@@ -20,7 +20,7 @@ impl Index {
         ];
         for (table, order) in tables.into_iter().take(if both { 4 } else { 3 }) {
             if !self.has_rows_of(other, table, order).map_err(&error)? {
-                return Err(self.damaged("it does not say what is in the layer tar"));
+                return Err(self.damaged("it does not match the layer tar"));
             }
         }
         Ok(())
@@ -47,8 +47,8 @@ impl Index {
         }
     }
 
-    /// Checks that the streams take no more than there is: of a tar of that size, each byte once,
-    /// and no more holes than a tar may have.
+    /// Checks that the streams do not claim more than a tar of that size can have: each byte once,
+    /// and no more holes than are allowed in a tar.
     pub(super) fn check_amounts(&self, tar_size: u64) -> Result<()> {
         let error = index_error(&self.path);
         let whole = "SELECT TOTAL(size) FROM stream WHERE stored IS NULL";
@@ -61,10 +61,10 @@ impl Index {
         let mut rows = statement.query([]).map_err(&error)?;
         while let Some(row) = rows.next().map_err(&error)? {
             let size = u64::try_from(row.get::<_, i64>(0).map_err(&error)?);
-            let size = size.map_err(|_| self.damaged("a stream cannot be"))?;
+            let size = size.map_err(|_| self.damaged("a stream is not valid"))?;
             let map = row.get_ref(1).and_then(|text| Ok(text.as_bytes()?));
             let map = SparseMap::from_record(map.map_err(&error)?, size);
-            let map = map.map_err(|_| self.damaged("a stream cannot be"))?;
+            let map = map.map_err(|_| self.damaged("a stream is not valid"))?;
             stored += map.allocated() as f64;
             holes += (size - map.allocated()) as f64;
         }

@@ -1,9 +1,14 @@
-//! [`ChainLayer`]: what the merged view asks of one layer, whatever kind it is.
+//! [`ChainLayer`]: the questions that a view asks of one layer, whatever its kind.
 
 use std::io::{self, Read};
 use std::path::Path;
 
 use ntmeta::{FileAttributes, FileBasicInfo};
+
+mod content;
+
+pub(crate) use content::Empty;
+pub use content::{Content, ContentReader};
 
 use crate::digest::Digest;
 use crate::error::Result;
@@ -12,120 +17,101 @@ use crate::rules::Breach;
 
 /// One layer of a chain, read-only.
 ///
-/// A layer answers for itself alone: what lies in it, what it removes. It need not have an entry
-/// for each directory that something of it lies in; such directories are *implied*.
-pub trait ChainLayer: Send {
-    /// Returns where the layer is: its folder or its tar.
+/// A layer answers for itself alone: what it has, and what it removes. It need not have an entry
+/// for every directory that has something in it; directories without one are *implied*. Threads
+/// share a layer, and may ask it at the same time.
+pub trait ChainLayer: Send + Sync {
+    /// Returns the layer's path: its folder or its tar.
     fn place(&self) -> &Path;
 
-    /// Returns what the layer says of a path.
+    /// Returns what the layer has at a path.
     ///
     /// # Errors
     ///
-    /// When the layer cannot be read or is damaged; so for all methods.
+    /// All methods return an error if the layer cannot be read or is damaged.
     fn slot(&self, path: &LayerPath) -> Result<Slot>;
 
-    /// Lists what the layer says of names directly in a directory, at the top for `None`: in any
-    /// order, each name once.
+    /// Lists the names that the layer has or removes in a directory (at the top for `None`), and
+    /// those with something below them: each once, in any order.
     ///
     /// # Errors
     ///
-    /// As for [`slot`](Self::slot).
+    /// Same as [`slot`](Self::slot).
     fn slots(&self, directory: Option<&LayerPath>) -> Result<Vec<Slot>>;
 
-    /// Returns the metadata of a file or directory that is not kept in its [`Item`].
+    /// Returns the metadata of a file or directory that is not in its [`Item`].
     ///
     /// # Errors
     ///
-    /// As for [`slot`](Self::slot).
+    /// Same as [`slot`](Self::slot).
     fn details(&self, item: &Item) -> Result<Details>;
 
-    /// Opens the content of the unnamed stream, or of an alternate stream; holes are zeros.
+    /// Opens the content of the unnamed stream or of an alternate stream.
     ///
     /// # Errors
     ///
-    /// As for [`slot`](Self::slot); [`Error::NoStream`](crate::Error::NoStream) when the item has
-    /// no such stream.
-    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Content + Send>>;
+    /// Same as [`slot`](Self::slot), and [`Error::NoStream`](crate::Error::NoStream) if the item
+    /// has no such stream.
+    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Content>>;
 
     /// Opens the whole backup stream.
     ///
     /// # Errors
     ///
-    /// As for [`slot`](Self::slot).
+    /// Same as [`slot`](Self::slot).
     fn backup_stream(&self, item: &Item) -> Result<BackupStream>;
 
-    /// Returns the sum of the lengths of all data streams in bytes, holes included, where that is
-    /// known without looking at each file.
+    /// Returns the total length of all data streams in bytes, holes included, if that is known
+    /// without looking at each file.
     ///
     /// # Errors
     ///
-    /// As for [`slot`](Self::slot).
+    /// Same as [`slot`](Self::slot).
     fn content_size(&self) -> Result<Option<u64>> {
         Ok(None)
     }
 
-    /// Calls `visit` for everything in the layer that may be one of several names of a file: hard
-    /// links, or files that are known to have several names.
+    /// Calls `visit` for every item that may be one of several names of a file: hard links, or
+    /// files that are known to have several names. `visit` may ask the layer.
     ///
     /// # Errors
     ///
-    /// As for [`slot`](Self::slot); what `visit` returns.
+    /// Same as [`slot`](Self::slot), and the errors of `visit`.
     fn for_each_linked(&self, visit: &mut dyn FnMut(Item) -> Result<()>) -> Result<()>;
 
-    /// Calls `visit` for every entry that is never seen, because something else of the layer is in
-    /// its way. A layer that was checked when it was made has none.
+    /// Calls `visit` for every entry that is never seen because something else in the layer is in
+    /// its way. A layer that was checked when it was made has none. `visit` must not ask the layer,
+    /// which may be locked meanwhile.
     ///
     /// # Errors
     ///
-    /// As for [`slot`](Self::slot); what `visit` returns.
+    /// Same as [`slot`](Self::slot), and the errors of `visit`.
     fn for_each_lost(&self, _visit: &mut dyn FnMut(LostEntry) -> Result<()>) -> Result<()> {
         Ok(())
     }
 }
 
-/// An entry of a layer that is never seen, because something else of the layer is in its way.
+/// An entry that is never seen because something else in its layer is in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostEntry {
     /// Its path.
     pub path: LayerPath,
     /// Where its first header block starts in the layer tar, in bytes.
     pub offset: u64,
-    /// The rule that it breaks, which names what is in its way.
+    /// The rule that it breaks, which names what is in the way.
     pub rule: Breach,
-}
-
-/// The content of a data stream: its bytes, holes as zeros, or the holes left out.
-pub trait Content: Read {
-    /// Goes over the hole that begins here, and returns its length in bytes; 0 where there is none,
-    /// or the source does not know of it.
-    ///
-    /// # Errors
-    ///
-    /// As for reading.
-    fn skip_hole(&mut self) -> io::Result<u64> {
-        Ok(0)
-    }
-}
-
-impl Content for io::Empty {}
-
-impl<C: Content + ?Sized> Content for Box<C> {
-    fn skip_hole(&mut self) -> io::Result<u64> {
-        (**self).skip_hole()
-    }
 }
 
 /// The backup stream of a file or directory.
 pub struct BackupStream {
-    /// Gives its bytes.
+    /// The bytes.
     pub reader: Box<dyn Read + Send>,
     /// Whether no metadata comes after the data; see [`FileEntry`](crate::FileEntry).
     pub metadata_first: bool,
 }
 
 impl BackupStream {
-    /// Returns the stream of what has nothing to say.
+    /// Returns an empty stream.
     pub fn empty() -> Self {
         Self {
             reader: Box::new(io::empty()),
@@ -134,34 +120,34 @@ impl BackupStream {
     }
 }
 
-/// What one layer says of one path.
+/// What one layer has at one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
     /// The path, as the layer spells it.
     pub path: LayerPath,
-    /// What the layer puts there; the last one when it comes more than once.
+    /// The item that the layer adds; the last one if the path comes more than once.
     pub added: Option<Item>,
-    /// What it takes away there. Together with `added`, the layer's own comes on top.
+    /// What it removes there. If it also adds an item, that is on top.
     pub removed: Option<Removed>,
-    /// Whether the layer says something of paths below.
+    /// Whether the layer has or removes something below the path.
     pub has_below: bool,
-    /// Whether the layer puts something below, rather than only removing there.
+    /// Whether the layer adds something below the path, rather than only removing.
     pub has_added_below: bool,
 }
 
-/// What a layer takes away at a path.
+/// What a layer removes at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removed {
-    /// What the layers below have there, with everything in it (a whiteout, a tombstone).
+    /// The path in the layers below, with everything in it (a whiteout, a tombstone).
     Path,
-    /// What the layers below have inside the directory (an opaque whiteout).
+    /// The contents of the directory in the layers below (an opaque whiteout).
     Contents,
 }
 
 /// Something that a layer has at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Where it is, as the layer spells it.
+    /// Its path, as the layer spells it.
     pub path: LayerPath,
     /// What it is.
     pub kind: ItemKind,
@@ -173,11 +159,11 @@ pub struct Item {
     pub size: u64,
     /// Sum of the lengths of all its data streams in bytes, holes included.
     pub total_size: u64,
-    /// Its identity in the layer: two names of one file have the same.
+    /// Its identity in the layer; all names of a file have the same.
     pub id: ItemId,
 }
 
-/// The identity of a file in its layer; also where the layer finds it again.
+/// The identity of a file in its layer, by which the layer finds it again.
 pub type ItemId = [u8; 16];
 
 /// What an item is.
@@ -187,17 +173,17 @@ pub enum ItemKind {
     File,
     /// A directory, which may be a reparse point.
     Directory,
-    /// One more name for the file at that path, of this layer or of one below it.
+    /// Another name for the file at that path, in this layer or one below.
     Link(LayerPath),
 }
 
 impl Item {
-    /// Returns whether names can lie in it: it is a directory and no reparse point.
+    /// Returns whether it can have names in it: it is a directory and not a reparse point.
     pub fn is_plain_directory(&self) -> bool {
         self.kind == ItemKind::Directory && !self.is_reparse_point
     }
 
-    /// Returns its attributes, with those that its kind implies: writers leave them out.
+    /// Returns its attributes, including those that follow from its kind, which writers leave out.
     pub fn attributes(&self) -> FileAttributes {
         let mut attributes = self.basic_info.attributes;
         if self.is_reparse_point {
@@ -216,7 +202,7 @@ pub struct Details {
     pub ea: Option<Vec<u8>>,
     /// The reparse point's buffer, a `REPARSE_DATA_BUFFER`.
     pub reparse: Option<Vec<u8>>,
-    /// Records of a backup stream for what has no place of its own in a tar: object ids, …
+    /// Records of a backup stream that a tar has no other field for: object ids, …
     pub other_streams: Option<Vec<u8>>,
     /// The data streams, the unnamed one first.
     pub streams: Vec<StreamDetails>,
@@ -233,7 +219,7 @@ pub struct StreamDetails {
     pub allocated: u64,
     /// Whether it is sparse on Windows.
     pub is_sparse: bool,
-    /// SHA-256 of the content, holes as zeros, where the layer knows it without reading.
+    /// SHA-256 of the content, holes as zeros, if the layer knows it without reading.
     pub sha256: Option<Digest>,
 }
 

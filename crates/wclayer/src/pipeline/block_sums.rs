@@ -1,4 +1,4 @@
-//! [`BlockSums`]: the checksums of a layer tar, block by block, taken while it passes by.
+//! [`BlockSums`]: the checksum of each block of a layer tar, computed while it passes.
 
 use std::io::{self, Read};
 
@@ -7,11 +7,11 @@ use twox_hash::xxhash3_64;
 /// The size of a block in bytes; the last one of a tar may be shorter.
 pub(crate) const BLOCK: usize = 64 * 1024;
 
-/// Takes the sums of bytes given in pieces: eight bytes of memory for a block.
+/// Computes the sums of bytes given in pieces, with eight bytes of memory per block.
 #[derive(Default)]
 pub(crate) struct BlockSums {
     hasher: xxhash3_64::Hasher,
-    /// How much of a block has been given.
+    /// How many bytes of the current block have been given.
     filled: usize,
     sums: Vec<u64>,
 }
@@ -49,7 +49,7 @@ impl BlockSums {
     }
 }
 
-/// Passes bytes through and takes their sums.
+/// Passes bytes through and computes their sums.
 pub(crate) struct Summing<R> {
     inner: R,
     sums: BlockSums,

@@ -1,9 +1,9 @@
-//! Reading ahead: a thread that reads (and decompresses, and hashes) while others work.
+//! Reading ahead: a thread reads (and decompresses, and hashes) while others work.
 //!
-//! [`ReadAhead`] owns a fixed set of buffers that go round: the thread fills one, the consumer
-//! reads it as a [`BufRead`], and when its last user lets it go it is filled again. Memory does not
-//! depend on the size of the input. [`TarSink`] takes the same buffers, unchanged and uncopied, to
-//! a second thread that hashes them and writes them to a file.
+//! [`ReadAhead`] recycles a fixed set of buffers: the thread fills one, the consumer reads it as a
+//! [`BufRead`], and once its last user drops it, it is filled again. Memory does not depend on the
+//! size of the input. [`TarSink`] passes the same buffers, without copying them, to a second thread
+//! that hashes them and writes them to a file.
 
 mod block_sums;
 
@@ -19,22 +19,22 @@ use std::time::Duration;
 
 use crate::digest::{DiffId, Hasher};
 use crate::error::{Error, Result};
-use crate::hub::Progress;
+use crate::hub::{Progress, poll};
 use crate::resources;
 
 pub(crate) use block_sums::{BLOCK, BlockSums, Summing};
 
 /// The size of a buffer in bytes.
 const BUFFER: usize = 512 * 1024;
-/// How many buffers go round: 4 MiB in all.
+/// The number of buffers: 4 MiB in total.
 const BUFFERS: usize = 8;
-/// How often a waiting consumer looks whether it is to stop.
+/// How often a waiting consumer checks whether to stop.
 const CANCEL_POLL: Duration = Duration::from_millis(100);
-/// How many bytes are written before the disk is asked to store them: the last flush, which the
-/// caller waits for, then finds little left.
+/// How many bytes are written between flushes in the background, so that little is left for the
+/// last flush, which the caller waits for.
 const FLUSH_EVERY: u64 = 32 << 20;
 
-/// A filled buffer. Dropped by its last user, it goes back to be filled again.
+/// A filled buffer. Once its last user drops it, it is filled again.
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     home: Sender<Vec<u8>>,
@@ -42,7 +42,7 @@ pub(crate) struct Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // The reading thread may have ended; then nobody needs the buffer.
+        // If the reading thread has ended, nobody needs the buffer.
         let _ = self.home.send(std::mem::take(&mut self.bytes));
     }
 }
@@ -53,21 +53,21 @@ pub(crate) struct ReadAhead<'a, R> {
     current: Option<Arc<Buffer>>,
     position: usize,
     thread: Option<JoinHandle<Option<R>>>,
-    /// Where every buffer goes as well, unchanged.
+    /// Also receives every buffer.
     tee: Option<&'a TarSink>,
     progress: &'a dyn Progress,
-    /// Bytes of the source that have been read, and those that progress knows of.
+    /// The bytes of the source that have been read, and those that have been reported.
     counter: Arc<AtomicU64>,
     reported: u64,
 }
 
 impl<'a, R: Read + Send + 'static> ReadAhead<'a, R> {
-    /// Starts a thread that makes a reader by `open` and reads it to its end. `counter` is what
-    /// the progress shows: the bytes read from the source.
+    /// Starts a thread that calls `open` for a reader and reads it to its end. `counter` holds the
+    /// bytes read from the source, for the progress.
     ///
     /// # Errors
     ///
-    /// [`Error::Resources`] without a thread or memory.
+    /// Returns [`Error::Resources`] if the system refuses a thread or memory.
     pub(crate) fn start(
         open: impl FnOnce() -> io::Result<R> + Send + 'static,
         counter: Arc<AtomicU64>,
@@ -101,8 +101,8 @@ impl<'a, R: Read + Send + 'static> ReadAhead<'a, R> {
         thread.join().ok().flatten().ok_or(Error::WorkerLost)
     }
 
-    /// Waits until the thread, whatever it is at, has closed its reader. Not for a reader that may
-    /// never come to an end, such as a pipe.
+    /// Waits until the thread has closed its reader, even before the end of the input. Do not call
+    /// this for a reader that may block forever, such as a pipe.
     pub(crate) fn abandon(self) {
         let Self {
             filled,
@@ -118,9 +118,7 @@ impl<'a, R: Read + Send + 'static> ReadAhead<'a, R> {
         self.current = None;
         self.position = 0;
         let next = loop {
-            if self.progress.is_cancelled() {
-                return Err(io::Error::other("cancelled"));
-            }
+            poll(self.progress).map_err(io::Error::other)?;
             match self.filled.recv_timeout(CANCEL_POLL) {
                 Ok(next) => break next?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -138,8 +136,8 @@ impl<'a, R: Read + Send + 'static> ReadAhead<'a, R> {
     }
 }
 
-/// The body of the reading thread. Returns the reader when it came to the end of its input; the
-/// consumer knows of every other end.
+/// The body of the reading thread. Returns the reader at the end of its input; the consumer learns
+/// of every other end.
 fn read_all<R: Read>(
     open: impl FnOnce() -> io::Result<R>,
     empty: &Receiver<Vec<u8>>,
@@ -175,8 +173,8 @@ fn read_all<R: Read>(
     }
 }
 
-/// Reads until the buffer is full or the input ends; returns how much was read before it failed, if
-/// it did.
+/// Reads until the buffer is full or the input ends; returns the number of bytes read, even if an
+/// error follows.
 fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> (usize, Option<io::Error>) {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -210,17 +208,22 @@ impl<R: Read + Send + 'static> BufRead for ReadAhead<'_, R> {
     }
 }
 
+/// Implements [`Read::read`] for a reader that lends its bytes.
+pub(crate) fn read_buffered(input: &mut impl BufRead, buffer: &mut [u8]) -> io::Result<usize> {
+    let available = input.fill_buf()?;
+    let count = available.len().min(buffer.len());
+    buffer[..count].copy_from_slice(&available[..count]);
+    input.consume(count);
+    Ok(count)
+}
+
 impl<R: Read + Send + 'static> Read for ReadAhead<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let count = available.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&available[..count]);
-        self.consume(count);
-        Ok(count)
+        read_buffered(self, buffer)
     }
 }
 
-/// A file that was written, its digest, its size in bytes, and the sums of its blocks.
+/// A written file, its digest, its size in bytes, and the sums of its blocks.
 type Written = (File, DiffId, u64, Vec<u64>);
 
 /// Hashes buffers and writes them to a file, in a thread of its own.
@@ -230,22 +233,22 @@ pub(crate) struct TarSink {
 }
 
 impl TarSink {
-    /// Starts the thread, which owns `file`, and another one that flushes it meanwhile.
+    /// Starts the thread, which owns `file`, and another one that flushes it in the background.
     ///
     /// # Errors
     ///
-    /// [`Error::Resources`] without a thread.
+    /// Returns [`Error::Resources`] if the system refuses a thread.
     pub(crate) fn to_disk(file: File) -> Result<Self> {
         let same = file.try_clone().map_err(Error::Resources)?;
         let flusher = Flusher::start(move || same.sync_data()).map_err(Error::Resources)?;
         Self::start(file, Some(flusher))
     }
 
-    /// Starts the thread; a temporary file need not be on the disk.
+    /// Starts the thread without flushing: a temporary file need not survive a crash.
     ///
     /// # Errors
     ///
-    /// [`Error::Resources`] without a thread.
+    /// Returns [`Error::Resources`] if the system refuses a thread.
     pub(crate) fn to_temporary(file: File) -> Result<Self> {
         Self::start(file, None)
     }
@@ -266,7 +269,7 @@ impl TarSink {
             .map_err(|_| io::Error::other("the layer tar cannot be written"))
     }
 
-    /// Waits until all is written.
+    /// Waits until everything is written.
     pub(crate) fn finish(self) -> Result<io::Result<Written>> {
         drop(self.buffers);
         self.thread.join().map_err(|_| Error::WorkerLost)
@@ -293,13 +296,15 @@ fn write_all(
         }
     }
     flusher.map_or(Ok(()), Flusher::finish)?;
-    Ok((hasher.finish(), len, sums.finish()))
+    let diff_id = DiffId::of_tar(hasher.finish());
+    Ok((diff_id, len, sums.finish()))
 }
 
-/// Asks the disk, in the background, to store what has been written so far.
+/// Flushes a file in the background while it is written.
 ///
-/// An error is told once: what the thread is told is as good as an error of the last flush. Dropped,
-/// it waits for the last request: an open file would keep Windows from renaming its folder.
+/// The system reports an error once: if the thread gets it, the last flush would succeed, so it
+/// counts as an error of that flush. Dropping this waits for the last request, because Windows
+/// cannot rename the folder of an open file.
 struct Flusher {
     requests: Option<SyncSender<()>>,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -308,7 +313,7 @@ struct Flusher {
 impl Flusher {
     fn start(flush: impl Fn() -> io::Result<()> + Send + 'static) -> io::Result<Self> {
         let (requests, received) = sync_channel(1);
-        // The thread ends with the sender, or the first error.
+        // The thread ends when the sender is dropped, or at the first error.
         let thread = resources::spawn(move || received.into_iter().try_for_each(|()| flush()))?;
         Ok(Self {
             requests: Some(requests),
@@ -316,7 +321,7 @@ impl Flusher {
         })
     }
 
-    /// Does nothing when the last request is still waiting. Fails when a flush has failed.
+    /// Does nothing if the last request is still waiting. Returns an error if a flush has failed.
     fn flush(&mut self) -> io::Result<()> {
         let requests = self.requests.as_ref();
         match requests.map(|requests| requests.try_send(())) {
@@ -325,7 +330,7 @@ impl Flusher {
         }
     }
 
-    /// Waits for the last request. Fails when any has failed.
+    /// Waits for the last request. Returns an error if any flush has failed.
     fn finish(mut self) -> io::Result<()> {
         self.end()
     }
@@ -342,7 +347,8 @@ impl Flusher {
 
 impl Drop for Flusher {
     fn drop(&mut self) {
-        // After an error of the writing, which is the one to report; else it has ended before.
+        // Only after a write error, which is the one to report; otherwise the thread has already
+        // ended.
         let _ = self.end();
     }
 }
@@ -371,7 +377,7 @@ impl<R: Read> Read for Counting<R> {
 pub(crate) fn skip_to_end(input: &mut impl BufRead) -> Result<u64> {
     let mut not_zero = 0;
     loop {
-        let bytes = input.fill_buf().map_err(Error::Input)?;
+        let bytes = input.fill_buf().map_err(Error::input)?;
         if bytes.is_empty() {
             return Ok(not_zero);
         }
@@ -413,8 +419,8 @@ mod tests {
             written(per_flush, |_| Ok(())).expect("flushed"),
             FLUSH_EVERY
         );
-        // The last one of them, with nothing behind it, and one in the middle, which Linux tells
-        // once: the flushes after it succeed.
+        // The last flush, with nothing after it, and one in the middle, which Linux reports once:
+        // later flushes succeed.
         for (count, failing) in [(per_flush, 0), (4 * per_flush + 1, 0)] {
             let flush = move |number| match number == failing {
                 true => Err(io::Error::other("a bad block")),

@@ -1,9 +1,10 @@
-//! Files and names that are to survive a crash: flushed, renamed, closed, and every result counts.
+//! Files and names that survive a crash: flushed, renamed, closed, and every result counts.
 //!
 //! Linux reports an I/O error of written pages once for each open file description, and a
-//! description that is opened later may not see it: what is flushed is the handle that was opened
-//! before the first write. An error of `close` says nothing new about a file that was flushed; of
-//! one that was not, [`close`] tells what network file systems and quotas tell only then.
+//! description that is opened later may not see it. So the handle to flush is the one that was
+//! opened before the first write. An error of `close` adds nothing for a file that was flushed. For
+//! one that was not, [`close`] returns the errors that network file systems and quotas report only
+//! then.
 
 #[cfg(unix)]
 use std::ffi::OsStr;
@@ -15,13 +16,13 @@ use std::time::Duration;
 
 use crate::error::{Result, io_error};
 
-/// How long to wait before a folder is renamed once more.
+/// The pause before another attempt to rename a folder.
 const RENAME_PAUSE: Duration = Duration::from_millis(100);
 
-/// Flushes a file, or a folder with the names in it, to the disk.
+/// Flushes a file, or the names in a folder, to the disk.
 pub(crate) fn flush(file: &File) -> io::Result<()> {
     let flushed = file.sync_all();
-    // Network and FAT volumes do not know the strong call of macOS.
+    // Network and FAT volumes do not support the stronger call of macOS.
     #[cfg(target_vendor = "apple")]
     let flushed = flushed.or_else(|_| Ok(rustix::fs::fsync(file)?));
     flushed
@@ -29,12 +30,12 @@ pub(crate) fn flush(file: &File) -> io::Result<()> {
 
 /// Flushes the names in a folder.
 ///
-/// Some network file systems know no flush of folders, and a folder that may only be written to
-/// cannot be opened for one: that is not an error of the disk.
+/// Some network file systems cannot flush folders, and a folder that is only writable cannot be
+/// opened for that. Neither is an error of the disk.
 ///
 /// Source: PostgreSQL `src/common/file_utils.c`, `fsync_fname`, for the same exceptions.
 pub(crate) fn flush_folder(folder: &Path) -> Result<()> {
-    // Windows has no handle of a folder to flush; NTFS journals names by itself.
+    // Windows cannot flush a folder; NTFS journals names on its own.
     if !cfg!(unix) {
         return Ok(());
     }
@@ -53,12 +54,12 @@ fn has_no_flush(error: &io::Error) -> bool {
     matches!(error.kind(), InvalidInput | Unsupported)
 }
 
-/// Closes a file that was written and is not flushed.
+/// Closes a file that was written and not flushed.
 pub(crate) fn close(file: File) -> io::Result<()> {
     #[cfg(unix)]
     {
         match nix::unistd::close(file) {
-            // The file is closed all the same (Linux), and nothing was lost.
+            // Linux closes the file anyway, and nothing is lost.
             Ok(()) | Err(nix::errno::Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -70,8 +71,8 @@ pub(crate) fn close(file: File) -> io::Result<()> {
     }
 }
 
-/// Makes a folder and those above it that are missing; returns the folders that have new names in
-/// them, which are to be flushed.
+/// Creates a folder and those above it that are missing. Returns the folders that contain new names,
+/// for the caller to flush.
 pub(crate) fn create_folders(folder: &Path) -> Result<Vec<PathBuf>> {
     let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
     let changed = folder.ancestors().take_while(missing);
@@ -81,10 +82,10 @@ pub(crate) fn create_folders(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(changed)
 }
 
-/// The disk that a folder is on, to flush all files in it that are too many to be held open.
+/// The disk that holds a folder, for flushing more files than can be held open.
 ///
-/// Opened before the first of them is written: Linux (from 5.8 on) tells of every page that could
-/// not be written since.
+/// It must be opened before the first of them is written: Linux (from 5.8 on) reports every page
+/// that could not be written since then.
 pub(crate) struct Disk {
     folder: PathBuf,
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -103,10 +104,10 @@ impl Disk {
     pub(crate) fn flush(&self) -> Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let flushed = rustix::fs::syncfs(&self.handle).map_err(io::Error::from);
-        // `sync` has no result: each file has one.
+        // `sync` returns no result, so each file is flushed.
         #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
         let flushed = flush_tree(&self.folder);
-        // Windows flushes a disk for administrators only.
+        // Only administrators may flush a disk on Windows.
         #[cfg(windows)]
         let flushed = Ok(());
         flushed.map_err(io_error("flush", &self.folder))
@@ -132,9 +133,9 @@ fn flush_tree(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Lists up to `most` names in a folder, in no order.
+/// Lists up to `most` names in a folder, in no particular order.
 ///
-/// The standard library ends the program when a folder that it has listed cannot be closed.
+/// The standard library aborts the program if a folder that it has listed cannot be closed.
 pub(crate) fn names_in(folder: &Path, most: usize) -> io::Result<Vec<OsString>> {
     #[cfg(unix)]
     {
@@ -159,9 +160,9 @@ pub(crate) fn names_in(folder: &Path, most: usize) -> io::Result<Vec<OsString>> 
     }
 }
 
-/// Deletes a folder with all that is in it. No link is followed.
+/// Deletes a folder and everything in it. Follows no link.
 pub(crate) fn remove_tree(folder: &Path) -> io::Result<()> {
-    // As above: the standard library ends the program when a folder cannot be closed.
+    // As above: the standard library aborts the program if a folder cannot be closed.
     #[cfg(unix)]
     if let (Some(above), Some(name)) = (folder.parent(), folder.file_name()) {
         let above = match above.as_os_str().is_empty() {
@@ -174,29 +175,29 @@ pub(crate) fn remove_tree(folder: &Path) -> io::Result<()> {
     fs::remove_dir_all(folder)
 }
 
-/// A folder that is deleted when it is dropped.
+/// A folder that is deleted on drop.
 #[derive(Debug)]
 pub(crate) struct TemporaryFolder(Option<PathBuf>);
 
 impl TemporaryFolder {
-    /// Makes a folder with a name of its own.
+    /// Creates a folder with a unique name.
     pub(crate) fn make(builder: &mut tempfile::Builder<'_, '_>, inside: &Path) -> Result<Self> {
         let made = builder.tempdir_in(inside);
         let made = made.map_err(io_error("create a folder in", inside))?;
         Ok(Self(Some(made.keep())))
     }
 
-    /// Returns where it is.
+    /// Returns its path.
     pub(crate) fn path(&self) -> &Path {
         self.0.as_deref().unwrap_or(Path::new(""))
     }
 
-    /// Leaves the folder where it is.
+    /// Keeps the folder.
     pub(crate) fn keep(mut self) {
         self.0 = None;
     }
 
-    /// Deletes the folder, and says whether that worked.
+    /// Deletes the folder and returns whether that worked.
     pub(crate) fn delete(mut self) -> io::Result<()> {
         remove_tree(self.path())?;
         self.0 = None;
@@ -207,7 +208,7 @@ impl TemporaryFolder {
 impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         if let Some(path) = self.0.take() {
-            // What stays all the same, after a second try, goes with the next command at the place.
+            // What remains after a second attempt is cleared by the next command at the same path.
             let _ = remove_tree(&path).or_else(|_| remove_tree(&path));
         }
     }
@@ -215,8 +216,8 @@ impl Drop for TemporaryFolder {
 
 /// Renames a folder.
 ///
-/// On Windows that fails while anything in it is open, and virus scanners and indexers open every
-/// new file for a moment: it is tried again for two seconds.
+/// On Windows this fails while anything in it is open, and virus scanners and indexers open every
+/// new file for a moment. So it is tried again for two seconds.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     // Access denied, sharing violation. Source: `winerror.h`.
     const IN_USE: [Option<i32>; 2] = [Some(5), Some(32)];
@@ -238,7 +239,7 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// `Unsupported` where the system cannot do that.
+/// Returns `Unsupported` if the system cannot do that.
 pub(crate) fn exchange(a: &Path, b: &Path) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     {

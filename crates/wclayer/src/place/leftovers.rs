@@ -1,19 +1,20 @@
-//! What killed processes leave, and how it goes.
+//! The leftovers of killed processes, and their removal.
 //!
-//! | name | what it is | what its owner holds |
+//! | Name | Content | Its owner holds |
 //! |---|---|---|
-//! | `.NAME.wclayer-XXXXXX/` | a layer being made, replaced or removed at `NAME` | the lock of the place, `.NAME.lock` |
+//! | `.NAME.wclayer-XXXXXX/` | a layer that is being made, replaced or removed at `NAME` | the lock of the path, `.NAME.lock` |
 //! | `.wclayer-export-XXXXXX` | the output of `export` and `squash` before it is complete | a lock on the file |
 //! | `wclayer-view-XXXXXX/`, `wclayer-validate-XXXXXX/` | the index of a layer tar, in the temporary folder | a lock on the folder |
 //!
 //! `XXXXXX` are six ASCII letters or digits. Nothing else is touched: no longer name, no link, no
-//! file where a folder should be, no folder of an index with anything else in it. What a living
-//! process owns is locked, and left alone; locks end with their process. The next command at the
-//! same place clears the place, and [`collect`] a whole folder.
+//! file where a folder should be, no folder of an index that contains anything else. Whatever a
+//! living process owns is locked and left alone; locks end with their process. The next command at
+//! the same path clears that path, and [`collect`] clears a whole folder.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -23,35 +24,35 @@ use super::lock::{self, Lock};
 use super::{INDEX_FILE, TAR_FILE, may_be_replaced};
 use crate::error::{Error, Result, io_error};
 
-/// Between the name of a place and the random letters.
+/// Between the name of a layer and the random letters.
 pub(crate) const OF_PLACE: &str = ".wclayer-";
-/// Before the random letters of an output.
+/// Before the random letters of an output file.
 pub(crate) const OUTPUT: &str = ".wclayer-export-";
-/// Before the random letters of the folder of a view.
+/// Before the random letters of the folder for a view.
 pub(crate) const VIEW: &str = "wclayer-view-";
-/// Before the random letters of the folder of a check.
+/// Before the random letters of the folder for a check.
 pub(crate) const CHECK: &str = "wclayer-validate-";
-/// How many random letters there are.
+/// The number of random letters.
 pub(crate) const RANDOM: usize = 6;
-/// The name of a layer that stepped aside for the one that replaces it.
+/// The name of a layer that was moved aside for the one that replaces it.
 pub(crate) const REPLACED: &str = "replaced";
-/// How many names of the temporary folder are looked at: it may have any number of others.
+/// The number of names in the temporary folder to look at; it may hold any number of others.
 const MOST_TEMPORARY: usize = 10_000;
 
-/// Something that was left.
+/// Something that a killed process left.
 #[derive(Debug)]
 pub struct Leftover {
-    /// Where it is, or was.
+    /// Its path.
     pub path: PathBuf,
     /// What it is.
     pub kind: LeftoverKind,
-    /// The size of its files in bytes.
+    /// The total size of its files, in bytes.
     pub size: u64,
-    /// What became of it.
+    /// What happened to it.
     pub fate: Fate,
 }
 
-/// What was left.
+/// The kinds of leftovers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -62,17 +63,17 @@ pub enum LeftoverKind {
     Output,
     /// The index, and perhaps the content, of a layer tar.
     View,
-    /// The lock file of a place.
+    /// The lock file of a path.
     Lock,
 }
 
-/// What became of something that was left, or what would.
+/// What happened to a leftover, or would happen.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Fate {
-    /// It is gone.
+    /// It was removed.
     Removed,
-    /// A layer that was being replaced is back at its place, the rest is gone.
+    /// A layer that was being replaced is back at its path; the rest was removed.
     Restored(PathBuf),
     /// A living process owns it.
     InUse,
@@ -80,16 +81,24 @@ pub enum Fate {
     Failed(Error),
 }
 
-/// Removes from a folder what no living process owns; with `dry_run`, only finds it. Layers and
-/// folders below are not looked into.
+/// Removes the leftovers in a folder that no living process owns; with `dry_run`, only lists them.
+/// Does not look into layers and folders below.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the folder cannot be read. What cannot be removed is in the result.
-pub fn collect(folder: &Path, dry_run: bool) -> Result<Vec<Leftover>> {
-    // The lock of a place is beside its absolute path.
-    let folder = &std::path::absolute(folder).map_err(io_error("resolve", folder))?;
-    let mut names = all_names(folder)?;
+/// Returns [`Error::NotFound`] or [`Error::Io`] if the folder cannot be read. Leftovers that cannot
+/// be removed are in the result.
+pub fn collect(given: &Path, dry_run: bool) -> Result<Vec<Leftover>> {
+    // Locks are beside absolute paths.
+    let folder = &std::path::absolute(given).map_err(io_error("resolve", given))?;
+    let mut names = match all_names(folder) {
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::NotFound {
+                name: given.display().to_string(),
+            });
+        }
+        names => names?,
+    };
     names.sort();
     let mut found = Vec::new();
     let mut places = BTreeSet::new();
@@ -103,7 +112,7 @@ pub fn collect(folder: &Path, dry_run: bool) -> Result<Vec<Leftover>> {
         }
     }
     for name in &names {
-        // Other programs have such files too: only beside a layer it is one of ours.
+        // Other programs have such files, too: it is one of ours only beside a layer.
         if let Some(place) = lock_of(name)
             && may_be_replaced(&folder.join(&place))
             && is_empty_file(&folder.join(name))
@@ -120,7 +129,7 @@ pub fn collect(folder: &Path, dry_run: bool) -> Result<Vec<Leftover>> {
 fn collect_place(folder: &Path, name: &OsStr, dry_run: bool) -> Vec<Leftover> {
     let place = folder.join(name);
     let lock_file = lock::path_of(&place).filter(|file| is_empty_file(file));
-    // Released, the lock takes its file with it.
+    // Releasing the lock deletes its file.
     let lock = match dry_run {
         true => Lock::is_taken(&place).map(|taken| (!taken).then_some(None)),
         false => Lock::take(&place).map(|lock| lock.map(Some)),
@@ -151,8 +160,8 @@ fn collect_place(folder: &Path, name: &OsStr, dry_run: bool) -> Vec<Leftover> {
     }
 }
 
-/// Removes what was left of the work at a place, and puts a layer back that was just being
-/// replaced; the caller holds the lock of the place.
+/// Removes the leftovers of a path, and puts back a layer that was being replaced. The caller holds
+/// the lock of the path.
 pub(crate) fn clear_place(place: &Path, dry_run: bool) -> Result<Vec<Leftover>> {
     let (Some(folder), Some(name)) = (place.parent(), place.file_name()) else {
         return Ok(Vec::new());
@@ -171,7 +180,7 @@ fn clear_folder_of_place(path: &Path, place: &Path, dry_run: bool) -> Fate {
     let is_free = fs::symlink_metadata(place).is_err();
     let goes_back = is_free && is_folder(&replaced);
     if !dry_run {
-        // Where it is, at least nothing of it is lost.
+        // If it cannot be put back, it stays: nothing is lost.
         if goes_back && let Err(error) = rename(&replaced, place) {
             return Fate::Failed(io_error("rename", &replaced)(error));
         }
@@ -185,7 +194,7 @@ fn clear_folder_of_place(path: &Path, place: &Path, dry_run: bool) -> Fate {
     }
 }
 
-/// Returns whether killed work at a place left a trace, be it only a lock file.
+/// Returns whether a killed process left anything of a path, even if only a lock file.
 pub(crate) fn has_any(place: &Path) -> bool {
     let (Some(folder), Some(name)) = (place.parent(), place.file_name()) else {
         return false;
@@ -194,11 +203,11 @@ pub(crate) fn has_any(place: &Path) -> bool {
         || names_of_place(folder, name).is_ok_and(|names| !names.is_empty())
 }
 
-/// Finds the hidden folders of a place.
+/// Finds the hidden folders of a path.
 fn names_of_place(folder: &Path, name: &OsStr) -> Result<Vec<PathBuf>> {
     let prefix = hidden(name);
     let mut found = all_names(folder)?;
-    // Exactly our own names: a longer one belongs to a place with a longer name.
+    // The exact form only: a longer name belongs to a layer with a longer name.
     found.retain(|name| is_random(name, &prefix) && is_folder(&folder.join(name)));
     found.sort();
     Ok(found.iter().map(|name| folder.join(name)).collect())
@@ -208,7 +217,7 @@ fn all_names(folder: &Path) -> Result<Vec<OsString>> {
     disk::names_in(folder, usize::MAX).map_err(io_error("read", folder))
 }
 
-/// Removes outputs of killed exports from a folder.
+/// Removes the output files of killed processes from a folder.
 pub(crate) fn clear_outputs(folder: &Path) {
     for name in all_names(folder).unwrap_or_default() {
         if is_random(&name, OUTPUT) {
@@ -217,7 +226,7 @@ pub(crate) fn clear_outputs(folder: &Path) {
     }
 }
 
-/// Removes views of killed processes from the temporary folder.
+/// Removes the views of killed processes from the temporary folder.
 pub(crate) fn clear_views(folder: &Path) {
     for name in disk::names_in(folder, MOST_TEMPORARY).unwrap_or_default() {
         if is_random(&name, VIEW) || is_random(&name, CHECK) {
@@ -226,7 +235,7 @@ pub(crate) fn clear_views(folder: &Path) {
     }
 }
 
-/// Removes an output; `None` when it is none.
+/// Removes an output file; `None` if it is something else.
 fn clear_output(path: &Path, dry_run: bool) -> Option<Leftover> {
     let file = open_nothing_followed(path, false).ok()?;
     let found = file.metadata().ok().filter(fs::Metadata::is_file)?;
@@ -243,7 +252,7 @@ fn clear_output(path: &Path, dry_run: bool) -> Option<Leftover> {
     })
 }
 
-/// Removes the folder of a view; `None` when it is none.
+/// Removes the folder of a view; `None` if it is something else.
 fn clear_view(path: &Path, dry_run: bool) -> Option<Leftover> {
     let folder = open_nothing_followed(path, true).ok()?;
     let is_ours = |name: &OsString| {
@@ -254,7 +263,7 @@ fn clear_view(path: &Path, dry_run: bool) -> Option<Leftover> {
     if !names.iter().all(is_ours) {
         return None;
     }
-    // The index first: where folders cannot be locked, an open one cannot be deleted.
+    // The index comes first: where folders cannot be locked, an open index cannot be deleted.
     names.sort();
     let size = size_of_files(path);
     let fate = match is_owned(&folder, path, &names) {
@@ -275,13 +284,13 @@ fn is_owned(folder: &File, path: &Path, _: &[OsString]) -> bool {
     !lock::take_over(folder, path)
 }
 
-/// A folder cannot be locked, and the one without an index may only just be made.
+/// A folder cannot be locked here, and one without an index may have just been created.
 #[cfg(windows)]
 fn is_owned(_: &File, _: &Path, names: &[OsString]) -> bool {
     names.is_empty()
 }
 
-/// Deletes by the handle of the folder: whatever stands at its path by now is not touched.
+/// Deletes through the handle of the folder: whatever has its path by now is not touched.
 #[cfg(unix)]
 fn delete_view(folder: &File, path: &Path, names: &[OsString]) -> std::io::Result<()> {
     for name in names {
@@ -310,7 +319,7 @@ pub(crate) fn open_nothing_followed(path: &Path, folder: bool) -> std::io::Resul
     use rustix::fs::{Mode, OFlags};
     let kind = match folder {
         true => OFlags::DIRECTORY,
-        // A pipe is not waited for.
+        // Does not wait for a pipe.
         false => OFlags::NONBLOCK,
     };
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | kind;
@@ -332,7 +341,7 @@ pub(crate) fn open_nothing_followed(path: &Path, folder: bool) -> std::io::Resul
         .open(path)
 }
 
-/// Returns the start of the names of a place's hidden folders.
+/// Returns the prefix of the hidden folders of a layer with this name.
 pub(crate) fn hidden(name: &OsStr) -> OsString {
     let mut hidden = OsString::from(".");
     hidden.push(name);
@@ -340,7 +349,7 @@ pub(crate) fn hidden(name: &OsStr) -> OsString {
     hidden
 }
 
-/// Returns whether a name is a prefix and our random letters.
+/// Returns whether a name consists of a prefix and random letters of ours.
 fn is_random(name: &OsStr, prefix: impl AsRef<OsStr>) -> bool {
     let prefix = prefix.as_ref().as_encoded_bytes();
     let random = name.as_encoded_bytes().strip_prefix(prefix);
@@ -349,7 +358,7 @@ fn is_random(name: &OsStr, prefix: impl AsRef<OsStr>) -> bool {
     })
 }
 
-/// Returns the name of the place that a hidden folder belongs to.
+/// Returns the name of the layer that a hidden folder belongs to.
 fn place_of(name: &OsStr) -> Option<OsString> {
     let bytes = name.as_encoded_bytes().strip_prefix(b".")?;
     let end = bytes.len().checked_sub(OF_PLACE.len() + RANDOM)?;
@@ -357,7 +366,7 @@ fn place_of(name: &OsStr) -> Option<OsString> {
     is_random(name, hidden(&place)).then_some(place)
 }
 
-/// Returns the name of the place that a file may be the lock of.
+/// Returns the name of the layer that a file may be the lock of.
 fn lock_of(name: &OsStr) -> Option<OsString> {
     let bytes = name.as_encoded_bytes().strip_prefix(b".")?;
     os_string(bytes.strip_suffix(b".lock")?)
@@ -382,7 +391,7 @@ fn is_empty_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0)
 }
 
-/// Sums up the sizes of all files in the folder, nothing followed.
+/// Returns the total size of all files in a folder. Follows no link.
 pub(crate) fn size_of_files(folder: &Path) -> u64 {
     let mut size = 0;
     let mut folders = vec![folder.to_owned()];

@@ -1,9 +1,8 @@
-//! Locks that say what a living process works at.
+//! Locks on the paths that a living process works on.
 //!
-//! The lock of a place is a file beside it, there as long as somebody works at the place. A
-//! temporary file or folder is locked itself ([`own`]). The system keeps the locks, so that they end
-//! with the process that holds them, however that ends. A lock file that is left all the same locks
-//! nothing.
+//! The lock of a path is a file beside it, which exists while somebody works on the path. A
+//! temporary file or folder is locked itself ([`own`]). The system keeps the locks, so they end with
+//! the process that holds them, however it ends. A lock file that remains locks nothing.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -17,18 +16,18 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a place, which is absolute; `None` when another process has it.
+    /// Takes the lock of an absolute path; `None` if another process has it.
     pub(crate) fn take(place: &Path) -> io::Result<Option<Self>> {
         let path = path_of(place).ok_or(io::ErrorKind::InvalidInput)?;
         Ok(open_locked(&path)?.map(|file| Self { path, file }))
     }
 
-    /// Returns whether somebody has the lock of a place, without taking it or changing anything.
+    /// Returns whether the lock of a path is taken, without taking it or changing anything.
     pub(crate) fn is_taken(place: &Path) -> io::Result<bool> {
         let path = path_of(place).ok_or(io::ErrorKind::InvalidInput)?;
         let opened = File::open(path);
         match opened {
-            // Windows lets nobody else open it.
+            // Nobody else can open it on Windows.
             Err(error) if error.raw_os_error() == Some(32) && cfg!(windows) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
@@ -37,7 +36,7 @@ impl Lock {
     }
 }
 
-/// Returns the file that is the lock of a place: hidden, beside it, with its name.
+/// Returns the lock file of a path: hidden, beside it, with its name.
 pub(crate) fn path_of(place: &Path) -> Option<PathBuf> {
     let mut name = OsString::from(".");
     name.push(place.file_name()?);
@@ -47,18 +46,18 @@ pub(crate) fn path_of(place: &Path) -> Option<PathBuf> {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // On Windows the system deletes the file, and nobody else can. What has content was there
-        // before, and is another program's; a lock file that stays is in nobody's way.
+        // On Windows the system deletes the file, and nobody else can. A file with content existed
+        // before and belongs to another program. A lock file that remains does no harm.
         if cfg!(unix) && self.file.metadata().is_ok_and(|file| file.len() == 0) {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Locks a new temporary file or folder as long as it is open. `false` when that was too late: in
-/// the moment before, somebody who clears away what nobody owns has taken or deleted it.
+/// Locks a new temporary file or folder while it is open. Returns `false` if it is too late: a
+/// process that clears away leftovers has taken or deleted it in the meantime.
 ///
-/// Where the file system knows no locks, nobody clears away either.
+/// On file systems without locks, nobody clears away leftovers either.
 pub(crate) fn own(file: &File, path: &Path) -> bool {
     match file.try_lock() {
         Ok(()) => is_at(file, path),
@@ -67,18 +66,18 @@ pub(crate) fn own(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Takes over a temporary file or folder that no living process owns; `false` when one does, or
-/// that cannot be known.
+/// Takes over a temporary file or folder that no living process owns. Returns `false` if one does,
+/// or if that cannot be determined.
 pub(crate) fn take_over(file: &File, path: &Path) -> bool {
     file.try_lock().is_ok() && is_at(file, path)
 }
 
-/// Opens the file with an advisory lock on it; `None` when another process has that.
+/// Opens the file with an advisory lock on it; `None` if another process has the lock.
 #[cfg(unix)]
 fn open_locked(path: &Path) -> io::Result<Option<File>> {
     use std::os::unix::fs::OpenOptionsExt;
     loop {
-        // A link in its place is not followed, a pipe not waited for.
+        // Follows no link, and does not wait for a pipe.
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let file = File::options()
             .create(true)
@@ -105,13 +104,13 @@ fn is_at(file: &File, path: &Path) -> bool {
     matches!((file.metadata(), fs::symlink_metadata(path)), (Ok(a), Ok(b)) if id(&a) == id(&b))
 }
 
-/// Without an identity of files, a name that is there is taken for the same file.
+/// Files have no identity here, so a name that exists is taken for the same file.
 #[cfg(windows)]
 fn is_at(_: &File, path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// Opens the file so that nobody else can; `None` when another process has it open.
+/// Opens the file so that nobody else can; `None` if another process has it open.
 #[cfg(windows)]
 fn open_locked(path: &Path) -> io::Result<Option<File>> {
     use std::os::windows::fs::OpenOptionsExt;

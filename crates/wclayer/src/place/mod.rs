@@ -1,10 +1,12 @@
-//! Paths on the host's disks: locked, built beside, put there whole, flushed, cleared of leftovers.
+//! Changing paths on the host's disks so that nothing half-written is ever seen.
 //!
 //! ```text
 //! lock ─→ staging (a folder beside its destination) ─→ flush ─→ rename
 //! output (a file beside its destination)            ─→ flush ─→ rename
-//! leftovers: what a killed process left of either, and how it goes
+//! leftovers: what killed processes leave of either, and its removal
 //! ```
+//!
+//! A destination is replaced only if it is a layer (`recognise`), and only on request.
 
 pub(crate) mod disk;
 pub mod leftovers;
@@ -16,5 +18,7 @@ mod staging;
 pub(crate) mod way;
 
 pub(crate) use recognise::{DESCRIPTOR_FILE, FORMAT, INDEX_FILE, TAR_FILE};
-pub use recognise::{is_portable_layer, is_transport_folder, may_be_replaced};
+pub(crate) use recognise::{
+    has_descriptor, is_portable_layer, is_transport_folder, may_be_replaced,
+};
 pub(crate) use staging::{Place, Staging, Written, parts};

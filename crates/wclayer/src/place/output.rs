@@ -1,4 +1,4 @@
-//! [`NewFile`]: a file that appears at its path whole, on the disk, or not at all.
+//! [`NewFile`]: a file that appears at its path complete and flushed, or not at all.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,13 +9,13 @@ use tempfile::TempPath;
 use super::{disk, leftovers, lock};
 use crate::error::{Error, Result, io_error};
 
-/// How often a file is made when others clear it away before it is locked.
+/// How often to create a file again if another process clears it away before it is locked.
 const TRIES: usize = 16;
 
-/// A hidden file beside a path, which it takes the place of in the end.
+/// A hidden file beside a path, which it replaces once it is complete.
 ///
-/// Dropped before that, it disappears. What a killed process left in the same folder goes when the
-/// next one is made there.
+/// Dropped before that, it disappears. Files that killed processes left in the same folder are
+/// deleted when the next one is created there.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
@@ -24,11 +24,11 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Makes an empty file with the permissions of any new file.
+    /// Creates an empty file with the usual permissions of new files.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the folder cannot be written to.
+    /// Returns [`Error::Io`] if the folder is not writable.
     pub fn beside(path: &Path) -> Result<Self> {
         let folder = folder_of(path);
         leftovers::clear_outputs(folder);
@@ -39,7 +39,7 @@ impl NewFile {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // The system takes away what the umask forbids.
+            // The system applies the umask.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
         for _ in 0..TRIES {
@@ -65,26 +65,26 @@ impl NewFile {
         &self.file
     }
 
-    /// Returns where it will be.
+    /// Returns the path that it will have.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Flushes the file, puts it in its place, and flushes the folder.
+    /// Flushes the file, renames it to its path, and flushes the folder.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]. What was at the place before is there again then; where the system cannot
-    /// swap two files and the folder cannot be flushed, the new file is.
+    /// Returns [`Error::Io`]. The path then has its old content again, unless the folder cannot be
+    /// flushed on a system that cannot swap two files: then it has the new one.
     pub fn commit(self) -> Result<()> {
         self.commit_with(disk::flush_folder)
     }
 
-    /// Does the same only where nothing is at the place.
+    /// Same as [`commit`](Self::commit), but replaces nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`] when something is; [`Error::Io`].
+    /// Returns [`Error::Exists`] if the path exists, and [`Error::Io`].
     pub fn commit_new(self) -> Result<()> {
         let Self { file, hidden, path } = self;
         disk::flush(&file).map_err(io_error("flush", &path))?;
@@ -104,14 +104,14 @@ impl NewFile {
 
     fn commit_with(self, flush_folder: impl Fn(&Path) -> Result<()>) -> Result<()> {
         let Self { file, hidden, path } = self;
-        // The handle of the first write: it knows of every page that could not be written.
+        // The handle of the first write, which sees every page that could not be written.
         disk::flush(&file).map_err(io_error("flush", &path))?;
         let is_there = fs::symlink_metadata(&path).is_ok_and(|there| there.is_file());
         if is_there && disk::exchange(&hidden, &path).is_ok() {
-            // The old file has the hidden name now, and goes with it.
+            // The old file has the hidden name now, and is deleted with it.
             return flush_folder(folder_of(&path)).inspect_err(|_| {
                 if disk::exchange(&hidden, &path).is_ok() {
-                    // It was there before; that it could be flushed again is not sure.
+                    // The old state is back; another flush may well fail, too.
                     let _ = flush_folder(folder_of(&path));
                 }
             });
@@ -132,12 +132,12 @@ fn folder_of(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-/// Closes a file that was written and is not flushed, and says whether that worked: network file
-/// systems and quotas tell only then that there is no room. On Windows it always does.
+/// Closes a file that was written and not flushed, and returns whether that worked: network file
+/// systems and quotas report only then that the disk is full. On Windows it always works.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// Returns the system's error.
 pub fn close(file: File) -> io::Result<()> {
     disk::close(file)
 }
@@ -189,7 +189,7 @@ mod tests {
         fs::create_dir(folder.path().join(".wclayer-export-folder")).expect("made");
         new_file(&path).commit().expect("put there");
         let names = fs::read_dir(folder.path()).expect("a folder");
-        // The foreign ones, the folder, the file of the living one, and the new one.
+        // The foreign files, the folder, the file still in use, and the new one.
         assert_eq!(names.count(), foreign.len() + 3);
         living.commit().expect("put there");
         assert_eq!(

@@ -1,4 +1,8 @@
-//! What may be replaced and removed as a layer, though it cannot be read as one any more.
+//! Which folders may be replaced or removed as layers, even if they cannot be read as layers any
+//! more.
+//!
+//! These are the signs that [`source::recognise`](crate::source::recognise) relies on as well. The
+//! decision what a path is as a whole is made there.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -10,7 +14,7 @@ use serde::Deserialize;
 use super::disk;
 use crate::layout;
 
-/// What `layer.json` of a portable layer calls its format.
+/// The name of the format in the `layer.json` of a portable layer.
 pub(crate) const FORMAT: &str = "wclayer.portable";
 /// The layer tar of a portable layer, verbatim.
 pub(crate) const TAR_FILE: &str = "layer.tar";
@@ -19,23 +23,23 @@ pub(crate) const INDEX_FILE: &str = "index.sqlite";
 /// Its descriptor.
 pub(crate) const DESCRIPTOR_FILE: &str = "layer.json";
 
-/// The largest descriptor that is looked at, in bytes.
+/// The largest descriptor that is read, in bytes.
 const MAX_DESCRIPTOR: u64 = 1 << 20;
 
-/// Returns whether a folder is a layer of a kind that is built in this way.
+/// Returns whether a folder is a layer of a kind that is built in a staging folder.
 pub(crate) fn is_any_layer(folder: &Path) -> bool {
     is_portable_layer(folder) || is_transport_folder(folder)
 }
 
-/// Returns whether a folder is a portable layer of any version, be it damaged: whether it may be
-/// replaced or removed as one.
-pub fn is_portable_layer(folder: &Path) -> bool {
+/// Returns whether a folder is a portable layer of any version, even if damaged. A symbolic link to
+/// one counts.
+pub(crate) fn is_portable_layer(folder: &Path) -> bool {
     format_of(folder).is_some_and(|format| format == FORMAT)
 }
 
-/// Returns whether a folder is a transport folder: it has `Files` and a `tombstones.txt` that
-/// starts as such. A symbolic link to one is none.
-pub fn is_transport_folder(folder: &Path) -> bool {
+/// Returns whether a folder is a transport folder: it has `Files`, and a `tombstones.txt` that
+/// starts as one. A symbolic link to a transport folder does not count.
+pub(crate) fn is_transport_folder(folder: &Path) -> bool {
     let tombstones = folder.join(layout::TOMBSTONES);
     if !is_folder(folder) || !is_folder(&folder.join(layout::FILES)) || !is_file(&tombstones) {
         return false;
@@ -49,34 +53,39 @@ pub fn is_transport_folder(folder: &Path) -> bool {
 }
 
 /// Returns whether a folder may be replaced or removed as a layer: a portable layer of any version,
-/// a transport folder, or what damage has left of a portable layer.
+/// a transport folder, or the remains of a damaged portable layer.
 ///
-/// A damaged descriptor proves nothing. It is one of ours when it lies beside an index of ours (by
-/// the mark in its first bytes), or when the folder has our four files and nothing else; never when
-/// it says to be of another format.
-pub fn may_be_replaced(folder: &Path) -> bool {
+/// A damaged descriptor proves nothing. It is one of ours if it is beside an index of ours (known by
+/// the mark in its first bytes), or if the folder holds our files and nothing else. It is never one
+/// of ours if it names another format.
+pub(crate) fn may_be_replaced(folder: &Path) -> bool {
     is_any_layer(folder) || (is_folder(folder) && is_damaged_layer(folder))
+}
+
+/// Returns whether a folder has a descriptor, whatever that describes.
+pub(crate) fn has_descriptor(folder: &Path) -> bool {
+    is_file(&folder.join(DESCRIPTOR_FILE))
 }
 
 fn is_damaged_layer(folder: &Path) -> bool {
     let has = |name: &str| is_file(&folder.join(name));
     let is_foreign = format_of(folder).is_some_and(|format| format != FORMAT);
     if has(TAR_FILE) && is_index(&folder.join(INDEX_FILE)) {
-        // Damage can be in the name of the format too.
+        // The name of the format may be damaged, too.
         return true;
     }
     let has_content = has(TAR_FILE) || has(INDEX_FILE);
     !is_foreign && has(DESCRIPTOR_FILE) && has_content && has_only_our_files(folder)
 }
 
-/// Returns what a descriptor calls its format, where that can be read.
+/// Returns the format that a descriptor names; `None` if it cannot be read.
 fn format_of(folder: &Path) -> Option<String> {
     #[derive(Deserialize)]
     struct AnyFormat {
         format: String,
     }
     let path = folder.join(DESCRIPTOR_FILE);
-    // Anything other than a file, such as a pipe, could block forever.
+    // Opening anything else, such as a pipe, could block forever.
     if !path.is_file() {
         return None;
     }
@@ -87,7 +96,7 @@ fn format_of(folder: &Path) -> Option<String> {
     Some(found.format)
 }
 
-/// Returns whether a file is a database with the mark of our index.
+/// Returns whether a file is a database that is marked as our index.
 ///
 /// Source: SQLite, "Database File Format", 1.3: the magic string, and the application id at 68.
 fn is_index(path: &Path) -> bool {

@@ -1,4 +1,4 @@
-//! [`Scratch`]: files in the temporary folder that nobody else is to see, and that go with the
+//! [`Scratch`]: files in the temporary folder that nobody else sees, and that disappear with the
 //! process.
 
 use std::env;
@@ -10,20 +10,20 @@ use super::disk::{TemporaryFolder, remove_tree};
 use super::{leftovers, lock};
 use crate::error::{Error, Result, io_error};
 
-/// How often a folder is made when others clear it away before it is locked.
+/// How often to create a folder again if another process clears it away before it is locked.
 const TRIES: usize = 16;
 
-/// A temporary folder, deleted when it is dropped.
+/// A temporary folder, deleted on drop.
 pub(crate) struct Scratch {
     path: PathBuf,
-    /// `None` when it is gone already.
+    /// `None` once it has been deleted.
     folder: Option<TemporaryFolder>,
-    /// Locked: the sign that the folder is in use.
+    /// Locked, which marks the folder as in use.
     _own: Option<File>,
 }
 
 impl Scratch {
-    /// Makes a folder with a prefix of [`leftovers`], and clears away those of killed processes.
+    /// Creates a folder with a prefix of [`leftovers`], and clears away those of killed processes.
     pub(crate) fn new(prefix: &str) -> Result<Self> {
         let temporary = env::temp_dir();
         leftovers::clear_views(&temporary);
@@ -50,15 +50,15 @@ impl Scratch {
         })
     }
 
-    /// Returns where it is, or was.
+    /// Returns the path of the folder, which may be deleted by now.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Takes the names of the files in it away, where that does not close them: from then on the
-    /// system deletes them, however the process ends.
+    /// Removes the names of the open files in it, on systems where that does not close them: from
+    /// then on the system deletes their content, however the process ends.
     pub(crate) fn hide(&mut self) {
-        // What cannot be deleted now is deleted in the end.
+        // What cannot be deleted now is deleted on drop.
         if cfg!(unix)
             && remove_tree(&self.path).is_ok()
             && let Some(folder) = self.folder.take()
@@ -68,8 +68,36 @@ impl Scratch {
     }
 }
 
-/// Locks the folder; `None` when that was too late. Windows cannot lock a folder, but keeps the
-/// files in it that are open.
+/// A file for this process alone, in a folder of its own.
+pub(crate) struct ScratchFile {
+    // Closed before its folder is removed, as Windows requires.
+    file: File,
+    _folder: Scratch,
+}
+
+impl ScratchFile {
+    /// Creates a file in a folder with a prefix of [`leftovers`].
+    pub(crate) fn create(prefix: &str, name: &str) -> Result<Self> {
+        let mut folder = Scratch::new(prefix)?;
+        let path = folder.path().join(name);
+        let mut options = File::options();
+        let file = options.read(true).write(true).create_new(true).open(&path);
+        let file = file.map_err(io_error("create", &path))?;
+        folder.hide();
+        Ok(Self {
+            file,
+            _folder: folder,
+        })
+    }
+
+    /// Returns the open file.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+/// Locks the folder; `None` if another process has cleared it away. Windows cannot lock a folder,
+/// but keeps the open files in it.
 fn own(folder: &Path) -> Result<Option<Option<File>>> {
     if cfg!(windows) {
         return Ok(Some(None));

@@ -1,8 +1,8 @@
 //! Building a folder beside its destination, and putting it there whole.
 //!
 //! A [`Staging`] holds the lock of its destination and a fresh sibling folder. Dropped, it leaves
-//! nothing behind; [`commit`](Staging::commit) flushes and renames, and what cannot be flushed is
-//! renamed back. What a killed process left is removed by the next one that gets the lock
+//! nothing behind. [`commit`](Staging::commit) flushes and renames; if flushing fails, it renames
+//! back. Leftovers of a killed process are removed by the next process that gets the lock
 //! ([`leftovers`]).
 
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use super::lock::Lock;
 use super::recognise::{is_any_layer, may_be_replaced};
 use crate::error::{Error, Result, io_error};
 
-/// The place of a layer, locked: nobody else builds or removes there.
+/// The locked path of a layer: nobody else builds or removes a layer there.
 pub(crate) struct Place {
     path: PathBuf,
     folder: PathBuf,
@@ -25,13 +25,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Locks the place of a layer in a folder that exists, and clears away what killed processes
-    /// left beside it.
+    /// Locks the path of a layer in an existing folder, and clears away the leftovers of killed
+    /// processes beside it.
     pub(crate) fn lock(path: &Path) -> Result<Self> {
         let (path, folder, name) = parts(path)?;
         let lock = Lock::take(&path).map_err(io_error("lock", &path))?;
         let lock = lock.ok_or_else(|| Error::Busy { path: path.clone() })?;
-        // What cannot be cleared away is in nobody's way.
+        // Leftovers that cannot be removed do no harm.
         let cleared = leftovers::clear_place(&path, false).unwrap_or_default();
         Ok(Self {
             path,
@@ -42,36 +42,36 @@ impl Place {
         })
     }
 
-    /// Returns the absolute path of the place.
+    /// Returns the absolute path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns the folder that it lies in.
+    /// Returns the folder above it.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Returns what killed processes had left.
+    /// Returns the leftovers of killed processes that were cleared away.
     pub(crate) fn cleared(&self) -> &[Leftover] {
         &self.cleared
     }
 
-    /// Makes a hidden folder beside it, which goes away when it is dropped.
+    /// Creates a hidden folder beside it, which is deleted on drop.
     pub(crate) fn sibling(&self) -> Result<TemporaryFolder> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(&self.prefix).rand_bytes(leftovers::RANDOM);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // A layer is as open as the user's other folders: the umask takes its part away.
+            // A layer has the permissions of the user's other folders; the system applies the umask.
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
         TemporaryFolder::make(&mut builder, &self.folder)
     }
 }
 
-/// Splits a path into itself made absolute, the folder it lies in and its name.
+/// Returns a path made absolute, the folder above it, and its name.
 pub(crate) fn parts(path: &Path) -> Result<(PathBuf, PathBuf, OsString)> {
     let absolute = std::path::absolute(path).ok();
     let split = absolute.and_then(|absolute| {
@@ -86,25 +86,25 @@ pub(crate) fn parts(path: &Path) -> Result<(PathBuf, PathBuf, OsString)> {
 
 /// A folder under construction.
 pub(crate) struct Staging {
-    // Declared before the place: dropped first, while the place is still locked.
+    // Declared before `place`, so dropped first, while the path is still locked.
     folder: TemporaryFolder,
     place: Place,
     replace: bool,
     disk: Disk,
-    /// Folders that have a new name in them because the destination's was made.
+    /// Folders that contain a new name since the destination's folder was created.
     changed: Vec<PathBuf>,
 }
 
-/// What has been written to a folder under construction.
+/// The files that have been written to a folder under construction.
 pub(crate) enum Written {
-    /// These files, by the handles that were opened before the first write.
+    /// These files, with the handles that were opened before the first write.
     Files(Vec<(PathBuf, File)>),
-    /// More than can be named: all of the disk is flushed.
+    /// Too many to list: the whole disk is flushed.
     Many,
 }
 
 impl Staging {
-    /// Locks `destination` and makes a sibling folder; the folders above are made as needed.
+    /// Locks `destination` and creates a sibling folder, and the folders above if needed.
     pub(crate) fn create(destination: &Path, replace: bool) -> Result<Self> {
         let (_, above, _) = parts(destination)?;
         let changed = disk::create_folders(&above)?;
@@ -120,7 +120,7 @@ impl Staging {
         })
     }
 
-    /// Locks the place of a layer, be it damaged, that a new one is to take the place of.
+    /// Locks the path of an existing layer, even a damaged one, to replace it.
     pub(crate) fn over(layer: &Path) -> Result<Self> {
         let place = Place::lock(layer)?;
         let folder = place.sibling()?;
@@ -138,12 +138,12 @@ impl Staging {
         self.folder.path()
     }
 
-    /// Returns where the folder will be.
+    /// Returns the path that the folder will have.
     pub(crate) fn destination(&self) -> &Path {
         self.place.path()
     }
 
-    /// Creates a file to be named in [`Written::Files`].
+    /// Creates a file, to be listed in [`Written::Files`].
     pub(crate) fn create_file(&self, name: &str) -> Result<(PathBuf, File)> {
         let path = self.path().join(name);
         let file = File::options()
@@ -155,9 +155,9 @@ impl Staging {
         Ok((path, file))
     }
 
-    /// Flushes what has been written and puts the folder in place; returns the destination.
+    /// Flushes the files and renames the folder to its destination, which it returns.
     ///
-    /// On an error, what was at the destination before is there again.
+    /// On an error, the destination is as it was before.
     pub(crate) fn commit(self, written: Written) -> Result<PathBuf> {
         self.commit_with(written, flush_folder)
     }
@@ -175,7 +175,7 @@ impl Staging {
             changed,
         } = self;
         match written {
-            // Closed one by one: Windows does not rename a folder with an open file in it.
+            // Each is closed here: Windows cannot rename a folder with an open file in it.
             Written::Files(files) => files.into_iter().try_for_each(|(path, file)| {
                 disk::flush(&file).map_err(io_error("flush", &path))
             })?,
@@ -192,7 +192,7 @@ impl Staging {
             }
             Err(error) => {
                 put.undo(place.path());
-                // It was like this before; that it could be flushed again is not sure.
+                // The old state is back; another flush may well fail, too.
                 let _ = flush_folder(place.folder());
                 Err(error)
             }
@@ -200,7 +200,7 @@ impl Staging {
     }
 }
 
-/// Refuses to touch what is there already, but for an empty folder, or a layer on request.
+/// Refuses a destination that exists, except an empty folder, and a layer on request.
 fn check_destination(destination: &Path, replace: bool) -> Result<()> {
     let Ok(metadata) = fs::symlink_metadata(destination) else {
         return Ok(());
@@ -222,13 +222,13 @@ fn is_empty(folder: &Path) -> bool {
     disk::names_in(folder, 1).is_ok_and(|names| names.is_empty())
 }
 
-/// A folder that is in its place, as long as that can be undone.
+/// A folder at its destination, while that can still be undone.
 enum Put {
-    /// Nothing was there, or an empty folder with these permissions.
+    /// The destination did not exist, or was an empty folder with these permissions.
     Moved(TemporaryFolder, Option<Permissions>),
-    /// What was there has the hidden name.
+    /// The old layer has the hidden name.
     Swapped(TemporaryFolder),
-    /// What was there lies in the second folder.
+    /// The old layer is in the second folder.
     Aside(TemporaryFolder, TemporaryFolder),
 }
 
@@ -243,7 +243,7 @@ impl Put {
         if disk::exchange(new, old).is_ok() {
             return Ok(Self::Swapped(folder));
         }
-        // Without an atomic exchange the old layer steps aside first, and comes back on failure.
+        // Without an atomic exchange, the old layer is moved aside first, and back on failure.
         let aside = place.sibling()?;
         let kept = aside.path().join(REPLACED);
         rename(old, &kept).map_err(io_error("rename", old))?;
@@ -256,15 +256,15 @@ impl Put {
         }
     }
 
-    /// Leaves the new folder where it is; what was there before goes.
+    /// Keeps the new folder and deletes the old one.
     fn keep(self) {
         if let Self::Moved(folder, _) | Self::Aside(folder, _) = self {
-            // It has moved: there is nothing left to clean up.
+            // It was renamed, so there is nothing to delete.
             folder.keep();
         }
     }
 
-    /// Puts back what was there before; the new folder goes.
+    /// Restores the old state and deletes the new folder.
     fn undo(self, place: &Path) {
         match self {
             Self::Moved(folder, permissions) => {
@@ -277,7 +277,7 @@ impl Put {
             }
             Self::Swapped(folder) => {
                 if disk::exchange(folder.path(), place).is_err() {
-                    // Better two layers than none: the next command at the place clears it.
+                    // Better two layers than none: the next command at this path clears it.
                     folder.keep();
                 }
             }
@@ -290,16 +290,16 @@ impl Put {
     }
 }
 
-/// Puts a layer back that had stepped aside.
+/// Puts a layer back that was moved aside.
 fn put_back(aside: TemporaryFolder, place: &Path) {
     if rename(&aside.path().join(REPLACED), place).is_err() {
-        // Left there, it comes back with the next command at the same place.
+        // Kept, it is restored by the next command at the same path.
         aside.keep();
     }
 }
 
 fn put_in_place(folder: &Path, destination: &Path) -> Result<()> {
-    // Windows does not rename onto an empty folder.
+    // Windows cannot rename a folder to an empty folder.
     #[cfg(windows)]
     let _ = fs::remove_dir(destination);
     rename(folder, destination).map_err(|source| {
@@ -328,7 +328,7 @@ mod tests {
         (staging, Written::Files(vec![(path, file)]))
     }
 
-    /// Fails for the folder that the destination lies in only.
+    /// Fails only for the folder above the destination.
     fn fails_for(folder: &Path) -> impl Fn(&Path) -> Result<()> {
         move |flushed| match flushed == folder {
             true => Err(io_error("flush", flushed)(io::Error::other("injected"))),

@@ -1,24 +1,24 @@
 //! [`Way`]: the directories on the way to the last path, some of them held open.
 //!
-//! Paths that come one after the other mostly share most of their directories. Opening each path
-//! from its root again costs the square of the depth; holding every directory open costs a handle
-//! each. So every sixteenth directory stays open, and the last one: whatever comes next, few
-//! directories are opened twice.
+//! Consecutive paths usually share most of their directories. Opening each path from its root again
+//! costs the square of the depth; holding every directory open costs a handle for each. So every
+//! sixteenth directory and the last one stay open: whatever comes next, few directories are opened
+//! twice.
 
 use std::io;
 use std::sync::Arc;
 
-/// Every so many directories one stays open.
+/// The distance between directories that stay open.
 const STEP: usize = 16;
 
-/// A way down from a root that the caller knows.
+/// The way down from a root, which the caller holds.
 #[derive(Debug)]
 pub(crate) struct Way<T> {
     /// The names of the directories, outermost first.
     names: Vec<Vec<u8>>,
-    /// The directories number 16, 32, … as they were opened.
+    /// The open directories at depth 16, 32, …
     open: Vec<Arc<T>>,
-    /// The directory asked for last, and its number.
+    /// The directory that was requested last, and its depth.
     last: Option<(usize, Arc<T>)>,
 }
 
@@ -33,8 +33,8 @@ impl<T> Default for Way<T> {
 }
 
 impl<T> Way<T> {
-    /// Goes from `root` to the directory with these names, one below the other; `enter` opens a
-    /// name in a directory.
+    /// Returns the directory that these names lead to from `root`, one below the other. `enter`
+    /// opens a name in a directory.
     pub(crate) fn go<'a>(
         &mut self,
         root: &Arc<T>,
@@ -69,14 +69,14 @@ impl<T> Way<T> {
         Ok(folder)
     }
 
-    /// Forgets all but the first `depth` directories.
+    /// Forgets all directories except the first `depth`.
     pub(crate) fn keep(&mut self, depth: usize) {
         self.names.truncate(depth);
         self.open.truncate(depth / STEP);
         self.last.take_if(|(last, _)| *last > depth);
     }
 
-    /// Returns the deepest open directory that is no deeper than `depth`, and its number.
+    /// Returns the deepest open directory that is not below `depth`, and its depth.
     fn nearest(&self, root: &Arc<T>, depth: usize) -> (usize, Arc<T>) {
         let count = self.open.len().min(depth / STEP);
         let step = match count.checked_sub(1) {
@@ -94,7 +94,7 @@ impl<T> Way<T> {
 mod tests {
     use super::*;
 
-    /// Goes to a directory whose handle is its path; returns how many were opened for that.
+    /// Goes to a directory whose handle is its path; returns the number of directories opened.
     fn go(way: &mut Way<String>, path: &str) -> usize {
         let mut opened = 0;
         let root = Arc::new(String::new());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{DiffId, Digest};
 use crate::error::PortableError;
-use crate::error::{Result, io_error};
+use crate::error::{Error, Result, io_error};
 use crate::hub::EntryCounts;
 use crate::index::IndexSeal;
 use crate::place::{DESCRIPTOR_FILE, FORMAT};
@@ -102,9 +102,9 @@ impl LayerDescriptor {
     /// Reads the descriptor of a layer, and checks that it is what was written.
     pub(super) fn read(layer: &Path) -> Result<Self> {
         let text = read_file(layer, DESCRIPTOR_FILE)?;
-        let json = |source| PortableError::Json {
+        let json = |source: serde_json::Error| PortableError::Json {
             path: layer.join(DESCRIPTOR_FILE),
-            source,
+            source: source.into(),
         };
         let any: AnyVersion = serde_json::from_slice(&text).map_err(json)?;
         let version = any.version.as_u64();
@@ -167,11 +167,7 @@ pub(super) fn read_file(layer: &Path, name: &'static str) -> Result<Vec<u8>> {
     let path = layer.join(name);
     // Anything else than a file, such as a pipe, could be waited for without end.
     if !path.is_file() {
-        return Err(PortableError::NotALayer {
-            path: layer.to_owned(),
-            missing: name,
-        }
-        .into());
+        return Err(not_a_layer(layer, name));
     }
     let file = File::open(&path).map_err(io_error("open", &path))?;
     let mut text = Vec::new();
@@ -180,6 +176,20 @@ pub(super) fn read_file(layer: &Path, name: &'static str) -> Result<Vec<u8>> {
     match text.len() as u64 {
         0..=MAX_JSON => Ok(text),
         _ => Err(PortableError::TooLarge { path }.into()),
+    }
+}
+
+/// Returns the error for a folder without a file that every layer has, or for no folder at all.
+pub(super) fn not_a_layer(layer: &Path, missing: &'static str) -> Error {
+    match std::fs::symlink_metadata(layer) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Error::NotFound {
+            name: layer.display().to_string(),
+        },
+        _ => PortableError::NotALayer {
+            path: layer.to_owned(),
+            missing,
+        }
+        .into(),
     }
 }
 
@@ -192,7 +202,7 @@ mod tests {
         let descriptor = LayerDescriptor {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
-            diff_id: Digest::of(b"tar"),
+            diff_id: DiffId::of(b"tar"),
             tar_size: 3,
             source: SourceBlob {
                 digest: Digest::of(b"tar"),
@@ -208,7 +218,7 @@ mod tests {
                 layer_chain: Digest::of(b"null"),
                 parents: vec![ParentRecord {
                     path: "../base".into(),
-                    diff_id: Digest::of(b"base"),
+                    diff_id: DiffId::of(b"base"),
                 }],
             }),
         };

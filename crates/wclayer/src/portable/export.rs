@@ -4,9 +4,9 @@ use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::layer::{PortableLayer, verify};
+use super::layer::{PortableLayer, check_stored};
 use crate::compression::{CompressionSpec, Encoder};
-use crate::digest::Hashing;
+use crate::digest::{DiffId, Hashing};
 use crate::error::{Error, Result};
 use crate::hub::Progress;
 use crate::pipeline::{Counting, ReadAhead};
@@ -29,10 +29,7 @@ impl PortableLayer {
         progress: &dyn Progress,
     ) -> Result<LayerBlob> {
         self.export_tar(output, compression, progress)
-            .map_err(|error| match error {
-                Error::Cancelled => error,
-                error => error.of_layer("export", self.path()),
-            })
+            .map_err(|error| error.of_layer("export", self.path()))
     }
 
     fn export_tar(
@@ -46,12 +43,7 @@ impl PortableLayer {
         let mut input = ReadAhead::start(move || Ok(tar), counter, None, progress)?;
         let mut encoder = Encoder::new(Hashing::new(output), compression).map_err(Error::Output)?;
         loop {
-            let bytes = input
-                .fill_buf()
-                .map_err(|error| match progress.is_cancelled() {
-                    true => Error::Cancelled,
-                    false => Error::Input(error),
-                })?;
+            let bytes = input.fill_buf().map_err(Error::input)?;
             if bytes.is_empty() {
                 break;
             }
@@ -59,12 +51,9 @@ impl PortableLayer {
             let len = bytes.len();
             input.consume(len);
         }
-        let (_, diff_id, tar_size) = input.finish()?.finish();
-        verify(
-            "DiffID of the stored layer",
-            self.descriptor().diff_id,
-            diff_id,
-        )?;
+        let (_, tar_digest, tar_size) = input.finish()?.finish();
+        let diff_id = DiffId::of_tar(tar_digest);
+        check_stored(self.descriptor().diff_id, diff_id)?;
         let output = encoder.finish().map_err(Error::Output)?;
         let (mut output, digest, size) = output.finish();
         output.flush().map_err(Error::Output)?;

@@ -21,7 +21,7 @@ use crate::compression::{Compression, Decoder};
 use crate::digest::{DiffId, Digest, Hashing};
 use crate::error::PortableError;
 use crate::error::{Error, Result, io_error};
-use crate::hub::Progress;
+use crate::hub::{Progress, poll};
 use crate::index::{Index, IndexBuilder, Scanned, scan, store_block_sums};
 use crate::layout;
 use crate::parent_chain::ParentChain;
@@ -31,8 +31,20 @@ use crate::place::{FORMAT, Staging, Written};
 use crate::tar::check_diff_id;
 use crate::view::View;
 
-/// How a layer is to be imported.
+/// How to import a portable layer. The other imports have options of the same shape:
+/// `transport::ImportOptions` and `hcs::ImportOptions`.
+///
+/// ```
+/// use wclayer::ParentChain;
+/// use wclayer::portable::ImportOptions;
+///
+/// let options = ImportOptions::default()
+///     .parents(ParentChain::from_nearest_first(["layers/base"]))
+///     .replace(true);
+/// assert_eq!(options.expected_diff_id, None);
+/// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ImportOptions {
     /// The parent layers; none for a base layer. When only the nearest is given, its own parents
     /// complete the chain.
@@ -43,10 +55,30 @@ pub struct ImportOptions {
     pub replace: bool,
 }
 
+setters!(ImportOptions { parents: ParentChain, replace: bool } into { expected_diff_id: Option<DiffId> });
+
 /// Imports a layer tar (plain, gzip or zstd) to a folder that does not exist yet.
 ///
-/// The folder appears whole, with everything on disk, or not at all. Bytes behind the end of the
+/// The folder appears whole, with everything on disk, or not at all. Bytes after the end of the
 /// tar are kept: they are part of its DiffID.
+///
+/// ```
+/// use std::fs::File;
+/// use wclayer::ParentChain;
+/// use wclayer::portable::{self, ImportOptions};
+///
+/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample");
+/// let layers = tempfile::tempdir()?;
+/// let [base, app] = ["base", "app"].map(|name| layers.path().join(name));
+/// let tar = File::open(format!("{sample}/base.tar.gz"))?;
+/// portable::import(tar, &base, &ImportOptions::default(), &())?;
+///
+/// let options = ImportOptions::default().parents(ParentChain::from_nearest_first([base]));
+/// let tar = File::open(format!("{sample}/app.tar.gz"))?;
+/// let layer = portable::import(tar, app, &options, &())?;
+/// assert_eq!(layer.parents().len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -73,10 +105,7 @@ pub fn import<R: Read + Send + 'static>(
             }
             .run(source, counter)
         })
-        .map_err(|error| match error {
-            Error::Cancelled => error,
-            error => error.of_layer("import", destination),
-        })
+        .map_err(|error| error.of_layer("import", destination))
 }
 
 /// The parents of the layer that is being made.
@@ -177,9 +206,6 @@ impl Import<'_> {
         let read = parsed.and_then(|found| Ok((found, input.finish()?)));
         // A full disk shows on the reading side as well; the writing side knows the reason.
         let written = sink.finish()?.map_err(io_error("write", &tar_path));
-        if self.progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
         let (tar, diff_id, tar_size, sums) = written?;
         let (indexed, decoder) = read?;
         let compression = decoder.compression();
@@ -217,16 +243,13 @@ impl Import<'_> {
                 Err(error)
             }
         };
-        if self.progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
         let (indexed, tar) = read?;
         let (tar, digest, size) = tar.finish();
         let media_type = Compression::None.media_type().to_owned();
         self.complete(
             indexed,
             StoredTar {
-                diff_id: digest,
+                diff_id: DiffId::of_tar(digest),
                 size,
                 sums: tar.finish(),
                 file: written,
@@ -263,9 +286,7 @@ impl Import<'_> {
         check(&indexed.index, self.parents.view.as_ref(), self.progress)?;
         let (descriptor, written) =
             complete_files(&self.staging, indexed, tar, source, &self.parents)?;
-        if self.progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        poll(self.progress)?;
         let path = self.staging.commit(Written::Files(written))?;
         // Not opened again: nothing may fail any more.
         let parents = ParentChain::from_nearest_first(self.parents.chain);
@@ -302,7 +323,7 @@ pub(super) fn complete_files(
         let (path, mut file) = staging.create_file(name)?;
         let text = text.map_err(|source| PortableError::Json {
             path: path.clone(),
-            source,
+            source: source.into(),
         })?;
         file.write_all(&text).map_err(io_error("write", &path))?;
         Ok::<_, Error>((Digest::of(&text), (path, file)))

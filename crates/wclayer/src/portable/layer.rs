@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::descriptor::LayerDescriptor;
 use super::{INDEX_FILE, TAR_FILE, parents};
-use crate::digest::Hashing;
+use crate::digest::{DiffId, Hashing};
 use crate::error::PortableError;
 use crate::error::{Error, Result, io_error};
 use crate::hub::{Entry, LayerReader};
@@ -18,6 +18,24 @@ use crate::tar::TarLayerReader;
 const READ_BUFFER: usize = 256 * 1024;
 
 /// A portable layer on disk.
+///
+/// ```
+/// use std::fs::File;
+/// use wclayer::compression::Compression;
+/// use wclayer::portable::{self, ImportOptions, PortableLayer};
+///
+/// let tar = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
+/// let layers = tempfile::tempdir()?;
+/// let folder = layers.path().join("base");
+/// portable::import(File::open(tar)?, &folder, &ImportOptions::default(), &())?;
+///
+/// let layer = PortableLayer::open(&folder)?;
+/// assert!(layer.parents().is_empty());
+/// let mut tar = Vec::new();
+/// let blob = layer.export(&mut tar, Compression::None.into(), &())?;
+/// assert_eq!(blob.diff_id, layer.descriptor().diff_id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct PortableLayer {
     path: PathBuf,
@@ -177,13 +195,9 @@ impl LayerReader for PortableLayerReader {
         }
         if let Some(tar) = self.tar.take() {
             let mut rest = tar.into_inner();
-            io::copy(&mut rest, &mut io::sink()).map_err(Error::Input)?;
+            io::copy(&mut rest, &mut io::sink()).map_err(Error::input)?;
             let (_, actual, _) = rest.into_inner().finish();
-            verify(
-                "DiffID of the stored layer",
-                self.descriptor.diff_id,
-                actual,
-            )?;
+            check_stored(self.descriptor.diff_id, DiffId::of_tar(actual))?;
         }
         Ok(None)
     }
@@ -195,18 +209,14 @@ impl LayerReader for PortableLayerReader {
     }
 }
 
-pub(super) fn verify(
-    what: &'static str,
-    expected: crate::Digest,
-    actual: crate::Digest,
-) -> Result<()> {
+/// Compares the DiffID of a stored tar with the expected one.
+pub(super) fn check_stored(expected: DiffId, actual: DiffId) -> Result<()> {
     if expected == actual {
-        Ok(())
-    } else {
-        Err(Error::DigestMismatch {
-            what,
-            expected,
-            actual,
-        })
+        return Ok(());
     }
+    Err(Error::DigestMismatch {
+        what: "DiffID of the stored layer",
+        expected: expected.digest(),
+        actual: actual.digest(),
+    })
 }

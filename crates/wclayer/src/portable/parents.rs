@@ -72,7 +72,7 @@ pub(super) fn chain_of(layer: &Path, text: &[u8]) -> Result<Vec<PathBuf>> {
     let parsed: serde_json::Result<Option<Vec<PathBuf>>> = serde_json::from_slice(text);
     let places = parsed.map_err(|source| PortableError::Json {
         path: layer.join(layout::LAYER_CHAIN),
-        source,
+        source: source.into(),
     })?;
     let places = places.unwrap_or_default();
     // A relative path would mean another folder in every working folder.
@@ -177,7 +177,8 @@ impl PortableLayer {
     ///
     /// # Errors
     ///
-    /// [`PortableError::ParentMismatch`] when they are others; as for
+    /// Returns [`PortableError::ParentMismatch`] if they are others,
+    /// [`PortableError::ParentWithoutDiffId`] if that cannot be known, and the errors of
     /// [`checked_parents`](Self::checked_parents).
     pub fn parents_given(&self, given: &ParentChain) -> Result<ParentChain> {
         let Some(nearest) = given.nearest() else {
@@ -191,9 +192,14 @@ impl PortableLayer {
             let all = [nearest].into_iter().chain(further.iter_nearest_first());
             chain = ParentChain::from_nearest_first(all);
         }
-        // What is no portable layer is none of those.
+        let has_parents = expected.as_ref().is_some_and(|all| !all.is_empty());
         let id = |place: &Path| match is_portable_layer(place) || !place.exists() {
             true => PortableLayer::open(place).map(|layer| Some(layer.descriptor().diff_id)),
+            false if has_parents => Err(PortableError::ParentWithoutDiffId {
+                layer: self.path().to_owned(),
+                parent: place.to_owned(),
+            }
+            .into()),
             false => Ok(None),
         };
         let ids = chain.iter_nearest_first().map(id);

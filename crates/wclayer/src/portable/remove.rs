@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::DESCRIPTOR_FILE;
-use super::descriptor::LayerDescriptor;
+use super::descriptor::{self, LayerDescriptor};
 use super::parents;
 use crate::error::PortableError;
 use crate::error::{Error, Result, io_error};
@@ -21,6 +21,7 @@ use crate::place::{Place, parts};
 
 /// What a removal did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Removed {
     /// How many bytes it freed.
     pub size: u64,
@@ -40,7 +41,13 @@ pub struct Removed {
 /// another process that is at work there; a folder that cannot be changed.
 pub fn remove(path: impl AsRef<Path>) -> Result<Removed> {
     let path = path.as_ref();
-    remove_layer(path).map_err(|error| error.of_layer("remove", path))
+    remove_layer(path).map_err(|error| match error {
+        // Named as the caller did, not by the path that it leads to.
+        Error::NotFound { .. } => Error::NotFound {
+            name: path.display().to_string(),
+        },
+        error => error.of_layer("remove", path),
+    })
 }
 
 fn remove_layer(given: &Path) -> Result<Removed> {
@@ -136,6 +143,9 @@ fn check_is_layer(path: &Path) -> Result<()> {
             .into());
         }
         Ok(_) => return Err(not_a_layer().into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(descriptor::not_a_layer(path, DESCRIPTOR_FILE));
+        }
         Err(error) => return Err(io_error("open", path)(error)),
     }
     if may_be_replaced(path) {
@@ -147,6 +157,7 @@ fn check_is_layer(path: &Path) -> Result<()> {
 
 /// Layers that have another one as a parent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Children {
     /// The first of them, by name.
     pub first: Vec<PathBuf>,

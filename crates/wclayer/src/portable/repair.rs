@@ -10,21 +10,22 @@ use std::path::{Path, PathBuf};
 
 use super::descriptor::{self, LayerDescriptor, SourceBlob};
 use super::import::{Indexed, Parents, StoredTar, complete_files};
-use super::layer::{PortableLayer, verify};
+use super::layer::{PortableLayer, check_stored};
 use super::verify::{ReadTar, read_tar};
 use super::{DESCRIPTOR_FILE, FILES, INDEX_FILE, TAR_FILE, parents};
 use crate::check::check;
 use crate::compression::Compression;
 use crate::digest::DiffId;
-use crate::error::{Error, Result, io_error};
 use crate::error::{OtherDiffIds, PortableError};
-use crate::hub::Progress;
+use crate::error::{Result, io_error};
+use crate::hub::{Progress, poll};
 use crate::layout;
 use crate::parent_chain::ParentChain;
 use crate::place::{Staging, Written};
 
 /// How a layer is to be made anew.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RepairOptions {
     /// Its parents, where they are not where the layer has them, or where it does not say.
     pub parents: ParentChain,
@@ -32,8 +33,11 @@ pub struct RepairOptions {
     pub expected_diff_id: Option<DiffId>,
 }
 
+setters!(RepairOptions { parents: ParentChain } into { expected_diff_id: Option<DiffId> });
+
 /// A layer that was made anew.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Repaired {
     /// The layer.
     pub layer: PortableLayer,
@@ -45,19 +49,16 @@ pub struct Repaired {
 ///
 /// # Errors
 ///
-/// [`Error::Layer`] around the reason: no layer tar, one that is not what the descriptor says, a
+/// [`Error::Layer`](crate::Error::Layer) around the reason: no layer tar, one that is not what the descriptor says, a
 /// parent that is missing, anything in the folder that does not belong to a layer, another process
-/// that is at work there; [`Error::Cancelled`].
+/// that is at work there; [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn repair(
     layer: impl AsRef<Path>,
     options: &RepairOptions,
     progress: &dyn Progress,
 ) -> Result<Repaired> {
     let layer = layer.as_ref();
-    repair_layer(layer, options, progress).map_err(|error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("repair", layer),
-    })
+    repair_layer(layer, options, progress).map_err(|error| error.of_layer("repair", layer))
 }
 
 fn repair_layer(
@@ -77,7 +78,7 @@ fn repair_layer(
     let old_diff_id = old.as_ref().map(|old| old.diff_id);
     let expected = options.expected_diff_id.or(old_diff_id);
     if let Some(expected) = expected {
-        verify("DiffID of the stored layer", expected, tar.diff_id)?;
+        check_stored(expected, tar.diff_id)?;
     }
     check(&tar.index, parents.view.as_ref(), progress)?;
     // What is told of the blob is right as long as the tar is that one.
@@ -95,9 +96,7 @@ fn repair_layer(
         file: index_file,
     };
     let (descriptor, written) = complete_files(&staging, indexed, stored, source, &parents)?;
-    if progress.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
+    poll(progress)?;
     let path = staging.commit(Written::Files(written))?;
     // Not opened again: nothing may fail any more.
     let parents = ParentChain::from_nearest_first(parents.chain);
@@ -109,7 +108,7 @@ fn repair_layer(
 
 fn as_source(tar: &ReadTar) -> SourceBlob {
     SourceBlob {
-        digest: tar.diff_id,
+        digest: tar.diff_id.digest(),
         size: tar.size,
         media_type: Compression::None.media_type().to_owned(),
     }
@@ -117,7 +116,12 @@ fn as_source(tar: &ReadTar) -> SourceBlob {
 
 /// Checks that a folder has a layer tar, and nothing that would be lost with it.
 fn check_is_repairable(layer: &Path) -> Result<()> {
-    let metadata = fs::symlink_metadata(layer).map_err(io_error("open", layer))?;
+    let metadata = match fs::symlink_metadata(layer) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(descriptor::not_a_layer(layer, TAR_FILE));
+        }
+        metadata => metadata.map_err(io_error("open", layer))?,
+    };
     if metadata.is_symlink() {
         return Err(PortableError::Link {
             path: layer.to_owned(),

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::descriptor::LayerDescriptor;
-use super::layer::{PortableLayer, verify as compare};
+use super::descriptor::{self, LayerDescriptor};
+use super::layer::{PortableLayer, check_stored};
 use super::{DESCRIPTOR_FILE, INDEX_FILE, TAR_FILE, parents};
 use crate::digest::{DiffId, Hashing};
 use crate::error::PortableError;
@@ -23,6 +23,7 @@ use crate::pipeline::{Counting, ReadAhead};
 
 /// A part of a layer that was checked.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Check {
     /// The file, or `parents`.
     pub part: &'static str,
@@ -34,6 +35,7 @@ pub struct Check {
 
 /// What was found out about a layer.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Verified {
     /// What was checked.
     pub checks: Vec<Check>,
@@ -69,20 +71,13 @@ pub fn verify(
     progress: &dyn Progress,
 ) -> Result<Verified> {
     let layer = layer.as_ref();
-    verify_layer(layer, given, progress).map_err(|error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("verify", layer),
-    })
+    verify_layer(layer, given, progress).map_err(|error| error.of_layer("verify", layer))
 }
 
 fn verify_layer(layer: &Path, given: &ParentChain, progress: &dyn Progress) -> Result<Verified> {
     // What has one of the two is a damaged layer.
     if !layer.join(DESCRIPTOR_FILE).is_file() && !layer.join(TAR_FILE).is_file() {
-        return Err(PortableError::NotALayer {
-            path: layer.to_owned(),
-            missing: DESCRIPTOR_FILE,
-        }
-        .into());
+        return Err(descriptor::not_a_layer(layer, DESCRIPTOR_FILE));
     }
     let mut found = Verified::default();
     let (descriptor, problem) = match LayerDescriptor::read(layer) {
@@ -162,11 +157,7 @@ fn compare_tar(
             .into(),
         );
     }
-    let same = compare(
-        "DiffID of the stored layer",
-        descriptor.diff_id,
-        tar.diff_id,
-    );
+    let same = check_stored(descriptor.diff_id, tar.diff_id);
     problems.extend(same.err());
     let bound = descriptor.bound.as_ref();
     let has_orphans = tar.index.has_orphans();
@@ -210,13 +201,10 @@ pub(super) fn read_tar(tar: &Path, index: &Path, progress: &dyn Progress) -> Res
             Err(error)
         }
     };
-    if progress.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
     let ((scanned, index), tar) = read?;
-    let (sums, diff_id, size) = tar.finish();
+    let (sums, digest, size) = tar.finish();
     Ok(ReadTar {
-        diff_id,
+        diff_id: DiffId::of_tar(digest),
         size,
         sums: sums.finish(),
         scanned,

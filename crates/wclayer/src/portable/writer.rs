@@ -93,9 +93,6 @@ impl LayerWriter for PortableLayerWriter<'_> {
         });
         stored
             .and_then(|tar| import.run_stored((tar_path, tar)))
-            .map_err(|error| match error {
-                Error::Cancelled => error,
-                error => error.of_layer("write", &destination),
-            })
+            .map_err(|error| error.of_layer("write", &destination))
     }
 }

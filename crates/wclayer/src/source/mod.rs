@@ -1,15 +1,32 @@
-//! From what a user names to layers: what kind of thing a path is, and the chain on top of which it is.
+//! From what a user names to layers: what kind of thing a path is, and which chain it belongs to.
 //!
-//! [`open`] makes a [`View`](crate::view::View) of a layer and its parents, whatever kinds they are;
-//! [`content_in_passing`] is a short cut beside that: one file out of compressed tars.
+//! ```text
+//! LayerRef ──► recognise ──► Layer (label, path, Kind) ──► Chain ──► View
+//! what a user     what it is, decided        with its parents    opened
+//! wrote           nowhere else
+//! ```
+//!
+//! [`open`] goes the whole way in one call, whatever kinds the layers are. A command that treats
+//! kinds differently asks [`recognise`]; one that cannot take a kind answers with [`Layer::refuse`],
+//! so that all commands say the same of it. [`content_in_passing`] is a short cut: one file out of
+//! compressed tars.
 
+mod chain;
 mod open;
 mod passing;
+mod recognise;
+#[cfg(test)]
+mod recognise_tests;
+mod reference;
 mod tar;
 
-pub(crate) use open::stored_parents;
-pub use open::{Access, OpenOptions, open, open_chain, open_layer, open_parents, whole_chain};
+pub use chain::Chain;
+pub use open::{Access, OpenOptions, open, open_parents};
 pub use passing::{Passed, content_in_passing};
+pub use recognise::{Layer, recognise};
+pub use reference::LayerRef;
+
+pub use crate::kind::{Kind, Needed, WindowsLayerKind};
 
 /// The disks of this machine.
 #[cfg(not(windows))]

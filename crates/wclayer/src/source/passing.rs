@@ -1,130 +1,191 @@
-//! [`content_in_passing`]: one file out of compressed tars, read no further than to its end.
+//! [`content_in_passing`]: one file out of the compressed tars on top of a chain.
 //!
-//! A view of a compressed tar has to read all of it before it can answer. For the content of one
-//! file that is seldom needed: the first entry of its path decides, in the nearest layer that has
-//! one. What cannot be told that way (hard links, removals, things in the way) is left to the view.
+//! A view indexes every layer before it can answer, including those below the layer that has the
+//! file. For the content of a single file there is a shorter way: the nearest layer with an entry
+//! of its path decides, and one pass over each compressed tar down to that layer finds it. As
+//! everywhere, the last entry of a path counts, so each tar is read to its end, and the content
+//! found so far is kept in a temporary file meanwhile. Cases that take more than the entries of
+//! that path (hard links, removals, something in the way) are left to a view.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use ntmeta::FileAttributes;
 
-use super::tar::compression_of;
-use crate::compression::{Compression, Decoder};
+use super::recognise::compression_of;
+use super::tar::read_ahead;
+use crate::compression::Compression;
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
+use crate::index::kept_content;
 use crate::layer::Content;
 use crate::path::{LayerPath, StreamName};
-use crate::tar::{FileMember, TarEntries, TarEntry, TarEntryKind};
+use crate::pipeline::skip_to_end;
+use crate::place;
+use crate::place::leftovers;
+use crate::place::scratch::ScratchFile;
+use crate::tar::{FileMember, SparseMap, TarEntries, TarEntry, TarEntryKind};
 
-/// What the compressed tars on top of a chain say of a file.
-pub enum Passed<'a> {
-    /// Its content, as it comes out of the tar. Nothing behind it has been read: of a malformed tar
-    /// that has the path twice, it is the first.
+/// The answer of the compressed tars on top of a chain.
+pub enum Passed {
+    /// They have the file.
     Content {
-        /// Gives the content.
-        reader: Box<dyn Content + 'a>,
+        /// Its content.
+        content: Box<dyn Content>,
         /// The number of the layer that has it, 0 for the nearest.
         layer: usize,
     },
-    /// Nothing: the file is what the rest of the chain has, without that many layers on top.
+    /// They do not mention it: the chain without that many layers on top decides.
     Below(usize),
-    /// Only a view can tell.
+    /// Only a view can answer.
     Unclear,
 }
 
-/// Looks for a file (its unnamed data, or an alternate stream) in a chain, nearest layer first, and
-/// passes through the compressed tars on top, each once and only up to the file.
+/// Looks for a file (its unnamed data, or an alternate stream) in a chain, nearest layer first. Each
+/// compressed tar on top is read once, and none below the layer that has the file.
 ///
-/// `progress` is told of compressed bytes, and can cancel, also while the content is read.
+/// `progress` counts compressed bytes, and can cancel.
 ///
 /// # Errors
 ///
-/// When a layer does not exist, cannot be read, or is malformed in front of the file;
+/// Returns an error if a layer does not exist, cannot be read or is malformed, and
 /// [`Error::Cancelled`].
-pub fn content_in_passing<'a>(
+pub fn content_in_passing(
     chain: &[PathBuf],
     path: &LayerPath,
     stream: Option<&StreamName>,
-    progress: &'a dyn Progress,
-) -> Result<Passed<'a>> {
+    progress: &dyn Progress,
+) -> Result<Passed> {
     for place in chain {
         std::fs::metadata(place).map_err(io_error("open", place))?;
     }
-    for (number, place) in chain.iter().enumerate() {
+    for (layer, place) in chain.iter().enumerate() {
         if !place.is_file() || compression_of(place)? == Compression::None {
-            return Ok(Passed::Below(number));
+            return Ok(Passed::Below(layer));
         }
-        let found = Passing::start(place, progress)
-            .and_then(|passing| passing.find(path, stream))
-            .map_err(|error| match error {
-                _ if progress.is_cancelled() => Error::Cancelled,
-                error => error.of_layer("read", place),
-            })?;
-        match found {
+        match pass(place, path, stream, progress)? {
             Found::Nothing => {}
-            Found::Content(reader) => {
-                let layer = number;
-                return Ok(Passed::Content { reader, layer });
-            }
+            Found::Content(content) => return Ok(Passed::Content { content, layer }),
             Found::Unclear => return Ok(Passed::Unclear),
         }
     }
     Ok(Passed::Unclear)
 }
 
-/// A compressed tar that is passed through.
-struct Passing<'a> {
-    entries: TarEntries<BufReader<Decoder<Watched<'a>>>>,
-}
-
-enum Found<'a> {
-    Content(Box<Passing<'a>>),
+/// The answer of one tar.
+enum Found {
+    Content(Box<dyn Content>),
     Nothing,
     Unclear,
 }
 
-impl<'a> Passing<'a> {
-    fn start(place: &Path, progress: &'a dyn Progress) -> Result<Self> {
-        let file = File::open(place).map_err(io_error("open", place))?;
-        let decoder = Decoder::new(Watched { file, progress }).map_err(Error::Input)?;
-        Ok(Self {
-            entries: TarEntries::new(BufReader::with_capacity(128 * 1024, decoder)),
-        })
+/// Reads a compressed tar, to its end unless only a view can answer.
+fn pass(
+    place: &Path,
+    path: &LayerPath,
+    stream: Option<&StreamName>,
+    progress: &dyn Progress,
+) -> Result<Found> {
+    let file = File::open(place).map_err(io_error("open", place))?;
+    let mut input = read_ahead(file, None, progress)?;
+    let found = find(TarEntries::new(&mut input), path, stream);
+    let found = match found {
+        Ok(Found::Content(_) | Found::Nothing) => input.finish().and(found),
+        // The tar was not read to its end.
+        Ok(Found::Unclear) | Err(_) => {
+            input.abandon();
+            found
+        }
+    };
+    found.map_err(|error| error.of_layer("read", place))
+}
+
+fn find<R: BufRead>(
+    mut entries: TarEntries<R>,
+    path: &LayerPath,
+    stream: Option<&StreamName>,
+) -> Result<Found> {
+    let mut kept = Kept::default();
+    let (mut has_file, mut is_after_file) = (false, false);
+    while let Some(entry) = entries.next_entry()? {
+        match (&entry.kind, stream) {
+            (TarEntryKind::File(file), None) if file.path == *path && has_content(file) => {
+                kept.keep(&entry, &mut entries)?;
+            }
+            (TarEntryKind::File(file), Some(_)) if file.path == *path => {
+                // The streams of an earlier entry go with it.
+                (has_file, is_after_file, kept.content) = (true, true, None);
+            }
+            // Of several streams with one name, the first counts.
+            (TarEntryKind::Stream(member), Some(stream))
+                if is_after_file && kept.content.is_none() && member.name.is_same(stream) =>
+            {
+                kept.keep(&entry, &mut entries)?;
+            }
+            (TarEntryKind::Stream(_), _) => {}
+            _ if is_about(&entry, path) => return Ok(Found::Unclear),
+            _ => is_after_file = false,
+        }
+    }
+    skip_to_end(&mut entries.into_inner())?;
+    Ok(match kept.into_content() {
+        Some(content) => Found::Content(content),
+        // Only a view words the error for a missing stream.
+        None if has_file => Found::Unclear,
+        None => Found::Nothing,
+    })
+}
+
+/// The content that counts if nothing else follows.
+#[derive(Default)]
+struct Kept {
+    file: Option<ScratchFile>,
+    content: Option<(u64, Option<SparseMap>)>,
+}
+
+impl Kept {
+    /// Keeps the content of an entry, in place of what was kept before.
+    fn keep<R: BufRead>(&mut self, entry: &TarEntry, entries: &mut TarEntries<R>) -> Result<()> {
+        let kept = match &self.file {
+            Some(kept) => kept,
+            None => {
+                let kept = ScratchFile::create(leftovers::VIEW, place::TAR_FILE)?;
+                self.file.insert(kept)
+            }
+        };
+        let mut file = kept.file();
+        file.set_len(0).and_then(|()| file.rewind()).map_err(full)?;
+        loop {
+            entries.skip_hole();
+            let bytes = entries.fill_content()?;
+            if bytes.is_empty() {
+                break;
+            }
+            file.write_all(bytes).map_err(full)?;
+            let count = bytes.len();
+            entries.consume_content(count);
+        }
+        self.content = Some((entry.size, entry.stored.clone()));
+        Ok(())
     }
 
-    /// Goes forward to a stream of a file; it can be read then.
-    fn find(mut self, path: &LayerPath, stream: Option<&StreamName>) -> Result<Found<'a>> {
-        let mut is_behind_file = false;
-        while let Some(entry) = self.entries.next_entry()? {
-            match (&entry.kind, stream) {
-                (TarEntryKind::File(file), None) if file.path == *path && has_content(file) => {
-                    return Ok(Found::Content(Box::new(self)));
-                }
-                (TarEntryKind::File(file), Some(_)) if file.path == *path => is_behind_file = true,
-                (TarEntryKind::Stream(member), Some(stream))
-                    if is_behind_file && member.name.is_same(stream) =>
-                {
-                    return Ok(Found::Content(Box::new(self)));
-                }
-                (TarEntryKind::Stream(_), Some(_)) if is_behind_file => {}
-                _ if is_behind_file || is_about(&entry, path) => return Ok(Found::Unclear),
-                _ => {}
-            }
-        }
-        Ok(match is_behind_file {
-            true => Found::Unclear,
-            false => Found::Nothing,
-        })
+    fn into_content(self) -> Option<Box<dyn Content>> {
+        let ((size, stored), file) = self.content.zip(self.file)?;
+        Some(kept_content(file, size, stored.as_ref()))
     }
+}
+
+/// Names the temporary folder: the file in it has no name.
+fn full(error: io::Error) -> Error {
+    io_error("write a file in", &std::env::temp_dir())(error)
 }
 
 fn has_content(file: &FileMember) -> bool {
     file.has_data && !file.is_directory()
 }
 
-/// Returns whether an entry says something of a path, other than that a directory above it exists.
+/// Returns whether an entry matters to a path in any other way than as a directory above it.
 fn is_about(entry: &TarEntry, path: &LayerPath) -> bool {
     let place = match &entry.kind {
         TarEntryKind::File(file) => {
@@ -140,38 +201,4 @@ fn is_about(entry: &TarEntry, path: &LayerPath) -> bool {
         TarEntryKind::Stream(_) => return false,
     };
     place == path || path.is_below(place)
-}
-
-impl Content for Passing<'_> {
-    fn skip_hole(&mut self) -> io::Result<u64> {
-        Ok(self.entries.skip_hole())
-    }
-}
-
-impl Read for Passing<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let filled = self.entries.fill_content();
-        let bytes = filled.map_err(|error| io::Error::other(Error::from(error)))?;
-        let count = bytes.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&bytes[..count]);
-        self.entries.consume_content(count);
-        Ok(count)
-    }
-}
-
-/// A file whose reading is told of, and can be cancelled.
-struct Watched<'a> {
-    file: File,
-    progress: &'a dyn Progress,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.progress.is_cancelled() {
-            return Err(io::Error::other("cancelled"));
-        }
-        let read = self.file.read(buffer)?;
-        self.progress.advance(read as u64);
-        Ok(read)
-    }
 }

@@ -1,32 +1,41 @@
 //! A layer tar as a layer of a chain: indexed in a temporary folder, read in place.
+//!
+//! A tar is indexed when it is opened, since any question about a path takes all of its headers. That
+//! is also when it can be cancelled and shows its progress. Of an uncompressed tar, only the headers
+//! are read. A compressed one has to be decompressed completely, and what passes is either kept in a
+//! temporary file or lost.
+//!
+//! Whether to keep it must be known before that pass, so [`Access`] has to stay: keeping everything
+//! would let `ls` write gigabytes, and keeping nothing would decompress a tar twice to extract it.
+//! It is only a hint about costs. Whatever it says, every question has the same answer; and the
+//! content of a tar that was not kept is read in a few passes at most, because it is spooled as soon
+//! as much of it is decompressed again (see `CompressedTar`).
 
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::Access;
+use super::recognise::compression_of;
 use crate::compression::{Compression, Decoder};
-use crate::error::{Error, Result, io_error};
+use crate::error::{Result, io_error};
 use crate::hub::Progress;
-use crate::index::{Index, IndexBuilder, IndexedLayer, TarContent, scan, scan_headers};
+use crate::index::{
+    CompressedTar, Index, IndexBuilder, IndexedLayer, TarContent, scan, scan_headers,
+};
 use crate::pipeline::{Counting, ReadAhead, TarSink};
 use crate::place;
 use crate::place::leftovers;
 use crate::place::scratch::Scratch;
 
 /// Indexes a tar in a temporary folder: an uncompressed one by its headers alone, a compressed one
-/// while all of it passes.
+/// while it passes.
 pub(super) fn open_tar(
     place: &Path,
     access: Access,
     progress: &dyn Progress,
 ) -> Result<IndexedLayer> {
-    let of_layer = |error: Error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("read", place),
-    };
     let file = open_file(place)?;
     let is_compressed = compression_of(place)? != Compression::None;
     let spooled = is_compressed && access == Access::Content;
@@ -36,26 +45,23 @@ pub(super) fn open_tar(
         true => Some(Spool::create(&scratch.path().join(place::TAR_FILE))?),
         false => None,
     };
-    // All files are open: their names are needed no more.
+    // All files are open, so their names are no longer needed.
     scratch.hide();
     let read = match (&spool, is_compressed) {
         (None, false) => scan_headers(file, index, progress),
         (None, true) => index_tar(file, index, None, progress),
         (Some(spool), _) => spool.fill(file, index, progress),
     };
-    let index = match read {
-        _ if progress.is_cancelled() => return Err(Error::Cancelled),
-        read => read.map_err(of_layer)?,
-    };
+    let index = read.map_err(|error| error.of_layer("read", place))?;
     let content = match (spool, is_compressed) {
         (Some(spool), _) => TarContent::Plain(Arc::new(spool.file)),
         (None, false) => TarContent::Plain(Arc::new(open_file(place)?)),
-        (None, true) => TarContent::Compressed(place.to_owned()),
+        (None, true) => TarContent::Compressed(Arc::new(CompressedTar::new(place))),
     };
     IndexedLayer::new(place, index, content, Some(scratch), true)
 }
 
-/// A temporary file for a decompressed tar, read by the handle that it was written with.
+/// A temporary file for a decompressed tar, read through the handle that it was written with.
 struct Spool {
     path: PathBuf,
     file: File,
@@ -76,7 +82,7 @@ impl Spool {
         let sink = TarSink::to_temporary(file.map_err(io_error("open", &self.path))?)?;
         let read = index_tar(tar, index, Some(&sink), progress);
         let written = sink.finish()?.map_err(io_error("write", &self.path));
-        // A full disk shows on the reading side as well; the writing side knows why.
+        // A full disk shows on the reading side as well, but the writing side knows the reason.
         written.and(read)
     }
 }
@@ -87,12 +93,8 @@ fn index_tar(
     spool: Option<&TarSink>,
     progress: &dyn Progress,
 ) -> Result<Index> {
-    let counter = Arc::new(AtomicU64::new(0));
-    let counting = Counting::new(file, Arc::clone(&counter));
-    let open = move || Decoder::new(counting);
-    let mut input = ReadAhead::start(open, counter, spool, progress)?;
-    let scanned = scan(&mut input, index, progress);
-    match scanned {
+    let mut input = read_ahead(file, spool, progress)?;
+    match scan(&mut input, index, progress) {
         Ok((_, index)) => input.finish().map(|_| index),
         Err(error) => {
             input.abandon();
@@ -101,14 +103,17 @@ fn index_tar(
     }
 }
 
-fn open_file(path: &Path) -> Result<File> {
-    File::open(path).map_err(io_error("open", path))
+/// Starts to decompress a tar in a thread of its own.
+pub(super) fn read_ahead<'a>(
+    file: File,
+    spool: Option<&'a TarSink>,
+    progress: &'a dyn Progress,
+) -> Result<ReadAhead<'a, Decoder<Counting<File>>>> {
+    let counter = Arc::new(AtomicU64::new(0));
+    let counting = Counting::new(file, Arc::clone(&counter));
+    ReadAhead::start(move || Decoder::new(counting), counter, spool, progress)
 }
 
-pub(super) fn compression_of(place: &Path) -> Result<Compression> {
-    let mut start = Vec::new();
-    let file = File::open(place).map_err(io_error("open", place))?;
-    let read = file.take(4).read_to_end(&mut start);
-    read.map_err(io_error("read", place))?;
-    Ok(Compression::sniff(&start))
+fn open_file(path: &Path) -> Result<File> {
+    File::open(path).map_err(io_error("open", path))
 }

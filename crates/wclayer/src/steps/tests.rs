@@ -2,10 +2,12 @@
 
 use std::io::{self, Cursor};
 
-use layergen::{Meta, TarBuilder};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use tempfile::TempDir;
 
-use super::assert_linear;
+use super::test_tar::{Meta, Tar};
+use super::{assert_linear, statements_of};
 use crate::LayerReader;
 use crate::parent_chain::ParentChain;
 use crate::path::LayerPath;
@@ -16,28 +18,25 @@ use crate::tar::TarLayerReader;
 use crate::validate::validate_tar;
 use crate::view::View;
 
-type Tar = TarBuilder<Vec<u8>>;
-
 fn file() -> Meta {
-    Meta::with_attributes(0x20)
+    Meta::default()
 }
 
 /// Makes a layer tar that starts with `Files`.
 fn tar(build: impl FnOnce(&mut Tar) -> io::Result<()>) -> Vec<u8> {
-    let mut tar = TarBuilder::new(Vec::new());
-    tar.directory("Files", &Meta::with_attributes(0x10))
+    let mut tar = Tar::default();
+    tar.directory("Files")
         .and_then(|()| build(&mut tar))
         .expect("memory");
-    tar.finish().expect("memory")
+    tar.finish()
 }
 
 /// A file at one path, again and again, and links to it.
 fn often(size: usize) -> Vec<u8> {
     tar(|tar| {
         (0..size).try_for_each(|_| tar.file("Files/often", &file(), b""))?;
-        (0..size).try_for_each(|number| {
-            tar.hard_link(&format!("Files/link{number}"), "Files/often", &file())
-        })
+        (0..size)
+            .try_for_each(|number| tar.hard_link(&format!("Files/link{number}"), "Files/often"))
     })
 }
 
@@ -47,10 +46,10 @@ fn link_chain(size: usize, is_ring: bool) -> Vec<u8> {
     tar(|tar| {
         tar.file("Files/file", &file(), b"")?;
         let first = if is_ring { &last } else { "Files/file" };
-        tar.hard_link("Files/0", first, &file())?;
+        tar.hard_link("Files/0", first)?;
         (1..size).try_for_each(|number| {
             let before = format!("Files/{}", number - 1);
-            tar.hard_link(&format!("Files/{number}"), &before, &file())
+            tar.hard_link(&format!("Files/{number}"), &before)
         })
     })
 }
@@ -65,10 +64,7 @@ impl Layers {
 
     fn import(&self, name: &str, tar: Vec<u8>, parents: &[&str]) {
         let parents = parents.iter().map(|name| self.0.path().join(name));
-        let options = ImportOptions {
-            parents: ParentChain::from_nearest_first(parents),
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default().parents(ParentChain::from_nearest_first(parents));
         let place = self.0.path().join(name);
         portable::import(Cursor::new(tar), place, &options, &()).expect("a legal layer");
     }
@@ -88,6 +84,42 @@ fn path(text: &str) -> LayerPath {
 fn walk(view: &View) {
     for node in view.walk(None) {
         node.expect("readable");
+    }
+}
+
+/// However many entries a directory has, each layer is asked once.
+#[test]
+fn a_directory_is_listed_by_one_statement_for_each_layer() {
+    let directory = |size: usize| {
+        tar(|tar| {
+            tar.directory("Files/d")?;
+            (0..size).try_for_each(|number| {
+                let name = format!("Files/d/{number}");
+                tar.file(&name, &file(), b"content")?;
+                tar.stream(&name, "stream", b"more")?;
+                tar.directory(&format!("Files/d/sub{number}"))?;
+                tar.file(&format!("Files/d/sub{number}/below"), &file(), b"")
+            })
+        })
+    };
+    let layers = Layers::new();
+    layers.import("base", directory(400), &[]);
+    layers.import("app", directory(300), &["base"]);
+    let app = layers.0.path().join("app");
+    let stored = source::open(app, &OpenOptions::default(), &()).expect("a layer");
+    for (view, depth) in [(layers.view(&directory(400)), 1), (stored, 2)] {
+        let found = view
+            .find(&path("Files/d"))
+            .expect("readable")
+            .expect("there");
+        let statements = statements_of(|| {
+            let children = view.children(Some(&found)).expect("readable");
+            assert_eq!(children.len(), 800);
+            let sizes = children.iter().filter_map(|child| child.item.as_ref());
+            let total: u64 = sizes.map(|item| item.total_size).sum();
+            assert_eq!(total, 400 * ("content".len() + "more".len()) as u64);
+        });
+        assert_eq!(statements, depth);
     }
 }
 
@@ -127,9 +159,8 @@ fn a_path_that_comes_often_in_a_parent_is_linked_to_like_many_paths() {
         let parent = format!("parent{size}");
         layers.import(&parent, often(size), &[]);
         let links = tar(|tar| {
-            (0..size).try_for_each(|number| {
-                tar.hard_link(&format!("Files/{number}"), "Files/often", &file())
-            })
+            (0..size)
+                .try_for_each(|number| tar.hard_link(&format!("Files/{number}"), "Files/often"))
         });
         let layers = &layers;
         move || layers.import(&size.to_string(), links, &[&parent])
@@ -141,9 +172,8 @@ fn a_path_that_comes_often_is_validated_like_many_paths() {
     let removals = |size| {
         tar(|tar| {
             (0..size).try_for_each(|_| tar.whiteout("Files/often"))?;
-            (0..size).try_for_each(|number| {
-                tar.hard_link(&format!("Files/{number}"), "Files/often", &file())
-            })
+            (0..size)
+                .try_for_each(|number| tar.hard_link(&format!("Files/{number}"), "Files/often"))
         })
     };
     for build in [&often as &dyn Fn(usize) -> Vec<u8>, &removals] {
@@ -207,7 +237,7 @@ fn a_long_way_over_a_link_is_gone_once() {
     assert_linear(100, |depth| {
         let deep = vec!["d"; depth].join("/");
         let view = layers.view(&tar(|tar| {
-            tar.symlink("Files/l", &deep.replace('/', "\\"), &file())?;
+            tar.symlink("Files/l", &deep.replace('/', "\\"))?;
             tar.file(&format!("Files/{deep}"), &file(), b"x")
         }));
         move || {
@@ -242,18 +272,17 @@ fn many_streams_and_descriptors_are_imported_one_by_one() {
     assert_linear(500, |count| {
         let streams = tar(|tar| {
             tar.file("Files/f", &file(), b"")?;
-            (0..count)
-                .try_for_each(|number| tar.stream("Files/f", &number.to_string(), &file(), b"x"))
+            (0..count).try_for_each(|number| tar.stream("Files/f", &number.to_string(), b"x"))
         });
         import(format!("streams{count}"), streams)
     });
     assert_linear(500, |count| {
         let descriptors = tar(|tar| {
             (0..count as u32).try_for_each(|number| {
-                let meta = Meta {
-                    security_descriptor: Some(number.to_le_bytes().repeat(9)),
-                    ..file()
-                };
+                let descriptor = BASE64_STANDARD.encode(number.to_le_bytes().repeat(9));
+                let mut meta = file();
+                let key = "MSWINDOWS.rawsd".to_owned();
+                meta.records.push((key, descriptor.into_bytes()));
                 tar.file(&format!("Files/{number}"), &meta, b"")
             })
         });

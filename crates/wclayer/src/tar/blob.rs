@@ -21,7 +21,23 @@ use crate::pipeline::{Counting, ReadAhead, skip_to_end};
 
 type Input<R> = Hashing<Decoder<Hashing<Counting<R>>>>;
 
-/// Reads a layer tar, plain or compressed, as entries; verified at the end.
+/// Reads a layer tar, plain or compressed, as entries, and verifies it at the end.
+///
+/// ```
+/// use std::fs::File;
+/// use wclayer::LayerReader;
+/// use wclayer::tar::BlobReader;
+///
+/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
+/// let diff_id = "sha256:b81eb6d04927e8286f84ca4f9e7e1bd453013cf41a478d0971c2ebfb0de3a4e9".parse()?;
+/// let mut reader = BlobReader::new(File::open(path)?, Some(diff_id), &())?;
+/// while let Some(entry) = reader.next_entry()? {
+///     println!("{}", entry.path());
+/// }
+/// let blob = reader.blob().expect("the last entry has been read");
+/// assert_eq!(blob.diff_id, diff_id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BlobReader<'a, R: Read> {
     /// `None` once everything has been read.
     tar: Option<TarLayerReader<ReadAhead<'a, Input<R>>>>,
@@ -31,6 +47,7 @@ pub struct BlobReader<'a, R: Read> {
 
 /// What a layer tar turned out to be, read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LayerBlob {
     /// SHA-256 of the uncompressed tar.
     pub diff_id: DiffId,
@@ -78,7 +95,8 @@ impl<'a, R: Read + Send + 'static> BlobReader<'a, R> {
                 "{behind} bytes that are not zero follow the tar's end"
             ));
         }
-        let (decoder, diff_id, tar_size) = input.finish()?.finish();
+        let (decoder, tar_digest, tar_size) = input.finish()?.finish();
+        let diff_id = DiffId::of_tar(tar_digest);
         let compression = decoder.compression();
         let (_, digest, size) = decoder.into_inner().finish();
         check_diff_id(self.expected, diff_id, digest)?;
@@ -103,11 +121,13 @@ pub(crate) fn check_diff_id(
     match expected {
         None => Ok(()),
         Some(expected) if expected == diff_id => Ok(()),
-        Some(expected) if expected == digest => Err(Error::DigestForDiffId { digest, diff_id }),
+        Some(expected) if expected.digest() == digest => {
+            Err(Error::DigestForDiffId { digest, diff_id })
+        }
         Some(expected) => Err(Error::DigestMismatch {
             what: "DiffID",
-            expected,
-            actual: diff_id,
+            expected: expected.digest(),
+            actual: diff_id.digest(),
         }),
     }
 }
@@ -170,7 +190,7 @@ mod tests {
         assert_eq!(reader.blob(), None);
         assert_eq!(read_all(&mut reader).expect("a layer"), 1);
         let read = reader.blob().expect("read");
-        assert_eq!(read.diff_id, Digest::of(&tar()));
+        assert_eq!(read.diff_id, DiffId::of(&tar()));
         assert_eq!(read.digest, Digest::of(&blob));
         assert_eq!((read.tar_size, read.size), (1536, blob.len() as u64));
         assert_eq!(read.compression, Compression::Gzip);
@@ -179,7 +199,7 @@ mod tests {
 
     #[test]
     fn another_diff_id_is_an_error_instead_of_the_end() {
-        let expected = Some(Digest::of(b"another"));
+        let expected = Some(DiffId::of(b"another"));
         let mut reader = BlobReader::new(Cursor::new(tar()), expected, &()).expect("started");
         let error = read_all(&mut reader).expect_err("another layer");
         assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
@@ -192,9 +212,10 @@ mod tests {
         encoder.write_all(&tar()).expect("compressing");
         let blob = encoder.finish().expect("compressing");
         let expected = Digest::of(&blob);
-        let mut reader = BlobReader::new(Cursor::new(blob), Some(expected), &()).expect("started");
+        let mistaken = Some(DiffId::of_tar(expected));
+        let mut reader = BlobReader::new(Cursor::new(blob), mistaken, &()).expect("started");
         let error = read_all(&mut reader).expect_err("no DiffID");
-        let diff_id = Digest::of(&tar());
+        let diff_id = DiffId::of(&tar());
         let said = matches!(error, Error::DigestForDiffId { digest, diff_id: actual }
             if digest == expected && actual == diff_id);
         assert!(said, "{error}");

@@ -8,6 +8,7 @@ use super::pax::{PaxRecords, key};
 
 /// What is doubtful about the headers of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Doubt {
     /// A field or record that is not a number. It is not needed here; Go's reader refuses the tar.
     Number {

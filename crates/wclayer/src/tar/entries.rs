@@ -529,7 +529,7 @@ fn decode_base64(key: &[u8], text: &[u8]) -> Result<Vec<u8>, TarProblem> {
     };
     decoded.map_err(|source| TarProblem::Base64 {
         key: wide::display(key).into_owned(),
-        source,
+        source: source.into(),
     })
 }
 

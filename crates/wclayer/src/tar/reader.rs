@@ -18,7 +18,27 @@ use crate::error::Result;
 use crate::error::{TarError, TarProblem};
 use crate::hub::{Entry, FileEntry, LayerReader};
 
-/// Reads a layer tar, uncompressed, as entries with backup streams.
+/// Reads an uncompressed layer tar as entries with backup streams.
+///
+/// ```
+/// use std::fs::File;
+/// use std::io::BufReader;
+/// use wclayer::compression::Decoder;
+/// use wclayer::tar::TarLayerReader;
+/// use wclayer::{Entry, LayerReader};
+///
+/// let blob = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/app.tar.gz");
+/// let tar = BufReader::new(Decoder::new(File::open(blob)?)?);
+/// let mut reader = TarLayerReader::new(tar);
+/// let mut removals = Vec::new();
+/// while let Some(entry) = reader.next_entry()? {
+///     if let Entry::Removal(path) = entry {
+///         removals.push(path.to_string());
+///     }
+/// }
+/// assert!(!removals.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct TarLayerReader<R> {
     entries: TarEntries<R>,
     /// The entry that was read to see whether it is a stream of the file before it.

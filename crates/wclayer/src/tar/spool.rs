@@ -8,9 +8,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use tempfile::SpooledTempFile;
 
+use super::output::Output;
 use super::sparse::{SparseMap, SparseRange};
-use super::writer::{Output, spool_error};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How many bytes are held in memory.
 const IN_MEMORY: usize = 1 << 20;
@@ -185,4 +185,12 @@ fn write_all_of<W: Write>(
         count -= wanted as u64;
     }
     Ok(())
+}
+
+pub(super) fn spool_error(source: io::Error) -> Error {
+    Error::Io {
+        action: "use a temporary file in",
+        path: std::env::temp_dir(),
+        source,
+    }
 }

@@ -10,7 +10,7 @@
 //! Source: go-winio `backuptar/tar.go` (`WriteTarFileFromBackupStream`), hcsshim
 //! `pkg/ociwclayer/export.go` (links, whiteouts), Go `archive/tar/writer.go` (layout).
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use ntmeta::{
     BackupStreamDecoder, FileAttributes, StreamAttributes, StreamEvent, StreamHeader, StreamId,
@@ -20,29 +20,52 @@ use super::entries::is_other_stream;
 use super::header::BLOCK;
 use super::metadata::Metadata;
 use super::new_member::{Holes, NewMember};
+use super::output::Output;
 use super::pax::MAX_EXTENDED_HEADER;
-use super::sparse::LeftOut;
-use super::spool::{Spool, SpooledStream};
+use super::spool::{Spool, SpooledStream, spool_error};
 use crate::error::{Error, Result};
 use crate::error::{TarError, TarProblem};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
 use crate::path::{LayerPath, PathError, StreamName};
 
-/// Writes a layer tar, uncompressed.
+/// Writes an uncompressed layer tar.
+///
+/// ```
+/// use std::io::Write;
+/// use wclayer::ntmeta::{BackupStreamWriter, FileAttributes, FileBasicInfo, StreamHeader, StreamId};
+/// use wclayer::tar::TarLayerWriter;
+/// use wclayer::{FileEntry, LayerWriter};
+///
+/// let mut layer = TarLayerWriter::new(Vec::new());
+/// let mut entry = FileEntry {
+///     path: "Files".parse()?,
+///     basic_info: FileBasicInfo::default(),
+///     size: 0,
+///     metadata_first: true,
+/// };
+/// entry.basic_info.attributes = FileAttributes::DIRECTORY;
+/// layer.add(&entry)?;
+///
+/// entry.path = "Files/hello.txt".parse()?;
+/// entry.basic_info.attributes = FileAttributes::ARCHIVE;
+/// entry.size = 5;
+/// layer.add(&entry)?;
+/// let mut stream = BackupStreamWriter::new(Vec::new());
+/// stream.begin(&StreamHeader::new(StreamId::DATA, 5))?;
+/// stream.write_all(b"hello")?;
+/// layer.write(&stream.finish()?)?;
+///
+/// let tar = layer.finish()?;
+/// assert_eq!(tar.len() % 512, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// What was written before an error, or before the writer was dropped, is no complete tar: it is
 /// for the owner of `output` to discard.
 pub struct TarLayerWriter<W> {
     output: Output<W>,
     file: Option<OpenFile>,
-}
-
-/// The destination, and how far it has been written.
-pub(super) struct Output<W> {
-    inner: W,
-    offset: u64,
-    left_out: LeftOut,
 }
 
 /// A file whose backup stream is being taken.
@@ -72,11 +95,7 @@ impl<W: Write> TarLayerWriter<W> {
     /// Starts a tar on `output`, which is written in pieces of any size.
     pub fn new(output: W) -> Self {
         Self {
-            output: Output {
-                inner: output,
-                offset: 0,
-                left_out: LeftOut::default(),
-            },
+            output: Output::new(output),
             file: None,
         }
     }
@@ -103,7 +122,7 @@ impl<W: Write> TarLayerWriter<W> {
     fn reserved(&self, path: &LayerPath) -> Error {
         TarError::new(
             path.as_bytes(),
-            self.output.offset,
+            self.output.offset(),
             TarProblem::ReservedName,
         )
         .into()
@@ -124,7 +143,7 @@ impl<W: Write> LayerWriter for TarLayerWriter<W> {
         self.check_name(&file.path)?;
         self.file = Some(OpenFile {
             entry: file.clone(),
-            offset: self.output.offset,
+            offset: self.output.offset(),
             decoder: BackupStreamDecoder::new(),
             metadata: Metadata::default(),
             spool: Spool::default(),
@@ -175,8 +194,7 @@ impl<W: Write> LayerWriter for TarLayerWriter<W> {
     fn finish(mut self) -> Result<W> {
         self.close_file()?;
         self.output.write(&[0; 2 * BLOCK])?;
-        self.output.inner.flush().map_err(Error::Output)?;
-        Ok(self.output.inner)
+        self.output.finish()
     }
 }
 
@@ -411,31 +429,5 @@ fn holes_of<W>(stream: &SpooledStream, output: &mut Output<W>) -> Holes {
         None => Holes::AsZeros {
             record: map.to_record(),
         },
-    }
-}
-
-impl<W: Write> Output<W> {
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.inner.write_all(bytes).map_err(Error::Output)?;
-        self.offset += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Fills up the block in which content of `size` bytes ends.
-    pub(super) fn pad(&mut self, size: u64) -> Result<()> {
-        let padding = size.wrapping_neg() % BLOCK as u64;
-        self.write(&[0; BLOCK][..padding as usize])
-    }
-
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
-    }
-}
-
-pub(super) fn spool_error(source: io::Error) -> Error {
-    Error::Io {
-        action: "use a temporary file in",
-        path: std::env::temp_dir(),
-        source,
     }
 }

@@ -5,9 +5,14 @@
 
 use std::collections::HashMap;
 
+use ntmeta::FileAttributes;
+
+use super::sums::FolderSummary;
 use crate::error::Result;
+use crate::hub::FileEntry;
+use crate::layout;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 
 /// What an entry was added as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +39,26 @@ struct State {
     /// Whether an entry of the layer brought it, rather than the writer.
     is_own: bool,
     has_children: bool,
+    counts: Counts,
+}
+
+/// What an entry adds to the sums of a layer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// Length of the unnamed data in bytes.
+    pub(crate) size: u64,
+    is_reparse_point: bool,
+}
+
+impl Counts {
+    /// Returns the counts of an entry that is not a hard link.
+    pub(crate) fn of(entry: &FileEntry) -> Self {
+        let attributes = entry.basic_info.attributes;
+        Self {
+            size: entry.size,
+            is_reparse_point: attributes.contains(FileAttributes::REPARSE_POINT),
+        }
+    }
 }
 
 /// What there is to tell apart when a path comes twice.
@@ -55,6 +80,19 @@ impl Kind {
         }
     }
 
+    fn describe(self) -> &'static str {
+        match self {
+            Self::File => "a file",
+            Self::Link => "a hard link",
+            Self::Directory => "a directory",
+            Self::FileReparsePoint | Self::DirectoryReparsePoint => "a reparse point",
+        }
+    }
+
+    fn is_directory(self) -> bool {
+        matches!(self, Self::Directory | Self::DirectoryReparsePoint)
+    }
+
     fn is_reparse_point(self) -> bool {
         matches!(self, Self::FileReparsePoint | Self::DirectoryReparsePoint)
     }
@@ -73,22 +111,25 @@ impl AddedPaths {
             .map(|(path, state)| (path, state.kind.added()))
     }
 
+    /// Iterates over the paths that entries of the layer have brought, in no order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &LayerPath> {
+        let own = self.paths.iter().filter(|(_, state)| state.is_own);
+        own.map(|(path, _)| path)
+    }
+
     /// Returns the directories above a path that were not added, outermost first; refuses a path
     /// below a file or a reparse point.
     pub(crate) fn missing(&self, path: &LayerPath) -> Result<Vec<LayerPath>> {
         let mut missing = Vec::new();
         let mut next = path.parent();
         while let Some(directory) = next {
-            match self.get(&directory) {
-                Some(Added::Directory) => break,
-                Some(Added::File) => {
-                    return Err(HcsRule::FileInWay { path: directory }.broken_by(path));
+            if let Some(kind) = self.paths.get(&directory).map(|state| state.kind) {
+                match Breach::below(&directory, kind.is_directory(), kind.is_reparse_point()) {
+                    Some(breach) => return Err(breach.broken_by(path)),
+                    None => break,
                 }
-                Some(Added::DirectoryReparsePoint) => {
-                    return Err(HcsRule::ReparsePointInWay { path: directory }.broken_by(path));
-                }
-                None => next = directory.parent(),
             }
+            next = directory.parent();
             missing.push(directory);
         }
         missing.reverse();
@@ -107,9 +148,13 @@ impl AddedPaths {
             Kind::Link => false,
             Kind::Directory | Kind::DirectoryReparsePoint => is_directory,
         };
+        let second = match is_directory {
+            true => Kind::Directory,
+            false => Kind::File,
+        };
         match is_same {
             true => Ok(true),
-            false => Err(HcsRule::DuplicateOfOtherKind.broken_by(path)),
+            false => Err(duplicate(was.kind, second).broken_by(path)),
         }
     }
 
@@ -119,7 +164,7 @@ impl AddedPaths {
         match self.paths.get(path).map(|was| was.kind) {
             None => Ok(false),
             Some(Kind::Link) => Ok(true),
-            Some(_) => Err(HcsRule::DuplicateOfOtherKind.broken_by(path)),
+            Some(kind) => Err(duplicate(kind, Kind::Link).broken_by(path)),
         }
     }
 
@@ -149,6 +194,7 @@ impl AddedPaths {
             before: was.filter(|was| was.is_own).map(|was| was.kind),
             is_own: true,
             has_children: was.is_some_and(|was| was.has_children),
+            counts: Counts::default(),
         };
         self.paths.insert(path.clone(), state);
     }
@@ -156,6 +202,55 @@ impl AddedPaths {
     /// Forgets a path that has nothing below it.
     pub(crate) fn forget(&mut self, path: &LayerPath) {
         self.paths.remove(path);
+    }
+
+    /// Takes note of what the entry at a path adds to the sums of the layer.
+    pub(crate) fn set_counts(&mut self, path: &LayerPath, counts: Counts) {
+        if let Some(state) = self.paths.get_mut(path) {
+            state.counts = counts;
+        }
+    }
+
+    /// Returns what the entry at a path adds to the sums of the layer.
+    pub(crate) fn counts(&self, path: &LayerPath) -> Option<Counts> {
+        self.paths.get(path).map(|state| state.counts)
+    }
+
+    /// Makes a link count as the file that it names: for a file whose own name is not counted.
+    pub(crate) fn count_as(&mut self, link: &LayerPath, file: &LayerPath) {
+        let Some(counts) = self.counts(file) else {
+            return;
+        };
+        if let Some(state) = self.paths.get_mut(link) {
+            (state.kind, state.counts) = (Kind::File, counts);
+        }
+    }
+
+    /// Makes an entry count as a reparse point, whatever its attributes say.
+    pub(crate) fn count_as_reparse_point(&mut self, path: &LayerPath) {
+        if let Some(state) = self.paths.get_mut(path) {
+            state.counts.is_reparse_point = true;
+        }
+    }
+
+    /// Adds up all paths, without those in the recycle bin: they are not read back.
+    pub(crate) fn add_to(&self, sums: &mut FolderSummary) {
+        let bin = self.get(&layout::path(layout::RECYCLE_BIN));
+        let has_bin = matches!(bin, Some(Added::Directory | Added::DirectoryReparsePoint));
+        for (path, state) in &self.paths {
+            if has_bin && layout::is_in(path, layout::RECYCLE_BIN) {
+                continue;
+            }
+            let entries = &mut sums.entries;
+            let counter = match state.kind {
+                Kind::Link => &mut entries.links,
+                _ if state.counts.is_reparse_point => &mut entries.reparse_points,
+                Kind::Directory | Kind::DirectoryReparsePoint => &mut entries.directories,
+                Kind::File | Kind::FileReparsePoint => &mut entries.files,
+            };
+            *counter += 1;
+            sums.content_size = sums.content_size.saturating_add(state.counts.size);
+        }
     }
 
     /// Takes note that no entry of the layer brought a directory: an entry of its path may be
@@ -173,23 +268,37 @@ impl AddedPaths {
         let Some(state) = self.paths.get_mut(path) else {
             return Ok(());
         };
-        let is_other = |before: Kind| before.is_reparse_point() != is_reparse_point;
-        let is_filled = is_reparse_point && state.has_children;
-        if is_filled || state.before.is_some_and(is_other) {
-            return Err(HcsRule::DuplicateOfOtherKind.broken_by(path));
-        }
-        state.kind = match (state.kind, is_reparse_point) {
+        let kind = match (state.kind, is_reparse_point) {
             (Kind::Directory, true) => Kind::DirectoryReparsePoint,
             (Kind::File, true) => Kind::FileReparsePoint,
             (kind, _) => kind,
         };
+        let is_other = |before: &Kind| before.is_reparse_point() != is_reparse_point;
+        if let Some(before) = state.before.filter(is_other) {
+            return Err(duplicate(before, kind).broken_by(path));
+        }
+        if is_reparse_point && state.has_children {
+            return Err(Breach::ReparsePointWithContents.broken_by(path));
+        }
+        state.kind = kind;
         Ok(())
+    }
+}
+
+/// Returns the rule that an entry breaks whose path was added as another kind of thing.
+fn duplicate(first: Kind, second: Kind) -> Breach {
+    Breach::DuplicateOfOtherKind {
+        first: first.describe(),
+        first_offset: None,
+        second: second.describe(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::rule_of;
+    use crate::rules::Rule;
 
     fn path(text: &str) -> LayerPath {
         text.parse().expect(text)
@@ -220,13 +329,13 @@ mod tests {
     #[test]
     fn nothing_lies_below_a_file_or_a_reparse_point() {
         for (below, rule) in [
-            ("Files/d/f/x", "is a file"),
-            ("Files/d/F/x/y", "is a file"),
-            ("Files/l/x", "is a file"),
-            ("Files/j/x/y", "is a reparse point"),
+            ("Files/d/f/x", Rule::BelowFile),
+            ("Files/d/F/x/y", Rule::BelowFile),
+            ("Files/l/x", Rule::BelowFile),
+            ("Files/j/x/y", Rule::BelowReparsePoint),
         ] {
             let error = some().missing(&path(below)).expect_err(below);
-            assert!(error.to_string().contains(rule), "{error}");
+            assert_eq!(rule_of(&error), Some(rule), "{error}");
         }
     }
 

@@ -1,26 +1,27 @@
 //! [`TransportLayer`]: a transport folder as a layer of a chain.
 //!
-//! Nothing is kept but what the folder removes, the listings of the directories on the way to the
-//! path asked for last, and where in a file the streams are whose content was asked for last. Every
-//! question goes to the disk; of a file only the headers of its backup stream are read, unless its
-//! content is asked for.
+//! The layer keeps only the paths that the folder removes, the listings of directories on the way
+//! to recent questions, and the positions of the streams whose content was asked for last. Every
+//! question goes to the disk. Unless the content of a file is asked for, only the headers of its
+//! backup stream are read.
 //!
-//! A directory that the folder only removes something in is implied.
+//! A directory in which the folder only removes something is implied.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
-use std::io;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ntmeta::FileAttributes;
 
 use super::entries::{Entries, EntryStream, OpenEntry};
-use super::streams::{StreamContent, StreamPlace, Summary, details, summarize};
+use super::removals::Removals;
+use super::streams::{Cursor, StreamContent, StreamPlace, Summary, details, summarize};
 use crate::error::EntryProblem;
 use crate::error::Privilege;
 use crate::error::{Error, Result, entry_error, io_error};
-use crate::layer::{BackupStream, ChainLayer, Content, Details, Item, ItemKind, Removed, Slot};
+use crate::layer::{
+    BackupStream, ChainLayer, Content, Details, Empty, Item, ItemKind, Removed, Slot,
+};
 use crate::path::{LayerPath, StreamName};
 use crate::volume::{Listed, Privileges, Root, Scope, Stat, Volume};
 
@@ -28,11 +29,12 @@ use crate::volume::{Listed, Privileges, Root, Scope, Stat, Volume};
 ///
 /// # Errors
 ///
-/// [`TransportError`](super::TransportError) if it is not a transport folder; [`Error::Io`].
+/// Returns [`TransportError`](super::TransportError) if it is not a transport folder, and
+/// [`Error::Io`].
 pub fn chain_layer<V: Volume>(volume: &V, folder: &Path) -> Result<Box<dyn ChainLayer>>
 where
-    V::Root: Send + 'static,
-    <V::Root as Root>::File: Send,
+    V::Root: Send + Sync + 'static,
+    <V::Root as Root>::File: Send + 'static,
 {
     let privileges = volume.enable(&[Privilege::Backup])?;
     let root = volume.open_root(folder, &privileges);
@@ -40,20 +42,33 @@ where
     Ok(Box::new(TransportLayer::new(root, privileges)?))
 }
 
-/// A transport folder, read where it is asked.
+/// How many ways to directories are remembered: several threads that share a layer are in several
+/// directories.
+const WAYS: usize = 8;
+
+/// A transport folder as a layer. Threads that share it wait for each other only to look up what is
+/// remembered, never for the disk.
 struct TransportLayer<R: Root> {
-    entries: Entries<R>,
+    folder: Arc<OpenFolder<R>>,
     removals: Removals,
-    /// The directories on the way to the path that was asked for last, outermost first.
-    way: RefCell<Vec<Arc<Listing>>>,
+    /// The ways to directories of the last questions, the newest at the end.
+    ways: Mutex<VecDeque<Way>>,
     /// The streams of the file whose content was asked for last.
-    streams: RefCell<Option<OpenStreams>>,
-    /// Dropped last.
-    _privileges: Privileges,
+    streams: Mutex<Option<OpenStreams>>,
 }
 
-/// Where the streams of a file are, so that reading all of them reads their headers twice, however
-/// many there are.
+/// A directory and those above it, outermost first.
+type Way = Vec<Arc<Listing>>;
+
+/// The open folder, shared by content that outlives the layer.
+struct OpenFolder<R: Root> {
+    entries: Entries<R>,
+    /// Dropped last.
+    _privileges: Mutex<Privileges>,
+}
+
+/// The positions of a file's streams, so that reading all of them reads their headers twice,
+/// however many there are.
 struct OpenStreams {
     path: LayerPath,
     stat: Stat,
@@ -62,38 +77,41 @@ struct OpenStreams {
 
 /// A directory that was listed.
 struct Listing {
-    /// As the disk spells it; `None` for the folder.
+    /// The directory, as the disk spells it; `None` for the folder.
     directory: Option<LayerPath>,
-    /// What is an entry, sorted by name.
+    /// The names that are entries, sorted.
     names: Vec<(LayerPath, FileAttributes)>,
 }
-
-/// What a folder removes, sorted: what is below a directory comes together.
-struct Removals(Vec<LayerPath>);
 
 impl<R: Root> TransportLayer<R> {
     fn new(root: R, privileges: Privileges) -> Result<Self> {
         let (mut entries, removals) = Entries::open(root)?;
         entries.set_utility_vm(Scope::WithSecurity);
         Ok(Self {
-            entries,
+            folder: Arc::new(OpenFolder {
+                entries,
+                _privileges: Mutex::new(privileges),
+            }),
             removals: Removals::new(removals),
-            way: RefCell::new(Vec::new()),
-            streams: RefCell::default(),
-            _privileges: privileges,
+            ways: Mutex::default(),
+            streams: Mutex::default(),
         })
     }
 
-    /// Lists a directory that is there, and is spelled so.
+    fn entries(&self) -> &Entries<R> {
+        &self.folder.entries
+    }
+
+    /// Lists an existing directory, spelled as on the disk.
     fn list(&self, directory: Option<&LayerPath>) -> Result<Listing> {
         let mut names = Vec::new();
-        for listed in self.entries.list(directory)? {
-            if let Some(path) = self.entries.entry_path(directory, &listed)? {
+        for listed in self.entries().list(directory)? {
+            if let Some(path) = self.entries().entry_path(directory, &listed)? {
                 names.push((path, listed.attributes));
             }
         }
         names.sort_by(|(one, _), (other, _)| one.cmp(other));
-        // Only one of the two could be seen.
+        // Only one of them could be seen.
         let is_twin = |pair: &&[(LayerPath, FileAttributes)]| {
             let is_directory = |at: usize| pair[at].1.contains(FileAttributes::DIRECTORY);
             pair[0].0 == pair[1].0 && is_directory(0) != is_directory(1)
@@ -107,80 +125,121 @@ impl<R: Root> TransportLayer<R> {
         })
     }
 
-    /// Returns the listing of a directory; `None` when no directory is there.
+    /// Returns the listing of a directory; `None` if there is no such directory.
     fn listing(&self, directory: Option<&LayerPath>) -> Result<Option<Arc<Listing>>> {
         let mut steps = vec![None];
         if let Some(directory) = directory {
             steps.extend(directory.ancestors().into_iter().map(Some));
             steps.push(Some(directory.clone()));
         }
-        let mut way = self.way.borrow_mut();
-        let last = way.last().and_then(|last| last.directory.as_ref());
-        let shared = last.zip(directory);
-        let shared = shared.map_or(0, |(last, directory)| last.shared_depth(directory));
-        for (depth, step) in steps.iter().enumerate().skip(shared) {
-            if way.get(depth).is_some_and(|known| known.directory == *step) {
-                continue;
-            }
-            way.truncate(depth);
+        let mut way = self.known_way(&steps);
+        if let Some(known) = way.get(steps.len() - 1) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        for step in &steps[way.len()..] {
             let spelled = match (step, way.last()) {
                 (Some(step), Some(above)) => match above.find(step) {
                     Some((path, attributes)) if is_open(attributes) => Some(path),
-                    _ => return Ok(None),
+                    _ => {
+                        self.remember(way);
+                        return Ok(None);
+                    }
                 },
                 _ => None,
             };
             way.push(Arc::new(self.list(spelled.as_ref())?));
         }
-        Ok(way.get(steps.len() - 1).cloned())
+        let listing = way.last().cloned();
+        self.remember(way);
+        Ok(listing)
     }
 
-    /// Finds a path: as the disk spells it, and the attributes of the disk.
+    fn ways(&self) -> MutexGuard<'_, VecDeque<Way>> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the part of a way that is remembered.
+    fn known_way(&self, steps: &[Option<LayerPath>]) -> Way {
+        let ways = self.ways();
+        let shared = |way: &Way| -> usize {
+            let both = way.iter().zip(steps);
+            both.take_while(|(known, step)| known.directory == **step)
+                .count()
+        };
+        let longest = ways.iter().rev().map(|way| (shared(way), way));
+        let longest = longest.max_by_key(|(shared, _)| *shared);
+        longest.map_or_else(Way::new, |(shared, way)| way[..shared].to_vec())
+    }
+
+    /// Remembers a way, in place of those that are part of it.
+    fn remember(&self, way: Way) {
+        let mut ways = self.ways();
+        ways.retain(|known| {
+            let mut both = known.iter().zip(&way);
+            known.len() > way.len() || !both.all(|(known, new)| Arc::ptr_eq(known, new))
+        });
+        if ways.len() == WAYS {
+            ways.pop_front();
+        }
+        ways.push_back(way);
+    }
+
+    /// Finds a path; returns it as the disk spells it, with the attributes on the disk.
     fn look(&self, path: &LayerPath) -> Result<Option<(LayerPath, FileAttributes)>> {
         let above = self.listing(path.parent().as_ref())?;
         Ok(above.and_then(|above| above.find(path)))
     }
 
-    fn open(&self, item: &Item) -> Result<OpenEntry<R::File>> {
-        let found = self.look(&item.path)?.ok_or_else(|| Error::NotInLayer {
+    /// Finds an item again; returns its path as the disk spells it, with the attributes on the
+    /// disk.
+    fn find(&self, item: &Item) -> Result<(LayerPath, FileAttributes)> {
+        self.look(&item.path)?.ok_or_else(|| Error::NotInLayer {
             path: item.path.to_string(),
-            place: self.entries.root().path().to_owned(),
-        })?;
-        self.entries.entry(&found.0, found.1)
+            layer: self.entries().root().path().display().to_string(),
+        })
     }
 
-    /// Returns where a stream of a file is; `entry` is the file as it was opened.
+    fn open(&self, item: &Item) -> Result<OpenEntry<R::File>> {
+        let (path, listed) = self.find(item)?;
+        self.entries().entry(&path, listed)
+    }
+
+    /// Returns the position of a stream; `entry` is the file as it was opened.
     fn stream(
         &self,
         item: &Item,
         entry: &OpenEntry<R::File>,
         name: Option<&StreamName>,
     ) -> Result<Option<StreamPlace>> {
-        let mut open = self.streams.borrow_mut();
-        open.take_if(|open| open.path != item.path || open.stat != entry.stat);
-        let open = match &mut *open {
-            Some(open) => open,
-            none => {
-                // What is read once cannot be wound back.
-                let (known, places) = details(&mut self.open(item)?, &item.path)?;
-                let names = known.streams.into_iter().map(|stream| stream.name);
-                let mut by_name = HashMap::new();
-                for (name, place) in names.zip(places) {
-                    let name = name.as_ref().map(StreamName::folded);
-                    by_name.entry(name).or_insert(place);
-                }
-                none.insert(OpenStreams {
-                    path: item.path.clone(),
-                    stat: entry.stat,
-                    by_name,
-                })
-            }
-        };
-        Ok(open.by_name.get(&name.map(StreamName::folded)).copied())
+        let folded = name.map(StreamName::folded);
+        let is_known =
+            |open: &&OpenStreams| open.path == item.path && is_unchanged(&open.stat, &entry.stat);
+        if let Some(open) = self.open_streams().as_ref().filter(is_known) {
+            return Ok(open.by_name.get(&folded).copied());
+        }
+        // A stream that was read cannot be wound back.
+        let (known, places) = details(&mut self.open(item)?, &item.path)?;
+        let names = known.streams.into_iter().map(|stream| stream.name);
+        let mut by_name = HashMap::new();
+        for (name, place) in names.zip(places) {
+            let name = name.as_ref().map(StreamName::folded);
+            by_name.entry(name).or_insert(place);
+        }
+        let found = by_name.get(&folded).copied();
+        *self.open_streams() = Some(OpenStreams {
+            path: item.path.clone(),
+            stat: entry.stat,
+            by_name,
+        });
+        Ok(found)
+    }
+
+    fn open_streams(&self) -> MutexGuard<'_, Option<OpenStreams>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn item(&self, path: LayerPath, listed: FileAttributes) -> Result<Item> {
-        let mut entry = self.entries.entry(&path, listed)?;
+        let mut entry = self.entries().entry(&path, listed)?;
         let summary = match entry.stream {
             EntryStream::Data(_) => summarize(&mut entry, &path)?,
             EntryStream::Backup(..) => Summary {
@@ -195,7 +254,7 @@ impl<R: Root> TransportLayer<R> {
                 .attributes
                 .contains(FileAttributes::REPARSE_POINT);
         let is_directory = listed.contains(FileAttributes::DIRECTORY);
-        if is_reparse_point && is_open(listed) && !self.entries.list(Some(&path))?.is_empty() {
+        if is_reparse_point && is_open(listed) && !self.entries().list(Some(&path))?.is_empty() {
             return Err(EntryProblem::NotEmpty.of(&path));
         }
         Ok(Item {
@@ -207,7 +266,7 @@ impl<R: Root> TransportLayer<R> {
             basic_info: entry.info,
             is_reparse_point,
             size: if is_directory { 0 } else { summary.size },
-            // Of a directory on the disk of the host the size is none of content.
+            // The size of a directory on the host's disk is not that of any content.
             total_size: match (is_directory, &entry.stream) {
                 (true, EntryStream::Backup(..)) => 0,
                 _ => summary.total_size,
@@ -234,7 +293,13 @@ impl<R: Root> TransportLayer<R> {
     }
 }
 
-/// Returns whether names can lie in what was listed so.
+/// Returns whether a file is the one that was opened before and has not been written to since.
+fn is_unchanged(stat: &Stat, before: &Stat) -> bool {
+    let written = |stat: &Stat| stat.basic_info.last_write_time;
+    (stat.id, stat.size, written(stat)) == (before.id, before.size, written(before))
+}
+
+/// Returns whether a listed name can have others in it.
 fn is_open(listed: FileAttributes) -> bool {
     let listed = Listed {
         name: Vec::new(),
@@ -245,75 +310,18 @@ fn is_open(listed: FileAttributes) -> bool {
 
 impl Listing {
     fn find(&self, path: &LayerPath) -> Option<(LayerPath, FileAttributes)> {
-        // In another spelling of the directory, the order is the same.
+        // The order does not depend on how the directory is spelled.
         let at = self.names.binary_search_by(|(known, _)| known.cmp(path));
         at.ok().map(|at| self.names[at].clone())
     }
 }
 
-impl Removals {
-    fn new(mut paths: Vec<LayerPath>) -> Self {
-        paths.sort();
-        paths.dedup();
-        Self(paths)
-    }
-
-    fn contains(&self, path: &LayerPath) -> bool {
-        self.0.binary_search(path).is_ok()
-    }
-
-    /// Returns how a path is spelled that is removed, or that something is removed below.
-    fn spelling(&self, path: &LayerPath) -> Option<LayerPath> {
-        if let Ok(at) = self.0.binary_search(path) {
-            return Some(self.0[at].clone());
-        }
-        let first = self.below(Some(path)).first()?;
-        std::iter::successors(first.parent(), LayerPath::parent).find(|above| above == path)
-    }
-
-    /// Returns what is removed below a directory, at any depth.
-    fn below(&self, directory: Option<&LayerPath>) -> &[LayerPath] {
-        let Some(directory) = directory else {
-            return &self.0;
-        };
-        let prefix: Vec<u16> = directory.folded_units().chain([u16::from(b'/')]).collect();
-        let is_before = |path: &LayerPath| path.folded_units().lt(prefix.iter().copied());
-        let rest = &self.0[self.0.partition_point(is_before)..];
-        &rest[..rest.partition_point(|path| path.is_below(directory))]
-    }
-
-    fn has_below(&self, directory: &LayerPath) -> bool {
-        !self.below(Some(directory)).is_empty()
-    }
-
-    /// Returns the names directly in a directory that are removed, or that something is removed in.
-    fn children(&self, directory: Option<&LayerPath>) -> Result<Vec<LayerPath>> {
-        let depth = directory.map_or(0, |directory| directory.components().count());
-        let mut children: Vec<LayerPath> = Vec::new();
-        for path in self.below(directory) {
-            if children
-                .last()
-                .is_some_and(|last| path == last || path.is_below(last))
-            {
-                continue;
-            }
-            let name = path.components().nth(depth).unwrap_or_default().to_vec();
-            let listed = Listed {
-                name,
-                attributes: FileAttributes::empty(),
-            };
-            children.push(listed.path_in(directory)?);
-        }
-        Ok(children)
-    }
-}
-
-impl<R: Root + Send + 'static> ChainLayer for TransportLayer<R>
+impl<R: Root + Send + Sync + 'static> ChainLayer for TransportLayer<R>
 where
     R::File: Send + 'static,
 {
     fn place(&self) -> &Path {
-        self.entries.root().path()
+        self.entries().root().path()
     }
 
     fn slot(&self, path: &LayerPath) -> Result<Slot> {
@@ -341,20 +349,30 @@ where
         details(&mut self.open(item)?, &item.path).map(|(details, _)| details)
     }
 
-    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Content + Send>> {
+    fn content(&self, item: &Item, stream: Option<&StreamName>) -> Result<Box<dyn Content>> {
         let no_stream = || Error::NoStream {
             path: item.path.to_string(),
             stream: stream.map(ToString::to_string),
         };
-        let entry = self.open(item)?;
+        let (path, listed) = self.find(item)?;
+        let entry = self.entries().entry(&path, listed)?;
         let Some(place) = self.stream(item, &entry, stream)? else {
             return match (&item.kind, stream) {
-                // An empty file need not say so.
-                (ItemKind::File, None) => Ok(Box::new(io::empty())),
+                // A file need not have a record for data that is empty.
+                (ItemKind::File, None) => Ok(Box::new(Empty)),
                 _ => Err(no_stream()),
             };
         };
-        Ok(Box::new(StreamContent::at(entry, place, &item.path)?))
+        let (folder, stat) = (Arc::clone(&self.folder), entry.stat);
+        let cursor = Cursor::start(entry, place, &item.path)?;
+        let content = StreamContent::new(cursor, move || {
+            let entry = folder.entries.entry(&path, listed)?;
+            match is_unchanged(&entry.stat, &stat) {
+                true => Cursor::start(entry, place, &path),
+                false => Err(EntryProblem::Changed.of(&path)),
+            }
+        });
+        Ok(Box::new(content))
     }
 
     fn backup_stream(&self, item: &Item) -> Result<BackupStream> {
@@ -363,7 +381,7 @@ where
             EntryStream::Data(_) => summarize(&mut entry, &item.path)?.metadata_first,
             EntryStream::Backup(..) => false,
         };
-        // From the start once more: a file cannot be wound back.
+        // From the start again: a file cannot be wound back.
         Ok(BackupStream {
             reader: Box::new(self.open(item)?.stream),
             metadata_first,
@@ -381,7 +399,7 @@ where
                 open.push(self.list(Some(&path))?.names.into_iter());
                 continue;
             }
-            let root = self.entries.root();
+            let root = self.entries().root();
             let stat = root
                 .look(&path)
                 .map_err(entry_error("open", root.path(), &path))?;
@@ -395,10 +413,43 @@ where
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::io;
+
     use ntmeta::{StreamHeader, StreamId};
 
     use super::*;
     use crate::transport::streams::HEADERS_READ;
+
+    /// Going back in a stream opens its file again, which must still be the same.
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("Files/a");
+        let write = |data: &[u8]| {
+            let mut file = 0x20_u32.to_le_bytes().to_vec();
+            StreamHeader::new(StreamId::DATA, data.len() as u64).encode(&mut file);
+            file.extend(data);
+            std::fs::write(&place, file).expect("a file");
+        };
+        std::fs::create_dir(folder.path().join("Files")).expect("a folder");
+        std::fs::write(folder.path().join("tombstones.txt"), "Version 1.0\n").expect("a file");
+        write(b"0123456789");
+        let layer =
+            chain_layer(&crate::volume::host::HostVolume::new(), folder.path()).expect("a layer");
+        let path = "Files/a".parse().expect("a path");
+        let item = layer.slot(&path).expect("readable").added.expect("a file");
+        let content = layer.content(&item, None).expect("there");
+        let mut piece = [0; 3];
+        for (offset, expected) in [(5, b"567"), (0, b"012"), (7, b"789")] {
+            assert_eq!(content.read_at(offset, &mut piece).expect("readable"), 3);
+            assert_eq!(&piece, expected);
+        }
+        write(b"another, and longer");
+        let error = content.read_at(0, &mut piece).expect_err("changed");
+        assert!(error.to_string().contains("`Files/a`"), "{error}");
+        // It stays an error, and no other content.
+        content.read_at(0, &mut piece).expect_err("changed");
+    }
 
     #[test]
     fn all_streams_of_a_file_are_found_by_reading_its_headers_once() {
@@ -422,15 +473,12 @@ mod tests {
         let before = HEADERS_READ.get();
         for number in (0..COUNT).rev().step_by(10) {
             let name = StreamName::parse(format!("S{number}").as_bytes()).expect("a name");
-            let mut content = layer.content(&item, Some(&name)).expect("there");
-            assert_eq!(
-                std::io::copy(&mut content, &mut io::sink()).expect("read"),
-                1
-            );
+            let mut content = layer.content(&item, Some(&name)).expect("there").reader();
+            assert_eq!(io::copy(&mut content, &mut io::sink()).expect("read"), 1);
         }
         let mut data = Vec::new();
         let content = layer.content(&item, None).expect("there");
-        io::Read::read_to_end(&mut { content }, &mut data).expect("read");
+        io::Read::read_to_end(&mut content.reader(), &mut data).expect("read");
         assert_eq!(data, b"ab");
         assert_eq!(HEADERS_READ.get() - before, COUNT + 2);
     }

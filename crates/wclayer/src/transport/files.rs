@@ -20,11 +20,12 @@ use crate::error::{Error, Result, entry_error};
 use crate::hub::FileEntry;
 use crate::layout;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::volume::{BufferedFile, File, Form, Kind, Root, Scope};
 
-use super::added::{Added, AddedPaths};
+use super::added::{Added, AddedPaths, Counts};
 use super::entry_file::EntryFile;
+use super::sums::FolderSummary;
 
 /// Encodes entries of `Files` and `Hives` as files of a transport folder.
 ///
@@ -33,6 +34,8 @@ pub struct TransportFiles<R: Root> {
     root: R,
     added: AddedPaths,
     made: BTreeSet<LayerPath>,
+    /// The files of the recycle bin that have a name outside of it.
+    recycled: BTreeSet<LayerPath>,
     current: Option<Current<R::File>>,
 }
 
@@ -50,6 +53,7 @@ impl<R: Root> TransportFiles<R> {
             root,
             added: AddedPaths::default(),
             made: BTreeSet::new(),
+            recycled: BTreeSet::new(),
             current: None,
         }
     }
@@ -65,9 +69,9 @@ impl<R: Root> TransportFiles<R> {
     ///
     /// # Errors
     ///
-    /// [`HcsError::Entry`](crate::error::HcsError::Entry) for an entry that clashes with an earlier one or takes a name that the
-    /// format needs itself; [`Error::Io`] when it cannot be written. No method but
-    /// [`end_entry`](Self::end_entry) can be used after an error; this holds for all of them.
+    /// Returns [`Error::Rule`] if the entry clashes with an earlier one or has a name that the format
+    /// uses itself, and [`Error::Io`] if it cannot be written. After an error, of this method or
+    /// another, only [`end_entry`](Self::end_entry) can be used.
     pub fn add(&mut self, file: &FileEntry) -> Result<()> {
         self.end_entry()?;
         check_name(&file.path)?;
@@ -119,6 +123,26 @@ impl<R: Root> TransportFiles<R> {
         Ok(())
     }
 
+    /// Takes note that a link has been made. The recycle bin is not read back: the first name of a
+    /// file outside of it is the file then.
+    pub(crate) fn linked(&mut self, existing: &LayerPath, new: &LayerPath) {
+        let is_recycled = |path| layout::is_below(path, layout::RECYCLE_BIN);
+        let is_outside = is_recycled(existing) && !is_recycled(new);
+        if is_outside && self.recycled.insert(existing.clone()) {
+            self.added.count_as(new, existing);
+        }
+    }
+
+    /// Returns the length of the unnamed data of a file that was added, in bytes.
+    pub(crate) fn size(&self, path: &LayerPath) -> u64 {
+        self.added.counts(path).unwrap_or_default().size
+    }
+
+    /// Adds up what was added.
+    pub(crate) fn add_to(&self, sums: &mut FolderSummary) {
+        self.added.add_to(sums);
+    }
+
     /// Forgets a link, in whose place the caller makes a file.
     pub(crate) fn forget_link(&mut self, path: &LayerPath) {
         self.added.forget(path);
@@ -144,7 +168,7 @@ impl<R: Root> TransportFiles<R> {
     ///
     /// # Errors
     ///
-    /// [`HcsError::Entry`](crate::error::HcsError::Entry) when a file or a reparse point is among those that have come.
+    /// Returns [`Error::Rule`] if one of them was added as a file or a reparse point.
     pub fn missing(&self, path: &LayerPath) -> Result<Vec<LayerPath>> {
         self.added.missing(path)
     }
@@ -153,6 +177,11 @@ impl<R: Root> TransportFiles<R> {
     /// entry has brought since.
     pub fn made(&self) -> impl Iterator<Item = &LayerPath> {
         self.made.iter()
+    }
+
+    /// Iterates over the paths that entries have brought, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &LayerPath> {
+        self.added.entries()
     }
 
     /// Ends the last entry and makes the directories that were left out.
@@ -212,6 +241,7 @@ impl<R: Root> TransportFiles<R> {
         let file = self.root.create(&name, Kind::File);
         let file = file.map_err(entry_error("create", self.root.path(), &name))?;
         self.added.insert(path, is_directory);
+        self.added.set_counts(path, Counts::of(entry));
         let is_hive = layout::is_below(path, layout::HIVES);
         let form = if is_hive {
             Form::BackupStream(Scope::WithoutSecurity)
@@ -250,7 +280,7 @@ fn check_name(path: &LayerPath) -> Result<()> {
     let describes_directory = layout::describes_directory(path.file_name());
     let is_tombstones = path.parent().is_none() && layout::is(path, layout::TOMBSTONES);
     if describes_directory || is_tombstones {
-        return Err(HcsRule::ReservedName.broken_by(path));
+        return Err(Breach::ReservedName.broken_by(path));
     }
     Ok(())
 }

@@ -7,8 +7,10 @@ use ntmeta::backup_stream::{StreamHeader, StreamId};
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime};
 
 use super::TransportFiles;
+use crate::error::rule_of;
 use crate::hub::FileEntry;
 use crate::path::LayerPath;
+use crate::rules::Rule;
 use crate::volume::host::{HostRoot, HostVolume};
 use crate::volume::{Root, Volume};
 
@@ -100,7 +102,7 @@ fn a_directory_that_is_a_reparse_point_is_left_out_until_the_end() {
     let below = files
         .add(&entry("files/POINT/x", 0x20))
         .expect_err("below it");
-    assert!(below.to_string().contains("is a reparse point"), "{below}");
+    assert_eq!(rule_of(&below), Some(Rule::BelowReparsePoint), "{below}");
     files.finish().expect("complete");
     assert!(point.is_dir());
 }
@@ -142,7 +144,7 @@ fn the_last_entry_of_a_name_counts_and_must_be_of_the_same_kind() {
     assert_eq!(names.len(), 1);
     assert!(files.contains(&path("FILES/a")));
     let error = files.add(&entry("Files/a", 0x10)).expect_err("a directory");
-    assert!(error.to_string().contains("another kind"), "{error}");
+    assert_eq!(rule_of(&error), Some(Rule::DuplicateKind), "{error}");
 }
 
 #[test]
@@ -157,7 +159,7 @@ fn names_of_the_format_itself_are_refused() {
         let error = start(folder.path())
             .add(&entry(name, 0x20))
             .expect_err(name);
-        assert!(error.to_string().contains("reserved"), "{error}");
+        assert_eq!(rule_of(&error), Some(Rule::PathTransportName), "{error}");
     }
     add(&mut start(folder.path()), "Files/tombstones.txt", 0x20, &[]);
 }

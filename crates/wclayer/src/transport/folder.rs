@@ -5,21 +5,12 @@ use std::path::Path;
 use ntmeta::FileAttributes;
 
 use super::reader::TransportReader;
-use super::writer::{TransportOptions, TransportSummary, TransportWriter};
+use super::sums::FolderSummary;
+use super::writer::{ImportOptions, ImportSummary, TransportWriter};
 use crate::error::Privilege;
 use crate::error::{Error, Result, io_error};
-use crate::hub::EntryCounts;
-use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress};
+use crate::hub::{self, Entry, LayerReader, LayerWriter, Progress, poll};
 use crate::volume::{Privileges, Volume, enable_to_write};
-
-/// What is in a transport folder; alternate data streams are not looked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FolderSummary {
-    /// Number of entries of each kind.
-    pub entries: EntryCounts,
-    /// Sum of the lengths of all unnamed data streams in bytes, holes included.
-    pub content_size: u64,
-}
 
 /// Opens a transport folder as a source, with the security of its utility VM.
 ///
@@ -45,9 +36,7 @@ pub fn count<R: LayerReader>(source: &mut R, progress: &dyn Progress) -> Result<
     let mut found = FolderSummary::default();
     let counts = &mut found.entries;
     while let Some(entry) = source.next_entry()? {
-        if progress.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        poll(progress)?;
         progress.entry();
         let counter = match &entry {
             Entry::Link(_) => &mut counts.links,
@@ -80,9 +69,9 @@ pub fn import<V: Volume, R: LayerReader + ?Sized>(
     volume: &V,
     source: &mut R,
     destination: &Path,
-    options: TransportOptions,
+    options: ImportOptions,
     progress: &dyn Progress,
-) -> Result<TransportSummary>
+) -> Result<ImportSummary>
 where
     V::Root: 'static,
 {
@@ -92,11 +81,7 @@ where
             let writer = TransportWriter::create(volume, destination, options, &privileges)?;
             hub::copy(source, writer, progress)
         });
-    copied.map_err(|error| match error {
-        _ if progress.is_cancelled() => Error::Cancelled,
-        Error::Cancelled => error,
-        error => error.of_layer("import", destination),
-    })
+    copied.map_err(|error| error.of_layer("import", destination))
 }
 
 /// Copies a transport folder into a sink.
@@ -110,15 +95,17 @@ pub fn export<V: Volume, W: LayerWriter>(
     writer: W,
     progress: &dyn Progress,
 ) -> Result<W::Output> {
-    let copied = volume
-        .enable(&[Privilege::Backup])
-        .map_err(Error::from)
-        .and_then(|privileges| {
-            let mut reader = open(volume, folder, &privileges)?;
-            hub::copy(&mut reader, writer, progress)
-        });
-    copied.map_err(|error| match error {
-        Error::Cancelled => error,
-        error => error.of_layer("export", folder),
-    })
+    copy(volume, folder, writer, progress).map_err(|error| error.of_layer("export", folder))
+}
+
+/// Copies a transport folder into a sink; errors do not name the folder.
+pub(crate) fn copy<V: Volume, W: LayerWriter>(
+    volume: &V,
+    folder: &Path,
+    writer: W,
+    progress: &dyn Progress,
+) -> Result<W::Output> {
+    let privileges = volume.enable(&[Privilege::Backup])?;
+    let mut reader = open(volume, folder, &privileges)?;
+    hub::copy(&mut reader, writer, progress)
 }

@@ -5,8 +5,9 @@ use std::io;
 
 use ntmeta::{FileAttributes, FileBasicInfo};
 
-use super::added::{Added, AddedPaths};
+use super::added::{Added, AddedPaths, Counts};
 use super::entry_file::EntryFile;
+use super::sums::FolderSummary;
 use crate::error::{Error, Result, entry_error};
 use crate::hub::FileEntry;
 use crate::path::LayerPath;
@@ -38,7 +39,9 @@ impl<R: Root> LiveFiles<R> {
         self.end_entry()?;
         self.make_missing(&entry.path, &entry.basic_info)?;
         self.made.remove(&entry.path);
-        self.start(&entry.path, &entry.basic_info)
+        self.start(&entry.path, &entry.basic_info)?;
+        self.added.set_counts(&entry.path, Counts::of(entry));
+        Ok(())
     }
 
     pub(super) fn write(&mut self, backup_stream: &[u8]) -> Result<()> {
@@ -55,6 +58,16 @@ impl<R: Root> LiveFiles<R> {
         Ok(())
     }
 
+    /// Returns the length of the unnamed data of a file that was added, in bytes.
+    pub(super) fn size(&self, path: &LayerPath) -> u64 {
+        self.added.counts(path).unwrap_or_default().size
+    }
+
+    /// Adds up what was added.
+    pub(super) fn add_to(&self, sums: &mut FolderSummary) {
+        self.added.add_to(sums);
+    }
+
     /// Forgets a link, in whose place the caller makes a file.
     pub(super) fn forget_link(&mut self, path: &LayerPath) {
         self.added.forget(path);
@@ -66,6 +79,10 @@ impl<R: Root> LiveFiles<R> {
         };
         let path = file.path().clone();
         let is_reparse_point = file.close(Some(&info))?;
+        if is_reparse_point {
+            // The disk sets the attribute, even if the entry does not have it.
+            self.added.count_as_reparse_point(&path);
+        }
         self.added.end(&path, is_reparse_point)
     }
 
@@ -76,6 +93,11 @@ impl<R: Root> LiveFiles<R> {
     /// Iterates over the directories that no entry has brought.
     pub(super) fn made(&self) -> impl Iterator<Item = &LayerPath> {
         self.made.iter()
+    }
+
+    /// Iterates over the paths that entries have brought, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &LayerPath> {
+        self.added.entries()
     }
 
     /// Gives the directories their times, what is inside first.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 
 /// Links that wait, one a name; the last one of a name counts.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl PendingLinks {
     ///
     /// # Errors
     ///
-    /// [`HcsRule::LinkTargetMissing`] for links that only lead to each other.
+    /// Returns [`Breach::LinkLoop`] if links only lead to one another.
     pub(crate) fn in_order(&self) -> Result<Vec<(&LayerPath, &LayerPath)>> {
         let mut names: Vec<_> = self.targets.keys().collect();
         names.sort();
@@ -51,7 +51,7 @@ impl PendingLinks {
                 };
                 if !on_chain.insert(path) {
                     let target = target.clone();
-                    return Err(HcsRule::LinkTargetMissing { target }.broken_by(path));
+                    return Err(Breach::LinkLoop { target }.broken_by(path));
                 }
                 chain.push((path, target));
                 next = Some(target);
@@ -66,6 +66,8 @@ impl PendingLinks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::rule_of;
+    use crate::rules::Rule;
 
     fn links(pairs: &[(&str, &str)]) -> PendingLinks {
         let path = |text: &str| text.parse::<LayerPath>().expect(text);
@@ -77,7 +79,7 @@ mod tests {
     }
 
     fn names(links: &PendingLinks) -> Vec<String> {
-        let ordered = links.in_order().expect("no circle");
+        let ordered = links.in_order().expect("no loop");
         ordered.iter().map(|(name, _)| name.to_string()).collect()
     }
 
@@ -90,20 +92,17 @@ mod tests {
     #[test]
     fn the_last_link_of_a_name_counts() {
         let links = links(&[("a", "x"), ("A", "y")]);
-        let ordered = links.in_order().expect("no circle");
+        let ordered = links.in_order().expect("no loop");
         assert_eq!(ordered.len(), 1);
         assert_eq!(ordered[0].0.to_string(), "A");
         assert_eq!(ordered[0].1.to_string(), "y");
     }
 
     #[test]
-    fn links_in_a_circle_have_no_target() {
-        for circle in [&[("a", "a")][..], &[("x", "a"), ("a", "b"), ("b", "A")]] {
-            let error = links(circle).in_order().map(|_| ()).expect_err("a circle");
-            assert!(
-                error.to_string().contains("neither in this layer"),
-                "{error}"
-            );
+    fn a_loop_of_links_is_refused() {
+        for pairs in [&[("a", "a")][..], &[("x", "a"), ("a", "b"), ("b", "A")]] {
+            let error = links(pairs).in_order().map(|_| ()).expect_err("a loop");
+            assert_eq!(rule_of(&error), Some(Rule::LinkLoop), "{error}");
         }
     }
 }

@@ -1,13 +1,14 @@
-//! What the backup stream of an entry says of it, read from its headers: sizes, metadata, and the
-//! content of one of its data streams.
+//! Reads the backup stream of an entry by its headers: sizes, metadata, and the content of a data
+//! stream.
 //!
-//! Bodies are left out by moving forward in the file, so that a listing costs a few small reads an
-//! entry. Sparse streams come as blocks, as `BackupRead` gives them.
+//! Bodies are skipped by moving forward in the file, so an entry in a listing costs a few small
+//! reads. Sparse streams come as blocks, as `BackupRead` gives them.
 //!
 //! Source: Microsoft, `WIN32_STREAM_ID`; go-winio `backuptar/tar.go` for the shapes of sparse
 //! streams.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::{Mutex, PoisonError};
 
 use ntmeta::backup_stream::BackupStreamReader;
 use ntmeta::{BackupStreamError, StreamAttributes, StreamHeader, StreamId, wide};
@@ -20,19 +21,19 @@ use crate::layer::{Content, Details, StreamDetails};
 use crate::path::{LayerPath, StreamName};
 use crate::volume::File;
 
-/// How much is read at once where only headers are wanted.
+/// How much is read at once if only headers are wanted.
 const HEADERS: usize = 4096;
-/// The most metadata of one entry that is kept, and the most that is kept of its streams' names.
+/// How much metadata of an entry is kept at most, and how much of the names of its streams.
 const MAX_METADATA: u64 = 1 << 20;
 const MAX_STREAMS: usize = 16 << 20;
-/// About what a stream takes beside its name.
+/// Roughly how many bytes a stream takes apart from its name.
 const STREAM: usize = 128;
 /// How many bytes of an entry's data may be holes, as in a layer tar.
 const MAX_HOLES: u64 = 64 << 30;
 
 type Input<F> = BackupStreamReader<BufReader<EntryStream<F>>>;
 
-/// What a listing needs of a backup stream.
+/// The part of a backup stream that a listing needs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Summary {
     /// Length of the unnamed data in bytes, holes included.
@@ -67,14 +68,14 @@ pub(super) fn summarize<F: File>(entry: &mut OpenEntry<F>, path: &LayerPath) -> 
     Ok(found)
 }
 
-/// The lengths of data streams, as their headers come.
+/// The lengths of data streams, as their headers come in.
 #[derive(Default)]
 struct Lengths {
     unnamed: u64,
     named_before: u64,
     named: u64,
     in_named: bool,
-    /// Bytes of all of them that are there.
+    /// The bytes of all streams that are stored.
     stored: u64,
 }
 
@@ -110,11 +111,11 @@ fn block_end(block: &StreamHeader) -> u64 {
 
 #[cfg(test)]
 thread_local! {
-    /// How many headers have been looked for.
+    /// How many times a header was looked for.
     pub(super) static HEADERS_READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Goes to the next header; bodies that are in the file whole are not read.
+/// Goes to the next header; bodies that are stored in the file completely are not read.
 fn next_header<F: File>(
     streams: &mut BackupStreamReader<BufReader<&mut EntryStream<F>>>,
     length: u64,
@@ -124,13 +125,7 @@ fn next_header<F: File>(
     HEADERS_READ.set(HEADERS_READ.get() + 1);
     if streams.offset().saturating_add(streams.remaining()) <= length {
         let skipped = streams.skip_body_with(|input, count| {
-            let buffered = input.buffer().len();
-            let within = usize::try_from(count).map_or(buffered, |count| count.min(buffered));
-            input.consume(within);
-            match count - within as u64 {
-                0 => Ok(()),
-                left => input.get_mut().skip(left),
-            }
+            skip_buffered(input, count, |entry, left| entry.skip(left))
         });
         skipped.map_err(|error| malformed(path, error))?;
     }
@@ -139,23 +134,38 @@ fn next_header<F: File>(
         .map_err(|error| malformed(path, error))
 }
 
-/// Where a data stream is in the backup stream of an entry.
+/// Moves forward by `count` bytes: first in the buffer, then by `skip` in the input.
+fn skip_buffered<R: Read>(
+    input: &mut BufReader<R>,
+    count: u64,
+    skip: impl FnOnce(&mut R, u64) -> io::Result<()>,
+) -> io::Result<()> {
+    let buffered = input.buffer().len();
+    let within = usize::try_from(count).map_or(buffered, |count| count.min(buffered));
+    input.consume(within);
+    match count - within as u64 {
+        0 => Ok(()),
+        left => skip(input.get_mut(), left),
+    }
+}
+
+/// The position of a data stream in the backup stream of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StreamPlace {
-    /// Where its header starts.
+    /// The offset of its header.
     start: u64,
     /// Its length in bytes, holes included.
     size: u64,
 }
 
-/// Reads the metadata of an entry, and what its data streams are and where.
+/// Reads the metadata of an entry, and finds its data streams.
 pub(super) fn details<F: File>(
     entry: &mut OpenEntry<F>,
     path: &LayerPath,
 ) -> Result<(Details, Vec<StreamPlace>)> {
     let length = match entry.stream {
         EntryStream::Data(_) => entry.stat.size.saturating_sub(4),
-        // What the disk makes of it is not known before.
+        // The length that the disk makes of it is not known in advance.
         EntryStream::Backup(..) => 0,
     };
     let mut streams = BackupStreamReader::new(BufReader::with_capacity(HEADERS, &mut entry.stream));
@@ -168,7 +178,7 @@ pub(super) fn details<F: File>(
             left = kept.ok_or_else(|| too_much(path))?;
             let mut body = Vec::new();
             let read = (&mut streams).take(header.size).read_to_end(&mut body);
-            read.map_err(Error::Input)?;
+            read.map_err(Error::input)?;
             Ok(body)
         };
         match header.id {
@@ -206,11 +216,11 @@ fn check_holes(holes: u64, path: &LayerPath) -> Result<()> {
     }
 }
 
-/// The data streams of an entry, as their headers come, and where these start.
+/// The data streams of an entry and the offsets of their headers, as these come in.
 #[derive(Default)]
 struct DataStreams {
     found: Vec<(u64, StreamDetails)>,
-    /// About how many bytes they take.
+    /// Roughly how many bytes they take.
     bytes: usize,
 }
 
@@ -266,24 +276,89 @@ fn malformed(path: &LayerPath, error: BackupStreamError) -> Error {
     .into()
 }
 
-/// The content of one data stream; holes are zeros.
+/// The content of one data stream.
+///
+/// A backup stream can only be read forward, but data that is skipped in a file is not read. To go
+/// back, the entry is opened again.
 pub(super) struct StreamContent<F: File> {
+    size: u64,
+    /// Opens the stream again, at its start.
+    open: Box<dyn Fn() -> Result<Cursor<F>> + Send + Sync>,
+    /// `None` after an error.
+    cursor: Mutex<Option<Cursor<F>>>,
+}
+
+/// A position in the content of a data stream.
+pub(super) struct Cursor<F: File> {
     streams: Input<F>,
     position: u64,
-    /// Where the data that comes next begins.
+    /// The offset of the next data.
     data_start: u64,
     size: u64,
 }
 
 impl<F: File> StreamContent<F> {
+    /// Takes a stream that was opened; `open` opens it again.
+    pub(super) fn new(
+        cursor: Cursor<F>,
+        open: impl Fn() -> Result<Cursor<F>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            size: cursor.size,
+            open: Box::new(open),
+            cursor: Mutex::new(Some(cursor)),
+        }
+    }
+
+    /// Asks a question of the stream at an offset.
+    fn at<T>(
+        &self,
+        offset: u64,
+        ask: impl FnOnce(&mut Cursor<F>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut kept = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cursor = match kept.take() {
+            Some(cursor) if cursor.position <= offset => cursor,
+            _ => (self.open)().map_err(io::Error::other)?,
+        };
+        cursor.go_to(offset)?;
+        let answer = ask(&mut cursor)?;
+        *kept = Some(cursor);
+        Ok(answer)
+    }
+}
+
+impl<F: File + Send> Content for StreamContent<F> {
+    fn len(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        if wanted == 0 {
+            return Ok(0);
+        }
+        self.at(offset, |cursor| cursor.read(&mut buffer[..wanted]))
+    }
+
+    fn hole_at(&self, offset: u64) -> io::Result<u64> {
+        match offset < self.size {
+            true => self.at(offset, Cursor::hole),
+            false => Ok(0),
+        }
+    }
+}
+
+impl<F: File> Cursor<F> {
     /// Goes to a stream of an entry that was just opened.
-    pub(super) fn at(
+    pub(super) fn start(
         mut entry: OpenEntry<F>,
         place: StreamPlace,
         path: &LayerPath,
     ) -> Result<Self> {
         let skipped = entry.stream.skip(place.start);
-        skipped.map_err(Error::Input)?;
+        skipped.map_err(Error::input)?;
         let mut streams = BackupStreamReader::new(BufReader::new(entry.stream));
         let header = streams.next_header();
         match header.map_err(|error| malformed(path, error))? {
@@ -297,6 +372,33 @@ impl<F: File> StreamContent<F> {
         }
     }
 
+    /// Goes forward to an offset.
+    fn go_to(&mut self, offset: u64) -> io::Result<()> {
+        while self.position < offset {
+            let hole = self.hole()?;
+            let left = offset - self.position;
+            let count = match hole {
+                0 => self.skip_data(left)?,
+                hole => hole.min(left),
+            };
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.position += count;
+        }
+        Ok(())
+    }
+
+    /// Skips data, at most to its end; returns how many bytes.
+    fn skip_data(&mut self, count: u64) -> io::Result<u64> {
+        let count = count.min(self.streams.remaining());
+        let skipped = self.streams.skip_with(count, |input, count| {
+            skip_buffered(input, count, EntryStream::skip)
+        });
+        skipped.map_err(io::Error::other)?;
+        Ok(count)
+    }
+
     /// Returns how many bytes from here on are a hole.
     fn hole(&mut self) -> io::Result<u64> {
         while self.data_start <= self.position
@@ -308,7 +410,7 @@ impl<F: File> StreamContent<F> {
         Ok(self.data_start.saturating_sub(self.position))
     }
 
-    /// Goes to the data that comes next, or to the end of the stream.
+    /// Goes to the next data, or to the end of the stream.
     fn next_block(&mut self) -> io::Result<()> {
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
         let next = self.streams.next_header().map_err(io::Error::other)?;
@@ -324,28 +426,13 @@ impl<F: File> StreamContent<F> {
         };
         Ok(())
     }
-}
 
-impl<F: File> Content for StreamContent<F> {
-    fn skip_hole(&mut self) -> io::Result<u64> {
-        let hole = self.hole()?;
-        self.position += hole;
-        Ok(hole)
-    }
-}
-
-impl<F: File> Read for StreamContent<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.size - self.position).unwrap_or(usize::MAX);
-        let wanted = buffer.len().min(left);
-        if wanted == 0 {
-            return Ok(0);
-        }
         let hole = self.hole()?;
         let read = match usize::try_from(hole).unwrap_or(usize::MAX) {
-            0 => self.streams.read(&mut buffer[..wanted])?,
+            0 => self.streams.read(buffer)?,
             hole => {
-                let count = wanted.min(hole);
+                let count = buffer.len().min(hole);
                 buffer[..count].fill(0);
                 count
             }

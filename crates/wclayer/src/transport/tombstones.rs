@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::error::{TombstoneProblem, TransportError};
 use crate::layout;
 use crate::path::{LayerPath, PathError};
+use crate::rules::Breach;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const VERSION: &[u8] = b"Version 1.0";
@@ -56,25 +57,22 @@ fn below_files(relative: &[u8]) -> Result<LayerPath, PathError> {
 ///
 /// # Errors
 ///
-/// [`TransportError::Removal`] for a path that is not below `Files`, or one with a line break.
+/// Returns [`Error::Rule`](crate::Error::Rule) if a path is not below `Files` or holds a line
+/// break.
 pub fn format<'a>(removals: impl IntoIterator<Item = &'a LayerPath>) -> Result<Vec<u8>> {
     let mut text = [BYTE_ORDER_MARK, VERSION, b"\r\n"].concat();
     for path in removals {
-        let fails = |why| TransportError::Removal {
-            entry: path.clone(),
-            why,
-        };
         let mut components = path.components();
         let first = components.next().unwrap_or_default();
         if !first.eq_ignore_ascii_case(layout::FILES.as_bytes()) || path.parent().is_none() {
-            return Err(fails("it is not below `Files`").into());
+            return Err(Breach::RemovalOutsideFiles.broken_by(path));
         }
         if path
             .as_bytes()
             .iter()
             .any(|byte| matches!(byte, b'\n' | b'\r'))
         {
-            return Err(fails("its name holds a line break").into());
+            return Err(Breach::RemovalWithLineBreak.broken_by(path));
         }
         for component in components {
             text.push(b'\\');

@@ -20,21 +20,21 @@ use ntmeta::backup_stream::{StreamHeader, StreamId};
 use ntmeta::{FileAttributes, FileBasicInfo, hive};
 
 use super::live::LiveFiles;
-use super::{Added, TransportFiles, tombstones};
-use crate::error::{EntryProblem, TransportError};
+use super::{Added, FolderSummary, TransportFiles, tombstones};
 use crate::error::{Result, entry_error, io_error};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
 use crate::path::LayerPath;
 use crate::place::{Staging, Written};
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::transport::PendingLinks;
 use crate::view::View;
 use crate::volume::{Access, File, Privileges, Root, Volume};
 
-/// How a transport folder is to be made.
+/// How to make a transport folder. The DiffID is checked by the source.
 #[derive(Default)]
-pub struct TransportOptions {
+#[non_exhaustive]
+pub struct ImportOptions {
     /// The merged view of the parents, for hard links to their files; `None` for a base layer.
     pub parents: Option<View>,
     /// Whether the empty delta hives are added that the layer does not have.
@@ -43,11 +43,16 @@ pub struct TransportOptions {
     pub replace: bool,
 }
 
+setters!(ImportOptions { hives: bool, replace: bool } into { parents: Option<View> });
+
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransportSummary {
+#[non_exhaustive]
+pub struct ImportSummary {
     /// Where it is.
     pub path: PathBuf,
+    /// What it holds: the same as [`count`](super::count) finds in it.
+    pub found: FolderSummary,
     /// What was done beyond what the source says, as sentences.
     pub warnings: Vec<String>,
 }
@@ -71,8 +76,8 @@ pub struct TransportWriter<V: Volume> {
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) links: PendingLinks,
-    removals: Vec<LayerPath>,
-    opaque: Vec<LayerPath>,
+    pub(super) removals: Vec<LayerPath>,
+    pub(super) opaque: Vec<LayerPath>,
     /// `Files` and `Hives`, whose own times count.
     directories: Vec<(LayerPath, FileBasicInfo)>,
     pub(super) warnings: Vec<String>,
@@ -86,11 +91,11 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`](crate::Error::Exists); as for [`source::open`] of the parents; an error of the system.
+    /// [`Error::Exists`](crate::Error::Exists); as for `source::open` of the parents; an error of the system.
     pub fn create(
         volume: &V,
         destination: &Path,
-        options: TransportOptions,
+        options: ImportOptions,
         privileges: &Privileges,
     ) -> Result<Self> {
         let staging = Staging::create(destination, options.replace)?;
@@ -116,9 +121,12 @@ where
             .basic_info
             .attributes
             .contains(FileAttributes::DIRECTORY);
-        // What could not be read again: a directory with data, a file where a directory must be.
-        if is_directory && file.size > 0 || !is_directory && is_top_level(&file.path) {
-            return Err(EntryProblem::Kind.of(&file.path));
+        if is_directory && file.size > 0 {
+            return Err(Breach::DirectoryWithData.broken_by(&file.path));
+        }
+        if !is_directory && is_top_level(&file.path) {
+            let path = file.path.clone();
+            return Err(Breach::NotAPlainDirectory { path }.broken_by(&file.path));
         }
         self.in_utility_vm = is_live(&file.path);
         if self.in_utility_vm {
@@ -217,15 +225,27 @@ where
         Ok(())
     }
 
-    fn write_tombstones(&mut self) -> Result<()> {
-        let text = tombstones::format(&self.removals()?)?;
+    /// Writes the removals and returns how many there are.
+    fn write_tombstones(&mut self) -> Result<u64> {
+        let removals = self.removals()?;
+        let text = tombstones::format(&removals)?;
         let (root, name) = (self.files.root(), layout::path(layout::TOMBSTONES));
         let made = root.create(&name, crate::volume::Kind::File);
         made.and_then(|mut file| {
             file.write_all(&text)?;
             file.close()
         })
-        .map_err(entry_error("write", root.path(), &name))
+        .map_err(entry_error("write", root.path(), &name))?;
+        Ok(removals.len() as u64)
+    }
+
+    /// Adds up what the folder holds.
+    fn sums(&self, removals: u64) -> FolderSummary {
+        let mut sums = FolderSummary::default();
+        self.files.add_to(&mut sums);
+        self.live.add_to(&mut sums);
+        sums.entries.removals = removals;
+        sums
     }
 
     fn set_directory_times(&self) -> Result<()> {
@@ -247,7 +267,7 @@ impl<V: Volume> LayerWriter for TransportWriter<V>
 where
     V::Root: 'static,
 {
-    type Output = TransportSummary;
+    type Output = ImportSummary;
 
     fn add(&mut self, file: &FileEntry) -> Result<()> {
         self.pending.links.remove(&file.path);
@@ -262,7 +282,7 @@ where
         let (path, target) = (&link.path, &link.target);
         if !layout::is_link_allowed(path, target) {
             let target = target.clone();
-            return Err(HcsRule::LinkOutside { target }.broken_by(path));
+            return Err(Breach::LinkOutside { target }.broken_by(path));
         }
         self.files.end_entry()?;
         self.live.end_entry()?;
@@ -276,18 +296,18 @@ where
     }
 
     fn remove(&mut self, path: &LayerPath) -> Result<()> {
-        self.check_removal(path)?;
+        self.check_removal(path, layout::is_below)?;
         self.pending.removals.push(path.clone());
         Ok(())
     }
 
     fn remove_contents(&mut self, directory: &LayerPath) -> Result<()> {
-        self.check_removal(directory)?;
+        self.check_removal(directory, layout::is_in)?;
         self.pending.opaque.push(directory.clone());
         Ok(())
     }
 
-    fn finish(mut self) -> Result<TransportSummary> {
+    fn finish(mut self) -> Result<ImportSummary> {
         self.files.end_entry()?;
         self.live.end_entry()?;
         let files = layout::path(layout::FILES);
@@ -302,14 +322,16 @@ where
                 metadata_first: true,
             })?;
         }
+        self.check_obstacles()?;
         self.make_links()?;
         if self.hives {
             self.add_hives()?;
         }
         self.files.finish()?;
-        self.write_tombstones()?;
+        let removals = self.write_tombstones()?;
         self.live.finish()?;
         self.set_directory_times()?;
+        let found = self.sums(removals);
         let mut warnings = std::mem::take(&mut self.pending.warnings);
         let made = self.files.made().chain(self.live.made());
         warnings.extend(made.map(|path| {
@@ -324,22 +346,31 @@ where
         // Windows does not rename a folder with anything in it open.
         drop((files, live));
         let path = staging.commit(Written::Many)?;
-        Ok(TransportSummary { path, warnings })
+        Ok(ImportSummary {
+            path,
+            found,
+            warnings,
+        })
     }
 }
 
 impl<V: Volume> TransportWriter<V> {
-    fn check_removal(&mut self, path: &LayerPath) -> Result<()> {
+    /// Refuses a removal that a transport folder cannot hold.
+    fn check_removal(
+        &mut self,
+        path: &LayerPath,
+        is_placed: fn(&LayerPath, &str) -> bool,
+    ) -> Result<()> {
         self.files.end_entry()?;
         self.live.end_entry()?;
         if self.parents.is_none() {
-            let entry = path.clone();
-            return Err(TransportError::NothingToRemove { entry }.into());
+            return Err(Breach::RemovalInBaseLayer.broken_by(path));
         }
-        if !layout::is_below(path, layout::FILES) && !layout::is(path, layout::FILES) {
-            return Err(HcsRule::RemovalOutside.broken_by(path));
+        match [layout::FILES, layout::UTILITY_VM_FILES].map(|top| is_placed(path, top)) {
+            [true, _] => Ok(()),
+            [_, true] => Err(Breach::RemovalOutsideFiles.broken_by(path)),
+            _ => Err(Breach::RemovalOutside.broken_by(path)),
         }
-        Ok(())
     }
 }
 

@@ -14,12 +14,11 @@ use ntmeta::FileBasicInfo;
 use super::entries::{EntryStream, read_attributes};
 use super::writer::is_live;
 use super::{Added, TransportWriter};
-use crate::error::TransportError;
 use crate::error::{Error, Result, entry_error};
 use crate::hub::FileEntry;
 use crate::layer::ItemKind;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::view::{NodeKind, View};
 use crate::volume::{Access, File, Root, Scope, Volume};
 
@@ -42,7 +41,7 @@ where
                 Some(Added::File) if is_live(end) == form => self.link(end, path)?,
                 Some(Added::Directory | Added::DirectoryReparsePoint) => {
                     let target = target.clone();
-                    return Err(HcsRule::LinkToDirectory { target }.broken_by(path));
+                    return Err(Breach::LinkToDirectory { target }.broken_by(path));
                 }
                 added => {
                     if let Some(copy) = copies.get(&(end, form)) {
@@ -60,15 +59,21 @@ where
         Ok(())
     }
 
-    fn link(&self, existing: &LayerPath, new: &LayerPath) -> Result<()> {
+    fn link(&mut self, existing: &LayerPath, new: &LayerPath) -> Result<()> {
         let root = self.files.root();
         let made = root.link(root, existing, new);
-        made.map_err(entry_error("link", root.path(), new))
+        made.map_err(entry_error("link", root.path(), new))?;
+        self.files.linked(existing, new);
+        Ok(())
     }
 
     /// Copies a file of the layer from `Files` to the utility VM, or the reverse.
     fn copy_other_form(&mut self, path: &LayerPath, target: &LayerPath) -> Result<()> {
-        let (info, size, mut stream) = open_written(self.files.root(), target)?;
+        let (info, mut stream) = open_written(self.files.root(), target)?;
+        let size = match is_live(target) {
+            true => self.live.size(target),
+            false => self.files.size(target),
+        };
         self.start_copy(path, info, size)?;
         let folder = self.files.root().path().to_owned();
         self.put_all(&mut stream, |error| {
@@ -95,29 +100,29 @@ where
         path: &LayerPath,
         target: &LayerPath,
     ) -> Result<()> {
-        let fails = |why| TransportError::LinkTarget {
-            entry: path.clone(),
-            target: target.clone(),
-            why,
+        let missing = || {
+            let target = target.clone();
+            Breach::LinkTargetMissing { target }.broken_by(path)
         };
         let found = match parents {
             Some(view) => view.find(target)?.map(|node| (view, node)),
             None => None,
         };
         let Some((view, node)) = found else {
-            return Err(fails("and no parent that was given has it").into());
+            return Err(missing());
         };
         if node.kind == NodeKind::Directory {
             let target = target.clone();
-            return Err(HcsRule::LinkToDirectory { target }.broken_by(path));
+            return Err(Breach::LinkToDirectory { target }.broken_by(path));
         }
         let info = match &node.item {
             Some(item) if item.kind == ItemKind::File => item.basic_info,
-            _ => return Err(fails("where it is a link to nothing").into()),
+            // A link whose own file is missing.
+            _ => return Err(missing()),
         };
         let mut source = view.backup_stream(&node)?;
         self.start_copy(path, info, node.size())?;
-        self.put_all(&mut source.reader, Error::Input)?;
+        self.put_all(&mut source.reader, Error::input)?;
         self.pending.warnings.push(format!(
             "`{path}` is a copy of the parents' `{target}`, which it should be a link to"
         ));
@@ -155,12 +160,11 @@ where
     }
 }
 
-/// Opens a file of the folder that is being made: its times and attributes, its length on the disk,
-/// and its backup stream.
+/// Opens a file of the folder that is being made: its times and attributes, and its backup stream.
 fn open_written<R: Root>(
     root: &R,
     path: &LayerPath,
-) -> Result<(FileBasicInfo, u64, EntryStream<R::File>)> {
+) -> Result<(FileBasicInfo, EntryStream<R::File>)> {
     let failed = entry_error("read", root.path(), path);
     let opened = root.open(Some(path), Access::Read);
     let (mut file, stat) = opened
@@ -174,12 +178,8 @@ fn open_written<R: Root>(
         // Few disks take these two as they are given.
         info.creation_time = info.last_write_time;
         info.last_access_time = info.last_write_time;
-        return Ok((
-            info,
-            stat.size,
-            EntryStream::Backup(file, Scope::WithSecurity),
-        ));
+        return Ok((info, EntryStream::Backup(file, Scope::WithSecurity)));
     }
     info.attributes = read_attributes(&mut file, root.path(), path)?;
-    Ok((info, stat.size, EntryStream::Data(file)))
+    Ok((info, EntryStream::Data(file)))
 }

@@ -1,17 +1,25 @@
-//! Why a layer will not import, or misbehave: every rule, checked on the whole layer.
+//! Checks a whole layer and reports everything that makes its import fail or that goes wrong later.
 //!
 //! ```text
-//! layer → tar → pass: rules on single entries ─→ index ─→ whole: rules on the layer, with its parents
-//!               (goes on after what is wrong)            └→ Report: findings by rule
+//! tar ────────────── pass ──── member: rules that only a tar can break
+//!                      │
+//! portable layer ─── stored ── entry: rules on one entry ──┐
+//!                      │                                   ├─► Report: findings by rule
+//! transport folder ─ checker   whole: rules on the layer ──┘
+//!                      │         ▲    with its parents
+//!                      └─ index ─┘
 //! ```
 //!
-//! An import stops at the first thing that is wrong; [`validate`] goes on and collects. [`Rule`] is
-//! the table of all rules, which `docs/rules.md` prints. The pass reads the tar once and keeps its
-//! index in a temporary folder; then the index is asked about what entries have to do with one
-//! another and with the parents, where `portable/check` has the rules that imports share.
-//! Memory does not grow with the layer; it holds the findings, as many a rule as are asked for.
+//! An import stops at the first broken rule; [`validate`] continues and collects. [`Rule`] is the
+//! table of all rules, printed in `docs/rules.md`. The source is read once, and each entry is
+//! checked as it passes; an index in a temporary folder then answers how entries relate to one
+//! another and to the parents. The rules that imports enforce on whole layers are in `check`.
+//! Memory does not grow with the layer, only with the number of findings kept for each rule.
 
+mod checker;
 mod entry;
+mod hive;
+mod member;
 mod names;
 mod pass;
 mod problem;
@@ -21,7 +29,6 @@ mod streams;
 mod whole;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 pub use crate::rules::{Rule, Severity};
 pub use pass::validate_tar;
@@ -30,18 +37,20 @@ pub use stored::validate_stored;
 use crate::error::Result;
 use crate::hub::Progress;
 use crate::parent_chain::ParentChain;
+use crate::rules::RuleError;
+use crate::source::LayerRef;
 
-/// A place where a layer breaks a rule.
+/// An entry that breaks a rule, or a rule that the layer as a whole breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The rule.
     pub rule: Rule,
-    /// The entry, as the tar spells it; empty where the layer as a whole is meant.
+    /// The entry as the tar spells it; empty if the layer as a whole breaks the rule.
     pub entry: String,
-    /// Where its first header block starts in the uncompressed tar, in bytes; `None` where there is
-    /// no tar, or no entry.
+    /// Where its first header block starts in the uncompressed tar, in bytes; `None` without a tar
+    /// or an entry.
     pub offset: Option<u64>,
-    /// What is wrong with this one; may be empty where the rule says it all.
+    /// What is wrong with this entry; empty if the rule's title is enough.
     pub detail: String,
 }
 
@@ -50,28 +59,29 @@ pub struct Finding {
 pub struct Findings {
     /// How many there are.
     pub count: u64,
-    /// The first of them.
+    /// The first of them, as many as were asked for.
     pub first: Vec<Finding>,
 }
 
-/// What was found out about a layer.
+/// The result of checking a layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The findings of each rule that is broken.
+    /// The findings of each broken rule.
     pub rules: BTreeMap<Rule, Findings>,
     /// How many entries were read.
     pub entries: u64,
-    /// How many parents it was checked on top of; 0 for a base layer.
+    /// How many parents the layer was checked with; 0 for a base layer.
     pub parents: usize,
-    /// Whether all of the layer was read; else only single entries were checked, up to the damage.
+    /// Whether the whole layer was read. If not, only the entries before the damage were checked,
+    /// one by one.
     pub is_complete: bool,
     limit: usize,
     has_offsets: bool,
-    /// Bytes of the texts of all findings that are kept.
+    /// Bytes in the texts of all findings kept.
     kept: usize,
 }
 
-/// How many bytes the texts of findings may have in all; each rule keeps its first finding.
+/// How many bytes the texts of all findings together may have; each rule keeps at least one finding.
 const MAX_KEPT: usize = 64 << 20;
 
 impl Report {
@@ -109,7 +119,19 @@ impl Report {
         });
     }
 
-    /// Returns how many findings there are of a severity.
+    /// Adds an entry that breaks a rule, in the words of an import that refuses it.
+    pub(crate) fn add_breach(&mut self, error: RuleError) {
+        let Some(rule) = error.breach.rule() else {
+            return;
+        };
+        let breach = match self.has_offsets {
+            true => error.breach,
+            false => error.breach.without_offset(),
+        };
+        self.add(rule, error.entry, error.offset, breach.to_string());
+    }
+
+    /// Returns the number of findings of a severity.
     pub fn count(&self, severity: Severity) -> u64 {
         self.rules
             .iter()
@@ -130,18 +152,21 @@ impl Report {
     }
 }
 
-/// How a layer is to be checked.
+/// How to check a layer.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ValidateOptions {
-    /// Its parents, nearest first. When there are none, those that the layer itself names; a layer
-    /// that names none is a base layer.
-    pub parents: ParentChain,
-    /// That there are parents which cannot be read, such as layers of the Host Compute Service:
-    /// what the layer has to do with them is not checked.
+    /// The parents, nearest first. If empty, the parents that the layer itself names; a layer that
+    /// names none is a base layer.
+    pub parents: ParentChain<LayerRef>,
+    /// Whether the layer has parents that cannot be read, such as Windows layers: rules that depend
+    /// on the parents are not checked.
     pub has_unknown_parents: bool,
-    /// How many findings of each rule are kept, with texts of 64 MiB in all; all are counted.
+    /// How many findings of each rule to keep, up to 64 MiB of text in total; all are counted.
     pub limit: usize,
 }
+
+setters!(ValidateOptions { parents: ParentChain<LayerRef>, has_unknown_parents: bool, limit: usize });
 
 impl Default for ValidateOptions {
     fn default() -> Self {
@@ -153,33 +178,34 @@ impl Default for ValidateOptions {
     }
 }
 
-/// Checks a layer by all rules: a portable layer, a transport folder or a layer tar (plain, gzip or
-/// zstd).
+/// Checks a portable layer, a transport folder or a layer tar (plain, gzip or zstd) against all
+/// rules.
 ///
 /// ```
 /// use wclayer::validate::{Severity, ValidateOptions, validate};
 ///
-/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/app.tar.gz");
+/// let layer = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/app.tar.gz");
 /// let report = validate(layer, &ValidateOptions::default(), &())?;
 /// for (rule, findings) in report.by_severity() {
 ///     println!("{}: {}", rule.info().id, findings.count);
 /// }
-/// // Without its parents it is taken for a base layer.
+/// // Without parents, it is checked as a base layer.
 /// assert!(report.count(Severity::Error) > 0);
 /// # Ok::<(), wclayer::Error>(())
 /// ```
 ///
 /// # Errors
 ///
-/// [`Error::NoLayer`](crate::Error::NoLayer) for what is no layer; when a file or a parent cannot be
-/// read; [`Error::Cancelled`](crate::Error::Cancelled). What is wrong with the layer is no error
-/// here, but in the report.
+/// Returns [`Error::NotFound`](crate::Error::NotFound), [`Error::NotALayer`](crate::Error::NotALayer)
+/// or [`Error::WrongKind`](crate::Error::WrongKind) if there is no layer to check,
+/// [`Error::Cancelled`](crate::Error::Cancelled), or an error if a file or a parent cannot be read.
+/// Faults of the layer are not errors but findings in the report.
 pub fn validate(
-    layer: impl AsRef<Path>,
+    layer: impl Into<LayerRef>,
     options: &ValidateOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    source::validate(layer.as_ref(), options, progress)
+    source::validate(&layer.into(), options, progress)
 }
 
 #[cfg(test)]

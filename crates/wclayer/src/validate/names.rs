@@ -1,4 +1,4 @@
-//! Rules on the spelling of a name, beside those that [`LayerPath`](crate::LayerPath) enforces.
+//! Rules on the name of an entry, beyond those that [`LayerPath`](crate::LayerPath) enforces.
 //!
 //! Source: Microsoft, "Naming Files, Paths, and Namespaces".
 
@@ -7,24 +7,37 @@ use ntmeta::wide;
 use super::Rule;
 use crate::layout;
 use crate::path::is_device;
+use crate::rules::Breach;
 
-/// Calls `report` for each rule that the name of an entry breaks. `name` is as in the tar, without
-/// an alternate stream behind it.
-pub(super) fn check(name: &[u8], mut report: impl FnMut(Rule, String)) {
+/// Calls `report` for each rule that the spelling of a name breaks. `name` is as the tar spells it,
+/// without the name of an alternate stream.
+pub(super) fn check_spelling(name: &[u8], mut report: impl FnMut(Rule)) {
     if !wide::is_wtf8(name) {
-        report(Rule::PathNotText, String::new());
+        report(Rule::PathNotText);
     }
-    let components = name.split(|byte| matches!(byte, b'/' | b'\\'));
-    let is_odd = |component: &[u8]| matches!(component, b"" | b".");
-    // What is absolute, or nothing at all, is told of elsewhere.
+    // Absolute and empty names are reported elsewhere.
     let stem = name.strip_prefix(b"/").unwrap_or(name);
     let stem = stem.strip_suffix(b"/").unwrap_or(stem);
     let mut pieces = stem.split(|byte| *byte == b'/');
-    if stem.contains(&b'\\') || (pieces.any(is_odd) && !components.clone().all(is_odd)) {
-        report(Rule::PathSpelling, String::new());
+    if stem.contains(&b'\\') || (pieces.any(is_odd) && !components(name).all(is_odd)) {
+        report(Rule::PathSpelling);
     }
+}
+
+fn components(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    name.split(|byte| matches!(byte, b'/' | b'\\'))
+}
+
+/// Returns whether a component names nothing.
+fn is_odd(component: &[u8]) -> bool {
+    matches!(component, b"" | b".")
+}
+
+/// Calls `report` for each rule that the components of a name break, whatever its source.
+pub(super) fn check(name: &[u8], mut report: impl FnMut(Rule, String)) {
     let mut reported = [false; 4];
-    for component in components.filter(|component| !is_odd(component) && *component != b"..") {
+    for component in components(name).filter(|component| !is_odd(component) && *component != b"..")
+    {
         let broken = [
             (Rule::PathCharacter, component.iter().any(is_refused)),
             (Rule::PathReservedName, is_device(component)),
@@ -38,15 +51,19 @@ pub(super) fn check(name: &[u8], mut report: impl FnMut(Rule, String)) {
             ),
         ];
         for ((rule, is_broken), reported) in broken.into_iter().zip(&mut reported) {
-            // Once a name is enough.
+            // Once for each name.
             if is_broken && !std::mem::replace(reported, true) {
-                report(rule, format!("`{}`", wide::display(component)));
+                let detail = match rule {
+                    Rule::PathTransportName => Breach::ReservedName.to_string(),
+                    _ => format!("`{}`", wide::display(component)),
+                };
+                report(rule, detail);
             }
         }
     }
 }
 
-/// What NTFS refuses in a name; NUL is told of elsewhere.
+/// Returns whether NTFS refuses a character in a name; NUL is reported elsewhere.
 fn is_refused(byte: &u8) -> bool {
     matches!(byte, 1..=31 | b'"' | b'*' | b'<' | b'>' | b'?' | b'|')
 }
@@ -84,6 +101,7 @@ mod tests {
         ];
         for (name, rules) in table {
             let mut found = Vec::new();
+            check_spelling(name, |rule| found.push(rule));
             check(name, |rule, _| found.push(rule));
             assert_eq!(found, rules, "{}", wide::display(name));
         }

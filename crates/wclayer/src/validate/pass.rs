@@ -1,39 +1,36 @@
-//! The pass over a tar: each entry by itself, while the index of all of them is made.
+//! The pass over a tar: checks each entry and builds the index of all of them.
 //!
-//! What is wrong with one entry does not end the pass. An entry whose metadata cannot be read is
-//! put into the index as what it is meant to be, so that nothing is missed that lies below it.
-//! Damage to the tar itself ends the pass, and then only single entries have been checked.
+//! A fault of one entry does not end the pass. An entry whose metadata cannot be read is added to
+//! the index as the file or directory that it stands for, so that the entries below it have a parent.
+//! Damage to the tar itself ends the pass; then only single entries have been checked.
 
 use std::io::{BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use ntmeta::{FileAttributes, FileBasicInfo, FileTime, wide};
+use ntmeta::{FileAttributes, FileBasicInfo, wide};
 
-use super::entry::{self, Place};
+use super::hive::{self, Hive};
 use super::problem::{is_of_metadata, is_trailing, rule_of, text_of};
 use super::streams::Streams;
-use super::{Report, Rule, whole};
+use super::{Report, Rule, entry, member, whole};
 use crate::compression::Decoder;
 use crate::error::{Error, Result};
 use crate::error::{TarError, TarProblem};
-use crate::hub::Progress;
-use crate::index::IndexBuilder;
-use crate::path::{LayerPath, split_stream};
+use crate::hub::{Progress, poll};
+use crate::index::{IndexBuilder, NewEntry};
+use crate::path::split_stream;
 use crate::pipeline::{Counting, ReadAhead, skip_to_end};
-use crate::place::INDEX_FILE;
-use crate::place::leftovers;
-use crate::place::scratch::Scratch;
-use crate::tar::{ArchiveEnd, FileMember, Member, TarEntries, TarEntry, TarEntryKind};
+use crate::tar::{ArchiveEnd, Member, TarEntries, TarEntry, TarEntryKind};
 use crate::view::View;
 
-/// Checks a layer tar (plain, gzip or zstd) by all rules, on top of its parents; `None` for a base
-/// layer. `limit` findings of each rule are kept.
+/// Checks a layer tar (plain, gzip or zstd) against all rules, on top of its parents; `None` for a
+/// base layer. Keeps `limit` findings of each rule.
 ///
 /// # Errors
 ///
-/// When the tar or a parent cannot be read; [`Error::Cancelled`]. Damage is no error here, but in
-/// the report.
+/// Returns an error if the tar or a parent cannot be read, and [`Error::Cancelled`]. Damage is not an
+/// error but a finding in the report.
 pub fn validate_tar<R: Read + Send + 'static>(
     source: R,
     parents: Option<&View>,
@@ -43,7 +40,7 @@ pub fn validate_tar<R: Read + Send + 'static>(
     run(source, parents, Report::new(limit), progress)
 }
 
-/// Checks a tar into a report that is to be completed.
+/// Checks a tar and completes a report.
 pub(super) fn run<R: Read + Send + 'static>(
     source: R,
     parents: Option<&View>,
@@ -51,9 +48,7 @@ pub(super) fn run<R: Read + Send + 'static>(
     progress: &dyn Progress,
 ) -> Result<Report> {
     report.parents = parents.map_or(0, View::depth);
-    let mut scratch = Scratch::new(leftovers::CHECK)?;
-    let mut index = IndexBuilder::create(&scratch.path().join(INDEX_FILE))?;
-    scratch.hide();
+    let (_scratch, mut index) = whole::new_index()?;
     let counter = Arc::new(AtomicU64::new(0));
     let counting = Counting::new(source, Arc::clone(&counter));
     let mut input = ReadAhead::start(move || Decoder::new(counting), counter, None, progress)?;
@@ -65,8 +60,8 @@ pub(super) fn run<R: Read + Send + 'static>(
         progress,
     }
     .read(&mut input);
-    if progress.is_cancelled() {
-        // The thread may wait for a pipe that says no more.
+    if matches!(read, Err(Error::Cancelled)) {
+        // The thread may be waiting for a pipe that stays silent.
         return Err(Error::Cancelled);
     }
     input.abandon();
@@ -86,18 +81,16 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Reads the whole input; returns whether that was possible.
+    /// Reads the whole input; returns whether it was readable to the end.
     fn read(&mut self, input: &mut impl BufRead) -> Result<bool> {
         let mut entries = TarEntries::new(&mut *input);
         loop {
-            if self.progress.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            poll(self.progress)?;
             let next = entries.next_entry();
             if let Some(member) = entries.member() {
                 self.report.entries += 1;
                 self.progress.entry();
-                entry::check_member(member, self.report);
+                member::check(member, self.report);
             }
             let step = match next {
                 Ok(None) => break,
@@ -108,7 +101,7 @@ impl Pass<'_> {
                 },
             };
             if let Some(damage) = step {
-                self.tell(damage)?;
+                self.report_problem(damage)?;
                 return Ok(false);
             }
         }
@@ -129,7 +122,7 @@ impl Pass<'_> {
                 let Some(rule) = rule_of(&problem) else {
                     return Err(TarError::new(b"", 0, problem).into());
                 };
-                let detail = format!("behind the end of the tar: {}", text_of(&problem));
+                let detail = format!("after the end of the tar: {}", text_of(&problem));
                 self.report.add(rule, "", None, detail);
                 return Ok(false);
             }
@@ -138,48 +131,52 @@ impl Pass<'_> {
         Ok(true)
     }
 
-    /// Takes an entry; returns what ended it too early.
+    /// Takes an entry; returns the error that cut it off.
     fn take<R: BufRead>(
         &mut self,
         found: &TarEntry,
         entries: &mut TarEntries<R>,
     ) -> Result<Option<TarError>> {
-        let place = Place {
-            entry: found,
-            is_base: self.is_base,
-        };
         if let Some(member) = entries.member() {
-            entry::check(&place, member, self.report);
+            member::check_entry(found, member, self.is_base, self.report);
             self.check_stream(found, member);
         }
         self.index.add_entry(found)?;
-        let TarEntryKind::File(file) = &found.kind else {
+        let Some(subject) = member::subject(found) else {
             return Ok(None);
         };
-        if !file.has_data || !entry::is_hive(&file.path) {
+        entry::check(&subject, self.is_base, self.report);
+        let has_data = matches!(&found.kind, TarEntryKind::File(file) if file.has_data);
+        if !has_data || !hive::is_hive(subject.path) {
             return Ok(None);
         }
-        match start_of_content(entries) {
-            Ok(start) => entry::check_hive(&place, file, &start, self.report),
+        let start = match start_of_content(entries) {
+            Ok(start) => start,
             Err(error) => return Ok(Some(error)),
-        }
+        };
+        let content = Hive {
+            start: &start,
+            size: found.size,
+            is_packed: found.stored.is_some(),
+        };
+        entry::check_hive(&subject, &content, self.report);
         Ok(None)
     }
 
     fn check_stream(&mut self, found: &TarEntry, member: &Member) {
-        match &found.kind {
-            TarEntryKind::File(_) => self.streams.start(&member.name),
-            TarEntryKind::Stream(stream) => {
-                for rule in self.streams.check(&member.name, &stream.name) {
-                    let name = wide::display(&member.name);
-                    self.report.add(rule, name, Some(found.offset), "");
-                }
-            }
-            _ => {}
+        let name = match &found.kind {
+            TarEntryKind::File(_) => return self.streams.start_member(&member.name),
+            TarEntryKind::Stream(stream) => &stream.name,
+            _ => return,
+        };
+        let spelling = self.streams.check_spelling(&member.name);
+        for rule in spelling.into_iter().chain(self.streams.check(name)) {
+            let name = wide::display(&member.name);
+            self.report.add(rule, name, Some(found.offset), "");
         }
     }
 
-    /// Tells of an entry that could not be read, and puts into the index what it stands for.
+    /// Reports an entry that could not be read, and adds what it stands for to the index.
     fn refused(&mut self, member: &Member, error: TarError) -> Result<Option<TarError>> {
         if rule_of(&error.problem).is_none() {
             return Ok(Some(error));
@@ -187,14 +184,23 @@ impl Pass<'_> {
         if is_of_metadata(&error.problem)
             && let Ok((path, None)) = split_stream(&member.name)
         {
-            self.index.add_entry(&stand_in(path, member))?;
+            let attributes = match member::is_directory(member) {
+                true => FileAttributes::DIRECTORY,
+                false => FileAttributes::empty(),
+            };
+            let info = FileBasicInfo {
+                attributes,
+                ..FileBasicInfo::default()
+            };
+            self.index
+                .add(&NewEntry::file(&path, info, member.offset))?;
         }
-        self.tell(error)?;
+        self.report_problem(error)?;
         Ok(None)
     }
 
     /// Adds a finding, unless the fault is not the layer's.
-    fn tell(&mut self, error: TarError) -> Result<()> {
+    fn report_problem(&mut self, error: TarError) -> Result<()> {
         let Some(rule) = rule_of(&error.problem) else {
             return Err(error.into());
         };
@@ -205,52 +211,12 @@ impl Pass<'_> {
     }
 }
 
-/// Returns what an entry stands for whose metadata cannot be read.
-fn stand_in(path: LayerPath, member: &Member) -> TarEntry {
-    let attributes = match entry::is_directory_type(member) {
-        true => FileAttributes::DIRECTORY,
-        false => FileAttributes::empty(),
-    };
-    TarEntry {
-        offset: member.offset,
-        content_offset: member.content_offset,
-        size: member.size,
-        stored: None,
-        unstorable_time: None,
-        kind: TarEntryKind::File(Box::new(FileMember {
-            path,
-            basic_info: FileBasicInfo {
-                attributes,
-                ..no_basic_info()
-            },
-            has_data: false,
-            security: None,
-            ea: Vec::new(),
-            reparse: None,
-            other_streams: Vec::new(),
-            sparse: None,
-        })),
-    }
-}
-
-/// Times and attributes of which nothing is known.
-pub(super) fn no_basic_info() -> FileBasicInfo {
-    let zero = FileTime::from_ticks(0);
-    FileBasicInfo {
-        creation_time: zero,
-        last_access_time: zero,
-        last_write_time: zero,
-        change_time: zero,
-        attributes: FileAttributes::empty(),
-    }
-}
-
-/// Reads as much of a content as the check of a hive looks at.
+/// Reads the part of a content that the check of a hive needs.
 fn start_of_content<R: BufRead>(entries: &mut TarEntries<R>) -> Result<Vec<u8>, TarError> {
-    let mut start = Vec::with_capacity(entry::HIVE_START);
-    while start.len() < entry::HIVE_START {
+    let mut start = Vec::with_capacity(hive::START);
+    while start.len() < hive::START {
         let bytes = entries.fill_content()?;
-        let count = bytes.len().min(entry::HIVE_START - start.len());
+        let count = bytes.len().min(hive::START - start.len());
         if count == 0 {
             break;
         }

@@ -1,4 +1,4 @@
-//! Which rule is broken by what the readers of tars refuse.
+//! Maps the errors of the tar reader to rules.
 
 use std::error::Error as _;
 use std::io;
@@ -7,9 +7,9 @@ use crate::compression::DecodeProblem;
 use crate::error::TarProblem;
 use crate::error::{ErrorKind, io_kind};
 use crate::path::PathError;
-use crate::rules::{Breach, Rule};
+use crate::rules::Rule;
 
-/// Returns the rule; `None` for what is no fault of the layer.
+/// Returns the rule that a problem breaks; `None` if the layer is not at fault.
 pub(super) fn rule_of(problem: &TarProblem) -> Option<Rule> {
     Some(match problem {
         TarProblem::Io(error) if is_trailing(error) => Rule::BlobTrailingData,
@@ -44,13 +44,12 @@ pub(super) fn rule_of(problem: &TarProblem) -> Option<Rule> {
     })
 }
 
-/// Whether something follows compressed data that is neither more of it nor zeros.
+/// Returns whether compressed data is followed by something other than more of it or zeros.
 pub(super) fn is_trailing(error: &io::Error) -> bool {
     matches!(DecodeProblem::of(error), Some(DecodeProblem::BytesBehind))
 }
 
-/// Whether what is wrong is in the metadata, so that it is clear what kind of entry is meant, and
-/// where.
+/// Returns whether only the metadata of an entry is wrong: its path and kind are known.
 pub(super) fn is_of_metadata(problem: &TarProblem) -> bool {
     use Rule::{EaMalformed, LinkTargetInvalid, ReparseMalformed, SecurityMalformed, TarRecord};
     matches!(
@@ -59,7 +58,8 @@ pub(super) fn is_of_metadata(problem: &TarProblem) -> bool {
     )
 }
 
-fn rule_of_path(error: &PathError) -> Rule {
+/// Returns the rule that a name breaks.
+pub(super) fn rule_of_path(error: &PathError) -> Rule {
     match error {
         PathError::Empty => Rule::PathEmpty,
         PathError::Nul => Rule::PathCharacter,
@@ -72,21 +72,7 @@ fn rule_of_path(error: &PathError) -> Rule {
     }
 }
 
-/// Returns the rule that an import checks on a whole layer.
-pub(super) fn rule_of_import(rule: &Breach) -> Rule {
-    match rule {
-        Breach::LinkTargetMissing { .. } => Rule::LinkTargetMissing,
-        Breach::LinkToDirectory { .. } => Rule::LinkToDirectory,
-        Breach::LinkLoop { .. } => Rule::LinkLoop,
-        Breach::LinkChainTooLong { .. } => Rule::LinkTooMany,
-        Breach::RemovalInBaseLayer => Rule::WhiteoutInBase,
-        Breach::BelowFile { .. } => Rule::BelowFile,
-        Breach::BelowReparsePoint { .. } => Rule::BelowReparsePoint,
-        Breach::DuplicateOfOtherKind { .. } => Rule::DuplicateKind,
-    }
-}
-
-/// Writes a problem with its causes on one line.
+/// Formats a problem and its causes on one line.
 pub(super) fn text_of(problem: &TarProblem) -> String {
     let mut text = problem.to_string();
     let mut cause = problem.source();

@@ -1,70 +1,60 @@
-//! Opening what is to be checked, and its parents.
+//! Opens the layer to check, and its parents.
 //!
-//! A portable layer is its tar. A transport folder becomes one on the way: a thread writes it into
-//! a pipe from which the pass reads, and offsets mean nothing then.
+//! A portable layer is checked by its tar, a transport folder by its entries, which have no offsets.
 
 use std::fs::File;
-use std::io::{self, BufWriter};
 use std::path::Path;
 
-use super::{Report, ValidateOptions, pass};
+use super::checker::Checker;
+use super::{Report, ValidateOptions, pass, whole};
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
 use crate::parent_chain::ParentChain;
-use crate::place;
-use crate::portable::PortableLayer;
-use crate::source::{self, Disks};
-use crate::tar::TarLayerWriter;
+use crate::source::{self, Access, Chain, Disks, Kind, LayerRef, Needed};
 use crate::transport;
 use crate::view::View;
 
 pub(super) fn validate(
-    layer: &Path,
+    reference: &LayerRef,
     options: &ValidateOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    let layer = source::recognise(reference)?;
+    layer.check()?;
     let parents = match options.has_unknown_parents {
-        // Something that nothing is known of.
+        // A chain that contains nothing.
         true => Some(View::new(Vec::new())),
-        false => open_parents(layer, &options.parents, progress)?,
+        false => open_parents(reference, &options.parents, progress)?,
     };
     let parents = parents.as_ref();
     let report = Report::new(options.limit);
-    if place::is_portable_layer(layer) {
-        // Nothing is said of a tar or an index that is damaged.
-        let (_, tar) = PortableLayer::open(layer)?.open_checked()?;
-        return pass::run(tar.reader(), parents, report, progress);
-    }
-    if place::is_transport_folder(layer) {
-        return validate_transport(layer, parents, report, progress);
-    }
-    match std::fs::metadata(layer) {
-        Ok(found) if found.is_dir() => Err(Error::NoLayer {
-            place: layer.to_owned(),
-        }),
-        Ok(_) => {
-            let tar = File::open(layer).map_err(io_error("open", layer))?;
+    match layer.kind() {
+        Kind::Portable | Kind::DamagedPortable => {
+            // A damaged tar or index is an error and not a finding.
+            let (_, tar) = layer.portable()?.open_checked()?;
+            pass::run(tar.reader(), parents, report, progress)
+        }
+        Kind::Transport => validate_transport(layer.path(), parents, report, progress),
+        Kind::Tar(_) | Kind::Special => {
+            let tar = File::open(layer.path()).map_err(io_error("open", layer.path()))?;
             pass::run(tar, parents, report, progress)
         }
-        Err(error) => Err(io_error("open", layer)(error)),
+        _ => Err(layer.refuse(Needed::View)),
     }
 }
 
-/// Opens the parents that are given, else those that the layer names; `None` without any.
+/// Opens the given parents or, if there are none, those that the layer names; `None` for a base
+/// layer.
 pub(super) fn open_parents(
-    layer: &Path,
-    given: &ParentChain,
+    layer: &LayerRef,
+    given: &ParentChain<LayerRef>,
     progress: &dyn Progress,
 ) -> Result<Option<View>> {
-    let stored;
-    let chain = match given.is_empty() {
-        true => {
-            stored = source::stored_parents(layer)?;
-            &stored
-        }
-        false => given,
-    };
-    source::open_parents(chain, progress)
+    let parents = Chain::resolve(layer, given, false)?.below(1);
+    match parents.layers().is_empty() {
+        true => Ok(None),
+        false => parents.open(Access::Listing, progress).map(Some),
+    }
 }
 
 fn validate_transport(
@@ -73,25 +63,19 @@ fn validate_transport(
     report: Report,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let report = Report {
+    let mut report = Report {
         has_offsets: false,
+        parents: parents.map_or(0, View::depth),
         ..report
     };
-    let (reader, writer) = io::pipe().map_err(Error::Input)?;
-    let folder = folder.to_owned();
-    std::thread::scope(|scope| {
-        let writing = scope.spawn(move || {
-            let writer = TarLayerWriter::new(BufWriter::with_capacity(64 * 1024, writer));
-            // Closes the pipe, which ends the tar.
-            transport::export(&Disks::new(), &folder, writer, &()).map(drop)
-        });
-        let checked = pass::run(reader, parents, report, progress);
-        let written = writing.join().map_err(|_| Error::WorkerLost)?;
-        let report = checked?;
-        match report.is_complete {
-            true => written.map(|_| report),
-            // The damage is where writing ended, and says less.
-            false => written.and(Ok(report)),
-        }
-    })
+    let (_scratch, index) = whole::new_index()?;
+    let checker = Checker::new(&mut report, index, parents.is_none());
+    let read = transport::copy(&Disks::new(), folder, checker, progress);
+    let index = read.map_err(|error| match error {
+        Error::Cancelled => error,
+        error => error.of_layer("read", folder),
+    })?;
+    report.is_complete = true;
+    whole::check(&index.finish()?, parents, &mut report, progress)?;
+    Ok(report)
 }

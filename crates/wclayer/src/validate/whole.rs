@@ -1,4 +1,4 @@
-//! Rules on a whole layer: what its entries have to do with one another and with the parents.
+//! Rules on a whole layer: how its entries relate to one another and to the parents.
 //!
 //! The index answers every question, so that memory does not grow with the layer.
 
@@ -7,17 +7,27 @@ use std::collections::HashMap;
 use ntmeta::ReparsePoint;
 
 use super::Report;
-use super::entry::BCD;
-use super::problem::rule_of_import;
+use super::hive::BCD;
 use crate::check::{LinkEnd, Links, check_each};
 use crate::error::Result;
 use crate::hub::Progress;
 use crate::hub::poll;
-use crate::index::{Index, IndexedEntry, IndexedKind, Lookup};
+use crate::index::{Index, IndexBuilder, IndexedEntry, IndexedKind, Lookup};
 use crate::layout::{self, FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES};
 use crate::path::LayerPath;
-use crate::rules::Rule;
+use crate::place::INDEX_FILE;
+use crate::place::leftovers;
+use crate::place::scratch::Scratch;
+use crate::rules::{Breach, Rule};
 use crate::view::{NodeKind, Target, View, target_of_text};
+
+/// Creates an index in a temporary folder, which is deleted with the value returned first.
+pub(super) fn new_index() -> Result<(Scratch, IndexBuilder)> {
+    let mut scratch = Scratch::new(leftovers::CHECK)?;
+    let index = IndexBuilder::create(&scratch.path().join(INDEX_FILE))?;
+    scratch.hide();
+    Ok((scratch, index))
+}
 
 /// Checks a layer on top of its parents; `None` for a base layer.
 pub(super) fn check(
@@ -29,11 +39,9 @@ pub(super) fn check(
     let is_unknown = parents.is_some_and(|view| view.depth() == 0);
     let mut links = Links::new(index, parents, progress);
     check_each(index, parents, &mut links, progress, &mut |error| {
-        let detail = error.rule.to_string();
-        let offset = Some(error.offset);
-        let rule = rule_of_import(&error.rule);
-        if !(is_unknown && rule == Rule::LinkTargetMissing) {
-            report.add(rule, error.entry, offset, detail);
+        let is_missing = matches!(error.breach, Breach::LinkTargetMissing { .. });
+        if !(is_unknown && is_missing) {
+            report.add_breach(error);
         }
         Ok(())
     })?;
@@ -47,7 +55,7 @@ pub(super) fn check(
     layer.check_beyond_import(&mut links)
 }
 
-/// Checks the rules on a whole layer that an import to a portable layer does not check.
+/// Checks the rules on a whole layer that the import of a portable layer does not enforce.
 pub(super) fn check_beyond_import(
     index: &Index,
     parents: Option<&View>,
@@ -64,11 +72,11 @@ pub(super) fn check_beyond_import(
     layer.check_beyond_import(&mut Links::new(index, parents, progress))
 }
 
-/// Of how many files the further names are counted, so that memory is bounded.
+/// For how many files the hard links are counted, so that memory is bounded.
 const MAX_COUNTED: usize = 1 << 20;
 
-/// Whether the nearest parent has a utility VM: its own files, or a copy of those below it, which
-/// a layer gets that has an entry `UtilityVM`.
+/// Returns whether the nearest parent has a utility VM: files of its own, or the copy of its parent's
+/// that every layer with an entry `UtilityVM` gets.
 fn has_utility_vm(parents: &View) -> Result<bool> {
     if View::find(parents, &layout::path(UTILITY_VM_FILES))?.is_none() {
         return Ok(false);
@@ -87,7 +95,7 @@ fn has_utility_vm(parents: &View) -> Result<bool> {
 struct Layer<'a> {
     index: &'a Index,
     parents: Option<&'a View>,
-    /// Whether there are parents, but nothing is known of them.
+    /// Whether there are parents that cannot be read.
     is_unknown: bool,
     report: &'a mut Report,
     progress: &'a dyn Progress,
@@ -95,7 +103,7 @@ struct Layer<'a> {
 
 impl Layer<'_> {
     fn check_beyond_import(mut self, links: &mut Links<'_>) -> Result<()> {
-        self.check_what_must_be_there()?;
+        self.check_required()?;
         self.check_utility_vm()?;
         self.check_directories()?;
         self.check_repeated()?;
@@ -110,11 +118,16 @@ impl Layer<'_> {
             .add(rule, entry.path.to_string(), offset, detail);
     }
 
+    fn add_breach(&mut self, entry: &IndexedEntry, breach: Breach) {
+        self.report
+            .add_breach(breach.of(&entry.path, Some(entry.offset)));
+    }
+
     fn has(&self, name: &str) -> Result<bool> {
         Ok(self.index.find_added(&layout::path(name))?.is_some())
     }
 
-    fn check_what_must_be_there(&mut self) -> Result<()> {
+    fn check_required(&mut self) -> Result<()> {
         if !self.has(FILES)? {
             self.report.add(Rule::FilesMissing, "", None, "");
         }
@@ -132,7 +145,7 @@ impl Layer<'_> {
         Ok(())
     }
 
-    /// Checks that a hive of the base layer is not just replaced.
+    /// Checks that each replaced hive of the base layer comes with a delta.
     fn check_deltas(&mut self) -> Result<()> {
         for (delta, hive) in layout::HIVE_DELTAS.iter().zip(layout::BASE_HIVES) {
             let delta = format!("{HIVES}/{delta}");
@@ -146,7 +159,7 @@ impl Layer<'_> {
         Ok(())
     }
 
-    /// Checks that links of Windows lead to what they are marked for.
+    /// Checks that symbolic links and junctions lead to the kind of thing they are marked as.
     fn check_reparse_points(&mut self) -> Result<()> {
         let index = self.index;
         index.for_each_reparse_point(|entry| {
@@ -177,7 +190,8 @@ impl Layer<'_> {
         })
     }
 
-    /// Whether a directory is at a path of the layer on top of its parents; `None` when nothing is.
+    /// Returns whether the layer on top of its parents has a directory at a path; `None` if it has
+    /// nothing there.
     fn is_directory(&self, path: &LayerPath) -> Result<Option<bool>> {
         if self.index.find_added(path)?.is_none() && self.index.has_children(path)? {
             return Ok(Some(true));
@@ -201,7 +215,7 @@ impl Layer<'_> {
         }
         match self.parents {
             Some(parents) if !self.is_unknown && !has_utility_vm(parents)? => {
-                self.add(Rule::UtilityVmParent, &top, "");
+                self.add_breach(&top, Breach::ParentUtilityVmMissing);
             }
             Some(_) => {}
             None if !self.has(UTILITY_VM_FILES)? => {
@@ -213,7 +227,7 @@ impl Layer<'_> {
         Ok(())
     }
 
-    /// Of each directory the first entry stands for all.
+    /// Checks that each directory comes before its entries. The first entry stands for all of them.
     fn check_directories(&mut self) -> Result<()> {
         let index = self.index;
         index.for_each_directory(|entry| {
@@ -224,7 +238,7 @@ impl Layer<'_> {
             let rule = match index.find_first_added(&directory)? {
                 Some(found) if found.id < entry.id => return Ok(()),
                 Some(_) => Rule::ChildBeforeParent,
-                // That `Files` is missing is told once.
+                // Reported once, as `files-missing`.
                 None if layout::is(&directory, FILES) => return Ok(()),
                 None => Rule::ParentMissing,
             };
@@ -235,8 +249,8 @@ impl Layer<'_> {
         })
     }
 
-    /// Whether a directory is in the copy of the parent's utility VM, which is made when `UtilityVM`
-    /// comes.
+    /// Returns whether a directory is in the copy of the parent's utility VM, which the entry
+    /// `UtilityVM` creates.
     fn is_in_copy(&self, entry: &IndexedEntry, directory: &LayerPath) -> Result<bool> {
         let Some(parents) = self.parents else {
             return Ok(false);
@@ -263,15 +277,17 @@ impl Layer<'_> {
                     && twin.reparse.is_some() == entry.reparse.is_some()
             });
             if let Some(twin) = twin {
-                let offset = twin.offset;
-                let (rule, detail) = match twin.path.as_bytes() == entry.path.as_bytes() {
-                    true => (Rule::Duplicate, String::new()),
-                    false => (Rule::CaseTwin, format!(" as `{}`", twin.path)),
+                let rule = match twin.path.as_bytes() == entry.path.as_bytes() {
+                    true => Rule::Duplicate,
+                    false => Rule::CaseTwin,
                 };
-                let detail = match self.report.has_offsets {
-                    true => format!("it is also at byte {offset:#x}{detail}"),
-                    false => format!("it is also there{detail}"),
-                };
+                let mut detail = String::from("it also comes");
+                if rule == Rule::CaseTwin {
+                    detail += &format!(" as `{}`", twin.path);
+                }
+                if self.report.has_offsets {
+                    detail += &format!(" at byte {:#x}", twin.offset);
+                }
                 self.add(rule, &entry, detail);
             }
             previous = Some(entry);
@@ -296,7 +312,7 @@ impl Layer<'_> {
             }
             let count = names.entry(file).or_insert(0_u32);
             *count = count.saturating_add(1);
-            // Once for each file, at the first name beyond.
+            // Reported once for each file, at the first link beyond the limit.
             if *count == layout::MAX_FURTHER_NAMES + 1 {
                 let detail = format!("the target is `{target}`");
                 self.add(Rule::LinkTooMany, &link, detail);
@@ -305,9 +321,9 @@ impl Layer<'_> {
         })
     }
 
-    /// Checks that a link comes behind its target, spelled alike. On top of parents, hcsshim looks
-    /// for the target, letter by letter, among the entries before the link and then in the parents;
-    /// in the utility VM and in a base layer, on the disk.
+    /// Checks that a link comes after its target and spells it the same way. In a layer with parents,
+    /// hcsshim looks for the exact name among the entries before the link and then in the parents; in
+    /// the utility VM and in a base layer, it looks on the disk.
     fn check_order(
         &self,
         link: &IndexedEntry,
@@ -332,7 +348,7 @@ impl Layer<'_> {
             false => Rule::LinkBeforeTarget,
         };
         let instead = match in_parents {
-            true => "; it links to what a parent has there",
+            true => "; it links to a parent's file at that path",
             false => "",
         };
         let spelled = &found.path;
@@ -343,8 +359,8 @@ impl Layer<'_> {
         Ok(Some((rule, detail)))
     }
 
-    /// Checks that what a whiteout removes is not added as well. hcsshim removes when all is there
-    /// but the hard links; in the utility VM at once.
+    /// Checks that a removed path is not added as well. hcsshim removes paths after adding everything
+    /// except the hard links, and in the utility VM immediately.
     fn check_removed(&self, whiteout: &IndexedEntry) -> Result<Option<Rule>> {
         let Some(added) = self.index.find_added(&whiteout.path)? else {
             return Ok(None);
@@ -376,7 +392,7 @@ impl Layer<'_> {
             };
             if View::find(parents, &entry.path)?.is_none() {
                 match layout::is_below(&entry.path, UTILITY_VM_FILES) {
-                    true => self.add(Rule::WhiteoutUtilityVm, &entry, ""),
+                    true => self.add_breach(&entry, Breach::RemovalOfNothing),
                     false => self.add(Rule::WhiteoutOfNothing, &entry, ""),
                 }
             }

@@ -1,8 +1,8 @@
-//! The rules by which layers hide one another: what is at one path, given what each layer says.
+//! The rules by which layers hide one another, applied to a single path.
 //!
 //! Sources: image-spec `layer.md` (whiteouts, opaque whiteouts, changes of kind); hcsshim
 //! `internal/wclayer/legacy.go` for the utility VM, which every layer that has one completes from
-//! its parents' files, so that the same rules hold below `UtilityVM`.
+//! its parents' files: the same rules hold below `UtilityVM`.
 
 use crate::layer::{Item, Removed, Slot};
 use crate::path::LayerPath;
@@ -10,21 +10,21 @@ use crate::path::LayerPath;
 /// What several layers together have at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Merged {
-    /// The path in the spelling of the nearest layer that says something of it.
+    /// The path as the nearest layer spells it that mentions it.
     pub(super) path: LayerPath,
-    /// What is there, and the number of the layer that has it; `None` for a directory that is only
-    /// implied, or when the path is just removed.
+    /// The item there and the number of its layer; `None` for a directory that is only implied, and
+    /// if the path is only removed.
     pub(super) item: Option<(usize, Item)>,
-    /// For a directory: the layers that say something of what is in it, nearest first.
+    /// For a directory: the layers that have or remove something in it, nearest first.
     pub(super) contributors: Vec<usize>,
     /// Whether something is there: an item, or something below.
     pub(super) exists: bool,
-    /// What is hidden of the layers below all of these.
+    /// What is hidden in all layers below.
     pub(super) removed: Option<Removed>,
 }
 
-/// Merges what layers say of one path, given nearest first with their numbers. `None` when no
-/// layer says anything.
+/// Merges the slots of one path, given nearest first with the numbers of their layers. `None` if
+/// there are none.
 pub(super) fn merge(slots: impl IntoIterator<Item = (usize, Slot)>) -> Option<Merged> {
     let mut merged: Option<Merged> = None;
     for (layer, slot) in slots {
@@ -43,7 +43,7 @@ pub(super) fn merge(slots: impl IntoIterator<Item = (usize, Slot)>) -> Option<Me
 }
 
 impl Merged {
-    /// Puts what the next layer below says under the rest; returns whether more can be seen.
+    /// Adds the slot of the next layer below; returns whether layers further down can still matter.
     fn put(&mut self, layer: usize, slot: Slot) -> bool {
         let is_open = self.removed.is_none();
         let below = slot.has_below.then_some(slot.has_added_below);
@@ -56,7 +56,7 @@ impl Merged {
                 self.item.get_or_insert((layer, item));
             }
             Some(item) => {
-                // A file, or a directory that is a link: nothing is seen through it.
+                // A file, or a directory that is a link: nothing is visible through it.
                 if !self.exists {
                     self.exists = true;
                     self.item = Some((layer, item));
@@ -70,7 +70,7 @@ impl Merged {
                     if is_open {
                         self.contributors.push(layer);
                     }
-                    // Even if all that is in it is hidden, it makes a directory of the path.
+                    // Even if everything in it is hidden, the path is a directory.
                     self.exists |= has_added;
                 }
             }
@@ -78,7 +78,7 @@ impl Merged {
         if let Some(removed) = slot.removed {
             self.hide(removed);
         }
-        // Inside an opaque directory nothing more is seen, but what it is itself.
+        // Nothing further down shows in an opaque directory, except the directory's own metadata.
         match self.removed {
             None => true,
             Some(Removed::Contents) => self.item.is_none(),

@@ -5,17 +5,27 @@
 //!                        └─→ ViewReader → hub
 //! ```
 //!
-//! Every kind of layer answers the few questions of [`ChainLayer`](crate::layer::ChainLayer); the
-//! rules by which layers hide one another are in [`View`] alone.
+//! Every kind of layer answers the few questions of [`ChainLayer`](crate::layer::ChainLayer). Only
+//! [`View`] knows the rules by which layers hide one another.
 
-mod links;
+mod chain;
+mod follow;
+mod known_links;
+mod layers;
 mod lookup;
 mod merge;
+mod missing;
+mod names;
+mod node;
 mod reader;
+mod resolve;
 mod upper;
 mod walk;
 
-pub(crate) use links::{Target, target_of_text};
-pub use lookup::{Node, NodeKind, Resolved, View};
+pub use chain::View;
+pub use missing::Absence;
+pub use node::{Node, NodeKind};
 pub use reader::ViewReader;
+pub use resolve::Resolved;
+pub(crate) use resolve::{Target, target_of_text};
 pub use walk::Walk;

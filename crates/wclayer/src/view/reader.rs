@@ -1,51 +1,60 @@
-//! [`ViewReader`]: a view as a source of the hub: one layer made of many.
+//! [`ViewReader`]: a view as a source of the hub, one layer made of many.
 //!
-//! Entries come sorted by path, directories before what is in them. The first name of a file
-//! carries it, later ones are links to that. What the view hides of layers below it comes as
-//! removals, right where it is. A directory that no layer has an entry for gets none, except in
-//! what is to be [a layer](ViewReader::as_layer).
+//! Entries come sorted by path, directories before their contents. The first name of a file carries
+//! its content, later ones are hard links to that. Paths that the view hides in layers below come
+//! as removals, in the same order. A directory that no layer has an entry for gets none, except in
+//! [a layer](ViewReader::as_layer).
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Read;
 
-use super::links::{self, LinksBelow};
-use super::lookup::{Node, NodeKind, View};
+use super::chain::View;
+use super::names::{self, LinksBelow};
+use super::node::{Node, NodeKind};
 use super::upper::Upper;
 use super::walk::Walk;
 use crate::error::{Error, Result};
 use crate::hub::{Entry, FileEntry, LayerReader, LinkEntry};
 use crate::layer::{Item, ItemId, ItemKind, Removed};
 use crate::path::LayerPath;
+use crate::rules::Breach;
 
-/// A file: the number of its layer, and what it is there.
+/// A file: the number of its layer, and its id there.
 type Identity = (usize, ItemId);
 
 /// Reads a view as one layer; made by [`View::reader`].
 ///
-/// It keeps a record for each file that has hard links, and what lies in the directories on the
-/// way; when a file of a layer out of sight has lost its own path, a record for each hard link
-/// there, too.
+/// It keeps a record for each file that has hard links, and the remaining entries of the
+/// directories on the way down. If a file of a layer out of sight has lost its own path, it also
+/// keeps a record for each hard link there.
 pub struct ViewReader<'a> {
     view: &'a View,
     walk: Walk<'a>,
     upper: Upper<'a>,
-    /// What comes before the next node.
+    /// Entries that come before the next node.
     next: VecDeque<Entry>,
-    /// The directory that hides what the layers out of sight have in it, when the last one did, or
-    /// was in such a one.
+    /// The directory that hides its contents in layers out of sight, while the walk is inside it.
     hidden: Option<LayerPath>,
-    /// The files that hard links name, each with its first name once that has come. `None` before
-    /// the first entry.
+    /// The files that hard links lead to, each with its first name once that has come. `None`
+    /// before the first entry.
     linked: Option<HashMap<Identity, Option<LayerPath>>>,
-    /// The hard links of layers out of sight, once they are asked for.
+    /// The hard links of layers out of sight, once they are needed.
     links_below: Option<LinksBelow>,
-    /// The open backup stream, and the number of the layer that it is read from.
+    /// The open backup stream, and the number of its layer.
     stream: Option<(usize, Box<dyn Read + Send>)>,
     is_layer: bool,
-    /// Files that come from the layer of that number, whatever is on top of it.
+    /// Files that come from the layer of that number, whatever is on top of them.
     taken_from: HashMap<LayerPath, usize>,
-    /// Files that are left out.
+    /// Files to leave out.
     left_out: HashSet<LayerPath>,
+}
+
+impl View {
+    /// Reads the view as a layer, sorted by path: `paths` with everything below them and the
+    /// directories above them; everything if there are no `paths`.
+    pub fn reader(&self, paths: &[LayerPath]) -> ViewReader<'_> {
+        ViewReader::new(self, paths)
+    }
 }
 
 impl<'a> ViewReader<'a> {
@@ -65,15 +74,15 @@ impl<'a> ViewReader<'a> {
         }
     }
 
-    /// Reads what any program can import as a layer on top of those out of sight: each directory has
-    /// an entry, only what is there is removed, name by name, and a hard link whose file is missing
-    /// is an error.
+    /// Reads a layer that any program can import on top of those out of sight: each directory has
+    /// an entry, only existing paths are removed, name by name, and a hard link whose file is
+    /// missing is an error.
     pub fn as_layer(mut self) -> Self {
         self.is_layer = true;
         self
     }
 
-    /// Takes files from the layers of these numbers, where these have them.
+    /// Takes files from the layers of these numbers, if they have them.
     pub(crate) fn taking(mut self, files: HashMap<LayerPath, usize>) -> Self {
         self.taken_from = files;
         self
@@ -115,7 +124,7 @@ impl<'a> ViewReader<'a> {
         }
     }
 
-    /// Returns the entry of what is only removed.
+    /// Returns the entry for a path that is only removed.
     fn removal(&mut self, node: &Node) -> Result<Option<Entry>> {
         let path = || node.path.clone();
         let is_on_top = self.is_layer && self.upper.is_on_top();
@@ -131,7 +140,7 @@ impl<'a> ViewReader<'a> {
         })
     }
 
-    /// Puts behind a directory what it hides of the layers out of sight.
+    /// Adds removals after a directory for everything that it hides in the layers out of sight.
     fn hide_contents(&mut self, node: &Node) -> Result<()> {
         if !(self.is_layer && self.upper.is_on_top()) {
             if node.removed.is_some() {
@@ -174,26 +183,24 @@ impl<'a> ViewReader<'a> {
         }))
     }
 
-    /// Says which layer could not be read.
+    /// Adds the layer that could not be read to an error.
     fn of_layer(&self, layer: usize, error: Error) -> Error {
         error.of_layer("read", self.view.layer(layer).place())
     }
 
-    /// Returns what a file is to be a link to; `None` when its content is to be carried here.
+    /// Returns the target if a file becomes a hard link; `None` if its content comes here.
     fn link_target(&mut self, node: &Node, item: &Item) -> Result<Option<LayerPath>> {
         if let ItemKind::Link(target) = &item.kind {
             if self.is_layer {
-                return Err(Error::LinkTarget {
-                    path: node.path.to_string(),
-                    target: target.to_string(),
-                });
+                let target = target.clone();
+                return Err(Breach::LinkTargetMissing { target }.broken_by(&node.path));
             }
-            // Its file is missing; the sink has to say so.
+            // Its file is missing, which the sink has to report.
             return Ok(Some(target.clone()));
         }
         let file = (node.layer, item.id);
         if self.linked.is_none() {
-            self.linked = Some(links::linked_files(self.view)?);
+            self.linked = Some(names::linked_files(self.view)?);
         }
         let first = self.linked.as_ref().and_then(|linked| linked.get(&file));
         match first {
@@ -209,16 +216,16 @@ impl<'a> ViewReader<'a> {
         Ok(target)
     }
 
-    /// Returns the path by which the layers out of sight have a file: the target of a link to it.
+    /// Returns the path that a file has in the layers out of sight: the target for a link to it.
     fn name_below(&mut self, file: Identity, item: &Item) -> Result<Option<LayerPath>> {
         if file.0 < self.view.seen() {
             return Ok(None);
         }
-        if links::names_below(self.view, &item.path, file)? {
+        if names::names_below(self.view, &item.path, file)? {
             return Ok(Some(item.path.clone()));
         }
         if self.links_below.is_none() {
-            self.links_below = Some(links::links_below(self.view)?);
+            self.links_below = Some(names::links_below(self.view)?);
         }
         let links = self.links_below.as_ref();
         for path in links
@@ -226,7 +233,7 @@ impl<'a> ViewReader<'a> {
             .into_iter()
             .flatten()
         {
-            if links::names_below(self.view, path, file)? {
+            if names::names_below(self.view, path, file)? {
                 return Ok(Some(path.clone()));
             }
         }

@@ -1,15 +1,15 @@
-//! [`Upper`]: what layers in sight have to say of those out of sight, when they become one layer on
-//! top of these.
+//! [`Upper`]: what the layers in sight need to become a single layer on top of the others.
 //!
-//! The layer is to be imported by any program. hcsshim knows no opaque whiteouts, fails on removals
-//! of what is not there, and wants an entry for each directory (`internal/wclayer/legacy.go`): so
-//! names are removed one by one, and directories get entries.
+//! Any program must be able to import that layer. hcsshim does not know opaque whiteouts, fails to
+//! remove paths that do not exist, and wants an entry for each directory
+//! (`internal/wclayer/legacy.go`). So names are removed one by one, and directories get entries.
 
 use std::io::Cursor;
 
 use ntmeta::{FileAttributes, FileBasicInfo, FileTime, StreamHeader, StreamId};
 
-use super::lookup::{Node, NodeKind, View};
+use super::chain::View;
+use super::node::{Node, NodeKind};
 use crate::error::Result;
 use crate::hub::Entry;
 use crate::layer::BackupStream;
@@ -24,7 +24,7 @@ pub(super) struct Upper<'a>(&'a View);
 pub(super) struct Directory {
     pub(super) basic_info: FileBasicInfo,
     pub(super) stream: BackupStream,
-    /// The number of the layer that it is taken from.
+    /// The number of the layer that it comes from.
     pub(super) layer: usize,
 }
 
@@ -33,19 +33,19 @@ impl<'a> Upper<'a> {
         Self(view)
     }
 
-    /// Returns whether there are layers below: of others nothing is known.
+    /// Returns whether there are layers out of sight; otherwise the layer's parents are not known.
     pub(super) fn is_on_top(self) -> bool {
         self.0.seen() < self.0.depth()
     }
 
-    /// Returns whether the layers below have something at a path.
+    /// Returns whether the layers out of sight have something at a path.
     pub(super) fn has_below(self, path: &LayerPath) -> Result<bool> {
         let below = self.0.merged(path, self.0.seen()..self.0.depth())?;
         Ok(below.is_some_and(|below| below.exists))
     }
 
-    /// Returns the removals of what the layers below have in a directory and those in sight do not
-    /// put there.
+    /// Returns removals of the names that the layers out of sight have in a directory, except those
+    /// that the layers in sight replace or remove themselves.
     pub(super) fn removals_in(self, directory: &LayerPath) -> Result<Vec<Entry>> {
         let mut removals = Vec::new();
         for path in self.0.names_below(directory)? {
@@ -57,8 +57,8 @@ impl<'a> Upper<'a> {
         Ok(removals)
     }
 
-    /// Returns the metadata for a directory that the layers in sight have no entry for: as it is in
-    /// the whole chain, else times and descriptor of the directory that it lies in.
+    /// Returns the metadata for a directory that the layers in sight have no entry for: that of the
+    /// whole chain, otherwise the times and the descriptor of the nearest directory above it.
     pub(super) fn implied(self, directory: &LayerPath) -> Result<Directory> {
         let mut place = Some(directory.clone());
         while let Some(path) = place {
@@ -91,14 +91,14 @@ impl<'a> Upper<'a> {
         })
     }
 
-    /// Returns whether an entry has only times and attributes: hcsshim cannot import a layer with
-    /// parents whose `UtilityVM` has more.
+    /// Returns whether an entry may have only times and attributes: hcsshim cannot import a layer
+    /// with parents whose `UtilityVM` has more.
     pub(super) fn is_bare(self, path: &LayerPath) -> bool {
         self.is_on_top() && layout::is(path, layout::UTILITY_VM)
     }
 }
 
-/// Returns the backup stream of a directory that has a descriptor and nothing else.
+/// Returns the backup stream of a directory that has only a security descriptor.
 fn only_security(security: Option<Vec<u8>>) -> BackupStream {
     let Some(security) = security else {
         return BackupStream::empty();
@@ -113,7 +113,7 @@ fn only_security(security: Option<Vec<u8>>) -> BackupStream {
     }
 }
 
-/// Returns the times and attributes of a directory when no layer has an entry for one above it.
+/// Returns the times and attributes of a directory if no directory above it has an entry.
 fn without_parent() -> FileBasicInfo {
     let time = FileTime::UNIX_EPOCH;
     FileBasicInfo {

@@ -1,28 +1,48 @@
-//! [`Walk`]: through all of a view, or a part of it, directory by directory.
+//! [`Walk`]: through a view or a part of it, directory by directory.
 //!
-//! What is held are the entries still to come of the directories on the way down.
+//! It holds the remaining entries of the directories on the way down.
 
-use super::lookup::{Node, View};
+use super::chain::View;
+use super::node::Node;
 use crate::error::Result;
 use crate::path::LayerPath;
 
 /// Walks through a view; made by [`View::walk`].
 pub struct Walk<'a> {
     view: &'a View,
-    /// For each open directory, what is still to come.
+    /// The remaining entries of each open directory.
     open: Vec<std::vec::IntoIter<Node>>,
     /// Where to begin, before the first step.
     start: Option<Start>,
-    /// What is to be seen; everything when empty.
+    /// The only paths to show; everything if empty.
     wanted: Vec<LayerPath>,
 }
 
-/// Where a walk begins.
+/// The start of a walk.
 pub(super) enum Start {
     /// In this directory, at the top for `None`.
     Directory(Option<Box<Node>>),
     /// At the top of one layer.
     Layer(usize),
+}
+
+impl View {
+    /// Walks through everything below a directory (below the top for `None`): each directory before
+    /// its contents, names sorted as NTFS sorts them.
+    pub fn walk(&self, directory: Option<&Node>) -> Walk<'_> {
+        Walk::start(self, Start::Directory(directory.cloned().map(Box::new)))
+    }
+
+    /// Walks through one layer as if it were alone; see [`find_in_layer`](Self::find_in_layer).
+    pub fn walk_layer(&self, layer: usize) -> Walk<'_> {
+        Walk::start(self, Start::Layer(layer))
+    }
+
+    /// Walks through these paths with everything below them and the directories above them; through
+    /// the whole view if there are none.
+    pub fn walk_to(&self, paths: &[LayerPath]) -> Walk<'_> {
+        self.walk(None).only(paths)
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -35,8 +55,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Leaves out what is neither on the way to one of these paths nor below it; nothing when there
-    /// are none.
+    /// Leaves out everything except these paths, what is below them, and the directories above
+    /// them; nothing if there are none.
     pub(super) fn only(mut self, paths: &[LayerPath]) -> Self {
         self.wanted = paths.to_vec();
         self
@@ -83,7 +103,7 @@ impl Iterator for Walk<'_> {
     fn next(&mut self) -> Option<Result<Node>> {
         let step = self.step();
         if step.is_err() {
-            // What comes after an error is not to be trusted.
+            // Whatever follows an error is unreliable.
             self.open.clear();
         }
         step.transpose()

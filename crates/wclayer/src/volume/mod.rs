@@ -32,6 +32,25 @@ pub use link_tracker::{FileId, LinkTracker};
 pub use privilege::Privileges;
 
 /// The disks of a machine. Paths given to it are the user's own and trusted.
+///
+/// ```
+/// use wclayer::source::Disks;
+/// use wclayer::volume::{Privilege, Root, Volume};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # if cfg!(windows) { return Ok(()) } // needs a privilege there
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("Hello.txt"), "hello")?;
+///
+/// let disks = Disks::new();
+/// let privileges = disks.enable(&[Privilege::Backup])?;
+/// let root = disks.open_root(folder.path(), &privileges)?;
+/// // Names are compared without case, as on Windows.
+/// let stat = root.look(&"HELLO.TXT".parse()?)?.expect("the file");
+/// assert_eq!((stat.is_directory(), stat.size), (false, 5));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Volume: Send + Sync {
     /// An opened folder.
     type Root: Root;

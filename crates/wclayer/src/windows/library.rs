@@ -14,7 +14,7 @@ use windows_sys::Win32::System::LibraryLoader::{
 
 use super::abi::Hresult;
 use super::messages::windows_error;
-use crate::error::{HResult, HcsError, ServiceError};
+use crate::error::{FailureCause, HResult, HcsError, ServiceError};
 
 /// A loaded DLL. It stays loaded until the process ends: its exports are kept as plain pointers.
 pub(super) struct Library {
@@ -168,7 +168,7 @@ pub(super) fn argument(
         function,
         dll,
         on: format!("`{}`", text.display()),
-        cause: Some("The path or name holds a NUL character.".to_owned()),
+        cause: Some(Box::new(FailureCause::Nul)),
         source: windows_error(HResult::from_win32(87)),
     })
 }

@@ -46,6 +46,7 @@ pub use volume::NtVolume;
 
 /// Which DLL makes, reads and runs layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Api {
     /// `vmcompute.dll` where it is, else `computestorage.dll`.
     #[default]

@@ -1,11 +1,22 @@
-//! Random layers, and the naive model of what a chain of them is.
+//! The naive model of a chain of layers: which layers are legal, and what they look like merged.
+//!
+//! It is written from the rules in words, without code of the library except the names of rules. The
+//! fuzz target `view` uses it as well.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use wclayer::rules::Rule;
 
-use layergen::{Meta, TarBuilder};
-use proptest::prelude::*;
+/// The rules on whole layers that an import enforces.
+pub(crate) const ENFORCED: [Rule; 8] = [
+    Rule::BelowFile,
+    Rule::BelowReparsePoint,
+    Rule::DuplicateKind,
+    Rule::LinkTargetMissing,
+    Rule::LinkToDirectory,
+    Rule::LinkLoop,
+    Rule::LinkTooMany,
+    Rule::WhiteoutInBase,
+];
 
 /// One entry of a layer.
 #[derive(Debug, Clone)]
@@ -18,18 +29,18 @@ pub(crate) enum Op {
     Opaque(String),
 }
 
-/// A file: the number of its layer from the base, and its entry there.
+/// A file, identified by the number of its layer, counted from the base, and its entry there.
 pub(crate) type Identity = (usize, usize);
 
-/// What the model has at a path.
+/// The model's state of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Thing {
     Implied,
     Directory(Identity),
     File(Identity),
-    /// A junction: a directory in which nothing is.
+    /// A junction: a directory without content.
     Junction(Identity),
-    /// A link to nothing.
+    /// A hard link without a file.
     Broken,
 }
 
@@ -50,10 +61,10 @@ pub(crate) fn remove_below(state: &mut State, path: &str) {
     state.retain(|other, _| !other.starts_with(&prefix));
 }
 
-/// Applies a layer to what the layers below it have.
+/// Applies a layer to the state of the layers below it.
 pub(crate) fn apply(state: &State, number: usize, ops: &[Op]) -> State {
     let mut next = state.clone();
-    // Of what a layer says of one path, the last counts.
+    // The last entry of a path counts.
     let mut own: BTreeMap<String, (usize, &Op)> = BTreeMap::new();
     for (place, op) in ops.iter().enumerate() {
         match op {
@@ -68,7 +79,7 @@ pub(crate) fn apply(state: &State, number: usize, ops: &[Op]) -> State {
             }
         }
     }
-    // Directories come before what is in them.
+    // Directories come before their content.
     for (path, (place, op)) in &own {
         let is_open = |above: &String| match own.get(above) {
             Some((_, op)) => matches!(op, Op::Directory(_)),
@@ -96,7 +107,7 @@ pub(crate) fn apply(state: &State, number: usize, ops: &[Op]) -> State {
     next
 }
 
-/// Finds the file that a link names: one of its own layer, else what the layers below have.
+/// Finds the file that a link names: one in its own layer, otherwise one in the layers below.
 pub(crate) fn link(
     below: &State,
     number: usize,
@@ -128,62 +139,8 @@ pub(crate) fn content(identity: Identity) -> String {
     format!("layer {} entry {}", identity.0, identity.1)
 }
 
-/// The write time that tells entries apart, in ticks.
-pub(crate) fn time(identity: Identity) -> u64 {
-    layergen::UNIX_EPOCH + (identity.0 as u64 * 1000 + identity.1 as u64) * 10_000_000
-}
-
-/// Writes a layer as a tar; returns its file.
-pub(crate) fn write(folder: &Path, number: usize, ops: &[Op]) -> PathBuf {
-    let path = folder.join(format!("{number}.tar"));
-    let mut tar = TarBuilder::new(File::create(&path).expect("a file"));
-    for (place, op) in ops.iter().enumerate() {
-        let identity = (number, place);
-        let meta = |attributes| Meta {
-            write_time: Some(time(identity)),
-            ..Meta::with_attributes(attributes)
-        };
-        let written = match op {
-            Op::Directory(path) => tar.directory(path, &meta(0x10)),
-            Op::File(path) => tar.file(path, &meta(0x20), content(identity).as_bytes()),
-            Op::Junction(path) => tar.junction(path, "C:\\x", &meta(0x410)),
-            Op::Link(path, target) => tar.hard_link(path, target, &meta(0x20)),
-            Op::Whiteout(path) => tar.whiteout(path),
-            Op::Opaque(path) => tar.opaque(path),
-        };
-        written.expect("an entry");
-    }
-    tar.finish().expect("a tar");
-    path
-}
-
-pub(crate) fn name() -> impl Strategy<Value = String> {
-    let component = prop::sample::select(vec!["a", "b", "c", "B"]);
-    let volume = prop_oneof![
-        4 => Just("Files"),
-        1 => Just("UtilityVM/Files"),
-    ];
-    let names = prop::collection::vec(component, 1..4);
-    (volume, names).prop_map(|(volume, names)| format!("{volume}/{}", names.join("/")))
-}
-
-pub(crate) fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        3 => name().prop_map(Op::Directory),
-        4 => name().prop_map(Op::File),
-        1 => name().prop_map(Op::Junction),
-        3 => (name(), name()).prop_map(|(path, target)| Op::Link(path, target)),
-        2 => name().prop_map(Op::Whiteout),
-        1 => name().prop_map(Op::Opaque),
-    ]
-}
-
-pub(crate) fn layers() -> impl Strategy<Value = Vec<Vec<Op>>> {
-    prop::collection::vec(prop::collection::vec(op(), 0..9), 1..5)
-}
-
-/// Leaves out what no layer that can be imported has: links to nothing, entries below what is not a
-/// directory, in the layer itself or in those below it, a path as two kinds of things.
+/// Removes everything that an import rejects: links to nothing, entries below something that is not
+/// a directory (in the layer itself or in those below it), and a path with two kinds of entries.
 pub(crate) fn importable(layers: &[Vec<Op>]) -> Vec<Vec<Op>> {
     let mut kept: Vec<Vec<Op>> = layers.to_vec();
     let mut state = State::new();
@@ -196,12 +153,12 @@ pub(crate) fn importable(layers: &[Vec<Op>]) -> Vec<Vec<Op>> {
     kept
 }
 
-/// Finds an entry of a layer that an import refuses, given what the layers below have.
+/// Finds an entry that an import rejects, given the state of the layers below.
 pub(crate) fn broken_op(below: &State, number: usize, ops: &[Op]) -> Option<usize> {
     let mut own: BTreeMap<String, (usize, &Op)> = BTreeMap::new();
     for (place, op) in ops.iter().enumerate() {
         match op {
-            // There is nothing to remove below a base layer.
+            // A base layer has nothing to remove.
             Op::Whiteout(_) | Op::Opaque(_) if number == 0 => return Some(place),
             Op::Whiteout(_) | Op::Opaque(_) => {}
             Op::Directory(path) | Op::File(path) | Op::Junction(path) | Op::Link(path, _) => {
@@ -233,7 +190,7 @@ pub(crate) fn broken_op(below: &State, number: usize, ops: &[Op]) -> Option<usiz
     })
 }
 
-/// What the layers below have and a layer does not remove.
+/// The paths of the layers below that a layer does not remove.
 fn without_removed(below: &State, ops: &[Op]) -> State {
     let mut visible = below.clone();
     for op in ops {

@@ -1,16 +1,16 @@
-//! Small layers, made in memory, and a folder to import them to.
+//! Small in-memory layers, and a folder to import them to.
 
-#![allow(dead_code, unreachable_pub)] // each test file uses some of it
+#![allow(dead_code, unreachable_pub)] // each test file uses a part of it
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 
-use layergen::{Meta, TarBuilder};
+use layergen::{Meta, TarBuilder, pax_record};
 use tempfile::TempDir;
 use wclayer::portable::{self, ImportOptions, PortableLayer};
-use wclayer::{Error, ParentChain};
+use wclayer::{Error, LayerPath, ParentChain};
 
 pub const DIRECTORY: u32 = 0x10;
 pub const ARCHIVE: u32 = 0x20;
@@ -24,7 +24,7 @@ pub fn directory() -> Meta {
     Meta::with_attributes(DIRECTORY)
 }
 
-/// Makes a layer tar that starts with `Files`.
+/// Builds a layer tar that starts with `Files`.
 pub fn tar(build: impl FnOnce(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>) -> Cursor<Vec<u8>> {
     let mut tar = TarBuilder::new(Vec::new());
     tar.directory("Files", &directory()).expect("memory");
@@ -32,7 +32,23 @@ pub fn tar(build: impl FnOnce(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>) 
     Cursor::new(tar.finish().expect("memory"))
 }
 
-/// A folder for layers that goes away with the test.
+/// Writes a layer tar that starts with `Files`; returns its path.
+pub fn write(
+    folder: &TempDir,
+    name: &str,
+    build: impl FnOnce(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>,
+) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, tar(build).get_ref()).expect("written");
+    path
+}
+
+/// Parses a path in a layer.
+pub fn path(text: &str) -> LayerPath {
+    text.parse().expect(text)
+}
+
+/// A folder for layers, deleted at the end of the test.
 pub struct Layers(TempDir);
 
 impl Layers {
@@ -51,14 +67,11 @@ impl Layers {
         parents: &[&str],
     ) -> Result<PortableLayer, Error> {
         let parents = ParentChain::from_nearest_first(parents.iter().map(|name| self.path(name)));
-        let options = ImportOptions {
-            parents,
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default().parents(parents);
         portable::import(tar, self.path(name), &options, &())
     }
 
-    /// The names of everything in the folder, hidden files included.
+    /// The names of everything in the folder, including hidden files.
     pub fn names(&self) -> Vec<String> {
         names_in(self.0.path())
     }
@@ -79,7 +92,7 @@ pub fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The innermost error: what really went wrong.
+/// The innermost error, which is the root cause.
 pub fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
@@ -99,7 +112,7 @@ pub fn chain(error: &dyn std::error::Error) -> Vec<String> {
     messages
 }
 
-/// Makes the checksum right in the 512-byte block around `at`, if the block is a header.
+/// Corrects the checksum of the 512-byte block around `at`, if the block is a header.
 pub fn mend_checksum(tar: &mut [u8], at: usize) {
     let start = at / 512 * 512;
     let block = &mut tar[start..start + 512];
@@ -110,7 +123,7 @@ pub fn mend_checksum(tar: &mut [u8], at: usize) {
     }
 }
 
-/// Makes a 512-byte header, lets `change` spoil it, and gives it the right checksum.
+/// Builds a 512-byte header, lets `change` modify it, and corrects the checksum.
 pub fn header_block(
     name: &[u8],
     type_flag: u8,
@@ -130,14 +143,14 @@ pub fn header_block(
     block
 }
 
-/// Fills up the last block.
+/// Pads the last block.
 pub fn padded(mut content: Vec<u8>) -> Vec<u8> {
     content.resize(content.len().next_multiple_of(512), 0);
     content
 }
 
-/// Everything in a folder, at any depth: kind and content of each path, permissions, and when files
-/// were changed. Links are not followed.
+/// Everything in a folder, at any depth: kind, content, permissions and modification time of each
+/// path. Links are not followed.
 pub fn snapshot(folder: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -174,8 +187,8 @@ pub fn snapshot(folder: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
-/// Runs what must not wait for ever in a thread, so that a failure is one and not a hanging test. The
-/// limit says nothing about how long it may take: no test looks at the clock for that.
+/// Runs an operation that must not block forever in a thread, so that a hang becomes a failure. The
+/// limit does not measure speed: no test depends on the clock for that.
 #[track_caller]
 pub fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     const LIMIT: std::time::Duration = std::time::Duration::from_secs(15 * 60);
@@ -191,7 +204,7 @@ pub fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     }
 }
 
-/// Makes the hashes of a layer right, as an enemy would.
+/// Makes the hashes of a layer match again, as an attacker would.
 pub fn reseal(layer: &Path) {
     let index = std::fs::read(layer.join("index.sqlite")).expect("there");
     let text = std::fs::read(layer.join("layer.json")).expect("there");
@@ -210,4 +223,33 @@ pub fn reseal(layer: &Path) {
     let digest = wclayer::Digest::of(&text);
     text.extend(format!("{digest}\"\n}}\n").into_bytes());
     std::fs::write(layer.join("layer.json"), text).expect("writable");
+}
+
+/// Makes a member as GNU tar writes it in format 1.0: parts at their offsets, holes between them.
+pub fn gnu_sparse(name: &str, size: u64, parts: &[(u64, &[u8])]) -> Vec<u8> {
+    let mut map = format!("{}\n", parts.len());
+    for (offset, bytes) in parts {
+        map += &format!("{offset}\n{}\n", bytes.len());
+    }
+    let mut content = padded(map.into_bytes());
+    for (_, bytes) in parts {
+        content.extend_from_slice(bytes);
+    }
+    let records = [
+        pax_record("GNU.sparse.major", b"1"),
+        pax_record("GNU.sparse.minor", b"0"),
+        pax_record("GNU.sparse.name", name.as_bytes()),
+        pax_record("GNU.sparse.realsize", size.to_string().as_bytes()),
+    ]
+    .concat();
+    let mut member = header_block(b"x", b'x', records.len() as u64, |_| {});
+    member.extend(padded(records));
+    member.extend(header_block(
+        name.as_bytes(),
+        b'0',
+        content.len() as u64,
+        |_| {},
+    ));
+    member.extend(padded(content));
+    member
 }

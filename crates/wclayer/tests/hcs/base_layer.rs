@@ -17,7 +17,7 @@ fn names(paths: &[wclayer::LayerPath]) -> Vec<String> {
 }
 
 #[test]
-fn missing_hives_are_made_and_the_service_is_called() {
+fn missing_hives_are_created_and_the_service_is_called() {
     let windows = FakeWindows::new();
     windows.folder(format!("{LAYER}/Files"));
     let made =
@@ -36,7 +36,7 @@ fn missing_hives_are_made_and_the_service_is_called() {
 }
 
 #[test]
-fn valid_hives_are_kept_and_those_of_zero_bytes_replaced() {
+fn valid_hives_are_kept_and_empty_files_replaced() {
     let windows = FakeWindows::new();
     let mine = hive::empty("mine");
     let mut unfinished = mine.clone();
@@ -82,7 +82,7 @@ fn a_utility_vm_is_processed_too() {
 }
 
 #[test]
-fn unsuitable_folders_are_refused_unchanged_and_the_culprit_named() {
+fn unsuitable_folders_are_rejected_unchanged_and_the_culprit_is_named() {
     type Spoil = fn(&FakeWindows);
     let boot = "UtilityVM/Files/EFI/Microsoft/Boot/BCD";
     let cases: [(&str, Spoil); 9] = [
@@ -139,7 +139,7 @@ fn unsuitable_folders_are_refused_unchanged_and_the_culprit_named() {
 }
 
 #[test]
-fn a_folder_without_files_is_left_alone() {
+fn a_folder_without_files_is_not_changed() {
     let windows = FakeWindows::new();
     windows.file(format!("{LAYER}/precious"), b"precious");
     hcs::make_base_layer(&windows.host_compute(), Path::new(LAYER)).expect_err("no Files");
@@ -147,14 +147,14 @@ fn a_folder_without_files_is_left_alone() {
 }
 
 #[test]
-fn interrupted_anywhere_it_can_be_done_again() {
+fn an_interrupted_run_can_be_repeated() {
     for number in 1.. {
         let windows = FakeWindows::new();
         windows.folder(format!("{LAYER}/Files"));
         windows.die_at(number);
         let result = hcs::make_base_layer(&windows.host_compute(), Path::new(LAYER));
         if !windows.restart() {
-            result.expect("nothing happened to it");
+            result.expect("it was not interrupted");
             assert!(number > 10, "{number}");
             return;
         }

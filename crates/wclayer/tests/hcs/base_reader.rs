@@ -1,4 +1,4 @@
-//! Base layers out of live files; the order and the links are those of the vectors `base_export`.
+//! Base layers read from live files; the vectors `base_export` cover the order and the links.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use wclayer::{Entry, Error, LayerReader};
 
 const LAYER: &str = "/c/layers/base";
 
-/// Reads all entries, as text: `path`, `path -> target`, and streams of files with their lengths.
+/// Returns all entries as text: `path`, `path -> target`, and streams of files with their lengths.
 fn read(windows: &FakeWindows) -> Result<Vec<String>, Error> {
     let volume = windows.host_compute().volume;
     let privileges = volume.enable(&[Privilege::Backup, Privilege::Restore])?;
@@ -41,7 +41,7 @@ fn read(windows: &FakeWindows) -> Result<Vec<String>, Error> {
 }
 
 #[test]
-fn directories_come_before_their_content_and_names_in_byte_order() {
+fn directories_come_before_their_content_and_names_are_in_byte_order() {
     let windows = FakeWindows::new();
     for name in ["b", "A", "a dir/z", "a dir/y", "a-x", "a"] {
         windows.file(format!("{LAYER}/Files/{name}"), b"12");
@@ -86,7 +86,7 @@ fn later_names_of_a_file_are_links_to_the_first() {
 }
 
 #[test]
-fn of_the_utility_vm_only_its_files_belong_to_the_layer() {
+fn only_the_files_of_the_utility_vm_belong_to_the_layer() {
     let windows = FakeWindows::new();
     windows.folder(format!("{LAYER}/Files"));
     windows.file(format!("{LAYER}/UtilityVM/SystemTemplate.vhdx"), b"disk");
@@ -117,7 +117,7 @@ fn reparse_points_are_entries_and_never_followed() {
 }
 
 #[test]
-fn the_layers_own_directories_are_no_reparse_points_and_no_files() {
+fn the_top_level_directories_must_be_plain_directories() {
     for name in ["Files", "UtilityVM", "UtilityVM/Files"] {
         for is_junction in [true, false] {
             let windows = FakeWindows::new();
@@ -138,7 +138,7 @@ fn the_layers_own_directories_are_no_reparse_points_and_no_files() {
 }
 
 #[test]
-fn a_folder_without_files_is_no_layer() {
+fn a_folder_without_files_is_not_a_layer() {
     let windows = FakeWindows::new();
     windows.folder(format!("{LAYER}/UtilityVM/Files"));
     let error = read(&windows).expect_err("no Files");
@@ -147,7 +147,7 @@ fn a_folder_without_files_is_no_layer() {
 }
 
 #[test]
-fn the_recycle_bin_is_nobodys_content() {
+fn the_recycle_bin_is_ignored() {
     let windows = FakeWindows::new();
     windows.file(format!("{LAYER}/Files/$RECYCLE.bin/deleted"), b"1");
     windows.file(format!("{LAYER}/Files/d/$Recycle.Bin"), b"1");

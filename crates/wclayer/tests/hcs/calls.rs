@@ -1,11 +1,11 @@
-//! Which calls each writer and reader makes, in which order.
+//! The calls of each writer and reader, and their order.
 
 use wclayer::hcs::{Contents, Function};
 
 use crate::layers;
 use crate::support::{APP, BASE, Machine, meanings};
 
-/// Returns the calls of the service without those that only ask for ids, temporary folders named
+/// Returns the service's calls, except those that only query IDs; temporary folders are named
 /// `T`.
 fn service_calls(machine: &Machine) -> Vec<String> {
     let calls = machine.windows.service_calls().into_iter();
@@ -21,7 +21,7 @@ fn without_temporary_names(call: &str) -> String {
 }
 
 #[test]
-fn base_writer_processes_both_images_in_the_end() {
+fn base_writer_processes_both_images_at_the_end() {
     let machine = Machine::new();
     machine.import(&layers::base(), BASE, &[]).unwrap();
     assert_eq!(
@@ -40,11 +40,14 @@ fn base_writer_processes_both_images_in_the_end() {
         .iter()
         .rposition(|call| call.function == "backup_write")
         .unwrap();
-    assert!(wrote < process, "written after it was processed");
+    assert!(
+        wrote < process,
+        "the layer is written before it is processed"
+    );
 }
 
 #[test]
-fn legacy_writer_imports_a_folder_and_mends_the_layer_after_it() {
+fn legacy_writer_imports_a_folder_and_then_completes_the_layer() {
     let machine = Machine::without_filter();
     machine.import(&layers::base(), BASE, &[]).unwrap();
     machine.windows.clear_calls();
@@ -82,7 +85,7 @@ fn legacy_writer_imports_a_folder_and_mends_the_layer_after_it() {
 }
 
 #[test]
-fn filter_writer_hands_over_every_entry_in_the_order_of_the_source() {
+fn filter_writer_passes_every_entry_in_source_order() {
     let machine = Machine::new();
     machine.import(&layers::base(), BASE, &[]).unwrap();
     machine.windows.clear_calls();
@@ -111,7 +114,7 @@ fn filter_writer_hands_over_every_entry_in_the_order_of_the_source() {
 }
 
 #[test]
-fn the_writer_is_chosen_as_the_reference_does_and_by_what_the_source_can_hold() {
+fn the_writer_is_chosen_like_in_the_reference_and_by_the_content_of_the_source() {
     let first_call = |machine: &Machine, contents| {
         machine.import(&layers::base(), BASE, &[]).unwrap();
         machine.windows.clear_calls();
@@ -155,7 +158,7 @@ fn export_activates_prepares_and_unprepares_the_layer_first() {
 }
 
 #[test]
-fn export_uses_the_filter_where_only_that_is() {
+fn export_uses_the_filter_if_nothing_else_is_available() {
     let machine = Machine::with(fakewindows::FakeWindows::new().without(Function::ExportLayer));
     machine.import(&layers::base(), BASE, &[]).unwrap();
     machine.import(&layers::app(), APP, &[BASE]).unwrap();

@@ -1,9 +1,10 @@
-//! The causes that are found behind the service's codes.
+//! The causes found for the service's error codes.
 
 use std::path::Path;
 
 use fakewindows::FakeWindows;
-use wclayer::hcs::{self, HResult, ServiceError, WindowsError};
+use wclayer::error::{FailureCause, HResult, HcsError, ServiceError, WindowsError};
+use wclayer::hcs;
 use wclayer::volume::Privilege;
 use wclayer::{Error, ParentChain};
 
@@ -34,6 +35,15 @@ fn failed(function: &'static str, code: u16) -> Error {
     .into()
 }
 
+/// Returns the cause in an error.
+fn cause_in(error: &Error) -> Option<&FailureCause> {
+    match error {
+        Error::Layer { source, .. } => cause_in(source),
+        Error::Hcs(HcsError::Service(ServiceError::Failed { cause, .. })) => cause.as_deref(),
+        _ => None,
+    }
+}
+
 /// Returns the cause found for a failed import to `layer` on top of both parents.
 fn cause_at(
     windows: &FakeWindows,
@@ -45,7 +55,8 @@ fn cause_at(
     let host = windows.host_compute();
     let transport = Some(Path::new(TRANSPORT));
     let error = failed(function, code);
-    hcs::explain(&host, Path::new(layer), &parents, transport, error).hint()
+    let error = hcs::explain(&host, Path::new(layer), &parents, transport, error);
+    cause_in(&error).map(ToString::to_string)
 }
 
 fn cause(windows: &FakeWindows, function: &'static str, code: u16) -> String {
@@ -53,7 +64,7 @@ fn cause(windows: &FakeWindows, function: &'static str, code: u16) -> String {
 }
 
 #[test]
-fn where_all_is_well_no_cause_is_invented() {
+fn no_cause_is_invented_if_everything_is_in_order() {
     let windows = machine();
     for code in [2, 3, 5, 87, 123, 31] {
         assert_eq!(cause_at(&windows, NEW, "ImportLayer", code), None, "{code}");
@@ -62,27 +73,27 @@ fn where_all_is_well_no_cause_is_invented() {
 }
 
 #[test]
-fn each_cause_of_path_not_found_is_told_from_the_others() {
+fn the_causes_of_path_not_found_are_distinguished() {
     type Spoil = fn(&FakeWindows);
     let cases: [(&str, Spoil); 6] = [
         (
-            "The parent layer `/c/layers/base` does not exist",
+            "the parent layer `/c/layers/base` does not exist",
             |windows| {
                 windows.delete(BASE);
             },
         ),
-        ("The parent `/c/layers/app` is a file", |windows| {
+        ("the parent `/c/layers/app` is a file", |windows| {
             windows.delete(APP);
             windows.file(APP, b"");
         }),
         (
-            "The parent layer `/c/layers/base` has no `Files`",
+            "the parent layer `/c/layers/base` has no `Files`",
             |windows| {
                 windows.delete("/c/layers/base/Files");
             },
         ),
         (
-            "The transport folder `/c/transport` does not exist",
+            "the transport folder `/c/transport` does not exist",
             |windows| {
                 windows.delete(TRANSPORT);
             },
@@ -90,7 +101,7 @@ fn each_cause_of_path_not_found_is_told_from_the_others() {
         ("`/c/transport` has no `Files` folder", |windows| {
             windows.delete("/c/transport/Files");
         }),
-        ("Only 1 MiB are free where `/c/layers` is", |windows| {
+        ("only 1 MiB are free where `/c/layers` is", |windows| {
             windows.set_free_space(1 << 20);
         }),
     ];
@@ -103,11 +114,11 @@ fn each_cause_of_path_not_found_is_told_from_the_others() {
 }
 
 #[test]
-fn places_that_are_missing_or_too_long_are_named() {
+fn paths_that_are_missing_or_too_long_are_named() {
     let windows = machine();
     let at = |layer: &str, function| cause_at(&windows, layer, function, 3).expect("a cause");
-    assert!(at("/c/nowhere/new", "ImportLayer").starts_with("The folder `/c/nowhere`, in which"),);
-    assert!(at(NEW, "ActivateLayer").starts_with("The layer `/c/layers/new` does not exist"));
+    assert!(at("/c/nowhere/new", "ImportLayer").starts_with("the folder `/c/nowhere`, in which"),);
+    assert!(at(NEW, "ActivateLayer").starts_with("the layer `/c/layers/new` does not exist"));
     windows.folder("/c/layers/stranger");
     assert!(at("/c/layers/stranger", "ActivateLayer").contains("it is not a layer"));
     let long = format!("/c/layers/{}", "x".repeat(240));
@@ -116,12 +127,12 @@ fn places_that_are_missing_or_too_long_are_named() {
 }
 
 #[test]
-fn codes_that_name_their_cause_are_believed() {
+fn codes_with_a_specific_cause_are_trusted() {
     let windows = machine();
-    assert!(cause(&windows, "ImportLayer", 112).contains("Free some space"));
+    assert!(cause(&windows, "ImportLayer", 112).contains("the disk is full"));
     windows.set_free_space(2 << 20);
-    assert!(cause(&windows, "ImportLayer", 112).starts_with("Only 2 MiB"));
-    assert!(cause(&windows, "ImportLayer", 1314).contains("administrator"));
+    assert!(cause(&windows, "ImportLayer", 112).starts_with("only 2 MiB"));
+    assert!(cause(&windows, "ImportLayer", 1314).contains("a privilege that the call needs"));
     windows.deny(Privilege::Restore);
     for code in [5, 1314] {
         let cause = cause(&windows, "ImportLayer", code);
@@ -130,7 +141,7 @@ fn codes_that_name_their_cause_are_believed() {
 }
 
 #[test]
-fn the_documented_api_wants_all_hives() {
+fn the_documented_api_requires_all_hives() {
     let windows = machine();
     windows.delete("/c/transport/Hives/Sam_Delta");
     assert_eq!(cause_at(&windows, NEW, "ImportLayer", 2), None);
@@ -139,7 +150,7 @@ fn the_documented_api_wants_all_hives() {
 }
 
 #[test]
-fn other_errors_and_known_causes_stay_as_they_are() {
+fn other_errors_and_known_causes_are_not_changed() {
     let windows = machine();
     windows.delete(BASE);
     let host = windows.host_compute();
@@ -147,17 +158,17 @@ fn other_errors_and_known_causes_stay_as_they_are() {
     let explain = |error| hcs::explain(&host, Path::new(NEW), &parents, None, error);
     assert!(matches!(explain(Error::Cancelled), Error::Cancelled));
     let mut known = failed("ImportLayer", 3);
-    if let Error::Hcs(hcs::HcsError::Service(ServiceError::Failed { cause, .. })) = &mut known {
-        *cause = Some("Known.".to_owned());
+    if let Error::Hcs(HcsError::Service(ServiceError::Failed { cause, .. })) = &mut known {
+        *cause = Some(Box::new(FailureCause::Nul));
     }
-    assert_eq!(explain(known).hint().as_deref(), Some("Known."));
-    assert_eq!(explain(failed("ImportLayer", 31)).hint(), None);
+    assert_eq!(cause_in(&explain(known)), Some(&FailureCause::Nul));
+    assert_eq!(cause_in(&explain(failed("ImportLayer", 31))), None);
 }
 
 #[test]
-fn a_call_that_is_not_about_the_layer_says_nothing_about_it() {
+fn a_call_that_does_not_concern_the_layer_does_not_blame_it() {
     let windows = machine();
-    // As an import finds it: made, and empty.
+    // As during an import: the folder exists and is empty.
     windows.folder(NEW);
     for function in [
         "NameToGuid",
@@ -176,7 +187,7 @@ fn a_call_that_is_not_about_the_layer_says_nothing_about_it() {
             assert_eq!(cause_at(&windows, NEW, function, code), None, "{function}");
         }
     }
-    // What is really wrong is still found.
+    // The real problem is still found.
     windows.delete(BASE);
     assert!(cause(&windows, "NameToGuid", 87).contains("/c/layers/base"));
 }
@@ -200,11 +211,11 @@ fn an_import_that_gets_no_id_does_not_blame_the_layer() {
         let calls = machine.windows.calls();
         let number = calls.iter().position(|call| call.function == "NameToGuid");
         let machine = start();
-        let number = number.expect("an id is asked for") + 1;
+        let number = number.expect("an ID is queried") + 1;
         machine.windows.fail_at(number, HResult::from_win32(87));
-        let error = import(&machine).expect_err("no id");
+        let error = import(&machine).expect_err("no ID");
         let text = crate::support::messages(&error);
         assert!(text.contains("NameToGuid"), "{text}");
-        assert_eq!(error.hint(), None, "{text}");
+        assert_eq!(cause_in(&error), None, "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Every call fails once, and the process dies at every call: nothing is left, nothing is half.
+//! Each call fails once, and the process dies at each call: nothing remains, nothing is incomplete.
 
 use fakewindows::{Call, Snapshot};
 use wclayer::Error;
@@ -7,8 +7,8 @@ use wclayer::hcs::{self, Contents};
 use crate::layers;
 use crate::support::{APP, BASE, FAILURE, Machine, messages};
 
-/// Runs an operation on a twin of the machine once for each of its calls, letting that call fail;
-/// returns how many calls it makes.
+/// Runs an operation on a copy of the machine once for each of its calls, and makes that call fail;
+/// returns the number of calls.
 fn with_every_failure<T>(
     what: &str,
     first: &Machine,
@@ -28,7 +28,7 @@ fn with_every_failure<T>(
         };
         let when = format!("when {what} fails at call {number}, {failed}");
         machine.assert_nothing_left(&when);
-        // What ends it is tried once: whether it worked is not to be known.
+        // The call that ends it is tried only once, so its effect is unknown.
         if !matches!(failed.function, "UnprepareLayer" | "DeactivateLayer") {
             assert_eq!(
                 machine.windows.active_layers(),
@@ -44,7 +44,7 @@ fn with_every_failure<T>(
     unreachable!()
 }
 
-/// Checks that an error names what failed: the call of the service, or the file.
+/// Checks that an error names the failed call of the service, or the file.
 fn assert_names(error: &Error, failed: &Call, when: &str) {
     let text = messages(error);
     if failed.on_service {
@@ -53,7 +53,7 @@ fn assert_names(error: &Error, failed: &Call, when: &str) {
     } else if !matches!(failed.function, "enable" | "temporary_folder")
         && !failed.arguments.contains("/tmp")
     {
-        // Where a whole tree goes, the tree is named.
+        // If a whole tree is deleted, the error names the tree.
         let path = failed.arguments.rsplit(", ").next().unwrap();
         let is_tree = matches!(failed.function, "delete" | "list" | "open_look" | "stat");
         let tree = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -120,7 +120,7 @@ fn filter_import_leaves_nothing_behind() {
 }
 
 #[test]
-fn where_the_service_leaves_a_failed_layer_it_is_deleted_by_handle() {
+fn a_failed_layer_that_the_service_leaves_is_deleted_by_handle() {
     let tar = layers::app();
     let machine = with_base(Machine::without_filter());
     machine.windows.let_destroy_leave_the_layer();
@@ -133,7 +133,7 @@ fn where_the_service_leaves_a_failed_layer_it_is_deleted_by_handle() {
 }
 
 #[test]
-fn an_empty_folder_that_was_there_before_is_empty_again() {
+fn an_existing_empty_folder_is_empty_again() {
     let tar = layers::base();
     let machine = Machine::new();
     machine.windows.folder(BASE);
@@ -188,8 +188,8 @@ fn exports_leave_nothing_behind() {
     );
 }
 
-/// The process dies at every call of an import; what it leaves is no layer, and the next import to
-/// the same place makes it right.
+/// The process dies at each call of an import. The remains are not a layer, and the next import to
+/// the same path succeeds.
 fn dies_everywhere(first: &Machine, tar: &[u8], layer: &str, parents: &[&str], step: usize) {
     let whole = first.twin();
     whole.import(tar, layer, parents).unwrap();
@@ -210,24 +210,24 @@ fn dies_everywhere(first: &Machine, tar: &[u8], layer: &str, parents: &[&str], s
         assert!(result.is_err(), "success after death at call {number}");
         let when = format!("after death at call {number}");
         if let Ok(half) = machine.export(layer, parents) {
-            // Only what comes after the last byte of the layer was not done.
-            assert!(half == complete, "half a layer is read {when}");
+            // Only steps after the last byte of the layer are missing.
+            assert!(half == complete, "an incomplete layer is read {when}");
         }
         let result = machine.import(tar, layer, parents);
         result.unwrap_or_else(|error| panic!("{when}: {}", messages(&error)));
         let exported = machine.export(layer, parents).unwrap();
-        assert!(exported == complete, "another layer {when}");
+        assert!(exported == complete, "a different layer {when}");
     }
 }
 
 #[test]
-fn a_killed_base_import_is_made_again() {
+fn a_killed_base_import_can_be_repeated() {
     dies_everywhere(&Machine::new(), &layers::base(), BASE, &[], 1);
 }
 
 #[test]
-fn a_killed_legacy_import_is_made_again() {
+fn a_killed_legacy_import_can_be_repeated() {
     let machine = with_base(Machine::without_filter());
-    // Each is two whole imports and an export, and neighbours differ little.
+    // Each run needs two complete imports and an export, and neighbouring calls differ little.
     dies_everywhere(&machine, &layers::app(), APP, &[BASE], 5);
 }

@@ -1,4 +1,4 @@
-//! The layers that most tests use: a base and one above it, with all that layers can hold.
+//! The layers of most tests: a base and a layer on top, with everything that layers can contain.
 
 use layergen::{Meta, TarBuilder, standard_descriptors};
 
@@ -61,7 +61,7 @@ pub(crate) fn base() -> Vec<u8> {
     })
 }
 
-/// What is rich about files, without links between them and without removals.
+/// Files with all kinds of metadata, without links between them and without removals.
 fn files(tar: &mut Tar) -> std::io::Result<()> {
     tar.directory("Files", &secured(directory(100), 8))?;
     tar.directory("Files/Empty", &directory(101))?;
@@ -134,7 +134,7 @@ fn utility_vm(tar: &mut Tar) -> std::io::Result<()> {
     )
 }
 
-/// A layer above the base without hard links and opaque directories.
+/// A layer on top of the base, without hard links and opaque directories.
 pub(crate) fn app_without_links() -> Vec<u8> {
     tar(|tar| {
         files(tar)?;
@@ -146,7 +146,7 @@ pub(crate) fn app_without_links() -> Vec<u8> {
     })
 }
 
-/// A layer above the base with all that a layer can hold.
+/// A layer on top of the base, with everything that a layer can contain.
 pub(crate) fn app() -> Vec<u8> {
     tar(|tar| {
         files(tar)?;

@@ -1,8 +1,8 @@
-//! Layers of the Host Compute Service, on a Windows in memory.
+//! Layers of the Host Compute Service, on an in-memory Windows.
 
-// The fake names layers by the paths of Unix. Windows has its own tests: `tests/windows`.
+// The fake uses Unix paths for layers. Windows has its own tests: `tests/windows`.
 #![cfg(not(windows))]
-#![allow(clippy::unwrap_used)] // in the helpers of tests as in tests
+#![allow(clippy::unwrap_used)] // in test helpers as in tests
 
 mod base_layer;
 mod base_reader;

@@ -1,4 +1,4 @@
-//! Paths as a user may spell them: what reaches the service and the disks is spelled in one way.
+//! Paths in any spelling: the service and the disks always get the canonical one.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ fn spellings(path: &str) -> Vec<String> {
     ]
 }
 
-/// Calls of the service and of the disks that name the same places in any other way.
+/// Calls of the service and of the disks with any other spelling of the same paths.
 fn odd_calls(machine: &Machine) -> Vec<String> {
     let is_odd = |text: &str| {
         let mut paths = text.split(['(', ')', '[', ']', ',', ' ']);
@@ -55,7 +55,7 @@ fn stored(machine: &Machine, layer: &str) -> String {
 }
 
 #[test]
-fn an_import_names_its_layers_in_one_way() {
+fn an_import_uses_canonical_layer_paths() {
     for contents in [Contents::Anything, Contents::FilesAndRemovals] {
         for (layer, parent) in spellings("/c/layers/new").iter().zip(spellings(BASE)) {
             let machine = with_layers(Machine::new());
@@ -76,7 +76,7 @@ fn an_import_names_its_layers_in_one_way() {
 }
 
 #[test]
-fn a_base_layer_is_processed_by_its_clean_path() {
+fn a_base_layer_is_processed_by_its_canonical_path() {
     for layer in spellings("/c/layers/new") {
         let machine = Machine::new();
         machine.import(&layers::base(), &layer, &[]).unwrap();
@@ -103,7 +103,7 @@ fn a_base_layer_is_processed_by_its_clean_path() {
 }
 
 #[test]
-fn a_transport_folder_is_imported_by_clean_paths() {
+fn a_transport_folder_is_imported_by_canonical_paths() {
     for ((layer, folder), parent) in spellings("/c/layers/new")
         .iter()
         .zip(spellings("/c/transport"))
@@ -124,7 +124,7 @@ fn a_transport_folder_is_imported_by_clean_paths() {
 }
 
 #[test]
-fn an_export_names_its_layers_in_one_way() {
+fn an_export_uses_canonical_layer_paths() {
     for (layer, parent) in spellings(APP).iter().zip(spellings(BASE)) {
         let machine = with_layers(Machine::new());
         machine.export(layer, &[&parent]).unwrap();
@@ -142,7 +142,7 @@ fn an_export_names_its_layers_in_one_way() {
 }
 
 #[test]
-fn the_life_of_a_scratch_layer_is_spent_under_one_name() {
+fn a_scratch_layer_has_the_same_path_in_all_calls() {
     for ((scratch, target), parent) in spellings(SCRATCH)
         .iter()
         .zip(spellings(TARGET))
@@ -185,7 +185,7 @@ fn the_life_of_a_scratch_layer_is_spent_under_one_name() {
 }
 
 #[test]
-fn a_file_is_granted_by_its_clean_path() {
+fn access_to_a_file_is_granted_by_its_canonical_path() {
     let machine = with_layers(Machine::new());
     let file = Path::new("/c/layers/./app//layerchain.json");
     hcs::grant_vm_access(&machine.host, "vm", file).unwrap();
@@ -197,7 +197,7 @@ fn a_file_is_granted_by_its_clean_path() {
 }
 
 #[test]
-fn what_other_programs_left_in_a_chain_is_cleaned_when_it_is_read() {
+fn chains_written_by_other_programs_are_normalised_when_read() {
     let machine = with_layers(Machine::new());
     let text = br#"["/c/layers/middle/","/c/layers//base/."]"#;
     machine.windows.file(format!("{APP}/layerchain.json"), text);
@@ -211,7 +211,7 @@ fn what_other_programs_left_in_a_chain_is_cleaned_when_it_is_read() {
     };
     let stored = hcs::stored_parents(volume, APP.as_ref()).unwrap().unwrap();
     assert_eq!(texts(&stored), texts(&expected));
-    // A parent that is given completes itself.
+    // A single given parent is completed from its own chain.
     machine.windows.file("/c/layers/top/Files/a", b"");
     let given = chain(&["/c/layers/app/"]);
     let whole = hcs::resolve_parents(volume, "/c/layers/top".as_ref(), &given).unwrap();
@@ -220,7 +220,7 @@ fn what_other_programs_left_in_a_chain_is_cleaned_when_it_is_read() {
 }
 
 #[test]
-fn half_a_layer_is_known_by_any_spelling_of_its_path() {
+fn an_incomplete_layer_is_recognised_by_any_spelling_of_its_path() {
     let machine = with_layers(Machine::new());
     machine
         .windows
@@ -234,7 +234,7 @@ fn half_a_layer_is_known_by_any_spelling_of_its_path() {
 }
 
 #[test]
-fn the_id_of_a_parent_is_that_of_its_last_name() {
+fn the_id_of_a_parent_comes_from_the_last_component() {
     let machine = with_layers(Machine::without_filter());
     let tar = layers::app_without_links();
     machine

@@ -1,12 +1,12 @@
-//! Which rights each operation asks for.
+//! The privileges that each operation requests.
 
 use wclayer::hcs;
 use wclayer::volume::Privilege;
 
 use crate::layers;
-use crate::support::{APP, BASE, Machine, chain};
+use crate::support::{APP, BASE, Machine, chain, messages};
 
-/// Returns what was asked for, in order.
+/// Returns the requested privileges, in order.
 fn asked_for(machine: &Machine) -> Vec<String> {
     let calls = machine.windows.calls().into_iter();
     let calls = calls.filter(|call| call.function == "enable");
@@ -22,7 +22,7 @@ fn with_layers() -> Machine {
 }
 
 #[test]
-fn an_import_asks_for_symbolic_links_too_and_does_without_them() {
+fn an_import_requests_symbolic_links_but_does_not_require_them() {
     for is_held in [true, false] {
         let machine = Machine::new();
         if !is_held {
@@ -41,7 +41,7 @@ fn an_import_asks_for_symbolic_links_too_and_does_without_them() {
 }
 
 #[test]
-fn an_export_needs_the_right_to_back_up_and_no_other() {
+fn an_export_only_needs_the_backup_privilege() {
     let whole = with_layers();
     for (layer, parents) in [(BASE, &[][..]), (APP, &[BASE])] {
         let machine = with_layers();
@@ -60,17 +60,13 @@ fn an_export_needs_the_right_to_back_up_and_no_other() {
         machine.assert_nothing_left("after an export");
         machine.windows.deny(Privilege::Backup);
         let error = machine.export(layer, parents).unwrap_err();
-        assert!(
-            error
-                .hint()
-                .unwrap()
-                .contains("Back up files and directories")
-        );
+        let text = messages(&error);
+        assert!(text.contains("Back up files and directories"), "{text}");
     }
 }
 
 #[test]
-fn a_removal_asks_for_what_deleting_needs() {
+fn a_removal_requests_the_privileges_for_deleting() {
     let machine = with_layers();
     hcs::remove(&machine.host, APP.as_ref(), true).unwrap();
     assert_eq!(
@@ -80,7 +76,7 @@ fn a_removal_asks_for_what_deleting_needs() {
 }
 
 #[test]
-fn a_scratch_layer_is_made_without_what_only_cleaning_up_needs() {
+fn creating_a_scratch_layer_does_not_need_the_cleanup_privileges() {
     let machine = with_layers();
     machine.windows.deny(Privilege::Backup);
     machine.windows.deny(Privilege::Restore);

@@ -1,4 +1,4 @@
-//! Reparse points, wherever somebody planted them, are never followed.
+//! Reparse points, wherever an attacker planted them, are never followed.
 
 use wclayer::hcs;
 
@@ -35,7 +35,7 @@ fn assert_untouched(machine: &Machine, when: &str) {
     assert_eq!(data.unwrap(), b"precious", "{when}");
 }
 
-/// Replaces a directory by a junction out of the layer.
+/// Replaces a directory with a junction that leads out of the layer.
 fn plant(machine: &Machine, path: &str) {
     machine.windows.delete(path);
     machine.windows.junction(path, r"C:\outside");
@@ -56,7 +56,7 @@ fn reparse_points_in_a_parent_are_never_followed() {
         let machine = machine_with_base();
         plant(&machine, &format!("{BASE}/{planted}"));
         let result = machine.import(&layers::app(), APP, &[BASE]);
-        // A cloned reparse point may be replaced by what the layer has there; none is looked into.
+        // The layer may replace a cloned reparse point, but nothing looks inside it.
         let text = result
             .as_ref()
             .map_or_else(|error| messages(error), |_| "success".to_owned());
@@ -111,7 +111,7 @@ fn nothing_is_written_through_a_reparse_point_of_the_layer_itself() {
 }
 
 #[test]
-fn the_chain_is_not_written_through_what_the_layer_brought_in_its_place() {
+fn the_chain_is_not_written_through_a_link_in_the_layer() {
     let linked = tar(|tar| {
         tar.directory("Files", &directory(0))?;
         tar.file("Files/kept.txt", &file(1), b"kept")?;
@@ -153,7 +153,7 @@ fn nothing_that_windows_writes_to_is_a_reparse_point() {
 }
 
 #[test]
-fn reparse_points_of_a_parent_may_be_removed_and_replaced_but_hold_nothing() {
+fn reparse_points_of_a_parent_can_be_removed_and_replaced_but_have_no_content() {
     let machine = machine_with_base();
     let replaced = tar(|tar| {
         tar.directory("Files", &directory(0))?;
@@ -233,7 +233,7 @@ fn removing_a_layer_removes_its_reparse_points_only() {
 }
 
 #[test]
-fn export_carries_reparse_points_and_looks_into_none() {
+fn export_includes_reparse_points_without_following_them() {
     let machine = machine_with_base();
     plant(&machine, &format!("{BASE}/Files/Windows"));
     let exported = machine.export(BASE, &[]).unwrap();
@@ -248,7 +248,7 @@ fn export_carries_reparse_points_and_looks_into_none() {
 }
 
 #[test]
-fn directories_that_are_reparse_points_get_their_times_in_the_end() {
+fn directories_that_are_reparse_points_get_their_times_at_the_end() {
     let point = |at: &str| {
         tar(|tar| {
             tar.directory("Files", &directory(0))?;

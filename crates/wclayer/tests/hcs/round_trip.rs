@@ -1,4 +1,4 @@
-//! What a tar says is what the layer is, and what comes out again.
+//! A layer matches its tar, and an export returns the same tar.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +11,8 @@ use crate::support::{APP, BASE, Machine, Meaning, Parts, meanings};
 
 type Meanings = BTreeMap<String, Meaning>;
 
-/// Puts the file in the place of each link, and a removal of each thing that the parent has in the
-/// place of an opaque directory; returns the names that are one file beside it.
+/// Replaces each link with the file, and each opaque directory with removals of the parent's
+/// entries; also returns the names that belong to the same file.
 fn resolved(layer: &Meanings, parent: &Meanings) -> (Meanings, BTreeSet<BTreeSet<String>>) {
     let mut result = Meanings::new();
     let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -27,7 +27,9 @@ fn resolved(layer: &Meanings, parent: &Meanings) -> (Meanings, BTreeSet<BTreeSet
                 }
             }
             Meaning::Opaque => {
-                let start = path.strip_suffix(".opaque").expect("so it is marked");
+                let start = path
+                    .strip_suffix(".opaque")
+                    .expect("the marker of opaque directories");
                 let inside = parent.keys().filter(|other| other.starts_with(start));
                 for gone in inside.filter(|other| !layer.contains_key(*other)) {
                     result.insert(gone.clone(), Meaning::Removal);
@@ -62,7 +64,7 @@ fn assert_same(expected: &Meanings, actual: &Meanings) {
 }
 
 #[test]
-fn a_base_layer_comes_back_as_it_was() {
+fn a_base_layer_survives_a_round_trip() {
     let machine = Machine::new();
     let tar = layers::base();
     machine.import(&tar, BASE, &[]).unwrap();
@@ -79,7 +81,7 @@ fn a_base_layer_comes_back_as_it_was() {
     machine.assert_nothing_left("after two round trips");
 }
 
-/// Imports and exports a layer above the base; returns what should have come and what came.
+/// Imports and exports a layer on top of the base; returns the expected and the actual content.
 fn above_the_base(
     machine: &Machine,
     tar: &[u8],
@@ -105,7 +107,7 @@ fn above_the_base(
 }
 
 #[test]
-fn the_legacy_writer_and_reader_bring_back_files_as_they_were() {
+fn the_legacy_writer_and_reader_preserve_files() {
     let machine = Machine::without_filter();
     let [(expected, links), (actual, actual_links)] =
         above_the_base(&machine, &layers::app(), Contents::Anything);
@@ -132,10 +134,10 @@ fn the_legacy_writer_and_reader_bring_back_files_as_they_were() {
     }
 }
 
-/// Compares what a transport folder carries outside of `Files`: names, data and write times.
+/// Compares the content of a transport folder outside `Files`: names, data and write times.
 fn assert_same_content(expected: &Meanings, actual: &Meanings) {
     for (path, meaning) in expected {
-        // A transport folder has no tombstones outside of `Files`.
+        // A transport folder has no tombstones outside `Files`.
         if *meaning == Meaning::Removal {
             continue;
         }
@@ -154,12 +156,12 @@ fn assert_same_content(expected: &Meanings, actual: &Meanings) {
         }
     }
     for path in actual.keys() {
-        assert!(expected.contains_key(path), "{path} is too many");
+        assert!(expected.contains_key(path), "{path} is unexpected");
     }
 }
 
 #[test]
-fn the_filter_writer_and_reader_bring_back_everything() {
+fn the_filter_writer_and_reader_preserve_everything() {
     let machine =
         Machine::with(fakewindows::FakeWindows::new().without(wclayer::hcs::Function::ExportLayer));
     let tar = layers::app_without_links();
@@ -168,7 +170,7 @@ fn the_filter_writer_and_reader_bring_back_everything() {
 }
 
 #[test]
-fn a_layer_on_the_disk_is_what_its_entries_say() {
+fn a_layer_on_disk_matches_its_entries() {
     for (machine, tar, contents) in [
         (Machine::without_filter(), layers::app(), Contents::Anything),
         (Machine::new(), layers::app(), Contents::Anything),
@@ -251,7 +253,7 @@ fn assert_parts(path: &str, object: &Object, parts: &Parts) {
 }
 
 #[test]
-fn the_order_in_which_windows_gives_streams_does_not_matter() {
+fn the_order_of_streams_from_windows_does_not_matter() {
     use StreamId as Id;
     let machine = Machine::new();
     machine.import(&layers::base(), BASE, &[]).unwrap();

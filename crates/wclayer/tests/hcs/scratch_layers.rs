@@ -1,4 +1,4 @@
-//! Scratch layers and removal: the order of the calls, and what is left when one fails.
+//! Scratch layers and removal: the order of the calls, and the state after a failed one.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ fn parents() -> ParentChain {
     ParentChain::from_nearest_first([APP, BASE])
 }
 
-/// Returns the service's calls but for those that only ask for ids.
+/// Returns the service's calls except those that only query IDs.
 fn steps(windows: &FakeWindows) -> Vec<String> {
     let calls = windows.service_calls().into_iter();
     calls
@@ -40,8 +40,8 @@ fn nothing_is_open(windows: &FakeWindows) {
     assert!(windows.temporary_folders().is_empty());
 }
 
-/// Runs `action` on new machines, the n-th call failing on the n-th, until none fails; `check` sees
-/// every machine on which it failed.
+/// Runs `action` on new machines, with the n-th call failing in the n-th run, until no call fails;
+/// `check` sees every machine on which it failed.
 fn with_every_call_failing<T>(
     prepare: impl Fn(&FakeWindows),
     action: impl Fn(&FakeWindows) -> Result<T, Error>,
@@ -66,7 +66,7 @@ fn with_every_call_failing<T>(
 }
 
 #[test]
-fn a_scratch_layer_is_made_on_its_parents_nearest_first_and_knows_them() {
+fn a_scratch_layer_is_created_on_its_parents_and_records_them() {
     let windows = machine();
     let host = windows.host_compute();
     hcs::create_scratch(&host, Path::new(SCRATCH), &parents(), Some(1 << 34)).expect("created");
@@ -86,7 +86,7 @@ fn a_scratch_layer_is_made_on_its_parents_nearest_first_and_knows_them() {
 }
 
 #[test]
-fn whatever_fails_no_half_scratch_layer_is_left() {
+fn no_failure_leaves_an_incomplete_scratch_layer() {
     let count = with_every_call_failing(
         |_| {},
         |windows| {
@@ -102,7 +102,7 @@ fn whatever_fails_no_half_scratch_layer_is_left() {
 }
 
 #[test]
-fn the_mark_of_what_was_there_before_does_not_cling_to_a_scratch_layer() {
+fn a_scratch_layer_does_not_inherit_the_marker_of_an_incomplete_layer() {
     const MARK: &str = "/c/layers/.scratch.wclayer-importing";
     let windows = machine();
     windows.file(MARK, b"");
@@ -111,12 +111,12 @@ fn the_mark_of_what_was_there_before_does_not_cling_to_a_scratch_layer() {
     assert!(!windows.exists(MARK));
     windows.file(MARK, b"");
     hcs::create_scratch(&host, Path::new(SCRATCH), &parents(), None)
-        .expect_err("half a layer is there");
+        .expect_err("an incomplete layer exists");
     assert!(windows.exists(MARK));
 }
 
 #[test]
-fn a_folder_that_existed_before_is_not_deleted_when_create_fails() {
+fn a_failed_create_does_not_delete_an_existing_folder() {
     let windows = machine();
     windows.file("/c/layers/scratch/precious", b"precious");
     windows.file("/c/layers/scratch/sandbox.vhdx", b"disk");
@@ -138,8 +138,8 @@ fn a_scratch_layer_needs_parents_and_the_volume_privilege() {
         hcs::mount(&host, Path::new(SCRATCH), &parents(), None).expect_err("denied"),
         hcs::unmount(&host, Path::new(SCRATCH), None).expect_err("denied"),
     ] {
-        let hint = error.hint().expect("what to do");
-        assert!(hint.contains("Perform volume maintenance tasks"), "{hint}");
+        let text = crate::support::messages(&error);
+        assert!(text.contains("Perform volume maintenance tasks"), "{text}");
     }
     assert_eq!(windows.service_calls(), [""; 0]);
 }
@@ -150,7 +150,7 @@ fn with_scratch(windows: &FakeWindows) {
 }
 
 #[test]
-fn mount_and_unmount_take_the_steps_in_opposite_orders() {
+fn mount_and_unmount_take_their_steps_in_opposite_orders() {
     let windows = machine();
     with_scratch(&windows);
     windows.clear_calls();
@@ -198,7 +198,7 @@ fn a_mount_that_fails_is_undone() {
 }
 
 #[test]
-fn unmounting_goes_on_after_a_failure_and_reports_the_first() {
+fn unmounting_continues_after_a_failure_and_reports_the_first() {
     let windows = machine();
     with_scratch(&windows);
     let host = windows.host_compute();
@@ -213,7 +213,7 @@ fn unmounting_goes_on_after_a_failure_and_reports_the_first() {
 }
 
 #[test]
-fn one_parent_stands_for_its_own_parents() {
+fn a_single_parent_implies_its_own_parents() {
     let windows = machine();
     windows.file("/c/layers/app/layerchain.json", br#"["/c/layers/base"]"#);
     windows.file("/c/layers/base/layerchain.json", b"null");
@@ -235,7 +235,7 @@ fn one_parent_stands_for_its_own_parents() {
 }
 
 #[test]
-fn a_layer_is_removed_by_the_service_and_looked_for() {
+fn the_service_removes_a_layer_and_the_result_is_checked() {
     let windows = machine();
     let host = windows.host_compute();
     hcs::remove(&host, Path::new(APP), false).expect("removed");
@@ -247,20 +247,19 @@ fn a_layer_is_removed_by_the_service_and_looked_for() {
 }
 
 #[test]
-fn success_that_leaves_the_layer_is_an_error_and_force_deletes_it() {
+fn a_layer_left_by_a_successful_call_is_an_error_and_force_deletes_it() {
     let windows = machine();
     windows.file("/c/precious/file", b"precious");
     windows.junction("/c/layers/app/Files/junction", r"C:\precious");
     windows.symlink("/c/layers/app/Files/link", r"C:\precious\file");
     windows.let_destroy_leave_the_layer();
     let host = windows.host_compute();
-    let error = hcs::remove(&host, Path::new(APP), false).expect_err("it is still there");
+    let error = hcs::remove(&host, Path::new(APP), false).expect_err("it still exists");
     assert!(
         matches!(&error, Error::Layer { source, .. }
             if matches!(**source, Error::Hcs(HcsError::StillThere { .. }))),
         "{error:?}"
     );
-    assert!(error.hint().is_some_and(|hint| hint.contains("--force")));
     hcs::remove(&host, Path::new(APP), true).expect("removed");
     assert!(!windows.exists(APP));
     assert_eq!(windows.traversals(), 0);
@@ -272,7 +271,7 @@ fn success_that_leaves_the_layer_is_an_error_and_force_deletes_it() {
 }
 
 #[test]
-fn a_removal_that_was_killed_anywhere_can_be_started_again() {
+fn a_killed_removal_can_be_repeated() {
     for number in 1.. {
         let windows = machine();
         windows.file("/c/layers/app/Files/d/e/f", b"deep");
@@ -281,13 +280,13 @@ fn a_removal_that_was_killed_anywhere_can_be_started_again() {
         windows.die_at(number);
         let result = hcs::remove(&windows.host_compute(), Path::new(APP), true);
         if !windows.restart() {
-            result.expect("nothing happened to it");
+            result.expect("it was not killed");
             assert!(number > 8, "{number}");
             return;
         }
         if windows.exists(APP) {
             let is_layer = hcs::is_layer(&windows.host_compute().volume, Path::new(APP));
-            assert!(is_layer.expect("looked at"), "{number}");
+            assert!(is_layer.expect("the layer can be examined"), "{number}");
             hcs::remove(&windows.host_compute(), Path::new(APP), true).expect("removed");
         }
         assert!(!windows.exists(APP), "{number}");
@@ -295,7 +294,7 @@ fn a_removal_that_was_killed_anywhere_can_be_started_again() {
 }
 
 #[test]
-fn the_first_thing_that_cannot_be_deleted_is_named() {
+fn the_first_path_that_cannot_be_deleted_is_named() {
     let windows = machine();
     windows.file("/c/layers/app/Files/d/in use", b"");
     windows.let_destroy_leave_the_layer();
@@ -318,11 +317,11 @@ fn the_first_thing_that_cannot_be_deleted_is_named() {
     );
     drop((open, root));
     hcs::destroy(&host, Path::new(APP), &privileges).expect("deleted");
-    hcs::destroy(&host, Path::new(APP), &privileges).expect("what is gone is fine");
+    hcs::destroy(&host, Path::new(APP), &privileges).expect("a missing layer is not an error");
 }
 
 #[test]
-fn the_small_questions_reach_the_service() {
+fn simple_queries_reach_the_service() {
     let windows = machine();
     windows.set_base_images(r#"{"Images":[{"Name":"a"}]}"#);
     let host = windows.host_compute();

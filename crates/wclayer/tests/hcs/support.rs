@@ -1,4 +1,4 @@
-//! A machine with layers, and what tests ask of it.
+//! A machine with layers, and queries for tests.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -15,7 +15,7 @@ use wclayer::{Entry, Error, LayerReader, ParentChain};
 pub(crate) const BASE: &str = "/c/layers/base";
 pub(crate) const APP: &str = "/c/layers/app";
 
-/// "A device attached to the system is not functioning": an error that nothing else gives.
+/// "A device attached to the system is not functioning": an error that occurs nowhere else.
 pub(crate) const FAILURE: HResult = HResult::from_win32(31);
 
 /// A machine.
@@ -25,12 +25,12 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Makes a machine whose DLL has every call.
+    /// Creates a machine whose DLL has every call.
     pub(crate) fn new() -> Self {
         Self::with(FakeWindows::new())
     }
 
-    /// Makes a machine whose DLL cannot import or export entry by entry.
+    /// Creates a machine whose DLL has no entry-by-entry import and export.
     pub(crate) fn without_filter() -> Self {
         let windows = FakeWindows::new();
         Self::with(
@@ -46,14 +46,14 @@ impl Machine {
         Self { windows, host }
     }
 
-    /// Makes another machine that is as this one is now.
+    /// Creates another machine in the current state of this one.
     pub(crate) fn twin(&self) -> Self {
         let windows = self.windows.twin();
         let host = windows.host_compute();
         Self { windows, host }
     }
 
-    /// Imports a tar; `Contents` are as unknown as from a stream.
+    /// Imports a tar, whose `Contents` are unknown as for a stream.
     pub(crate) fn import(
         &self,
         tar: &[u8],
@@ -70,10 +70,9 @@ impl Machine {
         parents: &[&str],
         contents: Contents,
     ) -> Result<ImportSummary, Error> {
-        let options = ImportOptions {
-            parents: chain(parents),
-            contents,
-        };
+        let options = ImportOptions::default()
+            .parents(chain(parents))
+            .contents(contents);
         let mut source = TarLayerReader::new(Cursor::new(tar));
         hcs::import(&self.host, &mut source, layer.as_ref(), &options, &())
     }
@@ -84,7 +83,7 @@ impl Machine {
         hcs::export(&self.host, layer.as_ref(), &chain(parents), writer, &())
     }
 
-    /// Checks that nothing is open, begun, switched on, active or temporary any more.
+    /// Checks that nothing is still open, in progress, enabled, active or temporary.
     pub(crate) fn assert_nothing_left(&self, when: &str) {
         let windows = &self.windows;
         assert_eq!(windows.open_handles(), [""; 0], "open handles {when}");
@@ -103,10 +102,10 @@ impl Machine {
         );
     }
 
-    /// Returns all that is on the disk.
+    /// Returns everything on the disk.
     pub(crate) fn disk(&self) -> Snapshot {
         let mut disk = self.windows.snapshot("/");
-        // Folders that anybody may make or whose times change.
+        // Folders that anybody may create or whose times change.
         for folder in ["", "temp", "c", "c/layers"] {
             disk.remove(folder);
         }
@@ -118,7 +117,7 @@ pub(crate) fn chain(parents: &[&str]) -> ParentChain {
     ParentChain::from_nearest_first(parents.iter().copied())
 }
 
-/// Makes a tar.
+/// Builds a tar.
 pub(crate) fn tar(build: impl FnOnce(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>) -> Vec<u8> {
     let mut tar = TarBuilder::new(Vec::new());
     build(&mut tar).expect("memory");
@@ -145,10 +144,10 @@ pub(crate) fn file(seconds: u64) -> Meta {
     meta(0x20, seconds)
 }
 
-/// The parts of a backup stream: id, name, attributes and body, sorted.
+/// The streams of a backup stream: ID, name, attributes and body, sorted.
 pub(crate) type Parts = Vec<(u32, Vec<u16>, Option<i64>, Vec<u8>)>;
 
-/// An entry without what may be spelled in several ways.
+/// An entry without the parts that have several spellings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Meaning {
     File(FileBasicInfo, Parts),
@@ -170,10 +169,10 @@ impl Meaning {
     }
 }
 
-/// What stands behind the path of a directory where it is opaque.
+/// The suffix of the path that marks a directory as opaque.
 pub(crate) const OPAQUE: &str = "/.opaque";
 
-/// Reads a tar: what is at each path; that a directory is opaque is at a path of its own.
+/// Reads a tar and returns the content of each path; an opaque directory has an additional path.
 pub(crate) fn meanings(tar: &[u8]) -> BTreeMap<String, Meaning> {
     let mut reader = TarLayerReader::new(Cursor::new(tar));
     let mut meanings = BTreeMap::new();
@@ -200,7 +199,7 @@ pub(crate) fn meanings(tar: &[u8]) -> BTreeMap<String, Meaning> {
         assert_eq!(
             meanings.insert(path.clone(), meaning),
             None,
-            "{path} comes twice"
+            "{path} occurs twice"
         );
     }
     meanings
@@ -218,7 +217,7 @@ fn parts(stream: &[u8]) -> Parts {
     parts
 }
 
-/// All messages of an error, from the outermost to its cause.
+/// All messages of an error, from the outermost to the root cause.
 pub(crate) fn messages(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -229,7 +228,7 @@ pub(crate) fn messages(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Returns what is below a folder of a machine, by path.
+/// Returns everything below a folder of a machine, by path.
 pub(crate) fn below(windows: &FakeWindows, folder: impl AsRef<Path>) -> Vec<String> {
     windows
         .snapshot(folder)

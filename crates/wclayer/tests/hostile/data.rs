@@ -1,10 +1,10 @@
-//! Compressed data that is damaged, endless or meant to fill the memory.
+//! Compressed data that is damaged, endless or designed to exhaust the memory.
 
 use std::io::{Cursor, Read, Write as _};
 
 use wclayer::compression::{Compression, CompressionSpec, Decoder, Encoder};
 use wclayer::portable::{self, ImportOptions};
-use wclayer::{Digest, ErrorKind};
+use wclayer::{DiffId, ErrorKind};
 
 use crate::common::{header_block, plain};
 use crate::{Ground, built, raw_tar};
@@ -20,7 +20,7 @@ fn small_tar() -> Vec<u8> {
     built(|tar| tar.file("Files/x", &plain(), b"content"))
 }
 
-/// Imports a blob that must be refused, and gives the whole chain of messages.
+/// Imports a blob that must be rejected, and returns the whole chain of messages.
 #[track_caller]
 fn refused(ground: &Ground, what: &str, blob: &[u8]) {
     let error = ground.import(blob.to_vec(), false).expect_err(what);
@@ -29,18 +29,18 @@ fn refused(ground: &Ground, what: &str, blob: &[u8]) {
 }
 
 #[test]
-fn damaged_and_foreign_data_is_refused() {
+fn damaged_and_foreign_data_is_rejected() {
     let ground = Ground::new();
     for spec in ["gzip", "zstd"] {
         let whole = compressed(&small_tar(), spec);
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x55;
-            // A header's time or name may change without harm: then the tar is the same.
+            // The time or name in a header may change without harm: the tar stays the same.
             match ground.import(damaged, false) {
                 Ok(layer) => {
                     let diff_id = layer.descriptor().diff_id;
-                    assert_eq!(diff_id, Digest::of(&small_tar()), "{spec}, byte {at}");
+                    assert_eq!(diff_id, DiffId::of(&small_tar()), "{spec}, byte {at}");
                     portable::remove(layer.path()).expect("ours");
                 }
                 Err(error) => {
@@ -54,12 +54,12 @@ fn damaged_and_foreign_data_is_refused() {
         }
         refused(
             &ground,
-            "garbage behind",
+            "garbage after the data",
             &[&whole[..], b"garbage"].concat(),
         );
         refused(
             &ground,
-            "a cut member behind",
+            "a truncated second member",
             &[&whole[..], &whole[..20]].concat(),
         );
         refused(&ground, "twice", &compressed(&whole, spec));
@@ -67,12 +67,12 @@ fn damaged_and_foreign_data_is_refused() {
 }
 
 #[test]
-fn odd_members_and_frames_are_taken_or_refused() {
+fn unusual_members_and_frames_are_accepted_or_rejected() {
     let ground = Ground::new();
     let tar = small_tar();
     let taken = |what: &str, blob: Vec<u8>| {
         let layer = ground.import(blob, false).expect(what);
-        assert_eq!(layer.descriptor().diff_id, Digest::of(&tar), "{what}");
+        assert_eq!(layer.descriptor().diff_id, DiffId::of(&tar), "{what}");
         portable::remove(layer.path()).expect(what);
         ground.assert_untouched(what);
     };
@@ -96,7 +96,7 @@ fn odd_members_and_frames_are_taken_or_refused() {
         [skippable(100_000), whole.clone(), skippable(0)].concat(),
     );
     refused(&ground, "nothing else", &skippable(1000));
-    // A frame of 10 bytes that asks for a window of 2^41 and one of 2^31 bytes.
+    // A 10-byte frame that requests a window of 2^41 bytes, and one that requests 2^31 bytes.
     for window in [0xF8, 0xA8] {
         refused(
             &ground,
@@ -110,10 +110,10 @@ fn odd_members_and_frames_are_taken_or_refused() {
     refused(&ground, "an endless name", &name);
 }
 
-/// A thousand times its size in zeros: the size is not the danger, only what it costs in memory.
-/// The figures are measured with the release program; here it is that nothing breaks.
+/// A thousand times its size in zeros: the danger is not the size, but the memory it takes. The
+/// release program is measured elsewhere; this only tests that nothing breaks.
 #[test]
-fn a_bomb_becomes_a_large_layer_and_no_more() {
+fn a_bomb_only_becomes_a_large_layer() {
     const SIZE: u64 = 1 << 25;
     let ground = Ground::new();
     for spec in ["gzip:9", "zstd:19"] {
@@ -133,9 +133,9 @@ fn a_bomb_becomes_a_large_layer_and_no_more() {
     }
 }
 
-/// A source that fails in the middle, and one that gives a byte at a time.
+/// A source that fails in the middle, and one that returns one byte at a time.
 #[test]
-fn bad_sources_are_reported_and_slow_ones_waited_for() {
+fn failing_sources_are_reported_and_slow_ones_are_read() {
     struct Failing<R>(R, usize);
     impl<R: Read> Read for Failing<R> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -173,7 +173,7 @@ fn bad_sources_are_reported_and_slow_ones_waited_for() {
 }
 
 #[test]
-fn the_decoder_itself_is_bounded_by_what_it_is_asked() {
+fn the_decoder_reads_no_more_than_requested() {
     let blob = compressed(&vec![0; 1 << 20], "zstd");
     let mut decoder = Decoder::new(&blob[..]).expect("memory");
     assert_eq!(decoder.compression(), Compression::Zstd);

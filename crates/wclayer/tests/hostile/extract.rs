@@ -1,5 +1,5 @@
-//! Every hostile tar of the other tables, extracted: whatever it says, and whatever waits in the
-//! folder that it is extracted to, nothing is touched outside of that.
+//! Extracts every hostile tar of the other tables: whatever the tar contains, and whatever is
+//! waiting in the destination folder, nothing outside the folder is touched.
 
 use std::fs;
 use std::io::Cursor;
@@ -17,13 +17,13 @@ use crate::{Ground, built};
 fn extract(source: &mut dyn LayerReader, out: &Path) -> Result<Extracted, Error> {
     hub::copy(
         source,
-        ExtractWriter::new(out, ExtractOptions { xattrs: true })?,
+        ExtractWriter::new(out, ExtractOptions::default().xattrs(true))?,
         &(),
     )
 }
 
-/// Extracts a tar as it is, without the view that would see each path once; checks that only the
-/// folder extracted to has changed, and that no link in it leads out.
+/// Extracts a tar directly, without the view, which would return each path once. Checks that only
+/// the destination folder has changed, and that no link in it leads out.
 #[track_caller]
 pub(crate) fn harmless(ground: &Ground, what: &str, tar: &[u8]) {
     let out = ground.path("layers/out");
@@ -33,7 +33,7 @@ pub(crate) fn harmless(ground: &Ground, what: &str, tar: &[u8]) {
     ground.assert_untouched(what);
 }
 
-/// The same through the view, as the command does it; what cannot be indexed is refused.
+/// Does the same through the view, like the command; a tar that cannot be indexed is skipped.
 #[track_caller]
 pub(crate) fn harmless_in_view(ground: &Ground, what: &str, tar: &[u8]) {
     let out = ground.path("layers/out");
@@ -75,7 +75,7 @@ fn assert_links_stay(root: &Path, folder: &Path) {
 }
 
 #[test]
-fn links_that_lead_out_are_reported_and_never_made() {
+fn links_that_lead_out_are_reported_and_never_created() {
     let ground = Ground::new();
     let targets = [
         r"..\..\outside",
@@ -88,7 +88,7 @@ fn links_that_lead_out_are_reported_and_never_made() {
     let tar = built(|tar| {
         for (number, target) in targets.iter().enumerate() {
             tar.symlink(&format!("Files/l{number}"), target, &plain())?;
-            // What lies below a link, and a hard link to one.
+            // A file below a link, and a hard link to one.
             tar.file(&format!("Files/l{number}/canary"), &plain(), b"dead")?;
             tar.hard_link(
                 &format!("Files/h{number}"),
@@ -114,7 +114,7 @@ fn a_link_to_a_link_stays_inside() {
         tar.directory("Files/a", &directory())?;
         tar.directory("Files/a/b", &directory())?;
         tar.symlink("Files/d", r"a\b", &plain())?;
-        // On Windows this is `Files`; taken word by word a Unix system would end elsewhere.
+        // On Windows this is `Files`; resolved word by word, a Unix system would end up elsewhere.
         tar.symlink("Files/up", r"d\..\..\..\..\outside", &plain())?;
         tar.symlink("Files/same", r"d\..", &plain())
     });
@@ -124,7 +124,7 @@ fn a_link_to_a_link_stays_inside() {
 
 #[cfg(unix)]
 #[test]
-fn what_was_planted_at_any_component_is_replaced_and_not_followed() {
+fn links_planted_at_any_component_are_replaced_and_not_followed() {
     use std::os::unix::fs::symlink;
     let tar = built(|tar| {
         tar.directory("Files/a", &directory())?;
@@ -173,7 +173,7 @@ fn a_planted_hard_link_to_a_foreign_file_is_not_written_to() {
     fs::hard_link(ground.path("outside/canary"), out.join("Files/old")).expect("free");
     let tar = built(|tar| {
         tar.file("Files/x", &plain(), b"new")?;
-        // Its target was there before and is not of the layer.
+        // Its target already existed and does not belong to the layer.
         tar.hard_link("Files/link", "Files/old", &plain())
     });
     let mut reader = TarLayerReader::new(Cursor::new(&tar));
@@ -184,7 +184,7 @@ fn a_planted_hard_link_to_a_foreign_file_is_not_written_to() {
     ground.assert_untouched("hard links");
 }
 
-/// Runs the tables once more as an ordinary user, when this is root.
+/// Runs the tables again as an ordinary user, if the tests run as root.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_ordinary_user_is_as_safe() {
@@ -192,7 +192,7 @@ fn an_ordinary_user_is_as_safe() {
     let id = Command::new("id").arg("-u").output().expect("id");
     let setpriv = Command::new("setpriv").arg("--version").output();
     if id.stdout != b"0\n" || setpriv.is_err() {
-        println!("SKIPPED: this is an ordinary user already, or there is no setpriv");
+        println!("SKIPPED: already running as an ordinary user, or setpriv is missing");
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");

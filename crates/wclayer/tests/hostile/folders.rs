@@ -1,5 +1,5 @@
-//! Folders that claim to be portable layers: whatever is in them, they are used as what they are
-//! or refused, in time, and nothing is changed, inside or outside.
+//! Folders that claim to be portable layers: whatever they contain, they are used correctly or
+//! rejected in finite time, and nothing inside or outside is changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use wclayer::compression::Compression;
 use wclayer::portable::{self, ImportOptions, PortableLayer};
-use wclayer::{Digest, Error, ErrorKind, LayerReader as _, ParentChain};
+use wclayer::{DiffId, Error, ErrorKind, LayerReader as _, ParentChain};
 
 use crate::common::{chain, ends, plain, reseal};
 use crate::{Ground, built};
 
 type Spoil = fn(&Path);
 
-/// Does everything that can be done with a layer, and gives the errors by name.
+/// Performs every operation on a layer, and returns the errors by name.
 fn use_layer(ground: &Ground, name: &str) -> Vec<(&'static str, Error)> {
     let path = ground.path(name);
     let mut errors = Vec::new();
@@ -28,10 +28,7 @@ fn use_layer(ground: &Ground, name: &str) -> Vec<(&'static str, Error)> {
             note("index", read_index(&layer));
         }
     }
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first([path]),
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions::default().parents(ParentChain::from_nearest_first([path]));
     let child = built(|tar| {
         tar.file("Files/dir/new", &plain(), b"")?;
         tar.whiteout("Files/gone")?;
@@ -52,7 +49,7 @@ fn use_layer(ground: &Ground, name: &str) -> Vec<(&'static str, Error)> {
 fn export(layer: &PortableLayer) -> Result<(), Error> {
     let mut exported = Vec::new();
     let summary = layer.export(&mut exported, Compression::None.into(), &())?;
-    assert_eq!(Digest::of(&exported), layer.descriptor().diff_id);
+    assert_eq!(DiffId::of(&exported), layer.descriptor().diff_id);
     assert_eq!(summary.diff_id, layer.descriptor().diff_id);
     Ok(())
 }
@@ -79,7 +76,7 @@ fn read_index(layer: &PortableLayer) -> Result<(), Error> {
     })
 }
 
-/// Makes a layer, spoils it, and uses it; afterwards it must be as it was spoiled.
+/// Creates a layer, damages it, and uses it; afterwards, the damaged layer must be unchanged.
 #[track_caller]
 fn spoiled(what: &str, spoil: impl Fn(&Path)) -> Vec<(&'static str, Error)> {
     let mut ground = Ground::new();
@@ -101,8 +98,8 @@ fn spoiled(what: &str, spoil: impl Fn(&Path)) -> Vec<(&'static str, Error)> {
     errors
 }
 
-/// Expects that exactly these uses fail, with an error that names the folder and is not the
-/// system's.
+/// Expects that exactly these operations fail, with an error that names the folder and is not just
+/// the system's.
 #[track_caller]
 fn fails(what: &str, spoil: impl Fn(&Path), expected: &[&str]) {
     let errors = spoiled(what, spoil);
@@ -145,12 +142,12 @@ fn edit(layer: &Path, name: &str, from: &str, to: &str) {
 }
 
 #[test]
-fn an_unspoiled_layer_has_no_errors() {
+fn an_intact_layer_has_no_errors() {
     fails("nothing", |_| (), &[]);
 }
 
 #[test]
-fn descriptors_that_cannot_be() {
+fn invalid_descriptors() {
     let all = &["open", "import on top"];
     let contents: [(&str, &[u8]); 10] = [
         ("nothing", b""),
@@ -192,7 +189,7 @@ fn descriptors_that_cannot_be() {
         all,
     );
     fails("a folder", |layer| as_folder(layer, "layer.json"), all);
-    // What it counts is for show; adding it up may not fail.
+    // Its counts are for display only; adding them up must not fail.
     let spoil: Spoil = |layer| {
         edit(
             layer,
@@ -218,7 +215,7 @@ fn as_folder(layer: &Path, name: &str) {
 }
 
 #[test]
-fn tars_that_are_another() {
+fn replaced_tars() {
     let unusable = &["open", "import on top"];
     fails("empty", |layer| write(layer, "layer.tar", ""), unusable);
     fails(
@@ -258,7 +255,7 @@ fn links_and_pipes_in_place_of_files() {
         };
         let errors = spoiled(name, pipe);
         assert!(!errors.is_empty(), "a pipe as {name}");
-        // A link to a file of another place gives no other content than the descriptor says.
+        // A link to another path must not provide content other than the descriptor records.
         let link = |layer: &Path| {
             fs::remove_file(layer.join(name)).expect(name);
             let canary = layer.parent().and_then(Path::parent).expect("nested");
@@ -271,7 +268,7 @@ fn links_and_pipes_in_place_of_files() {
 
 #[test]
 fn chains_that_lead_elsewhere() {
-    // The descriptor knows the list; `damage.rs` has those of version 1, where none does.
+    // The descriptor knows the list; `damage.rs` covers version 1, whose descriptor does not.
     let on_top = &["open", "import on top"];
     let nowhere: Spoil = |layer| {
         let elsewhere = layer.with_file_name("nowhere");
@@ -305,10 +302,10 @@ fn chains_that_lead_elsewhere() {
             );
         }
     };
-    // On itself, once or very often: no loop, and no thousand open files.
+    // Itself as its parent, once or many times: no loop, and no thousand open files.
     fails("itself", own(1), on_top);
     fails("itself, often", own(5000), on_top);
-    // A relative path would mean another folder in every working folder.
+    // A relative path would mean a different folder in every working folder.
     for chain in ["[\"../base\"]", "[\"base\", \"/base\"]", "[\"\"]"] {
         let spoil = |layer: &Path| write(layer, "layerchain.json", chain);
         fails(chain, spoil, &["open", "import on top"]);
@@ -316,7 +313,7 @@ fn chains_that_lead_elsewhere() {
 }
 
 #[test]
-fn indexes_that_are_no_index() {
+fn files_that_are_not_an_index() {
     let uses = &["index", "import on top"];
     fails("empty", |layer| write(layer, "index.sqlite", ""), uses);
     fails(
@@ -351,7 +348,7 @@ fn indexes_that_are_no_index() {
 
 fn sql(layer: &Path, statements: &str) {
     let connection = Connection::open(layer.join("index.sqlite")).expect("a database");
-    // Whoever spoils a database does not ask it whether it agrees.
+    // An attacker does not let the database check its own consistency.
     let statements = format!("PRAGMA foreign_keys = OFF; {statements}");
     connection.execute_batch(&statements).expect(&statements);
     drop(connection);
@@ -359,7 +356,7 @@ fn sql(layer: &Path, statements: &str) {
 }
 
 #[test]
-fn indexes_whose_content_cannot_be() {
+fn indexes_with_invalid_content() {
     for statements in [
         "DROP TABLE entry;",
         "DROP TABLE stream;",
@@ -403,9 +400,9 @@ fn indexes_whose_content_cannot_be() {
     }
 }
 
-/// Views in place of tables can run for ever, or give as much as they like.
+/// Views in place of tables can run forever, or return any amount of data.
 #[test]
-fn indexes_that_compute_are_refused() {
+fn indexes_with_computed_rows_are_rejected() {
     let columns = "0 AS id, 1 AS kind, x'78' AS path, 0 AS path_key, 0 AS parent_key, 0 AS offset,
          0 AS creation_time, 0 AS last_access_time, 0 AS last_write_time, 0 AS change_time,
          0 AS attributes, NULL AS security, NULL AS reparse, NULL AS ea, NULL AS other_streams,

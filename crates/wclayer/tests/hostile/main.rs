@@ -1,5 +1,5 @@
-//! A layer's author as the enemy, and a machine that fails: whatever comes in, it is refused with
-//! a reason or does no harm, nothing is touched outside, and nothing is left behind.
+//! Malicious layer authors and failing machines: all input is rejected with a reason or does no
+//! harm, nothing outside is touched, and nothing is left behind.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -24,14 +24,14 @@ use wclayer::{Error, ErrorKind, LayerPath, ParentChain};
 
 use common::{directory, plain, root_cause, snapshot, tar};
 
-/// A folder for layers beside things that must stay as they are.
+/// A folder for layers, beside files that must not change.
 struct Ground {
     folder: TempDir,
     before: BTreeMap<PathBuf, String>,
 }
 
 impl Ground {
-    /// Makes `layers/`, with a base layer in it, and `outside/`.
+    /// Creates `layers/`, which contains a base layer, and `outside/`.
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = folder.path();
@@ -72,15 +72,13 @@ impl Ground {
         replace: bool,
     ) -> Result<PortableLayer, Error> {
         let parents = on_base.then(|| self.path("layers/base"));
-        let options = ImportOptions {
-            parents: ParentChain::from_nearest_first(parents),
-            replace,
-            ..ImportOptions::default()
-        };
+        let options = ImportOptions::default()
+            .parents(ParentChain::from_nearest_first(parents))
+            .replace(replace);
         portable::import(Cursor::new(tar), self.path(name), &options, &())
     }
 
-    /// Takes the present state for the one that is to stay.
+    /// Records the current state as the one that must not change.
     fn accept_changes(&mut self) {
         self.before = snapshot(self.folder.path());
     }
@@ -90,8 +88,8 @@ impl Ground {
         assert_eq!(snapshot(self.folder.path()), self.before, "{what}");
     }
 
-    /// Imports a tar, twice; a layer that comes of it must be sound. Returns the paths in it, or
-    /// why it was refused. Leaves everything as it was.
+    /// Imports a tar twice; the resulting layer must be intact. Returns the paths in it, or the
+    /// reason for the rejection. Leaves everything unchanged.
     #[track_caller]
     fn try_tar(&self, what: &str, tar: &[u8], on_base: bool) -> Result<Vec<LayerPath>, String> {
         let result = self.import(tar.to_vec(), on_base);
@@ -126,7 +124,7 @@ impl Ground {
     }
 }
 
-/// Checks that a layer gives its tar back and that no path in it leads anywhere else.
+/// Checks that a layer returns its tar and that no path in it leads elsewhere.
 #[track_caller]
 fn assert_sound(what: &str, layer: &PortableLayer, tar: &[u8]) -> Vec<LayerPath> {
     let mut exported = Vec::new();
@@ -137,10 +135,10 @@ fn assert_sound(what: &str, layer: &PortableLayer, tar: &[u8]) -> Vec<LayerPath>
             &(),
         )
         .expect(what);
-    assert!(exported == tar, "{what}: another tar comes out");
+    assert!(exported == tar, "{what}: a different tar is exported");
     let mut reader = layer.reader().expect(what);
     let writer = wclayer::tar::TarLayerWriter::new(std::io::sink());
-    // A name with `.wh.` further up is legal, but no tar of ours can say it.
+    // A name with `.wh.` further up is legal, but our tar writer cannot express it.
     if let Err(error) = wclayer::hub::copy(&mut reader, writer, &()) {
         assert!(root_cause(&error).contains("`.wh.`"), "{what}: {error:?}");
     }
@@ -161,7 +159,7 @@ fn assert_sound(what: &str, layer: &PortableLayer, tar: &[u8]) -> Vec<LayerPath>
     paths
 }
 
-/// Checks that a path is relative and leads down only.
+/// Checks that a path is relative and only leads down.
 #[track_caller]
 fn assert_clean(what: &str, path: &LayerPath) {
     for component in path.components() {
@@ -177,12 +175,12 @@ fn assert_clean(what: &str, path: &LayerPath) {
     );
 }
 
-/// Makes a tar that starts with `Files` and goes on with bytes of any kind.
+/// Builds a tar that starts with `Files` and continues with arbitrary bytes.
 fn raw_tar(parts: &[&[u8]]) -> Vec<u8> {
     tar(|tar| parts.iter().try_for_each(|part| tar.raw_bytes(part))).into_inner()
 }
 
-/// Makes a tar that starts with `Files`.
+/// Builds a tar that starts with `Files`.
 fn built(build: impl FnOnce(&mut TarBuilder<Vec<u8>>) -> std::io::Result<()>) -> Vec<u8> {
     tar(build).into_inner()
 }

@@ -1,4 +1,4 @@
-//! Names: one table of hostile ones, through every entrance that a name has.
+//! Names: a single table of hostile names, passed through every entrance.
 
 use layergen::pax_record;
 use wclayer::path::{StreamName, split_stream};
@@ -7,7 +7,7 @@ use wclayer::{LayerPath, PathError};
 use crate::common::{header_block, padded, plain};
 use crate::{Ground, assert_clean, built, raw_tar};
 
-/// Names that no entrance takes as a path.
+/// Names that no entrance accepts as a path.
 const HOSTILE: [&str; 28] = [
     "",
     ".",
@@ -39,8 +39,8 @@ const HOSTILE: [&str; 28] = [
     "\0",
 ];
 
-/// Names that look bad and are nothing but names: Windows' device names and the trailing dots and
-/// spaces that only its oldest calls treat specially, and bytes that are another name to others.
+/// Names that look bad but are legal: Windows device names, trailing dots and spaces that only the
+/// oldest Windows calls treat specially, and bytes that others interpret as another name.
 const ODD: [&[u8]; 22] = [
     b"Files/NUL",
     b"Files/con.txt",
@@ -60,20 +60,20 @@ const ODD: [&[u8]; 22] = [
     b"Files/~/x",
     "Files/\u{202e}gnp.exe".as_bytes(),
     "Files/\u{ff0e}\u{ff0e}\u{2215}x".as_bytes(),
-    // Overlong and broken encodings of `..`, `/` and a surrogate pair.
+    // Overlong and invalid encodings of `..`, `/` and a surrogate pair.
     b"Files/\xc0\xae\xc0\xae\xc0\xafx",
     b"Files/\xe0\x80\xae\xe0\x80\xae/x",
     b"Files/\xed\xa0\xbd\xed\xb8\x80",
     b"Files/\xff\xfe",
 ];
 
-/// A way for a name into a layer.
+/// A way for a name to get into a layer.
 struct Entrance {
     name: &'static str,
     tar: fn(&[u8]) -> Vec<u8>,
     /// The longest name that fits, in bytes.
     fits: usize,
-    /// Whether the field ends at a NUL, so that only what stands before it is the name.
+    /// Whether the field ends at a NUL, so that only the part before it is the name.
     ends_at_nul: bool,
 }
 
@@ -162,7 +162,7 @@ fn long(type_flag: u8, name: &[u8], behind: u8) -> Vec<u8> {
 }
 
 #[test]
-fn hostile_names_are_refused_by_every_parser() {
+fn hostile_names_are_rejected_by_every_parser() {
     let directory: LayerPath = "Files".parse().expect("a name");
     for name in HOSTILE {
         let units: Vec<u16> = name.encode_utf16().collect();
@@ -184,13 +184,13 @@ fn hostile_names_are_refused_by_every_parser() {
 }
 
 #[test]
-fn hostile_names_are_refused_at_every_entrance_of_a_tar() {
+fn hostile_names_are_rejected_at_every_entrance_of_a_tar() {
     let ground = Ground::new();
     for entrance in ENTRANCES {
         for name in HOSTILE.iter().filter(|name| name.len() <= entrance.fits) {
             let what = format!("{name:?} as {}", entrance.name);
             let tar = (entrance.tar)(name.as_bytes());
-            // An empty field is no field; a NUL ends what is before it; a prefix goes on.
+            // An empty field is absent; a NUL ends the name; a prefix is continued.
             let is_cut = entrance.ends_at_nul && name.contains('\0');
             let goes_on = entrance.name == "ustar prefix" && HOSTILE[..4].contains(name);
             if name.is_empty() || is_cut || goes_on {
@@ -203,7 +203,7 @@ fn hostile_names_are_refused_at_every_entrance_of_a_tar() {
 }
 
 #[test]
-fn odd_names_stay_names() {
+fn unusual_names_are_preserved() {
     let ground = Ground::new();
     for name in ODD {
         let what = String::from_utf8_lossy(name);
@@ -218,7 +218,7 @@ fn odd_names_stay_names() {
             .iter()
             .filter(|entrance| name.len() <= entrance.fits)
         {
-            // Links to what is not there, and streams of other files, may be refused.
+            // Links to missing files, and streams of other files, may be rejected.
             let taken = ground.try_tar(&what, &(entrance.tar)(name), true);
             if matches!(entrance.name, "header" | "PAX path" | "GNU long name") {
                 let taken = taken.expect(&what);
@@ -229,7 +229,7 @@ fn odd_names_stay_names() {
 }
 
 #[test]
-fn too_long_names_are_refused() {
+fn too_long_names_are_rejected() {
     let ground = Ground::new();
     let component = format!("Files/{}", "x".repeat(256));
     let wide = format!("Files/{}", "😀".repeat(128));
@@ -244,7 +244,7 @@ fn too_long_names_are_refused() {
         for entrance in ENTRANCES.iter().filter(|entrance| entrance.fits > 1000) {
             let reason = ground.refuses(entrance.name, &(entrance.tar)(name.as_bytes()), true);
             if entrance.name == "PAX global path" && name.len() > 8192 {
-                continue; // refused before it is looked at
+                continue; // rejected before it is examined
             }
             assert_eq!(reason, longest.to_string(), "{}", entrance.name);
         }
@@ -252,7 +252,7 @@ fn too_long_names_are_refused() {
 }
 
 #[test]
-fn whiteouts_remove_nothing_but_what_they_name() {
+fn whiteouts_only_remove_the_path_they_name() {
     let ground = Ground::new();
     for name in [
         "Files/.wh.",
@@ -325,12 +325,12 @@ fn streams_stay_with_their_file() {
             tar.raw_entry("x", b'0', &[("path", stream.as_bytes())], b"")
         });
         let paths = ground.takes(&stream, &tar, false);
-        assert_eq!(paths.len(), 2, "a stream is no entry of its own");
+        assert_eq!(paths.len(), 2, "a stream is not a separate entry");
     }
 }
 
 #[test]
-fn one_file_under_two_spellings_is_found_out() {
+fn two_spellings_of_one_file_are_detected() {
     let ground = Ground::new();
     for (file, directory) in [
         ("Files/x", "Files/X"),
@@ -345,7 +345,7 @@ fn one_file_under_two_spellings_is_found_out() {
         });
         let reason = ground.refuses(directory, &tar, false);
         assert!(
-            reason.starts_with("it is a directory, but the same path is a file"),
+            reason.starts_with("it is a directory, but another entry at the same path is a file"),
             "{reason}"
         );
     }

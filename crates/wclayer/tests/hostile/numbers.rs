@@ -1,4 +1,4 @@
-//! Numbers that lie: sizes, maps of sparse files, lengths of records, and how much there is of
+//! Wrong numbers: sizes, maps of sparse files, lengths of records, and excessive amounts of
 //! everything.
 
 use layergen::{Meta, pax_record};
@@ -9,7 +9,7 @@ use crate::{Ground, built, raw_tar};
 
 /// The largest extended header, in bytes.
 const LIMIT: usize = 1 << 20;
-/// What all global headers may add up to, in bytes.
+/// The maximum total size of all global headers, in bytes.
 const GLOBAL_LIMIT: usize = 8 << 10;
 
 fn base256(number: i128) -> [u8; 12] {
@@ -20,7 +20,7 @@ fn base256(number: i128) -> [u8; 12] {
 }
 
 #[test]
-fn sizes_in_headers_that_cannot_be_are_refused() {
+fn invalid_sizes_in_headers_are_rejected() {
     let ground = Ground::new();
     let max = i128::from(i64::MAX);
     for (what, field) in [
@@ -51,7 +51,7 @@ fn sizes_in_headers_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn sizes_in_records_that_cannot_be_are_refused() {
+fn invalid_sizes_in_records_are_rejected() {
     let ground = Ground::new();
     for size in [
         "9223372036854775807",
@@ -69,7 +69,7 @@ fn sizes_in_records_that_cannot_be_are_refused() {
     }
 }
 
-/// What has no content is not followed by any, whatever its header says.
+/// An entry without content is not followed by any, whatever the size in its header.
 #[test]
 fn directories_and_links_have_no_content() {
     let ground = Ground::new();
@@ -84,7 +84,7 @@ fn directories_and_links_have_no_content() {
 }
 
 #[test]
-fn maps_of_sparse_files_that_lie_are_refused() {
+fn invalid_maps_of_sparse_files_are_rejected() {
     let ground = Ground::new();
     let huge = i64::MAX.to_string();
     for (map, size) in [
@@ -140,7 +140,7 @@ fn sparse_1_0(size: &str) -> [(&str, &[u8]); 3] {
 }
 
 #[test]
-fn maps_in_old_headers_that_lie_are_refused() {
+fn invalid_maps_in_old_headers_are_rejected() {
     let ground = Ground::new();
     let sparse = |fill: &dyn Fn(&mut [u8])| {
         let block = header_block(b"Files/x", b'S', 10, |block| {
@@ -166,7 +166,7 @@ fn maps_in_old_headers_that_lie_are_refused() {
     ground.refuses("too large", &sparse(&field(483, 1 << 62)), false);
     ground.refuses("far out", &sparse(&field(386, i128::from(i64::MAX))), false);
     ground.refuses("too long", &sparse(&field(398, 11)), false);
-    // Extension blocks without an end: the tar has one.
+    // Endless extension blocks, up to the end of the tar.
     let block = header_block(b"Files/x", b'S', 0, |block| block[482] = 1);
     let mut extension = [0; 512];
     extension[504] = 1;
@@ -177,7 +177,7 @@ fn maps_in_old_headers_that_lie_are_refused() {
     );
 }
 
-/// Each of them is small enough; a tar of a few kilobytes would be read for hours.
+/// Each file is small enough, but a tar of a few kilobytes would take hours to read.
 #[test]
 fn holes_are_counted_over_all_files() {
     let tar = built(|tar| {
@@ -201,7 +201,7 @@ fn holes_are_counted_over_all_files() {
 }
 
 #[test]
-fn our_own_record_of_ranges_is_not_trusted() {
+fn our_own_range_record_is_not_trusted() {
     let ground = Ground::new();
     for ranges in [
         "",
@@ -223,7 +223,7 @@ fn our_own_record_of_ranges_is_not_trusted() {
         });
         ground.refuses(ranges, &tar, false);
     }
-    // Ranges without bytes are legal, and what is read of them can be written again.
+    // Ranges without bytes are legal, and the result can be written again.
     for ranges in ["none", "0+0", "3+0,5+5", "0+10,10+0", "0+0,0+0,0+10"] {
         let tar = built(|tar| {
             tar.raw_entry(
@@ -237,7 +237,7 @@ fn our_own_record_of_ranges_is_not_trusted() {
     }
 }
 
-/// One record of that many bytes in all.
+/// A record with the given total length in bytes.
 fn record_of(len: usize) -> Vec<u8> {
     let overhead = pax_record("comment", &vec![b'x'; len - 30]).len() - (len - 30);
     let record = pax_record("comment", &vec![b'x'; len - overhead]);
@@ -251,7 +251,7 @@ fn extended(type_flag: u8, content: Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
-fn extended_headers_are_taken_up_to_their_limit() {
+fn extended_headers_are_accepted_up_to_the_limit() {
     let ground = Ground::new();
     let file = header_block(b"Files/x", b'0', 0, |_| ());
     for (type_flag, limit) in [(b'x', LIMIT), (b'g', GLOBAL_LIMIT)] {
@@ -266,11 +266,11 @@ fn extended_headers_are_taken_up_to_their_limit() {
         let tar = raw_tar(&[&extended(type_flag, vec![b'x'; LIMIT + 1]), &file]);
         ground.refuses("a long name over 1 MiB", &tar, false);
     }
-    // Each one is small; what they add up to is not.
+    // Each header is small, but their total is not.
     let global = extended(b'g', record_of(GLOBAL_LIMIT / 4));
     let tar = raw_tar(&[&global, &global, &global, &global, &global, &file]);
     ground.refuses("global headers that add up", &tar, false);
-    // Each one takes the place of the one before.
+    // Each header replaces the previous one.
     let local = extended(b'x', record_of(LIMIT / 4));
     let tar = raw_tar(&[&[&local[..]; 20].concat(), &file]);
     assert_eq!(
@@ -279,7 +279,7 @@ fn extended_headers_are_taken_up_to_their_limit() {
     );
 }
 
-/// What a global header says, it says for every entry: a small tar may not become a large index.
+/// A global header applies to every entry: a small tar must not become a large index.
 #[test]
 fn a_global_header_does_not_make_the_index_explode() {
     let ground = Ground::new();
@@ -303,7 +303,7 @@ fn a_global_header_does_not_make_the_index_explode() {
 }
 
 #[test]
-fn as_many_records_as_a_header_holds_are_taken() {
+fn a_header_may_be_full_of_records() {
     let ground = Ground::new();
     let records: Vec<u8> = (0..35_000)
         .flat_map(|number| pax_record(&format!("MSWINDOWS.xattr.{number}"), b""))
@@ -313,9 +313,9 @@ fn as_many_records_as_a_header_holds_are_taken() {
     ground.takes("many attributes", &raw_tar(&[&entry]), false);
 }
 
-/// What a list of extended attributes cannot hold is refused, rather than dropped.
+/// An extended attribute that does not fit a list is rejected rather than dropped.
 #[test]
-fn extended_attributes_that_windows_cannot_hold_are_refused() {
+fn extended_attributes_that_windows_cannot_store_are_rejected() {
     let ground = Ground::new();
     let long_name = format!("MSWINDOWS.xattr.{}", "N".repeat(256));
     let long_value = "QUJD".repeat(65_536 / 3 + 1);
@@ -326,7 +326,7 @@ fn extended_attributes_that_windows_cannot_hold_are_refused() {
 }
 
 #[test]
-fn deep_nesting_of_directories_and_conditions_is_no_problem() {
+fn deep_nesting_of_directories_and_conditions_is_harmless() {
     let ground = Ground::new();
     let deep = format!("Files/{}x", "dir/".repeat(1022));
     let tar = built(|tar| tar.file(&deep, &plain(), b""));
@@ -357,7 +357,7 @@ fn many_entries_with_long_names() {
         })
     };
     assert_eq!(ground.takes("entries", &many(3000), false).len(), 3001);
-    // More than 16 bits count, and without the work of making a file of each.
+    // More than 16 bits can count, without creating a file for each.
     let layer = ground.import(many(66_000), false).expect("legal");
     assert_eq!(layer.descriptor().entries.files, 66_000);
     assert_eq!(
@@ -391,9 +391,9 @@ fn many_streams_and_many_descriptors() {
     assert_eq!(ground.takes("many descriptors", &tar, false).len(), 2001);
 }
 
-/// The writer has the same limits as the reader: it never makes what it would refuse.
+/// The writer has the same limits as the reader: it never writes a tar that it would reject.
 #[test]
-fn backup_streams_that_lie_are_refused_by_the_writer() {
+fn the_writer_rejects_invalid_backup_streams() {
     use ntmeta::{StreamHeader, StreamId};
     use wclayer::{FileEntry, LayerWriter as _, ntmeta};
     let header = |header: StreamHeader| {
@@ -428,7 +428,7 @@ fn backup_streams_that_lie_are_refused_by_the_writer() {
             vec![sparse.clone(), block(-1, 0)],
         ),
         (
-            "a block behind all",
+            "a block beyond the largest offset",
             vec![sparse.clone(), block(i64::MAX, 1)],
         ),
         (
@@ -454,9 +454,9 @@ fn backup_streams_that_lie_are_refused_by_the_writer() {
     }
 }
 
-/// An error is the end of a tar, but no reason to crash for those who ask again.
+/// An error ends a tar, but must not crash callers that ask again.
 #[test]
-fn a_reader_can_be_asked_again_after_an_error() {
+fn a_reader_can_be_called_again_after_an_error() {
     use wclayer::LayerReader as _;
     let tar = built(|tar| {
         tar.file("Files/f", &plain(), b"")?;
@@ -470,6 +470,6 @@ fn a_reader_can_be_asked_again_after_an_error() {
     }
     assert_eq!(
         errors, 2,
-        "the bad name, and the stream that has no file any more"
+        "the invalid name, and the stream that has lost its file"
     );
 }

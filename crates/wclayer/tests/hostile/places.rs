@@ -1,4 +1,4 @@
-//! Destinations: links where a folder or a lock should be, folders that cannot be written.
+//! Destinations: links in place of a folder or a lock, and folders that cannot be written.
 
 use std::fs;
 
@@ -39,7 +39,7 @@ fn a_link_in_place_of_the_lock_is_not_followed() {
         std::os::unix::fs::symlink(target, ground.path("layers/.new.lock")).expect("free");
         ground.accept_changes();
         match ground.import(small_tar(), false) {
-            // Taken away like any lock that a killed process left.
+            // Removed like any lock that a killed process left behind.
             Ok(_) => assert_eq!(
                 names_in(&ground.path("layers")),
                 ["base", "new"],
@@ -61,7 +61,7 @@ fn a_link_in_place_of_the_lock_is_not_followed() {
 }
 
 #[test]
-fn a_folder_in_place_of_the_lock_is_left_alone() {
+fn a_folder_in_place_of_the_lock_is_not_changed() {
     let mut ground = Ground::new();
     fs::create_dir(ground.path("layers/.new.lock")).expect("free");
     ground.accept_changes();
@@ -89,10 +89,10 @@ fn a_pipe_in_place_of_the_lock_is_not_waited_for() {
     );
 }
 
-/// What killed imports left is removed; a link with such a name, and what it points to, is not.
+/// Leftovers of killed imports are removed; a link with such a name, and its target, are not.
 #[cfg(unix)]
 #[test]
-fn left_overs_are_removed_without_following_links() {
+fn leftovers_are_removed_without_following_links() {
     let mut ground = Ground::new();
     std::os::unix::fs::symlink("../outside", ground.path("layers/.new.wclayer-aaaaaa"))
         .expect("free");
@@ -102,18 +102,18 @@ fn left_overs_are_removed_without_following_links() {
     std::os::unix::fs::symlink("../../outside", inner).expect("free");
     let layer = ground.import(small_tar(), false).expect("free");
     portable::remove(layer.path()).expect("ours");
-    ground.assert_untouched("left-overs that are links");
+    ground.assert_untouched("leftovers that are links");
 }
 
-/// Two imports beside each other, of which one has a name like the other's hidden folders.
+/// Two imports next to each other, one with a name like the other's hidden folders.
 #[test]
-fn imports_with_similar_names_do_not_take_each_other_for_left_overs() {
+fn imports_with_similar_names_do_not_take_each_other_for_leftovers() {
     struct Other<'a>(&'a Ground, std::sync::atomic::AtomicBool);
     impl wclayer::Progress for Other<'_> {
         fn entry(&self) {
             if !self.1.swap(true, std::sync::atomic::Ordering::Relaxed) {
                 let other = self.0.import_to("layers/new", small_tar(), false, false);
-                other.expect("another place");
+                other.expect("another destination");
             }
         }
     }
@@ -125,7 +125,7 @@ fn imports_with_similar_names_do_not_take_each_other_for_left_overs() {
         &portable::ImportOptions::default(),
         &progress,
     )
-    .expect("another place");
+    .expect("another destination");
     assert_eq!(
         names_in(&ground.path("layers")),
         ["base", "new", "new.wclayer-copy"]
@@ -133,7 +133,7 @@ fn imports_with_similar_names_do_not_take_each_other_for_left_overs() {
 }
 
 #[test]
-fn places_that_cannot_be_are_refused() {
+fn impossible_destinations_are_rejected() {
     let ground = Ground::new();
     for place in [
         "canary/new",
@@ -160,7 +160,7 @@ fn places_that_cannot_be_are_refused() {
     }
 }
 
-/// `/proc` takes no new names, not even from the administrator.
+/// `/proc` does not accept new names, not even from root.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_folder_that_cannot_be_written_is_reported() {
@@ -176,9 +176,9 @@ fn a_folder_that_cannot_be_written_is_reported() {
     }
 }
 
-/// The sanity check of all the others: in a good place it works, whatever the name is.
+/// The sanity check for all other tests: a valid destination works, whatever its name.
 #[test]
-fn odd_names_of_folders_are_names() {
+fn unusual_folder_names_work() {
     let ground = Ground::new();
     for name in [
         "layers/ä ö",
@@ -202,7 +202,7 @@ fn odd_names_of_folders_are_names() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_folder_name_that_is_no_text_works() {
+fn a_folder_name_that_is_not_text_works() {
     use std::os::unix::ffi::OsStrExt as _;
     let ground = Ground::new();
     let name = ground

@@ -1,4 +1,4 @@
-//! Layers whose entries contradict each other or their parents, and those that make checking hard.
+//! Layers whose entries contradict each other or their parents, or are expensive to check.
 
 use layergen::Meta;
 use wclayer::portable::{self, ImportOptions};
@@ -7,10 +7,10 @@ use wclayer::{ErrorKind, ParentChain};
 use crate::common::{REPARSE, directory, plain};
 use crate::{Ground, built};
 
-/// The base layer has `Files/dir/deep`: that a directory is known further down says nothing about
-/// what this layer puts above it.
+/// The base layer has `Files/dir/deep`: a directory that exists further down says nothing about the
+/// entries that this layer puts above it.
 #[test]
-fn nothing_is_reached_through_what_this_layer_puts_in_the_way_of_its_parents() {
+fn nothing_is_reached_through_an_entry_that_hides_a_directory_of_the_parent() {
     let ground = Ground::new();
     let junction = Meta::with_attributes(REPARSE | 0x10);
     let tar = built(|tar| {
@@ -18,35 +18,32 @@ fn nothing_is_reached_through_what_this_layer_puts_in_the_way_of_its_parents() {
         tar.file("Files/dir/deep/evil.dll", &plain(), b"")
     });
     let reason = ground.refuses("a junction", &tar, true);
-    assert_eq!(
-        reason,
-        "it lies below `Files/dir`, which is a reparse point"
-    );
+    assert_eq!(reason, "it is below `Files/dir`, which is a reparse point");
     let tar = built(|tar| {
         tar.file("Files/dir", &plain(), b"")?;
         tar.file("Files/dir/deep/x", &plain(), b"")
     });
     let reason = ground.refuses("a file", &tar, true);
-    assert_eq!(reason, "it lies below `Files/dir`, which is no directory");
+    assert_eq!(reason, "it is below `Files/dir`, which is not a directory");
 }
 
 #[test]
 fn a_layer_is_not_its_own_parent() {
     let ground = Ground::new();
     let tar = || std::io::Cursor::new(built(|tar| tar.file("Files/new", &plain(), b"")));
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first([ground.path("layers/base")]),
-        replace: true,
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions::default()
+        .parents(ParentChain::from_nearest_first(
+            [ground.path("layers/base")],
+        ))
+        .replace(true);
     let error = portable::import(tar(), ground.path("layers/base"), &options, &())
-        .expect_err("the base layer would lie on itself");
+        .expect_err("the base layer would be its own parent");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     ground.assert_untouched("a layer on itself");
 }
 
 #[test]
-fn a_deep_path_on_top_of_a_parent_is_taken() {
+fn a_deep_path_on_top_of_a_parent_is_accepted() {
     let ground = Ground::new();
     let deep = format!("Files/{}x", "dir/".repeat(300));
     let tar = built(|tar| tar.file(&deep, &plain(), b""));
@@ -54,7 +51,7 @@ fn a_deep_path_on_top_of_a_parent_is_taken() {
 }
 
 #[test]
-fn a_path_that_comes_very_often_is_taken() {
+fn a_path_that_occurs_many_times_is_accepted() {
     let ground = Ground::new();
     let tar = built(|tar| {
         for _ in 0..300 {
@@ -69,7 +66,7 @@ fn a_path_that_comes_very_often_is_taken() {
 }
 
 #[test]
-fn a_long_chain_of_links_is_followed_or_refused() {
+fn a_long_chain_of_links_is_followed_or_rejected() {
     let ground = Ground::new();
     let chain = |steps: usize| {
         built(|tar| {

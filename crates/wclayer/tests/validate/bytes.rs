@@ -1,10 +1,10 @@
-//! Rules on the tar as a file: what is done to its bytes.
+//! Rules on the tar as a file, broken by changes to its bytes.
 
 use wclayer::rules::Rule;
 
 use crate::{Start, broken, check, tar};
 
-/// The rules that are shown here rather than in a row.
+/// The rules that are tested here rather than in a row.
 pub(crate) const RULES: [Rule; 7] = [
     Rule::TarEmpty,
     Rule::NotALayer,
@@ -37,7 +37,7 @@ fn damage_to_the_file_breaks_one_rule() {
         rules_of(&[&whole[..], b"more"].concat()),
         ["tar-trailing-data"]
     );
-    // Zeros are what tar fills its last record with.
+    // Tar pads its last record with zeros.
     assert_eq!(rules_of(&[&whole[..], &[0; 10_240]].concat()), [""; 0]);
     let mut damaged = whole.clone();
     damaged[2] ^= 1;
@@ -46,7 +46,7 @@ fn damage_to_the_file_breaks_one_rule() {
 }
 
 #[test]
-fn what_is_something_else_than_a_tar_is_named() {
+fn files_that_are_not_a_tar_are_identified() {
     let whole = tar(Start::Base, |_| Ok(()));
     for (bytes, name) in [
         (&b"\xFD7zXZ\0\0\x04"[..], "an xz file"),
@@ -63,7 +63,7 @@ fn what_is_something_else_than_a_tar_is_named() {
 }
 
 #[test]
-fn an_image_archive_is_told_from_a_layer() {
+fn an_image_archive_is_distinguished_from_a_layer() {
     fn archive(tar: &mut crate::Tar) -> std::io::Result<()> {
         tar.file("1a/layer.tar", &crate::file(), b"not read")?;
         let manifest = br#"[{"Layers":["1a/layer.tar"]}]"#;
@@ -72,13 +72,13 @@ fn an_image_archive_is_told_from_a_layer() {
     let report = check(Start::Nothing, tar(Start::Nothing, archive));
     let found = &report.rules[&Rule::NotALayer].first[0];
     assert!(found.detail.contains("`1a/layer.tar`"), "{found:?}");
-    // The same files in a layer are just files.
+    // In a layer, the same files are ordinary files.
     let report = check(Start::Base, tar(Start::Base, archive));
     assert!(!broken(&report).contains("not-a-layer"));
 }
 
 #[test]
-fn after_damage_only_entries_have_been_checked() {
+fn after_damage_only_entries_are_checked() {
     let mut bytes = tar(Start::Nothing, |tar| {
         tar.file("elsewhere", &crate::file(), b"")
     });
@@ -95,7 +95,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn bytes_behind_zstd_are_no_damage() {
+fn bytes_after_zstd_are_not_damage() {
     let whole = tar(Start::Base, |_| Ok(()));
     let whole = zstd::encode_all(&whole[..], 1).expect("memory");
     assert_eq!(rules_of(&[&whole[..], &[0; 512]].concat()), [""; 0]);
@@ -107,23 +107,23 @@ fn bytes_behind_zstd_are_no_damage() {
 }
 
 #[test]
-fn entries_in_front_of_damaged_gzip_are_checked() {
+fn entries_before_damaged_gzip_are_checked() {
     let whole = gzip(&tar(Start::Nothing, |tar| {
         tar.file("elsewhere", &crate::file(), b"")
     }));
-    // The length at the end of the member is lost.
+    // The length at the end of the gzip member is cut off.
     let report = check(Start::Nothing, whole[..whole.len() - 4].to_vec());
     assert_eq!(broken(&report), ["tar-damaged", "top-level-name"].into());
     assert!(!report.is_complete);
     let found = &report.rules[&Rule::TarDamaged].first[0];
     assert!(
-        found.detail.starts_with("behind the end of the tar: "),
+        found.detail.starts_with("after the end of the tar: "),
         "{found:?}"
     );
 }
 
 #[test]
-fn bytes_behind_gzip_are_no_damage() {
+fn bytes_after_gzip_are_not_damage() {
     let whole = gzip(&tar(Start::Base, |_| Ok(())));
     let report = check(Start::Base, [&whole[..], b"more"].concat());
     assert_eq!(broken(&report), ["blob-trailing-data"].into());
@@ -131,7 +131,7 @@ fn bytes_behind_gzip_are_no_damage() {
     let zeros = [&whole[..], &[0; 99], b"more"].concat();
     assert_eq!(rules_of(&zeros), ["blob-trailing-data"]);
     assert_eq!(rules_of(&[&whole[..], &[0; 99]].concat()), [""; 0]);
-    // A second member with what is no tar.
+    // A second member with content that is not a tar.
     assert_eq!(
         rules_of(&[&whole[..], &gzip(b"more")].concat()),
         ["tar-trailing-data"]

@@ -1,4 +1,4 @@
-//! Rows of rules on an entry by itself.
+//! Rows of rules on single entries.
 
 use std::io::{Cursor, Read};
 
@@ -10,7 +10,7 @@ use wclayer::validate::validate_tar;
 use crate::Start::{Above, AboveVm, Bare, Base};
 use crate::{Build, Row, Start, Tar, directory, file, link, secured, vm, with};
 
-/// A row about the name of a file.
+/// Builds a row about the name of a file.
 macro_rules! name {
     ($rule:ident, $bad:expr, $good:expr) => {
         row(
@@ -88,7 +88,7 @@ fn names() -> Vec<Row> {
     ]
 }
 
-/// A file whose name is given by a record, byte for byte.
+/// A file with the given name in a record, byte for byte.
 fn raw(tar: &mut Tar, name: &[u8]) -> std::io::Result<()> {
     let mut meta = file();
     meta.records.push(("path".to_owned(), name.to_vec()));
@@ -318,7 +318,7 @@ fn streams_and_hives() -> Vec<Row> {
             Above,
             |tar| {
                 let mut hive = minimal_hive("Sam_Delta", true);
-                // The second sequence number, and what that makes of the checksum.
+                // The second sequence number, and its effect on the checksum.
                 hive[8] ^= 3;
                 hive[508] ^= 3;
                 tar.file("Hives/Sam_Delta", &file(), &hive)
@@ -463,7 +463,7 @@ fn streams_and_hives() -> Vec<Row> {
     ]
 }
 
-/// Its hole is what makes it large, which is another rule.
+/// Its size comes from real content, because a large hole breaks another rule.
 #[test]
 fn a_file_of_8_gib_is_large() {
     let of = |size: u64| {
@@ -473,7 +473,7 @@ fn a_file_of_8_gib_is_large() {
         let mut meta = file();
         meta.records.push(size_record);
         tar.file("Files/large", &meta, b"").expect("memory");
-        // Its content comes behind its headers, and then the end of the tar.
+        // Its content follows its headers, and then the end of the tar.
         let bytes = tar.finish().expect("memory");
         let (start, end) = bytes.split_at(bytes.len() - 1024);
         let content = std::io::repeat(0).take(size.next_multiple_of(512));
@@ -487,9 +487,9 @@ fn a_file_of_8_gib_is_large() {
     assert_eq!(of((8 << 30) - 1), [""; 0]);
 }
 
-/// By the names of all hives of base layers and of those above.
+/// Covers the names of all hives of base layers and of layers on top.
 #[test]
-fn each_hive_is_known_by_its_name() {
+fn each_hive_is_recognised_by_its_name() {
     let bases = ["DefaultUser", "Sam", "Security", "Software", "System"];
     for name in bases {
         let of = |suffix: &str, start: Start| {
@@ -511,14 +511,14 @@ fn each_hive_is_known_by_its_name() {
     }
 }
 
-/// What a layer with the given entries breaks.
+/// The rules broken by a layer with the given entries.
 fn broken(start: Start, build: Build) -> Vec<&'static str> {
     let found = crate::broken(&crate::check(start, crate::tar(start, build)));
     found.into_iter().collect()
 }
 
 #[test]
-fn what_must_be_a_directory_or_a_file_is_one() {
+fn reserved_paths_must_be_directories_or_files() {
     let files = |tar: &mut Tar| {
         tar.symlink("Files", "elsewhere", &link())?;
         tar.directory("Hives", &directory())
@@ -542,7 +542,7 @@ fn what_must_be_a_directory_or_a_file_is_one() {
 }
 
 #[test]
-fn names_at_the_top_are_compared_letter_by_letter() {
+fn top_level_names_are_case_sensitive() {
     let hive =
         |tar: &mut Tar| tar.file("HIVES/Sam_Delta", &file(), &minimal_hive("Sam_Delta", true));
     assert_eq!(broken(Above, hive), ["top-level-case"]);
@@ -562,7 +562,7 @@ fn names_at_the_top_are_compared_letter_by_letter() {
 }
 
 #[test]
-fn an_opaque_whiteout_fails_outside_of_files() {
+fn an_opaque_whiteout_is_an_error_outside_files() {
     let hives = |tar: &mut Tar| tar.opaque("Hives");
     assert_eq!(broken(Above, hives), ["whiteout-place"]);
     let vm = |tar: &mut Tar| tar.opaque("UtilityVM/Files");
@@ -571,9 +571,9 @@ fn an_opaque_whiteout_fails_outside_of_files() {
     assert_eq!(broken(Above, files), ["whiteout-opaque"]);
 }
 
-/// hcsshim's writer of base layers looks at nothing there but the name of the directory of files.
+/// hcsshim's writer of base layers only checks the name of the directory of files there.
 #[test]
-fn a_utility_vm_of_a_base_layer_may_have_what_others_may_not() {
+fn a_utility_vm_of_a_base_layer_has_fewer_restrictions() {
     let other = |tar: &mut Tar| {
         vm(tar)?;
         tar.directory("UtilityVM", &directory())?;
@@ -583,7 +583,7 @@ fn a_utility_vm_of_a_base_layer_may_have_what_others_may_not() {
 }
 
 #[test]
-fn a_stream_behind_a_hard_link_is_said_to_be_there() {
+fn a_stream_after_a_hard_link_is_reported_with_its_position() {
     let report = crate::check(
         Above,
         crate::tar(Above, |tar| {
@@ -600,7 +600,7 @@ fn a_stream_behind_a_hard_link_is_said_to_be_there() {
 }
 
 #[test]
-fn the_bins_of_a_hive_are_looked_at() {
+fn the_bins_of_a_hive_are_checked() {
     let zeros = |tar: &mut Tar| {
         let mut hive = minimal_hive("Sam_Delta", true);
         hive[4096..].fill(0);

@@ -1,5 +1,5 @@
-//! Rules on the headers of a member: numbers that the reference refuses, and two readings of one
-//! member.
+//! Rules on the headers of a member: numbers that the reference rejects, and members with two
+//! interpretations.
 
 use layergen::{Header, Meta};
 use wclayer::rules::Rule;
@@ -26,7 +26,7 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-/// The records that a file of a test has to have.
+/// The records that a file needs in these tests.
 fn records() -> Vec<u8> {
     let security = file().security_descriptor.expect("it has one");
     let security = base64(&security);
@@ -62,7 +62,7 @@ fn header(name: &str, type_flag: u8, size: u64) -> Header<'_> {
     }
 }
 
-/// Gives a header block the right checksum.
+/// Corrects the checksum of a header block.
 fn sealed(mut block: [u8; 512]) -> [u8; 512] {
     block[148..156].fill(b' ');
     let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
@@ -70,7 +70,7 @@ fn sealed(mut block: [u8; 512]) -> [u8; 512] {
     block
 }
 
-/// Writes a file of whose header a field holds this.
+/// Writes a file with the given bytes in a field of its header.
 fn field(tar: &mut Tar, at: usize, text: &[u8]) -> Write {
     tar.extended_header(b"Files/a", &records())?;
     let mut block = header("Files/a", b'0', 0).to_block();
@@ -97,14 +97,14 @@ fn names(tar: &mut Tar, pax: &str, gnu: &str) -> Write {
     tar.raw_header(&header("Files/c", b'0', 0))
 }
 
-/// Writes an extended header with more records.
+/// Writes an extended header with additional records.
 fn extended(tar: &mut Tar, more: &[(&str, &str)]) -> Write {
     let more = more.iter();
     let more = more.flat_map(|(key, value)| layergen::pax_record(key, value.as_bytes()));
     tar.extended_header(b"Files/a", &[records(), more.collect()].concat())
 }
 
-/// The ids of the rules that a layer breaks, and what is said of each.
+/// The IDs of the rules that a layer breaks, and the details of each.
 fn findings(build: impl Fn(&mut Tar) -> Write) -> Vec<(&'static str, String)> {
     let mut bytes = layergen::TarBuilder::new(Vec::new());
     for path in ["Files", "Hives"] {
@@ -119,9 +119,9 @@ fn findings(build: impl Fn(&mut Tar) -> Write) -> Vec<(&'static str, String)> {
     report.rules.iter().map(of_rule).collect()
 }
 
-/// Go `archive/tar/reader.go`, `readHeader`: with a known magic the device numbers are read, too.
+/// Go `archive/tar/reader.go`, `readHeader`: with a known magic, the device numbers are read too.
 #[test]
-fn each_number_that_the_reference_reads_is_looked_at() {
+fn each_number_that_the_reference_reads_is_checked() {
     const GNU: &[u8] = b"ustar  \0";
     const USTAR: &[u8] = b"ustar\x0000";
     const V7: &[u8] = &[0; 8];
@@ -143,7 +143,7 @@ fn each_number_that_the_reference_reads_is_looked_at() {
                 if is_star {
                     block[508..512].copy_from_slice(b"tar\0");
                 }
-                // What a prefix would be, or the time of access of a GNU header.
+                // The position of a prefix, or of the access time in a GNU header.
                 block[345..500].fill(0);
                 block[at..at + text.len()].copy_from_slice(text);
                 tar.raw_bytes(&sealed(block))
@@ -152,7 +152,7 @@ fn each_number_that_the_reference_reads_is_looked_at() {
             let expected = is_refused.then(|| {
                 (
                     "tar-number",
-                    format!("Files/a: its field `{name}` is not a number"),
+                    format!("Files/a: the field `{name}` is not a number"),
                 )
             });
             let found: Vec<_> = found
@@ -162,7 +162,7 @@ fn each_number_that_the_reference_reads_is_looked_at() {
             assert_eq!(found, Vec::from_iter(expected), "{name} {magic:?}");
         }
     }
-    // GNU's base-256 is a number, and an empty field is 0.
+    // GNU's base-256 encoding is a number, and an empty field is 0.
     for text in [
         b"\x80\0\0\0\0\0\x01\0",
         b"\xff\xff\xff\xff\xff\xff\xff\xff",
@@ -170,7 +170,7 @@ fn each_number_that_the_reference_reads_is_looked_at() {
     ] {
         assert_eq!(findings(|tar| field(tar, 108, text)), []);
     }
-    // The header of an extended header is a header.
+    // The header of an extended header is checked too.
     let found = findings(|tar| {
         let body = records();
         let mut block = header("PaxHeaders/a", b'x', body.len() as u64).to_block();
@@ -179,7 +179,7 @@ fn each_number_that_the_reference_reads_is_looked_at() {
         padded(tar, &body)?;
         tar.raw_header(&header("Files/a", b'0', 0))
     });
-    let expected = "Files/a: its field `gid` is not a number".to_owned();
+    let expected = "Files/a: the field `gid` is not a number".to_owned();
     assert_eq!(found, [("tar-number", expected)]);
 }
 
@@ -198,14 +198,14 @@ fn owners_in_pax_records_are_numbers() {
             extended(tar, &[(key, value)])?;
             tar.raw_header(&header("Files/a", b'0', 0))
         });
-        let text = format!("Files/a: its field `{key}` is not a number");
+        let text = format!("Files/a: the field `{key}` is not a number");
         let expected = (!is_number).then_some(("tar-number", text));
         assert_eq!(found, Vec::from_iter(expected), "{key}={value}");
     }
 }
 
 #[test]
-fn what_can_be_read_in_two_ways_is_told() {
+fn ambiguous_members_are_reported() {
     type Build = fn(&mut Tar) -> Write;
     let member = |tar: &mut Tar| tar.raw_header(&header("Files/a", b'0', 0));
     let rows: [(&str, Build); 9] = [
@@ -262,9 +262,9 @@ fn what_can_be_read_in_two_ways_is_told() {
     ];
     for (text, build) in rows {
         let found = findings(build);
-        let told = found.iter().find(|(id, _)| *id == "tar-two-readings");
+        let found = found.iter().find(|(id, _)| *id == "tar-two-readings");
         assert!(
-            told.is_some_and(|(_, told)| told.contains(text)),
+            found.is_some_and(|(_, detail)| detail.contains(text)),
             "{text}: {found:?}"
         );
     }
@@ -277,9 +277,9 @@ fn what_can_be_read_in_two_ways_is_told() {
     );
 }
 
-/// POSIX pax allows it; no layer has a place for it, and its bytes are not a header.
+/// POSIX pax allows it; a layer cannot represent it, and its bytes are not a header.
 #[test]
-fn content_of_a_link_is_told_with_its_entry() {
+fn content_of_a_link_is_reported_with_its_entry() {
     let at = std::cell::Cell::new(0);
     for content in [&b"hello"[..], &[0; 5], &[0xff; 700]] {
         let found = findings(|tar| {

@@ -1,4 +1,5 @@
-//! `validate`: for every rule a layer that breaks only it, and a near miss that breaks none.
+//! `validate`: for every rule, a layer that breaks only that rule, and a near miss that breaks
+//! none.
 
 mod bytes;
 mod entries;
@@ -27,16 +28,16 @@ type Build = fn(&mut Tar) -> std::io::Result<()>;
 const HIVES: [&str; 5] = ["DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM"];
 const BCD: &str = "UtilityVM/Files/EFI/Microsoft/Boot/BCD";
 
-/// What a layer has before what a test adds.
+/// The content of a layer before the additions of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Start {
-    /// Nothing, and it has no parents.
+    /// Empty, without parents.
     Nothing,
-    /// What a base layer needs.
+    /// The required content of a base layer.
     Base,
-    /// Nothing, on top of a base layer.
+    /// Empty, on top of a base layer.
     Bare,
-    /// What a layer needs on top of a base layer, which has `Files/old.txt` and `Files/dir`.
+    /// The required content on top of a base layer that has `Files/old.txt` and `Files/dir`.
     Above,
     /// The same on top of a base layer with a utility VM.
     AboveVm,
@@ -65,14 +66,14 @@ fn link() -> Meta {
     }
 }
 
-/// A file's metadata with one more record.
+/// A file's metadata with an additional record.
 fn with(key: &str, value: &[u8]) -> Meta {
     let mut meta = file();
     meta.records.push((key.to_owned(), value.to_vec()));
     meta
 }
 
-/// A file's metadata with this descriptor.
+/// Returns a file's metadata with this descriptor.
 fn secured(descriptor: &[u8]) -> Meta {
     Meta {
         security_descriptor: Some(descriptor.to_vec()),
@@ -100,7 +101,7 @@ fn vm(tar: &mut Tar) -> std::io::Result<()> {
     vm_in(tar, "UtilityVM/Files")
 }
 
-/// Writes a utility VM, and the name of the directory of its files so.
+/// Writes a utility VM whose directory of files has the given name.
 fn vm_in(tar: &mut Tar, files: &str) -> std::io::Result<()> {
     tar.directory("UtilityVM", &Meta::with_attributes(0x10))?;
     tar.directory(files, &directory())?;
@@ -125,7 +126,7 @@ fn parent(tar: &mut Tar, has_vm: bool) -> std::io::Result<()> {
     }
 }
 
-/// Makes a tar.
+/// Builds a tar.
 fn tar(start: Start, build: Build) -> Vec<u8> {
     let mut tar = TarBuilder::new(Vec::new());
     let above = |tar: &mut Tar| {
@@ -142,7 +143,7 @@ fn tar(start: Start, build: Build) -> Vec<u8> {
     tar.finish().expect("memory")
 }
 
-/// The parents of a layer with this start, in a folder that goes away with them.
+/// The parents of a layer with this start, in a folder that is deleted with them.
 fn parents(start: Start) -> Option<(wclayer::view::View, TempDir, PathBuf)> {
     let has_vm = match start {
         Start::Nothing | Start::Base => return None,
@@ -175,7 +176,7 @@ fn broken(report: &Report) -> BTreeSet<&'static str> {
     report.rules.keys().map(|rule| rule.info().id).collect()
 }
 
-/// A rule, a layer that breaks only it, and one that is nearly the same and breaks none.
+/// A rule, a layer that breaks only that rule, and a similar layer that breaks none.
 struct Row {
     rule: Rule,
     start: Start,
@@ -184,7 +185,7 @@ struct Row {
 }
 
 #[test]
-fn every_rule_is_broken_alone_and_kept_by_a_near_miss() {
+fn every_rule_can_be_broken_alone_and_is_kept_by_a_near_miss() {
     let mut seen: BTreeSet<Rule> = bytes::RULES.iter().copied().collect();
     // `a_file_of_8_gib_is_large`
     seen.insert(Rule::LargeFile);
@@ -202,7 +203,7 @@ fn every_rule_is_broken_alone_and_kept_by_a_near_miss() {
 }
 
 #[test]
-fn what_the_rows_start_from_breaks_no_rule() {
+fn the_start_of_the_rows_breaks_no_rule() {
     for start in [Start::Base, Start::Above, Start::AboveVm] {
         let report = check(start, tar(start, |_| Ok(())));
         assert_eq!(broken(&report), [].into(), "{start:?}");
@@ -219,11 +220,11 @@ fn a_finding_names_the_entry_and_its_byte() {
     let at = bytes
         .windows(9)
         .rposition(|name| name == b"Files/nul")
-        .expect("it is there");
+        .expect("the finding exists");
     let report = check(Start::Above, bytes);
     let found = &report.rules[&Rule::PathReservedName].first[0];
     assert_eq!(found.entry, "Files/nul");
-    // The header is the second: the extended one and its records come first.
+    // This is the second header: the extended header and its records come first.
     assert!(
         found
             .offset
@@ -233,7 +234,7 @@ fn a_finding_names_the_entry_and_its_byte() {
 }
 
 #[test]
-fn the_pass_goes_on_behind_what_is_wrong_and_counts_all_of_it() {
+fn the_pass_continues_after_an_error_and_counts_all_of_them() {
     let bytes = tar(Start::Above, |tar| {
         for number in 0..7 {
             tar.file(&format!("Files/..{number}/../x"), &file(), b"content")?;

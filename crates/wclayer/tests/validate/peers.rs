@@ -1,4 +1,4 @@
-//! Layers that other tools wrote, on top of a base layer where they are meant to be.
+//! Layers written by other tools, on top of a base layer where they require one.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ fn layer(name: &str, start: Start) -> Report {
 }
 
 #[test]
-fn a_layer_of_imgutil_has_no_errors_and_deserves_its_warnings() {
+fn an_imgutil_layer_has_no_errors_and_justified_warnings() {
     let report = layer("imgutil_files", Start::Above);
     assert_eq!(report.count(Severity::Error), 0, "{report:#?}");
     assert_eq!(
@@ -35,9 +35,9 @@ fn a_layer_of_imgutil_has_no_errors_and_deserves_its_warnings() {
     );
 }
 
-/// The hives of the base layer have no bytes: a warning, since Windows up to 2022 takes them.
+/// The hives of the base layer are empty: a warning, since Windows up to 2022 accepts them.
 #[test]
-fn two_layers_of_imgutil_have_no_errors_and_deserve_their_warnings() {
+fn two_imgutil_layers_have_no_errors_and_justified_warnings() {
     let base = layer("imgutil_base", Start::Base);
     assert_eq!(
         broken(&base),
@@ -61,7 +61,7 @@ fn two_layers_of_imgutil_have_no_errors_and_deserve_their_warnings() {
 }
 
 #[test]
-fn buildkit_s_links_lead_nowhere() {
+fn buildkit_links_lead_nowhere() {
     let report = layer("buildkit_diff", Start::Above);
     assert_eq!(
         broken(&report),
@@ -76,7 +76,7 @@ fn buildkit_s_links_lead_nowhere() {
 }
 
 #[test]
-fn crane_leaves_directories_out() {
+fn crane_omits_directories() {
     let report = layer("crane_files", Start::Above);
     assert_eq!(
         broken(&report),

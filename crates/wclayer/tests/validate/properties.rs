@@ -1,4 +1,4 @@
-//! Whatever comes in, the check comes to an end, and says so when all is well.
+//! For any input, the check ends, and it reports whether it was complete.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn sample() -> Vec<u8> {
     })
 }
 
-/// Makes checksums right again: else every change ends at the first header.
+/// Corrects checksums; otherwise, every change would end the check at the first header.
 fn repair(tar: &mut [u8]) {
     let (blocks, _) = tar.as_chunks_mut::<512>();
     for block in blocks
@@ -47,23 +47,23 @@ proptest! {
         }
         let start = if above { Start::Above } else { Start::Base };
         let report = check(start, bytes);
-        let is_told = ["tar-damaged", "tar-truncated", "tar-empty", "not-a-layer"]
+        let is_reported = ["tar-damaged", "tar-truncated", "tar-empty", "not-a-layer"]
             .iter()
             .any(|id| crate::broken(&report).contains(id));
-        prop_assert_eq!(report.is_complete, !is_told);
+        prop_assert_eq!(report.is_complete, !is_reported);
         for found in report.rules.values() {
             prop_assert!(found.count >= found.first.len() as u64 && !found.first.is_empty());
         }
     }
 
     #[test]
-    fn garbage_is_checked_as_well(bytes in prop::collection::vec(any::<u8>(), 0..4096)) {
+    fn garbage_is_checked_too(bytes in prop::collection::vec(any::<u8>(), 0..4096)) {
         prop_assert!(!crate::broken(&check(Start::Base, bytes)).is_empty());
     }
 }
 
 #[test]
-fn a_path_that_comes_very_often_is_checked() {
+fn a_path_that_occurs_many_times_is_checked() {
     let bytes = tar(Start::Base, |tar| {
         for _ in 0..500 {
             tar.file("Files/often", &file(), b"")?;

@@ -1,4 +1,4 @@
-//! The rows of the table: on entries by themselves, and on whole layers.
+//! The rows of the table: on single entries, and on whole layers.
 
 use crate::{Row, entries, headers, whole};
 

@@ -1,5 +1,5 @@
-//! What the reference implementation refuses breaks a rule: the golden vectors of imports, through
-//! its writer of layers with parents.
+//! Layers that the reference implementation rejects break a rule: the golden vectors of imports,
+//! run through its writer of layers with parents.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ fn vectors() -> Vec<(String, Value)> {
     vectors
 }
 
-/// The parent that the vectors were made on top of: its files, and what a base layer needs.
+/// The parent that the vectors were made on top of: its files, and the required content.
 fn parent(vector: &Value, place: &Path) -> View {
     let mut tar = layergen::TarBuilder::new(Vec::new());
     base(&mut tar).expect("memory");
@@ -54,11 +54,14 @@ fn parent(vector: &Value, place: &Path) -> View {
 }
 
 #[test]
-fn what_the_reference_refuses_breaks_a_rule() {
+fn layers_that_the_reference_rejects_break_a_rule() {
     let place = tempfile::tempdir().expect("a temporary folder");
     let vectors = vectors();
     let of_parent = |(_, vector): &&(String, Value)| vector["legacy_writer_parent"].is_array();
-    let (_, vector) = vectors.iter().find(of_parent).expect("one has it");
+    let (_, vector) = vectors
+        .iter()
+        .find(of_parent)
+        .expect("one vector lists the parent");
     let view = parent(vector, &place.path().join("base.tar"));
     let mut refused = 0;
     let mut accepted = BTreeSet::new();
@@ -69,7 +72,7 @@ fn what_the_reference_refuses_breaks_a_rule() {
         refused += 1;
         let tar = std::fs::File::open(folder().join(format!("{name}.tar"))).expect(name);
         let report = validate_tar(tar, Some(&view), 1, &()).expect(name);
-        // Many of these tars have no `Hives`, which is not why they are refused.
+        // Many of these tars have no `Hives`, which is not the reason for the rejection.
         let mut errors = report.rules.keys().filter(|rule| {
             rule.info().severity == Severity::Error && rule.info().id != "hives-missing"
         });

@@ -1,4 +1,4 @@
-//! Rows of rules on a whole layer, with its parents.
+//! Rows of rules on a whole layer, including its parents.
 
 use layergen::{Meta, minimal_hive};
 use wclayer::rules::Rule;
@@ -15,7 +15,7 @@ fn row(rule: Rule, start: Start, breaks: Build, keeps: Build) -> Row {
     }
 }
 
-/// The metadata of a link to a directory.
+/// Returns the metadata of a link to a directory.
 fn directory_link() -> Meta {
     Meta {
         attributes: Some(0x410),
@@ -31,7 +31,7 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
-/// Writes a hive in place of that of the base layer, and a delta.
+/// Writes a hive in place of the base layer's, and a delta.
 fn hives(tar: &mut crate::Tar, base: &str, delta: &str) -> std::io::Result<()> {
     for path in ["", "/System32", "/System32/config"] {
         tar.directory(&format!("Files/Windows{path}"), &directory())?;
@@ -76,7 +76,7 @@ fn places() -> Vec<Row> {
                 tar.file("Files/a/b", &file(), b"")
             },
             |tar| {
-                // A directory takes the place of the parent's file.
+                // A directory replaces the parent's file.
                 tar.directory("Files/old.txt", &directory())?;
                 tar.file("Files/old.txt/b", &file(), b"")
             },
@@ -236,7 +236,7 @@ fn many_links(tar: &mut crate::Tar, count: u32) -> std::io::Result<()> {
     })
 }
 
-/// Links of which each leads to the one before, and the first to the last or to a file.
+/// Links that each lead to the previous one; the first leads to the last or to a file.
 fn link_chain(count: u32, is_ring: bool) -> Vec<u8> {
     let mut tar = layergen::TarBuilder::new(Vec::new());
     let fill = |tar: &mut crate::Tar| {
@@ -255,19 +255,19 @@ fn link_chain(count: u32, is_ring: bool) -> Vec<u8> {
 }
 
 #[test]
-fn links_may_follow_one_another_as_often_as_ntfs_has_names() {
+fn chains_of_links_are_limited_by_the_number_of_names_on_ntfs() {
     let found = |count| {
         let report = crate::check(Start::Nothing, link_chain(count, false));
         let found = report.rules.get(&Rule::LinkTooMany);
         found.map_or(0, |found| found.count)
     };
     assert_eq!(found(1023), 0);
-    // The link that leads too far, and the file that has too many names.
+    // The link that leads too far, and the file with too many names.
     assert_eq!(found(1024), 2);
 }
 
 #[test]
-fn every_link_of_a_ring_is_told() {
+fn every_link_of_a_cycle_is_reported() {
     let report = crate::check(Start::Nothing, link_chain(1500, true));
     assert_eq!(report.rules[&Rule::LinkLoop].count, 1500);
 }
@@ -388,7 +388,7 @@ fn without_hive(tar: &mut crate::Tar, missing: usize) -> std::io::Result<()> {
 }
 
 #[test]
-fn links_are_found_among_what_is_before_them_and_in_the_parents() {
+fn link_targets_are_earlier_entries_or_in_the_parents() {
     let row = |start: Start, build: Build| -> Vec<(&str, String)> {
         let report = crate::check(start, crate::tar(start, build));
         let found = report.rules.iter();
@@ -400,7 +400,7 @@ fn links_are_found_among_what_is_before_them_and_in_the_parents() {
         tar.hard_link("Files/a", "Files/old.txt", &file())?;
         tar.file("Files/old.txt", &file(), b"new")
     };
-    let detail = "the target is `Files/old.txt`; it links to what a parent has there";
+    let detail = "the target is `Files/old.txt`; it links to a parent's file at that path";
     assert_eq!(row(Above, old), [("link-before-target", detail.to_owned())]);
     let later = |tar: &mut crate::Tar| {
         tar.hard_link("Files/a", "Files/b", &file())?;
@@ -413,7 +413,7 @@ fn links_are_found_among_what_is_before_them_and_in_the_parents() {
             [("link-before-target", detail.to_owned())]
         );
     }
-    // The utility VM is there from the start: a copy of the parent's.
+    // The utility VM exists from the start, as a copy of the parent's.
     let in_vm = |tar: &mut crate::Tar| {
         tar.directory("UtilityVM", &directory())?;
         tar.hard_link("UtilityVM/Files/a", &BCD.to_ascii_uppercase(), &file())
@@ -426,7 +426,7 @@ fn links_are_found_among_what_is_before_them_and_in_the_parents() {
 }
 
 #[test]
-fn a_whiteout_takes_new_files_but_no_new_links() {
+fn a_whiteout_removes_new_files_but_not_new_links() {
     let broken = |start, build: Build| -> Vec<&str> {
         let found = crate::broken(&crate::check(start, crate::tar(start, build)));
         found.into_iter().collect()
@@ -437,7 +437,7 @@ fn a_whiteout_takes_new_files_but_no_new_links() {
         tar.whiteout("Files/old.txt")
     };
     assert_eq!(broken(Above, link), [""; 0]);
-    // In the utility VM it counts what comes first.
+    // In the utility VM, the order of the entries matters.
     let before = |tar: &mut crate::Tar| {
         tar.directory("UtilityVM", &crate::Meta::with_attributes(0x10))?;
         tar.whiteout(BCD)?;
@@ -451,7 +451,7 @@ fn a_whiteout_takes_new_files_but_no_new_links() {
     assert_eq!(broken(AboveVm, behind), ["whiteout-and-entry"]);
 }
 
-/// The VM of the parent is copied when `UtilityVM` comes, and not before.
+/// The parent's VM is copied when `UtilityVM` occurs, and not before.
 #[test]
 fn directories_of_the_copied_utility_vm_need_no_entry() {
     let top =
@@ -502,7 +502,7 @@ fn each_hive_of_the_base_has_its_delta() {
 }
 
 #[test]
-fn links_of_windows_lead_to_what_they_are_marked_for() {
+fn windows_links_lead_to_the_kind_they_are_marked_with() {
     type Add = fn(&mut crate::Tar, &Meta) -> std::io::Result<()>;
     let rows: [(&str, Add, bool, bool); 10] = [
         (
@@ -545,7 +545,7 @@ fn links_of_windows_lead_to_what_they_are_marked_for() {
             true,
         ),
         (
-            "what is removed",
+            "a removed path",
             |tar, meta| {
                 tar.whiteout("Files/old.txt")?;
                 tar.symlink("Files/a", "old.txt", meta)

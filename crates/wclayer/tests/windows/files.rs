@@ -1,4 +1,4 @@
-//! Files below a root: made, found, linked, listed, deleted, with metadata and backup streams.
+//! Files below a root: create, find, link, list and delete, with metadata and backup streams.
 
 use std::io;
 use std::os::windows::fs::symlink_dir;
@@ -43,7 +43,7 @@ fn backup(folder: &Folder, path: &str, scope: Scope) -> Result<Vec<u8>> {
 }
 
 #[test]
-fn what_was_written_is_read_whatever_the_case_of_its_name() -> Result {
+fn a_written_file_is_read_by_its_name_in_any_case() -> Result {
     let folder = Folder::new()?;
     folder.root.create(&name("Dir"), Kind::Directory)?.close()?;
     write(&folder, "Dir/File.txt", b"some content")?;
@@ -54,7 +54,7 @@ fn what_was_written_is_read_whatever_the_case_of_its_name() -> Result {
 }
 
 #[test]
-fn what_is_not_there_is_not_found() -> Result {
+fn missing_files_are_not_found() -> Result {
     let folder = Folder::new()?;
     assert_eq!(folder.root.look(&name("a"))?, None);
     assert_eq!(folder.root.look(&name("a/b"))?, None);
@@ -68,7 +68,7 @@ fn what_is_not_there_is_not_found() -> Result {
 }
 
 #[test]
-fn names_may_be_longer_than_260_units_and_what_windows_reserves() -> Result {
+fn names_may_be_longer_than_260_units_and_reserved() -> Result {
     let folder = Folder::new()?;
     let long = "x".repeat(100);
     let mut path = String::from("d");
@@ -101,7 +101,7 @@ fn times_and_attributes_are_set_together() -> Result {
         });
         let made = folder.root.create(&path, kind)?;
         made.set_basic_info(&FileBasicInfo {
-            // What an object is does not change through its attributes.
+            // Attributes cannot change the kind of an object.
             attributes: info.attributes | FileAttributes::DIRECTORY | FileAttributes::SPARSE_FILE,
             ..info
         })?;
@@ -110,7 +110,7 @@ fn times_and_attributes_are_set_together() -> Result {
         assert_eq!(stat.is_directory(), kind == Kind::Directory);
         assert_eq!(stat.basic_info.last_write_time, info.last_write_time);
         if is_wine() {
-            // Wine keeps neither creation nor change time, and attributes not everywhere.
+            // Wine keeps neither creation nor change time, and attributes only in some places.
             continue;
         }
         assert_eq!(stat.basic_info.creation_time, info.creation_time);
@@ -129,7 +129,7 @@ fn times_and_attributes_are_set_together() -> Result {
 }
 
 #[test]
-fn a_link_is_one_more_name_of_the_same_file() -> Result {
+fn a_link_is_another_name_of_the_same_file() -> Result {
     let folder = Folder::new()?;
     write(&folder, "one", b"1")?;
     folder.root.create(&name("d"), Kind::Directory)?.close()?;
@@ -209,7 +209,7 @@ fn a_listing_is_sorted_and_complete_however_long() -> Result {
 }
 
 #[test]
-fn the_folder_itself_can_be_looked_at_and_changed() -> Result {
+fn the_folder_itself_can_be_examined_and_changed() -> Result {
     let folder = Folder::new()?;
     let itself = folder.root.open(None, Access::Info)?;
     assert!(itself.stat()?.is_plain_directory());
@@ -222,7 +222,7 @@ fn the_folder_itself_can_be_looked_at_and_changed() -> Result {
 }
 
 #[test]
-fn no_attributes_leave_those_that_windows_gives_a_new_file() -> Result {
+fn no_attributes_leave_the_defaults_of_a_new_file() -> Result {
     let folder = Folder::new()?;
     write(&folder, "f", b"content")?;
     let file = folder.root.open(Some(&name("f")), Access::Info)?;
@@ -268,7 +268,7 @@ fn a_backup_stream_is_written_in_pieces_and_read_again() -> Result {
     }
     assert_eq!(ids.len(), 2, "{ids:?}");
     assert!(ids.contains(&StreamId::SECURITY_DATA) && ids.contains(&StreamId::DATA));
-    // Its own descriptor may be set again.
+    // Its own descriptor can be set again.
     let mut copy = folder.root.create(&name("copy"), Kind::File)?;
     copy.backup_write(&with_security, Scope::WithSecurity)?;
     copy.close()?;
@@ -277,7 +277,7 @@ fn a_backup_stream_is_written_in_pieces_and_read_again() -> Result {
 }
 
 #[test]
-fn sparse_blocks_land_where_they_belong() -> Result {
+fn sparse_blocks_are_written_at_their_offsets() -> Result {
     let folder = Folder::new()?;
     let mut stream = Vec::new();
     let mut data = StreamHeader::new(StreamId::DATA, 0);
@@ -297,7 +297,7 @@ fn sparse_blocks_land_where_they_belong() -> Result {
 }
 
 #[test]
-fn a_backup_stream_that_is_none_or_ends_in_the_middle_is_an_error() -> Result {
+fn a_malformed_or_truncated_backup_stream_is_an_error() -> Result {
     let folder = Folder::new()?;
     let mut file = folder.root.create(&name("f"), Kind::File)?;
     let refused = file.backup_write(&[0xff; 40], Scope::WithSecurity);
@@ -313,7 +313,7 @@ fn a_backup_stream_that_is_none_or_ends_in_the_middle_is_an_error() -> Result {
 }
 
 #[test]
-fn alternate_streams_and_extended_attributes_go_there_and_back() -> Result {
+fn alternate_streams_and_extended_attributes_survive_a_round_trip() -> Result {
     if is_wine() {
         println!("not covered: Wine has neither");
         return Ok(());
@@ -360,7 +360,7 @@ fn a_reparse_point_is_opened_as_it_is_and_never_followed() -> Result {
         return Ok(());
     }
     if is_wine() {
-        println!("not covered: Wine says that it made the link, and makes none");
+        println!("not covered: Wine reports that it created the link, but does not");
         return Ok(());
     }
     let stat = folder.root.look(&name("way"))?.ok_or("gone")?;
@@ -377,7 +377,7 @@ fn a_reparse_point_is_opened_as_it_is_and_never_followed() -> Result {
 }
 
 #[test]
-fn a_path_of_the_user_is_deleted_without_following_it() -> Result {
+fn a_user_path_is_deleted_without_following_it() -> Result {
     let folder = Folder::new()?;
     let volume = NtVolume::new();
     let path = folder.path.join("f");
@@ -394,7 +394,7 @@ fn a_path_of_the_user_is_deleted_without_following_it() -> Result {
     Ok(())
 }
 
-/// Wine says so itself.
+/// Wine reports this itself.
 fn is_wine() -> bool {
     std::env::var_os("WINEPREFIX").is_some() || std::env::var_os("WINELOADERNOEXEC").is_some()
 }

@@ -1,11 +1,11 @@
 //! Whole layers through the service: the writers and readers on real files, against the stand-in
 //! `vmcompute.dll` of `testing/vmcompute`.
 //!
-//! They run where `WCLAYER_STANDIN_LOG` is set, which says that the stand-in is installed
-//! (`testing/wine/run.sh` does both); the service of a real Windows is left alone.
+//! The tests run only if `WCLAYER_STANDIN_LOG` is set, which means that the stand-in is installed
+//! (`testing/wine/run.sh` does both); the service of a real Windows is not touched.
 //!
-//! Wine has no reparse points and no alternate streams, and a base layer is made of real files:
-//! those of the sample that need them are left out.
+//! Wine has no reparse points and no alternate data streams, and a base layer consists of real
+//! files: entries of the sample that need them are omitted.
 
 use std::fs;
 use std::io::BufReader;
@@ -25,7 +25,7 @@ use crate::{Folder, Result, name};
 
 type Host = HostCompute<NtVolume>;
 
-/// Returns the stand-in, when it is there.
+/// Returns the stand-in, if it is installed.
 fn stand_in() -> Result<Option<Host>> {
     if std::env::var_os("WCLAYER_STANDIN_LOG").is_none() {
         println!("not covered: no stand-in is installed");
@@ -72,7 +72,7 @@ fn everything(_: &Entry) -> bool {
     true
 }
 
-/// What plain files can hold, on a disk without reparse points and alternate streams.
+/// The entries that plain files can hold, on a disk without reparse points and alternate streams.
 fn plain(entry: &Entry) -> bool {
     const OTHERS: [&str; 6] = [
         "Files/Program Files/Sample/current.txt",
@@ -85,12 +85,12 @@ fn plain(entry: &Entry) -> bool {
     !OTHERS.contains(&entry.path().to_string().as_str())
 }
 
-/// What the filter writer can do.
+/// The entries that the filter writer supports.
 fn no_links(entry: &Entry) -> bool {
     matches!(entry, Entry::File(_) | Entry::Removal(_))
 }
 
-/// An entry, as comparable as it is.
+/// An entry in comparable form.
 #[derive(Debug, PartialEq)]
 struct Seen {
     path: String,
@@ -147,16 +147,15 @@ fn names(entries: &[Seen]) -> Vec<&str> {
 fn import_base(host: &Host, folder: &Folder) -> Result<PathBuf> {
     let layer = folder.path.join("base");
     let mut source = Sample::open("base.tar.gz", plain)?;
-    let options = ImportOptions {
-        parents: ParentChain::none(),
-        contents: Contents::Anything,
-    };
+    let options = ImportOptions::default()
+        .parents(ParentChain::none())
+        .contents(Contents::Anything);
     import(host, &mut source, &layer, &options, &())?;
     Ok(layer)
 }
 
 #[test]
-fn a_base_layer_comes_out_with_the_files_that_went_in() -> Result {
+fn a_base_layer_is_exported_with_its_files() -> Result {
     let Some(host) = stand_in()? else {
         return Ok(());
     };
@@ -181,7 +180,7 @@ fn a_base_layer_comes_out_with_the_files_that_went_in() -> Result {
         };
         let time = before.last_write_time;
         assert_eq!(after.last_write_time, time, "{}", entry.path);
-        // The data is last in both; descriptors are not kept by every disk.
+        // The data is last in both; not every disk keeps descriptors.
         let data = &entry.stream[entry.stream.len().saturating_sub(16)..];
         let is_file = !before.attributes.contains(FileAttributes::DIRECTORY);
         assert!(!is_file || found.stream.ends_with(data), "{}", entry.path);
@@ -197,10 +196,9 @@ fn a_layer_with_links_is_written_through_a_transport_folder() -> Result {
     let folder = Folder::new()?;
     let base = import_base(&host, &folder)?;
     let layer = folder.path.join("app");
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first([&base]),
-        contents: Contents::Anything,
-    };
+    let options = ImportOptions::default()
+        .parents(ParentChain::from_nearest_first([&base]))
+        .contents(Contents::Anything);
     let mut source = Sample::open("app.tar.gz", everything)?;
     import(&host, &mut source, &layer, &options, &())?;
     let root = host.volume.open_root(&folder.path, &folder.privileges)?;
@@ -247,7 +245,7 @@ fn a_layer_with_links_is_written_through_a_transport_folder() -> Result {
 }
 
 #[test]
-fn a_layer_of_files_and_removals_comes_out_as_it_went_in() -> Result {
+fn a_layer_of_files_and_removals_survives_a_round_trip() -> Result {
     let Some(host) = stand_in()? else {
         return Ok(());
     };
@@ -255,23 +253,22 @@ fn a_layer_of_files_and_removals_comes_out_as_it_went_in() -> Result {
     let base = import_base(&host, &folder)?;
     let layer = folder.path.join("app");
     let parents = ParentChain::from_nearest_first([&base]);
-    let options = ImportOptions {
-        parents: parents.clone(),
-        contents: Contents::FilesAndRemovals,
-    };
+    let options = ImportOptions::default()
+        .parents(parents.clone())
+        .contents(Contents::FilesAndRemovals);
     let mut source = Sample::open("app.tar.gz", no_links)?;
     import(&host, &mut source, &layer, &options, &())?;
     let out = exported(&host, &layer, &parents)?;
     let expected = entries(&mut Sample::open("app.tar.gz", no_links)?)?;
     assert_eq!(names(&out), names(&expected));
     if host.service.has(Function::ImportLayerBegin) {
-        // The filter has all four times as well.
+        // The filter keeps all four times too.
         let kind = ReaderKind::Filter;
         let mut reader = HcsLayerReader::open(kind, &host, &layer, &parents, &folder.privileges)?;
         assert_eq!(entries(&mut reader)?, expected);
         reader.close()?;
     }
-    // A transport folder keeps times in its files: under Wine not all of them.
+    // A transport folder keeps times in its files: under Wine, not all of them.
     for (before, after) in expected.iter().zip(&out) {
         assert_eq!(before.path, after.path);
         if before.path.starts_with("Files") {

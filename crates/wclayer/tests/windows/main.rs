@@ -1,8 +1,8 @@
-//! The disks of a real Windows, or of Wine: what the traits of `wclayer::volume` promise.
+//! The disks of a real Windows, or of Wine: the guarantees of the traits in `wclayer::volume`.
 //!
-//! Wine has no reparse points, no alternate streams, no `BackupRead` and `BackupWrite` and no
-//! descriptors of its own: there the tests run our fallback, and those of what is missing end
-//! early, saying so.
+//! Wine has no reparse points, no alternate data streams, no `BackupRead` and `BackupWrite` and no
+//! descriptors of its own: there, the tests run our fallback, and tests of missing features end
+//! early and report it.
 
 #![cfg(windows)]
 
@@ -20,7 +20,7 @@ use wclayer::windows::{NtRoot, NtVolume};
 
 type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
-/// A folder of its own that is deleted with everything in it.
+/// A folder of its own, deleted with everything in it.
 struct Folder {
     root: NtRoot,
     path: PathBuf,
@@ -42,7 +42,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A test that failed may leave something behind that cannot be deleted.
+        // A failed test may leave something behind that cannot be deleted.
         let _ = wclayer::volume::delete_contents(&self.root, None);
         let _ = NtVolume::new().delete(&self.path);
     }
@@ -52,7 +52,7 @@ fn name(text: &str) -> LayerPath {
     text.parse().expect(text)
 }
 
-/// Some time of the year 2024, `seconds` after its first.
+/// A time in the year 2024, `seconds` after its start.
 fn time(seconds: i64) -> FileTime {
     FileTime::from_unix(1_704_067_200 + seconds, 123_456_700).expect("in range")
 }

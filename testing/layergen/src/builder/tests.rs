@@ -1,4 +1,4 @@
-//! The builder's output, read back by the `tar` crate.
+//! Reads the builder's output with the `tar` crate.
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! `backupstream.json`: backup streams read by pulling and by pushing, and the writer's checks.
+//! `backupstream.json`: backup streams read by pull and push, and the checks of the writer.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -49,7 +49,7 @@ struct WriteCase {
     error: Option<String>,
 }
 
-/// What came of reading: headers, bodies, and whether it failed.
+/// The outcome of reading: headers, bodies, and whether it failed.
 #[derive(Debug, Default, PartialEq)]
 struct Outline {
     headers: Vec<Header>,
@@ -103,13 +103,13 @@ fn read(case: &ReadCase) -> Check<Outcome> {
     if let Some(difference) = refused(&bytes, &pulled) {
         let before = headers.get(..pulled.headers.len()).unwrap_or_default();
         same(
-            "the headers before the refusal",
+            "the headers before the rejected one",
             before,
             &pulled.headers[..],
         )?;
         return Ok(difference.into());
     }
-    // A size below zero is where the reference stops, too, though it lists the header.
+    // The reference stops at a negative size too, although it lists the header.
     let possible = |headers: &[Header]| -> Vec<Header> {
         headers
             .iter()
@@ -120,7 +120,7 @@ fn read(case: &ReadCase) -> Check<Outcome> {
     same("the headers", &possible(headers), &pulled.headers)?;
     same("the headers, skipping", &possible(listed), &skipped.headers)?;
     same("the error", &case.error.is_some(), &pulled.fails)?;
-    // Going forward over a stream that is cut off does not fail, where the reader can seek.
+    // Skipping a truncated stream does not fail if the reader can seek.
     let is_cut = pulled.fails && vectors::streams::split(&bytes).is_err();
     if !(is_cut && case.error_when_skipping.is_none()) {
         same(
@@ -130,7 +130,7 @@ fn read(case: &ReadCase) -> Check<Outcome> {
         )?;
     }
     let bodies = case.data.as_deref().unwrap_or_default();
-    // A stream that is cut off right behind its header has a body of which nothing is there.
+    // A stream truncated right after its header has a body of which nothing is present.
     let cut_at_once = pulled.fails && pulled.bodies.last().is_some_and(Vec::is_empty);
     let read = pulled.bodies.len();
     if !(cut_at_once && bodies.len() + 1 == read) {
@@ -142,7 +142,7 @@ fn read(case: &ReadCase) -> Check<Outcome> {
     Ok(Outcome::Matches)
 }
 
-/// Recognises what only we refuse, in the header after those that were read.
+/// Recognises errors that only we report, in the header after those that were read.
 fn refused(bytes: &[u8], read: &Outline) -> Option<Difference> {
     if !read.fails {
         return None;
@@ -166,7 +166,7 @@ fn refused(bytes: &[u8], read: &Outline) -> Option<Difference> {
     ends_before_offset.then_some(Difference::CutSparseOffset)
 }
 
-/// Gives one byte at a time.
+/// Returns one byte at a time.
 struct OneByte<'a>(&'a [u8]);
 
 impl Read for OneByte<'_> {
@@ -239,7 +239,7 @@ fn push(bytes: &[u8], piece: usize) -> Outline {
     outline
 }
 
-/// Misuses the writer as the note of a case says.
+/// Misuses the writer as described in the note of a case.
 fn write(case: &WriteCase) -> Check<Outcome> {
     let numbers: Vec<usize> = case
         .note
@@ -247,7 +247,7 @@ fn write(case: &WriteCase) -> Check<Outcome> {
         .filter_map(|digits| digits.parse().ok())
         .collect();
     let &[size, written] = &numbers[..] else {
-        return Err("the note of this case names no size and length".to_owned());
+        return Err("the note of this case does not name a size and a length".to_owned());
     };
     let mut writer = BackupStreamWriter::new(Vec::new());
     let header = StreamHeader::new(StreamId::DATA, size as u64);

@@ -1,4 +1,4 @@
-//! `backup_to_tar/`: the backup stream of one file becomes a tar, which is read back.
+//! `backup_to_tar/`: the backup stream of one file is written to a tar and read back.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ struct BackupToTar {
     non_seekable_reader: Reference,
 }
 
-/// What the reference makes of it, with one kind of reader.
+/// The reference's result with one kind of reader.
 #[derive(Deserialize)]
 pub(crate) struct Reference {
     tar: Option<String>,
@@ -33,7 +33,7 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// Reads the tar, where there is one.
+    /// Returns the tar, if there is one.
     pub(crate) fn read(&self, folder: &Path) -> Check<Option<Vec<u8>>> {
         match &self.tar {
             Some(tar) if self.error.is_none() && self.panic.is_none() => {
@@ -78,9 +78,9 @@ fn run(folder: &Path, json: &Path) -> Check<Outcome> {
             let error = layer::describe(&error);
             return Err(format!("expected a tar, got an error: {error}"));
         }
-        (Err(problem), Ok(_)) => return Err(format!("expected a refusal: {problem}")),
+        (Err(problem), Ok(_)) => return Err(format!("expected an error: {problem}")),
         (Err(problem), Err(_)) if reference.is_some() => {
-            return Err(format!("refused, but the reference accepts it: {problem}"));
+            return Err(format!("rejected, but the reference accepts it: {problem}"));
         }
         (Err(_), Err(_)) => return Ok(Outcome::Matches),
     };
@@ -89,7 +89,7 @@ fn run(folder: &Path, json: &Path) -> Check<Outcome> {
     match reference {
         Some(reference) => tar_diff::compare(&reference, &tar, sources, &source.differences),
         None if source.differences.is_empty() => {
-            Err("written, but the reference refuses it and no rule says why".to_owned())
+            Err("written, but the reference rejects it and no rule gives a reason".to_owned())
         }
         None => Ok(source.differences.into()),
     }
@@ -99,7 +99,7 @@ pub(crate) fn refusal(result: &Result<Vec<u8>, Error>, difference: Difference) -
     match result.as_ref().map_err(layer::problem) {
         Err(Some(problem)) if difference.is_reported_as(problem) => Ok(difference.into()),
         other => Err(format!(
-            "expected the refusal {difference:?}, got {other:?}"
+            "expected an error because of {difference:?}, got {other:?}"
         )),
     }
 }
@@ -131,7 +131,7 @@ fn write_in_pieces(source: &Source) -> Check<Result<Vec<u8>, Error>> {
         let again = write(&source.entry, &source.stream, piece);
         let what = format!("the tar, metadata first, written {piece} bytes at a time");
         match (&result, &again) {
-            // Which of several problems shows first may depend on the order.
+            // Which of several problems is reported first may depend on the order.
             (Err(_), Err(_)) => {}
             _ => same(&what, &text(&result), &text(&again))?,
         }

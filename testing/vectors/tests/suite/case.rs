@@ -1,4 +1,4 @@
-//! A case and what can come of it.
+//! A case and its possible outcomes.
 
 use std::collections::BTreeSet;
 
@@ -24,14 +24,14 @@ impl Case {
     }
 }
 
-/// How we compare to the reference, when we do not fail.
+/// How a case that does not fail compares with the reference.
 pub(crate) enum Outcome {
-    /// The same result, both successes and refusals.
+    /// The same result, whether success or error.
     Matches,
-    /// Another result, on purpose, which was checked.
+    /// An intentionally different result, which was checked.
     Differs(BTreeSet<Difference>),
-    /// The vectors themselves say that the reference is no witness here; what can be checked
-    /// without it was.
+    /// The vectors mark the reference as unreliable here; everything that can be checked without it
+    /// was checked.
     Unjudged,
 }
 

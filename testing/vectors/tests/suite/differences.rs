@@ -1,8 +1,8 @@
-//! Where we differ from the reference on purpose: the one table of rules and reasons.
+//! Intentional differences from the reference: a single table of rules and reasons.
 //!
-//! A rule speaks of what a case holds, never of its name, so that it covers cases yet to come. The
-//! predicates that recognise such content are here; what we do instead is asserted where the case
-//! runs, by comparing with what the rule says the result has to be.
+//! A rule depends on the content of a case, never on its name, so that it covers future cases too.
+//! The predicates that recognise such content are here. Our behaviour is asserted where the case
+//! runs, by comparison with the result that the rule requires.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use vectors::streams::{self, Piece, id};
 use vectors::time;
 use wclayer::tar::TarProblem;
 
-/// A way in which we differ from the reference.
+/// An intentional difference from the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Difference {
     MissingTime,
@@ -66,60 +66,60 @@ pub(crate) enum Difference {
 }
 
 impl Difference {
-    /// The table: what a case holds, what we do then, and why.
+    /// The table: content of a case, our behaviour, and the reason.
     const fn row(self) -> (&'static str, &'static str) {
         match self {
             Self::MissingTime => (
                 "no atime or ctime in the tar → mtime",
-                "the reference takes Go's zero time, which wraps round to the year 1754",
+                "the reference takes Go's zero time, which wraps around to the year 1754",
             ),
             Self::TimeRange => (
                 "a time outside 64 bits of nanoseconds → the exact time, or the nearest FILETIME",
-                "the reference wraps round silently, 1601 becomes 2185",
+                "the reference silently wraps around; 1601 becomes 2185",
             ),
             Self::HeaderNumber => (
-                "a mode, owner or device number that is not a number → not looked at",
-                "a layer has no use for it; the reference refuses the whole tar",
+                "a mode, owner or device number that is not a number → ignored",
+                "layers do not use it; the reference rejects the whole tar",
             ),
             Self::OpaqueWhiteout => (
                 "`.wh..wh..opq` → the directory is opaque",
                 "legal OCI; the reference removes a file `.wh..opq`",
             ),
             Self::InvalidWhiteout => (
-                "`.wh.` before nothing, `.` or `..`, or on a directory of the path → refused",
-                "it names nothing; the reference removes the parent directory or worse",
+                "`.wh.` alone, before `.` or `..`, or in a directory name of the path → rejected",
+                "it does not name anything; the reference removes the parent directory or worse",
             ),
             Self::BadPath => (
-                "an empty, absolute, drive, `..`, NUL or too long path → refused",
+                "an empty, absolute, drive, `..`, NUL or too long path → rejected",
                 "the reference leaves this to the writer that creates the file",
             ),
             Self::JoinedStream => (
-                "`file:stream` right behind its file, spelled a little differently → joined",
-                "NTFS means the same file; the reference makes an entry that no writer takes",
+                "`file:stream` right after its file, spelled slightly differently → joined",
+                "it is the same file on NTFS; the reference creates an entry that no writer accepts",
             ),
             Self::StrayStream => (
-                "`file:stream` that is no regular entry right behind its file → refused",
-                "the reference makes an entry of it that no writer takes",
+                "`file:stream` that is not a regular entry right after its file → rejected",
+                "the reference creates an entry that no writer accepts",
             ),
             Self::StreamSuffix => (
                 "`file:stream:$DATA` → the stream `stream`",
                 "other writers spell the type; the reference appends it a second time",
             ),
             Self::StreamName => (
-                "a stream whose name NTFS cannot hold, or that would be read back as another → \
-                 refused",
-                "no file has one; the reference writes a name that means something else",
+                "a stream whose name is invalid on NTFS, or would be read back as another → \
+                 rejected",
+                "no file has such a stream; the reference writes a name with another meaning",
             ),
             Self::Surrogate => (
                 "an unpaired surrogate in the name of a stream → kept",
-                "NTFS allows it; the reference makes three replacement characters of it",
+                "NTFS allows it; the reference writes three replacement characters",
             ),
             Self::GlobalHeader => (
                 "a PAX global header → applied, no entry",
                 "POSIX; the reference adds a file `pax_global_header`",
             ),
             Self::LayerRule => (
-                "a layer that cannot be on Windows → refused by the portable layer",
+                "a layer that cannot exist on Windows → rejected by the portable layer",
                 "the reference lets Windows fail, or writes through a link",
             ),
             Self::KeptTombstone => (
@@ -128,35 +128,35 @@ impl Difference {
             ),
             Self::NoByteOrderMark => (
                 "`tombstones.txt` without a byte-order mark → read",
-                "the version line says what it is; the reference fails",
+                "the version line identifies the file; the reference fails",
             ),
             Self::NoSystemHive => (
                 "a transport folder without `Hives\\System_Delta` → read, with its own times",
-                "`ImportLayer` does not insist on hives; the reference fails",
+                "`ImportLayer` does not require hives; the reference fails",
             ),
             Self::UndescribedDirectory => (
                 "a directory without `.$wcidirs$` → read, with its own times",
-                "the directory is there; the reference fails",
+                "the directory exists; the reference fails",
             ),
             Self::FileWithDirectoryBit => (
-                "a file whose attribute word says directory → refused",
-                "one of the two is wrong; the reference loses the data or fails at it",
+                "a file whose attributes include DIRECTORY → rejected",
+                "one of the two is wrong; the reference loses the data or fails",
             ),
             Self::TransportName => (
-                "an entry with a name that the transport folder needs itself → refused",
-                "the reference writes it and deletes it, or confuses it with a description",
+                "an entry with a name that is reserved in transport folders → rejected",
+                "the reference writes and then deletes it, or takes it for a description",
             ),
             Self::MissingDirectory => (
-                "an entry whose directory the layer lacks → made, or as the parent has it",
-                "real layers are so; the reference fails or leaves the directory to chance",
+                "an entry without its directory → directory created, or as in the parent",
+                "real layers have such entries; the reference fails or may lack the directory",
             ),
             Self::EarlyLink => (
-                "a hard link before its target → linked in the end",
-                "the order says nothing; the reference fails",
+                "a hard link before its target → linked at the end",
+                "the order has no meaning; the reference fails",
             ),
             Self::UtilityVmStream => (
                 "`UtilityVM` with a descriptor or attributes → accepted",
-                "every directory may have them; the reference fails",
+                "any directory may have them; the reference fails",
             ),
             Self::UtilityVmSlash => (
                 "`UtilityVM/` → `UtilityVM`",
@@ -167,28 +167,28 @@ impl Difference {
                 "Windows changes it like any other; the reference loses the original",
             ),
             Self::Duplicate => (
-                "two entries of one name and kind → the last wins",
-                "tar says so; the reference fails",
+                "two entries of the same name and kind → the last one wins",
+                "this is the rule for tars; the reference fails",
             ),
             Self::SpecialType => (
-                "a device, FIFO or unknown type → refused",
-                "nothing on Windows is one; the reference adds a file without data",
+                "a device, FIFO or unknown type → rejected",
+                "Windows has none of them; the reference adds a file without data",
             ),
             Self::DataOfOtherTypes => (
                 "a contiguous or GNU sparse entry → a file with its data",
                 "the reference drops the data",
             ),
             Self::EmptyInput => (
-                "no input at all → refused",
+                "empty input → rejected",
                 "more likely a failed download than a layer; the reference succeeds",
             ),
             Self::EaRecord => (
                 "extended attributes with flags, `=` or NUL in the name → also in `WCLAYER.ea`",
-                "the reference loses the flags and fails at the names",
+                "the reference loses the flags and fails for these names",
             ),
             Self::OtherStreams => (
-                "streams of other ids → kept in `WCLAYER.streams`",
-                "the reference drops those it knows and fails at others",
+                "streams with other IDs → kept in `WCLAYER.streams`",
+                "the reference drops the known ones and fails for the others",
             ),
             Self::SparseStream => (
                 "a sparse stream → written in full, its ranges in `WCLAYER.sparse`",
@@ -203,84 +203,84 @@ impl Difference {
                 "the reference fails, or loses the attributes",
             ),
             Self::ReparseTag => (
-                "a reparse point that is no link → kept (in a tar: `WCLAYER.reparse`)",
+                "a reparse point that is not a link → kept (in a tar: `WCLAYER.reparse`)",
                 "the reference fails",
             ),
             Self::ReparseNames => (
-                "a link that its print name does not say in full → the substitute name decides, \
+                "a link whose print name is incomplete → the substitute name decides, \
                  and the buffer is kept in `WCLAYER.reparse`",
-                "Windows follows the substitute name; the reference looks at the print name only",
+                "Windows follows the substitute name; the reference only uses the print name",
             ),
             Self::ReparseTooLong => (
-                "a target too long for 16-bit lengths → refused",
-                "the reference writes a broken buffer",
+                "a target too long for 16-bit lengths → rejected",
+                "the reference writes an invalid buffer",
             ),
             Self::LinkWithData => (
                 "a link with data → a regular entry with `WCLAYER.reparse`",
                 "the reference fails: a symlink entry has no content",
             ),
             Self::ReservedName => (
-                "a file called `.wh.…` → refused",
-                "read back it would be a whiteout; the reference writes it",
+                "a file called `.wh.…` → rejected",
+                "it would be read back as a whiteout; the reference writes it",
             ),
             Self::UncleanName => (
-                "a name with a needless separator or `.` → written without it",
-                "it is the same file; the reference fails at a separator at the end",
+                "a name with a redundant separator or `.` → written without it",
+                "it is the same file; the reference fails for a trailing separator",
             ),
             Self::DirectorySize => (
                 "a directory with a size → written without it",
                 "Windows reports one for large directories; the reference compares it with data",
             ),
             Self::CutStream => (
-                "a backup stream that is cut off → refused",
-                "the reference does not notice it in a stream that it skips",
+                "a truncated backup stream → rejected",
+                "the reference does not detect it in a stream that it skips",
             ),
             Self::LinkNames => (
-                "a link whose substitute name is malformed → refused",
-                "Windows follows that name; the reference looks at the print name only",
+                "a link whose substitute name is malformed → rejected",
+                "Windows follows that name; the reference only uses the print name",
             ),
             Self::LinkedDirectory => (
-                "directories with equal file ids → directories",
+                "directories with equal file IDs → directories",
                 "NTFS has no hard links of directories; the reference writes links",
             ),
             Self::EaOverlap => (
-                "an extended attribute whose successor starts inside it → refused",
-                "such a list unfolds to many times its size",
+                "an extended attribute whose successor starts inside it → rejected",
+                "such a list expands to many times its size",
             ),
             Self::SddlSpelling => (
                 "SDDL spelled otherwise by Wine → same descriptor",
-                "Windows has several spellings, and the descriptor is what counts",
+                "Windows has several spellings; only the descriptor matters",
             ),
             Self::SddlSaclFlags => (
-                "SDDL with `P`, `AI` or `AR` behind `S:` → in the control flags",
+                "SDDL with `P`, `AI` or `AR` after `S:` → in the control flags",
                 "Windows sets them; Wine loses them",
             ),
             Self::SddlHeader => (
                 "a descriptor of 20 to 39 bytes → read",
-                "the reference asks for the size of the absolute form, which this is not",
+                "the reference requires the size of the absolute form, which does not apply",
             ),
             Self::OddName => (
-                "a stream's name of an odd number of bytes → refused",
-                "it is no UTF-16, and the reference loses its last byte",
+                "a stream name with an odd number of bytes → rejected",
+                "it is not UTF-16, and the reference loses its last byte",
             ),
             Self::CutSparseOffset => (
-                "an end of input right before a sparse block's offset → refused",
-                "the block is cut off; the reference takes it for the end",
+                "input that ends right before a sparse block's offset → rejected",
+                "the block is truncated; the reference takes it for the end",
             ),
         }
     }
 
-    /// What a case holds, and what we do then.
+    /// The content of a case, and our behaviour.
     pub(crate) fn rule(self) -> &'static str {
         self.row().0
     }
 
-    /// Why we do not do as the reference does.
+    /// The reason for not following the reference.
     pub(crate) fn reason(self) -> &'static str {
         self.row().1
     }
 
-    /// Whether this is the problem that a refusal on these grounds reports.
+    /// Returns whether an error for this reason reports this problem.
     pub(crate) fn is_reported_as(self, problem: &TarProblem) -> bool {
         match self {
             Self::InvalidWhiteout => matches!(problem, TarProblem::Whiteout),
@@ -307,7 +307,7 @@ impl Difference {
     }
 }
 
-/// Finds what the reference does not carry from a file to a tar.
+/// Finds the parts of a file that the reference loses in a tar.
 pub(crate) fn lost_in_a_tar(pieces: &[Piece], info: &FileBasicInfo) -> BTreeSet<Difference> {
     let data_at = pieces.iter().position(|piece| piece.id == id::DATA);
     let has_data = pieces
@@ -339,7 +339,7 @@ pub(crate) fn lost_in_a_tar(pieces: &[Piece], info: &FileBasicInfo) -> BTreeSet<
     found
 }
 
-/// Whether the reference can count to a time.
+/// Returns whether the reference can represent a time.
 pub(crate) fn is_counted(filetime: u64) -> bool {
     time::reference_can_count(time::from_filetime(filetime))
 }
@@ -370,7 +370,7 @@ fn reparse_difference(buffer: &[u8], has_data: bool) -> Option<Difference> {
     if has_data {
         return Some(Difference::LinkWithData);
     }
-    // A tar may separate with `/`, so that this is lost.
+    // A tar may use `/` as separator, so that this is lost.
     let target: Vec<u8> = target
         .iter()
         .map(|byte| if *byte == b'/' { b'\\' } else { *byte })

@@ -1,4 +1,4 @@
-//! What we are to make of a layer tar: the reference's operations, changed where we differ.
+//! The expected result of reading a layer tar: the reference's operations, with our differences.
 //!
 //! The reference's operations and its listing of the tar are walked side by side. Where the rules
 //! of [`crate::differences`] apply, the expectation follows from the listing; everywhere else it is
@@ -23,17 +23,17 @@ pub(crate) struct Expected {
     end: End,
     pub(crate) differences: BTreeSet<Difference>,
     globals: BTreeMap<String, String>,
-    /// Whether the last entry is read in part only: what follows it is refused.
+    /// Whether only a part of the last entry is read, because the rest is rejected.
     last_in_part: bool,
 }
 
-/// How reading is to end.
+/// The expected end of reading.
 #[derive(Debug, PartialEq)]
 enum End {
     Complete,
-    /// As the reference does; the last entry may be there in part, or not at all.
+    /// The same as in the reference; the last entry may be partial or missing.
     Fails,
-    /// On purpose.
+    /// An intentional error.
     Refused(Difference),
 }
 
@@ -53,28 +53,28 @@ enum ExpectedEntry {
     Opaque(Vec<u8>),
 }
 
-/// A backup stream, by what is different from the reference's.
+/// A backup stream, described by its differences from the reference's.
 #[derive(Debug, Default)]
 struct Stream {
     reference: Option<Blob>,
-    /// Other hashes that are as good.
+    /// Other acceptable hashes.
     any_of: Vec<String>,
     /// The data that the reference drops.
     data: Option<Blob>,
-    /// Alternate streams that the reference makes entries of.
+    /// Alternate data streams that the reference turns into entries.
     joined: Vec<(Vec<u16>, Blob)>,
-    /// The reference's name of each alternate stream, where it appended `:$DATA` to a name that
-    /// ended so already.
+    /// The reference's name of each alternate data stream whose name already ended in `:$DATA`,
+    /// which the reference appends again.
     suffixed: Vec<Option<String>>,
 }
 
-/// Go's zero time, 0001-01-01, in nanoseconds since 1970: the reference's time when there is none.
+/// Go's zero time, 0001-01-01, in nanoseconds since 1970: the reference's value for a missing time.
 const GO_ZERO_TIME: i128 = -62_135_596_800 * 1_000_000_000;
 
 type Refusable<T = ()> = Result<T, Difference>;
 
 impl Expected {
-    /// Finds out what is expected.
+    /// Determines the expected result.
     pub(crate) fn of(import: &Import, tar: &[u8]) -> Check<Self> {
         let mut expected = Self {
             entries: Vec::new(),
@@ -106,7 +106,7 @@ impl Expected {
         }
         for header in import.tar_headers.as_deref().unwrap_or_default() {
             let name = header.name()?;
-            // A header without an operation is a stream of the file before it.
+            // A header without an operation is a stream of the previous file.
             let Some(operation) = operations.peek() else {
                 if is_odd_stream(&name) && expected.end == End::Complete {
                     expected.last_in_part = true;
@@ -216,7 +216,8 @@ impl Expected {
         })
     }
 
-    /// The reference made an entry of a stream: it belongs to the file before it, or nowhere.
+    /// Handles a stream that the reference turned into an entry: it belongs to the previous file,
+    /// or nowhere.
     fn join_stream(&mut self, header: &Header, file: &[u8], stream: &[u8]) -> Refusable {
         let file = spelled(file)?;
         let stream = stream_name(stream).ok_or(Difference::BadPath)?;
@@ -289,9 +290,9 @@ impl Expected {
         Ok(Ok(()))
     }
 
-    /// The times: the reference's, where it could count to them.
+    /// Returns the times: the reference's if it could represent them.
     fn times(&mut self, header: &Header, reference: [u64; 4]) -> Check<[u64; 4]> {
-        // Every header has a time of modification; Go's zero time is listed as none.
+        // Every header has a modification time; Go's zero time is listed as none.
         let written = self.time(header, "mtime", header.mtime);
         let written = written.unwrap_or(GO_ZERO_TIME);
         let key = "LIBARCHIVE.creationtime";
@@ -324,14 +325,14 @@ impl Expected {
     fn time(&self, header: &Header, key: &str, own: Option<Time>) -> Option<i128> {
         let record = header.record(key).filter(|text| !text.is_empty());
         let global = self.globals.get(key).filter(|_| record.is_none());
-        // Go lists its zero time as none, and wraps round where seconds need more than 64 bits.
+        // Go lists its zero time as none, and wraps around if seconds need more than 64 bits.
         match record.or(global.map(String::as_str)) {
             Some(text) => time::parse_pax(text),
             None => own.map(Time::nanoseconds),
         }
     }
 
-    /// Compares with what was read.
+    /// Compares with the actual result.
     pub(crate) fn check(&self, layer: &Layer) -> Check {
         let error = layer.error.as_ref().map(layer::describe);
         let error = error.as_deref().unwrap_or("no error");
@@ -461,7 +462,7 @@ impl Stream {
         }
     }
 
-    /// Takes out what the reference does not have, checking it, so that the rest can be compared.
+    /// Removes and checks the parts that the reference lacks, so that the rest can be compared.
     fn undo(&self, bytes: &[u8]) -> Check<Option<Vec<u8>>> {
         let has_suffix = self.suffixed.iter().any(Option::is_some);
         let has_surrogate = has_surrogate(bytes);
@@ -494,7 +495,7 @@ impl Stream {
     }
 }
 
-/// The reference's names of the alternate streams of a file that it gave a second `:$DATA`.
+/// The reference's names of a file's alternate data streams with a second `:$DATA`.
 fn suffixed_names(operation: &Operation) -> Vec<Option<String>> {
     let streams = operation.stream_headers.iter().flatten();
     let alternates = streams.filter(|stream| stream.id == id::ALTERNATE);
@@ -507,7 +508,7 @@ fn suffixed_names(operation: &Operation) -> Vec<Option<String>> {
         .collect()
 }
 
-/// Returns the bare name of a stream, as a tar spells it; `None` where NTFS has no such name.
+/// Returns the bare name of a stream as spelled in a tar; `None` if it is invalid on NTFS.
 fn stream_name(spelled: &[u8]) -> Option<Vec<u16>> {
     let cut = spelled.len().saturating_sub(":$DATA".len());
     let bare = match spelled[cut..].eq_ignore_ascii_case(b":$DATA") {
@@ -521,7 +522,7 @@ fn stream_name(spelled: &[u8]) -> Option<Vec<u16>> {
     (!is_bad && (1..=255).contains(&name.len())).then_some(name)
 }
 
-/// Whether a member, which the reference takes for a stream, has a name that no stream has.
+/// Returns whether a member that the reference takes for a stream has a name no stream can have.
 fn is_odd_stream(name: &[u8]) -> bool {
     let last = name.iter().rposition(|byte| matches!(byte, b'/' | b'\\'));
     let base = &name[last.map_or(0, |at| at + 1)..];
@@ -538,7 +539,7 @@ fn full_name(bare: &[u16]) -> Vec<u16> {
         .collect()
 }
 
-/// Whether a backup stream has an unpaired surrogate in a name or a link's target.
+/// Returns whether a backup stream has an unpaired surrogate in a name or a link's target.
 pub(crate) fn has_surrogate(bytes: &[u8]) -> bool {
     let pieces = streams::split(bytes).unwrap_or_default();
     pieces.iter().any(|piece| {
@@ -556,8 +557,8 @@ fn link(piece: &Piece) -> Option<(ReparsePoint, bool)> {
     Some((point, is_mount_point))
 }
 
-/// Makes of each unpaired surrogate what the reference makes of it: three replacement characters,
-/// one for each byte of its WTF-8.
+/// Replaces each unpaired surrogate as the reference does: by three replacement characters, one for
+/// each byte of its WTF-8.
 fn replace_surrogates(piece: &mut Piece) -> Check {
     let replaced = |bytes: &[u8]| -> String {
         let chunks = bytes.utf8_chunks();
@@ -599,7 +600,7 @@ fn content(header: &Header) -> Blob {
     })
 }
 
-/// Whether an operation comes from the entry of that name.
+/// Returns whether an operation comes from the entry with that name.
 fn is_of(operation: &Operation, name: &[u8]) -> Check<bool> {
     if operation.op == "remove" {
         return Ok(name.windows(4).any(|window| window == b".wh."));

@@ -1,4 +1,4 @@
-//! `export/`: the entries of a layer become a tar, hard links found by file id.
+//! `export/`: the entries of a layer are written to a tar; hard links are found by file ID.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -36,7 +36,7 @@ struct ExportEntry {
     stream: Option<Blob>,
 }
 
-/// What goes into the tar, with links resolved.
+/// The content of the tar, with links resolved.
 enum Item {
     File(Source),
     Link(LinkEntry),
@@ -44,8 +44,8 @@ enum Item {
 }
 
 impl Item {
-    /// Whether it would be read back as something else: a file as a whiteout, the removal of
-    /// `.wh..opq` as an opaque directory.
+    /// Returns whether it would be read back as something else: a file as a whiteout, the removal
+    /// of `.wh..opq` as an opaque directory.
     fn is_reserved(&self) -> bool {
         let has_whiteout =
             |path: &LayerPath| path.components().any(|name| name.starts_with(b".wh."));
@@ -106,7 +106,7 @@ fn run(folder: &Path, json: &Path) -> Check<Outcome> {
         (malformed, result, has_reference) => {
             let result = result.as_ref().map(Vec::len).map_err(layer::describe);
             return Err(format!(
-                "got {result:?}; wrong with the input: {malformed:?}; the reference succeeds: \
+                "got {result:?}; problem with the input: {malformed:?}; the reference succeeds: \
                  {has_reference}"
             ));
         }
@@ -124,12 +124,14 @@ fn run(folder: &Path, json: &Path) -> Check<Outcome> {
     differences.extend(sources.iter().flat_map(|source| source.differences.clone()));
     match reference {
         Some(reference) => tar_diff::compare(&reference, &tar, &sources, &differences),
-        None if differences.is_empty() => Err("the reference refuses it, no rule says why".into()),
+        None if differences.is_empty() => {
+            Err("the reference rejects it, and no rule gives a reason".into())
+        }
         None => Ok(differences.into()),
     }
 }
 
-/// Finds the links, and what the reference takes for links.
+/// Finds the links, and the entries that the reference takes for links.
 fn items(
     entries: &[ExportEntry],
     differences: &mut BTreeSet<Difference>,
@@ -153,7 +155,7 @@ fn items(
             Some(id) => tracker.first_name(&path, &info, file_id(id)?, entry.number_of_links),
             None => None,
         };
-        // The reference's own rule, written here once more.
+        // An independent implementation of the reference's rule.
         let id = entry.file_id.as_ref().filter(|_| entry.number_of_links > 1);
         let reference_first = id.and_then(|id| seen.get(id).cloned());
         if let (Some(id), None) = (id, &reference_first) {
@@ -188,7 +190,7 @@ fn items(
 fn file_id(text: &str) -> Check<FileId> {
     let id = unhex(text)?;
     id.try_into()
-        .map_err(|_| format!("the file id {text} has not 16 bytes"))
+        .map_err(|_| format!("the file ID {text} does not have 16 bytes"))
 }
 
 fn write(items: &[Item], piece: usize) -> Result<Vec<u8>, Error> {

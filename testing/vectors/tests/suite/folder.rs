@@ -1,4 +1,4 @@
-//! Folders as the vectors list them, on a Windows in memory.
+//! Folders as listed in the vectors, on an in-memory Windows.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ impl Item {
     }
 }
 
-/// Puts items and further names of them into a folder.
+/// Puts items and their additional names into a folder.
 pub(crate) fn plant(
     windows: &FakeWindows,
     folder: &str,
@@ -49,7 +49,7 @@ pub(crate) fn plant(
     for (existing, new) in hard_links {
         windows.hard_link(place(existing), place(new));
     }
-    // Last: what is made in a directory changes its times.
+    // Last, because creating entries in a directory changes its times.
     for item in items {
         if let Some(info) = item.basic_info {
             windows.set_info(place(&item.path), &info.into());

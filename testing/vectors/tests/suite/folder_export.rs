@@ -1,4 +1,4 @@
-//! `base_export/` and `transport_export/`: a folder becomes a layer tar.
+//! `base_export/` and `transport_export/`: a folder is exported as a layer tar.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -32,7 +32,7 @@ struct Reference {
     error: Option<String>,
 }
 
-/// What kind of folder it is.
+/// The kind of folder.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The live files of a base layer.
@@ -65,7 +65,7 @@ fn run(vectors: &Path, json: &Path, kind: Kind) -> Check<Outcome> {
         (Ok(ours), None) => accepted(&export.folder, &ours),
         (Err(error), Some(_)) => match has_directory_bit_on_a_file(&export.folder)? {
             true => Ok(Difference::FileWithDirectoryBit.into()),
-            false => Err(format!("refused: {}", layer::describe(&error))),
+            false => Err(format!("rejected: {}", layer::describe(&error))),
         },
     }
     .map_err(|error| format!("{error} (the reference: {:?})", export.result.error))
@@ -96,7 +96,7 @@ fn content_of(folder: &[Item], path: &str) -> Check<Option<Vec<u8>>> {
     }
 }
 
-/// Whether a file of `Files` says of itself that it is a directory.
+/// Returns whether the attributes of a file in `Files` mark it as a directory.
 fn has_directory_bit_on_a_file(folder: &[Item]) -> Check<bool> {
     let is_file = |item: &&Item| {
         let is_description = item.path.ends_with(".$wcidirs$");
@@ -114,7 +114,7 @@ fn has_directory_bit_on_a_file(folder: &[Item]) -> Check<bool> {
     Ok(false)
 }
 
-/// Returns the lines of the folder's tombstones with those that the reference drops.
+/// Returns the lines of the folder's tombstones that the reference drops.
 fn tombstones(folder: &[Item]) -> Check<Vec<String>> {
     let Some(bytes) = content_of(folder, "tombstones.txt")? else {
         return Ok(Vec::new());
@@ -127,7 +127,7 @@ fn tombstones(folder: &[Item]) -> Check<Vec<String>> {
         .collect())
 }
 
-/// Checks that our tar is the reference's with the removals that the reference drops.
+/// Checks that our tar is the reference's plus the removals that the reference drops.
 fn kept_tombstones(folder: &[Item], ours: &[u8], reference: &[u8]) -> Check<Outcome> {
     let [ours, reference] = [layer::read(ours)?.entries, layer::read(reference)?.entries];
     let listed = tombstones(folder)?;
@@ -140,7 +140,7 @@ fn kept_tombstones(folder: &[Item], ours: &[u8], reference: &[u8]) -> Check<Outc
     };
     let (dropped, rest): (Vec<_>, Vec<_>) =
         ours.into_iter().partition(|(entry, _)| is_dropped(entry));
-    same("the entries but for dropped tombstones", &reference, &rest)?;
+    same("the entries except dropped tombstones", &reference, &rest)?;
     same(
         "whether a tombstone was dropped",
         &false,
@@ -149,7 +149,7 @@ fn kept_tombstones(folder: &[Item], ours: &[u8], reference: &[u8]) -> Check<Outc
     Ok(Difference::KeptTombstone.into())
 }
 
-/// Finds out why we take what the reference refuses.
+/// Finds the reason why we accept a folder that the reference rejects.
 fn accepted(folder: &[Item], ours: &[u8]) -> Check<Outcome> {
     let entries = layer::read(ours)?.entries;
     let has = |path: &str| {
@@ -182,7 +182,7 @@ fn accepted(folder: &[Item], ours: &[u8]) -> Check<Outcome> {
         }
     }
     match differences.is_empty() {
-        true => Err("the reference refuses it, no rule says why".to_owned()),
+        true => Err("the reference rejects it, and no rule gives a reason".to_owned()),
         false => Ok(differences.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! `import/` and `real_layers/`: a layer tar becomes the operations that the reference makes of it.
+//! `import/` and `real_layers/`: the reference's operations for a layer tar.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::differences::Difference;
 use crate::expected::{Expected, has_surrogate};
 use crate::layer;
 
-/// What the reference makes of a tar.
+/// The reference's result for a tar.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Import {
     #[serde(default)]
@@ -25,7 +25,7 @@ pub(crate) struct Import {
     pub(crate) panic: Option<String>,
 }
 
-/// An entry of the tar, as Go reads it.
+/// An entry of the tar, as read by Go.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Header {
     name: String,
@@ -40,14 +40,14 @@ pub(crate) struct Header {
     pub(crate) data: Option<Blob>,
 }
 
-/// A time of Go.
+/// A Go time.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(crate) struct Time {
     sec: i64,
     nsec: i64,
 }
 
-/// A call on the reference's layer writer.
+/// A call to the reference's layer writer.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Operation {
     pub(crate) op: String,
@@ -74,7 +74,7 @@ pub(crate) struct BasicInfo {
     attributes: u32,
 }
 
-/// What a stream in a backup stream is; the rest is in the hash.
+/// The description of a stream in a backup stream; the hash covers the rest.
 #[derive(Debug, Deserialize)]
 pub(crate) struct StreamHeader {
     pub(crate) id: u32,
@@ -92,7 +92,7 @@ impl Header {
 }
 
 impl Time {
-    /// The nanoseconds since 1970.
+    /// Returns the nanoseconds since 1970.
     pub(crate) fn nanoseconds(self) -> i128 {
         i128::from(self.sec) * 1_000_000_000 + i128::from(self.nsec)
     }
@@ -133,7 +133,7 @@ impl From<BasicInfo> for ntmeta::FileBasicInfo {
     }
 }
 
-/// Makes `FILE_BASIC_INFO` of its numbers.
+/// Builds `FILE_BASIC_INFO` from its numbers.
 pub(crate) fn with_times(times: [u64; 4], attributes: u32) -> ntmeta::FileBasicInfo {
     let [
         creation_time,
@@ -151,7 +151,7 @@ pub(crate) fn with_times(times: [u64; 4], attributes: u32) -> ntmeta::FileBasicI
     }
 }
 
-/// Finds the cases: each JSON file with the tars of that name, plain and compressed.
+/// Finds the cases: each JSON file with the tars of the same name, plain and compressed.
 pub(crate) fn cases(folder: &Path) -> Check<Vec<Case>> {
     let mut cases = Vec::new();
     for (name, json) in files::json_files(folder)? {

@@ -9,13 +9,13 @@ use wclayer::{Entry, Error, FileEntry, LayerReader, LayerWriter, compression::De
 /// The largest tar that is also read in tiny pieces.
 const SMALL: usize = 128 * 1024;
 
-/// What was read of a layer, up to its end or an error.
+/// The entries read from a layer, up to its end or an error.
 pub(crate) struct Layer {
     pub(crate) entries: Vec<(Entry, Vec<u8>)>,
     pub(crate) error: Option<Error>,
 }
 
-/// Reads a layer tar, compressed or not; a small one twice, the second time in tiny pieces.
+/// Reads a layer tar, compressed or not; reads a small one a second time in tiny pieces.
 pub(crate) fn read(bytes: &[u8]) -> Check<Layer> {
     let decode = || Decoder::new(bytes).map_err(|error| format!("cannot decompress: {error}"));
     let layer = read_in_pieces(BufReader::new(decode()?), 64 * 1024);
@@ -80,7 +80,7 @@ pub(crate) fn add(
         .try_for_each(|piece| writer.write(piece))
 }
 
-/// Returns the problem of a tar that an error is about.
+/// Returns the problem of a tar that caused an error.
 pub(crate) fn problem(error: &Error) -> Option<&TarProblem> {
     match error {
         Error::Tar(error) => Some(&error.problem),
@@ -88,7 +88,7 @@ pub(crate) fn problem(error: &Error) -> Option<&TarProblem> {
     }
 }
 
-/// Spells an error with its causes.
+/// Formats an error with its causes.
 pub(crate) fn describe(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);

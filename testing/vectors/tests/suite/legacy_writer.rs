@@ -1,7 +1,7 @@
-//! `legacy_writer` of `import/` and `real_layers/`: a tar becomes a layer above a parent.
+//! `legacy_writer` of `import/` and `real_layers/`: a tar is imported on top of a parent.
 //!
-//! What is compared: the transport folder and the layer's folder as `ImportLayer` finds them, and
-//! what is done afterwards: links, removals, times of directories, the utility VM.
+//! The comparison covers the transport folder and the layer's folder as `ImportLayer` finds them,
+//! and the work done afterwards: links, removals, directory times, the utility VM.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
@@ -31,7 +31,7 @@ struct Vector {
     legacy_writer_parent: Option<Vec<Item>>,
 }
 
-/// What the reference's writer makes.
+/// The result of the reference's writer.
 #[derive(Deserialize)]
 struct Legacy {
     error: Option<String>,
@@ -72,11 +72,11 @@ pub(crate) fn cases(root: &Path) -> Check<Vec<Case>> {
     Ok(cases)
 }
 
-/// Our layer, and how it was made.
+/// Our layer and the calls that created it.
 struct Made {
     windows: FakeWindows,
     found: Imported,
-    /// Whether `ImportLayer` took it: vectors may hold what no Windows takes.
+    /// Whether `ImportLayer` accepted it: vectors may contain layers that no Windows accepts.
     is_complete: bool,
     /// The calls after `ImportLayer`.
     after: Vec<Call>,
@@ -101,7 +101,7 @@ fn run(json: &Path, tar: &Path, legacy: &Legacy, parent: &[Item]) -> Check<Outco
     };
     match result {
         Ok(()) if legacy.error.is_some() && differences.is_empty() => {
-            Err("the reference refuses it, no rule says why".to_owned())
+            Err("the reference rejects it, and no rule gives a reason".to_owned())
         }
         Ok(()) => Ok(differences.into()),
         Err(error) => Err(error),
@@ -109,16 +109,15 @@ fn run(json: &Path, tar: &Path, legacy: &Legacy, parent: &[Item]) -> Check<Outco
     .map_err(|error| format!("{error} (the reference: {:?})", legacy.error))
 }
 
-/// Imports the tar above the parent; the error in front is of the vector itself.
+/// Imports the tar on top of the parent; the outer error is one of the vector itself.
 fn make(tar: &[u8], parent: &[Item]) -> Check<Result<Made, Error>> {
     let windows = FakeWindows::new().without(Function::ImportLayerBegin);
     plant(&windows, PARENT, parent, &[])?;
     let host = windows.host_compute();
     let mut source = TarLayerReader::new(Cursor::new(tar));
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first([PARENT]),
-        contents: Contents::Anything,
-    };
+    let options = ImportOptions::default()
+        .parents(ParentChain::from_nearest_first([PARENT]))
+        .contents(Contents::Anything);
     let result = hcs::import(&host, &mut source, LAYER.as_ref(), &options, &());
     same("open files", &Vec::<String>::new(), &windows.open_handles())?;
     same("a failed layer", &result.is_ok(), &windows.exists(LAYER))?;
@@ -138,7 +137,7 @@ fn make(tar: &[u8], parent: &[Item]) -> Check<Result<Made, Error>> {
     }))
 }
 
-/// Finds out why we refuse what the reference takes.
+/// Finds the reason why we reject a layer that the reference accepts.
 fn refused(read: &Layer, of_reading: BTreeSet<Difference>, error: &Error) -> Check<Outcome> {
     if read.error.is_some() && !of_reading.is_empty() {
         return Ok(of_reading.into());
@@ -149,11 +148,11 @@ fn refused(read: &Layer, of_reading: BTreeSet<Difference>, error: &Error) -> Che
     });
     match takes_name {
         true => Ok(Difference::TransportName.into()),
-        false => Err(format!("refused: {}", layer::describe(error))),
+        false => Err(format!("rejected: {}", layer::describe(error))),
     }
 }
 
-/// Finds what a layer holds that the reference's writer refuses or loses.
+/// Finds the parts of a layer that the reference's writer rejects or loses.
 fn found_in(read: &Layer) -> BTreeSet<Difference> {
     let mut differences = BTreeSet::new();
     let mut seen: BTreeSet<LayerPath> = BTreeSet::new();
@@ -179,7 +178,7 @@ fn found_in(read: &Layer) -> BTreeSet<Difference> {
     differences
 }
 
-/// The names of the global headers, of which the reference makes files.
+/// The names of the global headers, which the reference writes as files.
 fn globals(import: &Import) -> Check<Vec<LayerPath>> {
     let headers = import.tar_headers.iter().flatten();
     let names = headers
@@ -228,13 +227,13 @@ fn compare(
             .iter()
             .any(|(entry, _)| matches!(entry, Entry::File(_)) && entry.path().to_string() == path);
         let is_there = made.windows.exists(format!("{LAYER}/{path}"));
-        same(&format!("whether {path} is there"), &is_added, &is_there)?;
+        same(&format!("whether {path} exists"), &is_added, &is_there)?;
     }
     for times in legacy.directory_times.iter().flatten() {
         let path = times.path.replace('\\', "/");
         let directory = made.windows.look(format!("{LAYER}/{path}"));
         let Some(directory) = directory else {
-            // Windows decides what becomes of other names at the top.
+            // Windows decides the fate of other top-level names.
             let is_known = ["Files", "UtilityVM"]
                 .iter()
                 .any(|top| path.starts_with(top));
@@ -277,7 +276,7 @@ fn compare(
     )
 }
 
-/// Compares a folder with the reference's; what we have in addition must be known.
+/// Compares a folder with the reference's; additions of ours must be known.
 fn compare_folder(
     what: &str,
     expected: &[Item],
@@ -342,17 +341,17 @@ fn compare_folder(
             differences.insert(Difference::BootFileCase);
             continue;
         }
-        // `ImportLayer` takes no folder without `Files`, so a layer without it gets the parent's.
+        // `ImportLayer` requires `Files`, so a layer without it gets the parent's.
         let is_files = what == "transport" && path.to_string().split('.').next() == Some("Files");
         match is_files || read.entries.iter().any(|(entry, _)| is_above(entry)) {
             true => drop(differences.insert(Difference::MissingDirectory)),
-            false => return Err(format!("{what}: {path} is too many")),
+            false => return Err(format!("{what}: {path} is unexpected")),
         }
     }
     Ok(())
 }
 
-/// Whether the reference took `UtilityVM/` for a directory like others.
+/// Returns whether the reference took `UtilityVM/` for an ordinary directory.
 fn is_of_slash(path: &LayerPath, what: &str, expected: &[Item]) -> bool {
     let name = path.to_string();
     let is_it = name == "UtilityVM" || name == "UtilityVM.$wcidirs$";
@@ -364,7 +363,7 @@ fn is_of_slash(path: &LayerPath, what: &str, expected: &[Item]) -> bool {
 }
 
 /// Compares a file's content with the reference's or, where reading the tar differs on purpose,
-/// with what the entry has to become.
+/// with the required content of the entry.
 fn compare_content(
     what: &str,
     path: &LayerPath,

@@ -1,8 +1,8 @@
-//! The suite: every vector, against the project's own code.
+//! The suite: runs every vector against the code of this project.
 //!
-//! Each kind of vector is a module that finds its cases and says how to run them. A case matches,
-//! differs in a way that [`differences`] lists, or fails. `WCLAYER_VECTORS` names another folder of
-//! vectors than the copy in this package; an argument runs the cases whose `kind/name` holds it.
+//! Each kind of vector has a module that finds its cases and runs them. A case matches, differs in
+//! a way listed in [`differences`], or fails. `WCLAYER_VECTORS` selects another folder of vectors
+//! than the copy in this package; an argument selects the cases whose `kind/name` contains it.
 
 mod backup_stream;
 mod backup_to_tar;
@@ -65,7 +65,7 @@ const KINDS: [(&str, Find); 13] = [
     }),
 ];
 
-/// Arguments of test runners that have a value of their own.
+/// Test runner arguments that take a value.
 const WITH_VALUE: [&str; 6] = [
     "--color",
     "--format",
@@ -75,7 +75,7 @@ const WITH_VALUE: [&str; 6] = [
     "--shuffle-seed",
 ];
 
-/// What the command line asks for, as far as it means something here.
+/// The part of the command line that applies here.
 #[derive(Default)]
 struct Arguments {
     filters: Vec<String>,
@@ -100,7 +100,7 @@ impl Arguments {
         parsed
     }
 
-    /// Whether a case is to run: by its own name, or by that of its kind.
+    /// Returns whether to run a case, selected by its own name or by its kind.
     fn wants(&self, kind: &str, name: &str) -> bool {
         let full = format!("{kind}/{name}");
         self.filters.is_empty()
@@ -114,7 +114,7 @@ impl Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse(std::env::args().skip(1));
     if arguments.list {
-        // One test a kind; none of them is ignored.
+        // One test per kind; none are ignored.
         KINDS
             .iter()
             .filter(|_| !arguments.ignored)

@@ -1,5 +1,6 @@
-//! The tars of `import/` and `real_layers/` once more, as portable layers: imported on top of the
-//! parent layer that the vectors give, and exported bit for bit; or refused for a written reason.
+//! The tars of `import/` and `real_layers/` again, as portable layers: imported on top of the
+//! parent layer given in the vectors, and exported bit for bit; or rejected for a documented
+//! reason.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -18,7 +19,7 @@ use crate::case::{Case, Outcome};
 use crate::differences::Difference;
 use crate::layer;
 
-/// What the parent layer of all cases holds.
+/// The content of the parent layer in all cases.
 #[derive(Deserialize)]
 struct Parent {
     legacy_writer_parent: Option<Vec<ParentFile>>,
@@ -75,10 +76,7 @@ fn run(tar: &Path, json: &Path) -> Check<Outcome> {
     let known =
         files::load_optional::<Parent>(json)?.and_then(|parent| parent.legacy_writer_parent);
     make_parent(&parent, &known.unwrap_or_default()).map_err(|error| layer::describe(&error))?;
-    let options = ImportOptions {
-        parents: ParentChain::from_nearest_first([&parent]),
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions::default().parents(ParentChain::from_nearest_first([&parent]));
     let path = layers.path().join("layer");
     match portable::import(Cursor::new(bytes.clone()), &path, &options, &()) {
         Ok(layer) => {
@@ -91,7 +89,7 @@ fn run(tar: &Path, json: &Path) -> Check<Outcome> {
                 Decoder::new(&bytes[..]).and_then(|mut input| input.read_to_end(&mut expected));
             decoder.map_err(|error| error.to_string())?;
             if exported != expected {
-                return Err("the exported tar is not the imported one".to_owned());
+                return Err("the exported tar differs from the imported one".to_owned());
             }
             Ok(Outcome::Matches)
         }
@@ -99,13 +97,17 @@ fn run(tar: &Path, json: &Path) -> Check<Outcome> {
             let left = fs::read_dir(layers.path())
                 .map_err(|error| error.to_string())?
                 .count();
-            same("what is left beside the parent", &1, &left)?;
+            same(
+                "the number of folders left, including the parent",
+                &1,
+                &left,
+            )?;
             refused(&error, &bytes)
         }
     }
 }
 
-/// A refusal is right where the reader of tars refuses as well, or a rule of layers is broken.
+/// Accepts an error if the tar reader reports it too, or if a rule for layers is broken.
 fn refused(error: &Error, tar: &[u8]) -> Check<Outcome> {
     let Error::Layer { source, .. } = error else {
         return Err(layer::describe(error));

@@ -1,4 +1,4 @@
-//! `reparse.json`: targets of links to buffers, and back.
+//! `reparse.json`: link targets to buffers, and back.
 
 use std::path::Path;
 
@@ -45,12 +45,12 @@ struct Decoded {
     panic: Option<String>,
 }
 
-/// Where the parts of a buffer are.
+/// The positions of the parts of a buffer.
 const SUBSTITUTE_NAME: usize = 8;
 const PRINT_NAME: usize = 12;
 const FLAGS: std::ops::Range<usize> = 16..20;
 const RELATIVE: u8 = 1;
-/// The longest data of a buffer: its length has 16 bits, after a header of 8 bytes.
+/// The longest data of a buffer: its length has 16 bits and follows a header of 8 bytes.
 const MAX_LEN: u64 = 8 + u16::MAX as u64;
 
 pub(crate) fn cases(json: &Path) -> Check<Vec<Case>> {
@@ -130,7 +130,7 @@ fn check_decoded(expected: &Decoded, bytes: &[u8]) -> Check<Outcome> {
         .target
         .as_ref()
         .filter(|text| !text.starts_with("REPEAT:"));
-    // The target of a long one is left out: encoding it gave the right bytes already.
+    // Long targets are omitted: encoding them already yielded the expected bytes.
     match expected {
         None => Ok(Outcome::Matches),
         Some(expected) if *expected == target => Ok(Outcome::Matches),
@@ -146,7 +146,7 @@ fn check_decoded(expected: &Decoded, bytes: &[u8]) -> Check<Outcome> {
     }
 }
 
-/// The reference knows links only; we carry every buffer that is whole.
+/// Checks a tag that the reference does not know; we keep every complete buffer.
 fn check_other_tag(bytes: &[u8], decoded: Result<ReparsePoint, ReparseError>) -> Check<Outcome> {
     let (tag, rest) = bytes.split_first_chunk().ok_or("the buffer has no tag")?;
     let tag = u32::from_le_bytes(*tag);
@@ -154,7 +154,7 @@ fn check_other_tag(bytes: &[u8], decoded: Result<ReparsePoint, ReparseError>) ->
         ReparseTag(tag),
         ReparseTag::SYMLINK | ReparseTag::MOUNT_POINT
     ) {
-        return Err("the reference refuses a link, no rule says why".to_owned());
+        return Err("the reference rejects a link, and no rule gives a reason".to_owned());
     }
     let announced = rest
         .first_chunk()
@@ -168,11 +168,11 @@ fn check_other_tag(bytes: &[u8], decoded: Result<ReparsePoint, ReparseError>) ->
             Ok(Difference::ReparseTag.into())
         }
         Err(_) if !is_whole => Ok(Outcome::Matches),
-        other => Err(format!("a buffer, whole: {is_whole}, gives {other:?}")),
+        other => Err(format!("a buffer (complete: {is_whole}) yields {other:?}")),
     }
 }
 
-/// Returns the target that the substitute name of a link stands for.
+/// Returns the target expressed by the substitute name of a link.
 fn substitute_target(bytes: &[u8]) -> Check<String> {
     let name = stored_name(bytes, SUBSTITUTE_NAME);
     let flags = bytes.get(FLAGS).map_or(0, |flags| flags[0]);
@@ -189,7 +189,7 @@ fn substitute_target(bytes: &[u8]) -> Check<String> {
     })
 }
 
-/// Reads one of the names of a link, whose offset and length are at `fields`.
+/// Reads one of a link's names, whose offset and length are at `fields`.
 fn stored_name(bytes: &[u8], fields: usize) -> String {
     let word = |at: usize| Some(u16::from_le_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
     let names = if is_symlink(bytes) {

@@ -1,4 +1,4 @@
-//! Runs cases and counts what came of them.
+//! Runs cases and counts the outcomes.
 
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::case::{Case, Outcome};
 use crate::differences::Difference;
 
-/// What happened so far.
+/// The outcomes so far.
 #[derive(Default)]
 pub(crate) struct Report {
     kinds: BTreeMap<&'static str, Counts>,
@@ -29,7 +29,7 @@ impl Counts {
 }
 
 impl Report {
-    /// Runs a case; a panic in it is a failure of it alone.
+    /// Runs a case; a panic fails only that case.
     pub(crate) fn run(&mut self, kind: &'static str, case: Case) {
         let Case { name, run } = case;
         let result = panic::catch_unwind(AssertUnwindSafe(run))
@@ -48,18 +48,18 @@ impl Report {
         }
     }
 
-    /// Notes and prints a failure.
+    /// Records and prints a failure.
     pub(crate) fn fail(&mut self, kind: &'static str, name: &str, error: &str) {
         self.kinds.entry(kind).or_default().failed += 1;
         println!("FAILED {kind}/{name}: {error}\n");
     }
 
-    /// Whether nothing ran.
+    /// Returns whether no case was run.
     pub(crate) fn is_empty(&self) -> bool {
         self.kinds.is_empty()
     }
 
-    /// Prints all counts; the result of the whole run.
+    /// Prints all counts and returns the result of the whole run.
     pub(crate) fn print(&self, order: &[&str]) -> ExitCode {
         if !self.differences.is_empty() {
             println!("differences on purpose (cases, rule: reason):");

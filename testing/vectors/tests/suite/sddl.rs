@@ -78,7 +78,7 @@ fn convert(case: &Text) -> Check<Outcome> {
     let of_sacl = ControlFlags::SACL_PROTECTED
         | ControlFlags::SACL_AUTO_INHERITED
         | ControlFlags::SACL_AUTO_INHERIT_REQ;
-    // Wine loses these, whatever else there is in the descriptor.
+    // Wine loses these regardless of the rest of the descriptor.
     let missing = (ours.control - theirs.control) & of_sacl;
     let mut difference = (!missing.is_empty()).then_some(Difference::SddlSaclFlags);
     let as_wine = SecurityDescriptor {
@@ -115,7 +115,7 @@ fn same_parts(what: &str, theirs: &SecurityDescriptor, ours: &SecurityDescriptor
     same(&format!("the SACL of {what}"), &theirs.sacl, &ours.sacl)
 }
 
-/// Checks only that text and bytes survive: of the reference's result nothing is known for sure.
+/// Checks only that text and bytes survive, because the reference's result is uncertain.
 fn unjudged(ours: Option<SecurityDescriptor>, bytes: Option<Vec<u8>>) -> Check<Outcome> {
     let theirs = bytes
         .as_deref()

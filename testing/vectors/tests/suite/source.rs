@@ -1,5 +1,5 @@
-//! A file that is written to a tar: what it means, what the reference loses of it, whether it can
-//! be written at all.
+//! A file to write to a tar: its meaning, the parts that the reference loses, and whether it can be
+//! written at all.
 
 use std::collections::BTreeSet;
 
@@ -11,20 +11,20 @@ use wclayer::{Entry, FileEntry, LayerPath};
 use crate::differences::{Difference, lost_in_a_tar};
 use crate::spelling::spelled;
 
-/// A file to be written.
+/// A file to write.
 pub(crate) struct Source {
     pub(crate) entry: FileEntry,
     pub(crate) stream: Vec<u8>,
-    /// What it means, or what is wrong with it.
+    /// Its meaning, or the reason why it is malformed.
     pub(crate) meaning: Check<Canonical>,
-    /// Where the result differs from the reference's.
+    /// Differences between the result and the reference's.
     pub(crate) differences: BTreeSet<Difference>,
-    /// Why it is refused, where the reference may take it.
+    /// The reasons to reject it, although the reference may accept it.
     pub(crate) refused: Option<Difference>,
 }
 
 impl Source {
-    /// Examines a file; an error where its name is none of a file in a layer.
+    /// Examines a file; fails if its name is not the name of a file in a layer.
     pub(crate) fn new(
         name: &str,
         size: u64,
@@ -49,7 +49,7 @@ impl Source {
         let entry = FileEntry {
             path,
             basic_info,
-            // The size of a directory is not that of data.
+            // The size of a directory is not the size of its data.
             size,
             metadata_first,
         };
@@ -68,7 +68,7 @@ impl Source {
         })
     }
 
-    /// The size of the data, as it is read back: a directory has none.
+    /// The size of the data as read back; a directory has none.
     fn data_size(&self) -> u64 {
         match self.is_directory() {
             true => 0,
@@ -80,7 +80,7 @@ impl Source {
         is_directory(&self.entry)
     }
 
-    /// Whether its name would be read back as a whiteout.
+    /// Returns whether its name would be read back as a whiteout.
     pub(crate) fn is_reserved(&self) -> bool {
         self.entry
             .path
@@ -88,7 +88,7 @@ impl Source {
             .any(|component| component.starts_with(b".wh."))
     }
 
-    /// Checks that an entry that was read back is this file, with all it has.
+    /// Checks that an entry that was read back is this file, complete with metadata.
     pub(crate) fn check_read_back(&self, entry: &Entry, stream: &[u8]) -> Check {
         let Entry::File(file) = entry else {
             return Err(format!("read back: expected a file, got {entry:?}"));
@@ -133,7 +133,7 @@ fn is_directory(entry: &FileEntry) -> bool {
     attributes.contains(FileAttributes::DIRECTORY)
 }
 
-/// Finds what only we refuse.
+/// Finds the problems that only we reject.
 fn why_refused(stream: &[u8], pieces: &[Piece]) -> Option<Difference> {
     if streams::split(stream).is_err() {
         return Some(Difference::CutStream);
@@ -146,7 +146,7 @@ fn why_refused(stream: &[u8], pieces: &[Piece]) -> Option<Difference> {
     })
 }
 
-/// Whether a stream has a name that a stream of NTFS can have, between `:` and `:$DATA`.
+/// Returns whether the name of a stream, between `:` and `:$DATA`, is valid on NTFS.
 fn is_ntfs_name(piece: &Piece) -> bool {
     let name = piece.name.split(|unit| *unit == 0).next();
     let Some((first, name)) = name.and_then(|name| name.split_first()) else {
@@ -162,7 +162,7 @@ fn is_ntfs_name(piece: &Piece) -> bool {
     *first == u16::from(b':') && (1..=255).contains(&name.len()) && !name.iter().any(is_bad)
 }
 
-/// Whether a link's substitute name is not UTF-16, or lies outside of the buffer.
+/// Returns whether a link's substitute name is not UTF-16 or outside the buffer.
 pub(crate) fn has_odd_substitute_name(buffer: &[u8]) -> bool {
     let word = |at: usize| Some(u16::from_le_bytes([*buffer.get(at)?, *buffer.get(at + 1)?]));
     let names = match buffer.first_chunk().map(|tag| u32::from_le_bytes(*tag)) {
@@ -177,7 +177,7 @@ pub(crate) fn has_odd_substitute_name(buffer: &[u8]) -> bool {
     !len.is_multiple_of(2) || end > buffer.len()
 }
 
-/// Checks what lies outside of the backup stream itself.
+/// Checks everything outside the backup stream itself.
 fn fits(entry: &FileEntry, meaning: Canonical) -> Check<Canonical> {
     if is_directory(entry) && meaning.data.size > 0 {
         return Err("a directory has data".to_owned());

@@ -1,9 +1,9 @@
-//! The names of a layer, spelled by the suite's own rules.
+//! The names in a layer, spelled by the suite's own rules.
 
 use crate::differences::Difference;
 
-/// Returns the one spelling of a path: `/` between components that are neither empty nor `.`, and
-/// U+FFFD for each byte that is no text.
+/// Returns the canonical spelling of a path: `/` between components that are neither empty nor `.`,
+/// and U+FFFD for each invalid byte.
 pub(crate) fn spelled(name: &[u8]) -> Result<Vec<u8>, Difference> {
     let name: String = match ntmeta::wide::is_wtf8(name) {
         true => return spelled_text(name),

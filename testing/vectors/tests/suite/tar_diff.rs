@@ -1,4 +1,4 @@
-//! Compares a tar of ours with the reference's, after taking out of both what differs on purpose.
+//! Compares one of our tars with the reference's, after removing intentional differences from both.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use crate::source::Source;
 
 /// The prefix of our own records.
 const VENDOR: &[u8] = b"WCLAYER.";
-/// The records of times, in the order of [`times`].
+/// The time records, in the order of [`times`].
 const TIMES: [&str; 4] = ["LIBARCHIVE.creationtime", "atime", "mtime", "ctime"];
 
-/// Chooses of the reference's tars, one for each kind of reader, the one that lost less.
+/// Selects from the reference's tars, one for each kind of reader, the one that lost less.
 pub(crate) fn fuller(tars: Vec<Vec<u8>>) -> Check<Option<Vec<u8>>> {
     let mut best: Option<(usize, Vec<u8>)> = None;
     for tar in tars {
@@ -73,14 +73,14 @@ pub(crate) fn compare(
     Ok(differences.clone().into())
 }
 
-/// Takes out times that the reference cannot count to, and targets that it takes from the wrong
-/// name; in our member, the times are checked to be the right ones.
+/// Removes times that the reference cannot represent, and targets that it derives from the wrong
+/// name; checks that the times in our member are correct.
 fn remove_differences(source: &Source, member: &mut Member, is_ours: bool) -> Check {
     for (key, filetime) in TIMES.into_iter().zip(times(&source.entry.basic_info)) {
         if is_counted(filetime) {
             continue;
         }
-        // Alternate streams have no time of creation.
+        // Alternate data streams have no creation time.
         if let Some(record) = member.record(key).filter(|_| is_ours) {
             let (record, exact) = (String::from_utf8_lossy(record), time::to_pax(filetime));
             same(key, &exact, &record.into_owned())?;
@@ -102,7 +102,7 @@ fn remove_differences(source: &Source, member: &mut Member, is_ours: bool) -> Ch
     Ok(())
 }
 
-/// Whether the target of a link is its print name, as the reference has it.
+/// Returns whether the target of a link is its print name, as in the reference.
 fn print_name_decides(buffer: &[u8]) -> bool {
     let Ok(point) = ReparsePoint::decode(buffer) else {
         return true;
@@ -128,7 +128,7 @@ fn is_stream_of_a_source(member: &Member, sources: &[Source]) -> bool {
     })
 }
 
-/// The reference links directories; ours has to have a directory there.
+/// Removes directories that the reference writes as links; checks that ours are directories.
 fn remove_linked_directories(theirs: &mut Vec<Member>, ours: &mut Vec<Member>) -> Check {
     let mut linked = Vec::new();
     theirs.retain(|member| {

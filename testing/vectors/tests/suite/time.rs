@@ -84,7 +84,7 @@ pub(crate) fn cases(json: &Path) -> Check<Vec<Case>> {
     Ok(cases)
 }
 
-/// The basic info of a tar of one member, or the problem with it.
+/// Returns the basic info of a tar with one member, or the problem with the tar.
 fn read(type_flag: u8, records: &[(&str, &str)]) -> Check<Result<FileBasicInfo, String>> {
     let layer = layer::read(&tarball::with_records(type_flag, records))?;
     match (&layer.entries[..], &layer.error) {
@@ -99,7 +99,7 @@ fn read(type_flag: u8, records: &[(&str, &str)]) -> Check<Result<FileBasicInfo, 
     }
 }
 
-/// What a time of the reference has to be here.
+/// Checks the result that is required here for a time of the reference.
 fn expected(text: &str, reference: Option<u64>) -> Check<(Option<u64>, Option<Difference>)> {
     match (time::parse_pax(text), reference) {
         (Some(nanoseconds), Some(reference)) => {
@@ -110,11 +110,11 @@ fn expected(text: &str, reference: Option<u64>) -> Check<(Option<u64>, Option<Di
             Ok((time::to_filetime(nanoseconds), difference))
         }
         (None, reference) => Ok((reference, None)),
-        (Some(_), None) => Err("the vector refuses a decimal number".to_owned()),
+        (Some(_), None) => Err("the vector rejects a decimal number".to_owned()),
     }
 }
 
-/// What a layer has of a time: the nearest that Windows stores, where no FILETIME says it.
+/// Returns the time stored in a layer: the nearest that Windows stores if no FILETIME is exact.
 fn stored(text: &str, exact: Option<u64>) -> Option<u64> {
     exact.or_else(|| time::parse_pax(text).map(time::to_nearest_filetime))
 }
@@ -162,7 +162,7 @@ fn pax_to_filetime(case: &PaxToFiletime) -> Check<Outcome> {
         let (time, _) = expected(text, given(reference))?;
         let mut time = stored(text, time);
         if text.is_empty() {
-            // An empty record is none; the reference has no time then.
+            // An empty record cancels the time; the reference has no time then.
             time = Some(HEADER_TIME);
             difference = Some(Difference::MissingTime);
         }
@@ -241,7 +241,7 @@ fn filetime_to_pax(case: &FiletimeToPax) -> Check<Outcome> {
 
 fn fileattr(case: &Attributes) -> Check<Outcome> {
     let [type_flag] = *case.typeflag.as_bytes() else {
-        return Err("the vector's type is no character".to_owned());
+        return Err("the vector's type is not a character".to_owned());
     };
     let expected = case.attributes.filter(|_| case.error.is_none());
     if let Some(text) = &case.fileattr {

@@ -67,7 +67,7 @@ fn any_membership() -> impl Strategy<Value = Condition> {
     })
 }
 
-/// Any condition that has a text form.
+/// Any condition with a text form.
 pub(crate) fn any_condition() -> impl Strategy<Value = Condition> {
     let existence = prop_oneof![Just(UnaryOperator::Exists), Just(UnaryOperator::NotExists)];
     let existence =
@@ -134,7 +134,7 @@ fn operands_come_before_their_operator() {
 }
 
 #[test]
-fn malformed_expressions_are_refused() {
+fn malformed_expressions_are_rejected() {
     let cases: [(&[u8], &str); 9] = [
         (b"", "ConditionMagic"),
         (b"artx", "ConditionOperands"),

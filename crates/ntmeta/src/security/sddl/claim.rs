@@ -1,7 +1,7 @@
 //! The text form of claims, `("Project",TS,0x0,"Windows","SQL")`.
 //!
 //! Name, type, flags, then the values. Octet strings are written as bare digits, as Windows does,
-//! and read with or without the `#` that the specification demands.
+//! and read with or without the `#` that the specification requires.
 //!
 //! Source: \[MS-DTYP\] 2.5.1.1, `resource-attribute-data`.
 
@@ -13,7 +13,7 @@ use super::condition::{push_name, push_octets, push_sid_literal, unescape};
 use super::parse::{Parser, number};
 
 impl Parser<'_> {
-    /// Reads a claim with its parentheses.
+    /// Parses a claim including its parentheses.
     pub(super) fn claim(&mut self) -> Result<Claim, SddlError> {
         self.expect("(")?;
         let (offset, name) = self.quoted()?;
@@ -55,7 +55,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads values, each behind a comma.
+    /// Parses values, each preceded by a comma.
     fn values<T>(
         &mut self,
         value: fn(&mut Self) -> Result<T, SddlError>,
@@ -71,7 +71,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads an integer and tells whether it has a minus sign.
+    /// Parses an integer; also returns whether it has a minus sign.
     fn claim_integer(&mut self) -> Result<(i64, bool), SddlError> {
         match self.integer()? {
             Literal::Integer { value, sign, .. } => Ok((value, sign == IntegerSign::Minus)),

@@ -1,10 +1,10 @@
 //! The text form of conditional expressions, `(@USER.Title == "PM" && Member_of {SID(BA)})`.
 //!
-//! `||` binds less than `&&`, both associate to the left, and `!` needs parentheses behind it.
-//! What is written has a pair of parentheses around every operand of these three, as Windows
-//! writes it.
+//! `&&` binds more tightly than `||`, both associate to the left, and `!` requires parentheses
+//! around its operand. The output has parentheses around every operand of these three operators,
+//! as in the output of Windows.
 //!
-//! Source: \[MS-DTYP\] 2.5.1.1, `conditional-ace` and what it refers to.
+//! Source: \[MS-DTYP\] 2.5.1.1, `conditional-ace` and the rules it refers to.
 
 use std::fmt::Write as _;
 
@@ -40,7 +40,7 @@ const UNARY: &[(&str, UnaryOperator)] = &[
     ),
 ];
 
-/// Comparisons; of two symbols that start alike the longer one comes first.
+/// Comparison symbols; a symbol comes before its own prefixes.
 const SYMBOLS: &[(&str, BinaryOperator)] = &[
     ("==", BinaryOperator::Equal),
     ("!=", BinaryOperator::NotEqual),
@@ -58,21 +58,21 @@ const WORDS: &[(&str, BinaryOperator)] = &[
     ("Not_Any_of", BinaryOperator::NotAnyOf),
 ];
 
-/// Returns whether `c` may stand in an attribute name without a prefix.
+/// Returns whether `c` is allowed in an attribute name without a prefix.
 fn is_local_char(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, ':' | '.' | '/' | '_')
 }
 
-/// Returns whether `c` may stand in an attribute name with a prefix or in the name of a claim.
+/// Returns whether `c` is allowed in an attribute name with a prefix or in the name of a claim.
 fn is_name_char(c: char) -> bool {
     is_local_char(c) || "#$'*+-;?@[\\]^`{}~".contains(c)
 }
 
-/// A part of a condition with the depth of its tree.
+/// A part of a condition and the depth of its tree.
 type Node = (Condition, usize);
 
 impl Parser<'_> {
-    /// Reads a condition with its parentheses.
+    /// Parses a condition including its parentheses.
     pub(super) fn condition(&mut self) -> Result<Condition, SddlError> {
         Ok(self.in_parentheses(Self::disjunction)?.0)
     }
@@ -85,7 +85,7 @@ impl Parser<'_> {
         self.chain("&&", BinaryOperator::And, Self::factor)
     }
 
-    /// Reads operands with an operator between them.
+    /// Parses operands separated by an operator.
     fn chain(
         &mut self,
         symbol: &str,
@@ -132,7 +132,7 @@ impl Parser<'_> {
         Ok((self.term()?, 2))
     }
 
-    /// Reads an attribute, a comparison or a membership test.
+    /// Parses an attribute, a comparison or a membership test.
     fn term(&mut self) -> Result<Condition, SddlError> {
         let start = self.offset;
         let word = self.take_while(is_local_char);
@@ -162,7 +162,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads the operator of a comparison if one comes next.
+    /// Parses a comparison operator if one comes next.
     fn comparison(&mut self) -> Option<BinaryOperator> {
         if let Some((_, operator)) = SYMBOLS.iter().find(|(symbol, _)| self.eat(symbol)) {
             return Some(*operator);
@@ -176,7 +176,7 @@ impl Parser<'_> {
         operator
     }
 
-    /// Reads an attribute with or without a prefix.
+    /// Parses an attribute with or without a prefix.
     fn attribute(&mut self) -> Result<Condition, SddlError> {
         let prefix = |&&(prefix, _): &&(&str, _)| {
             let start = self.rest().get(..prefix.len());
@@ -203,8 +203,8 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads what stands behind an operator: a literal or an attribute with a prefix. There may
-    /// be parentheses around it.
+    /// Parses the right-hand side of an operator: a literal or an attribute with a prefix,
+    /// optionally in parentheses.
     fn right_operand(&mut self) -> Result<Condition, SddlError> {
         self.skip_spaces();
         match self.peek() {
@@ -226,7 +226,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads a list of literals in braces.
+    /// Parses a list of literals in braces.
     fn composite(&mut self) -> Result<Literal, SddlError> {
         self.expect("{")?;
         let mut elements = Vec::new();
@@ -244,7 +244,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads a quoted string, which has no escapes; returns its text and where that starts.
+    /// Parses a quoted string, which has no escapes; returns its offset and text.
     pub(super) fn quoted(&mut self) -> Result<(usize, &str), SddlError> {
         self.expect("\"")?;
         let offset = self.offset;
@@ -258,7 +258,7 @@ impl Parser<'_> {
         Ok((offset, text))
     }
 
-    /// Reads bytes: hexadecimal digits, where `#` is another way to write `0`, behind a `#`.
+    /// Parses `#` and an octet string: hexadecimal digits, where another `#` stands for `0`.
     pub(super) fn octets(&mut self) -> Result<Vec<u8>, SddlError> {
         let offset = self.offset;
         let text = self.take_while(|c| c == '#' || c.is_ascii_alphanumeric());
@@ -274,7 +274,7 @@ impl Parser<'_> {
             .collect::<Option<_>>()
             .ok_or_else(error)?;
         if !values.len().is_multiple_of(2) {
-            // Windows supplies a digit that is missing at the front.
+            // Windows supplies a missing digit at the front.
             values.insert(0, 0);
         }
         Ok(values
@@ -283,7 +283,7 @@ impl Parser<'_> {
             .collect())
     }
 
-    /// Reads `SID(...)`.
+    /// Parses `SID(...)`.
     pub(super) fn sid_literal(&mut self) -> Result<Sid, SddlError> {
         let start = self.offset;
         if !self
@@ -302,7 +302,7 @@ impl Parser<'_> {
         Ok(sid)
     }
 
-    /// Reads an integer in C notation.
+    /// Parses an integer in C notation.
     pub(super) fn integer(&mut self) -> Result<Literal, SddlError> {
         let (offset, rest) = (self.offset, self.rest());
         let sign = if self.eat("+") {
@@ -320,7 +320,7 @@ impl Parser<'_> {
         };
         let value = number(digits).and_then(|magnitude| match sign {
             IntegerSign::Minus => 0i64.checked_sub_unsigned(magnitude),
-            // Beyond the signed range it is the bit pattern that counts.
+            // Beyond the signed range, the bit pattern counts.
             _ => Some(magnitude.cast_signed()),
         });
         let text = || rest[..self.offset - offset].to_owned();
@@ -336,7 +336,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads `content` with parentheses around it.
+    /// Parses `content` in parentheses.
     fn in_parentheses<T>(
         &mut self,
         content: fn(&mut Self) -> Result<T, SddlError>,
@@ -347,7 +347,7 @@ impl Parser<'_> {
         Ok(value)
     }
 
-    /// Reads `content` one level deeper.
+    /// Parses `content` one level deeper.
     fn nested<T>(
         &mut self,
         content: fn(&mut Self) -> Result<T, SddlError>,
@@ -368,7 +368,7 @@ impl Parser<'_> {
     }
 }
 
-/// Finds a word in either case.
+/// Finds a word, ignoring case.
 fn find<T: Copy>(table: &'static [(&'static str, T)], word: &str) -> Option<(&'static str, T)> {
     table
         .iter()
@@ -376,7 +376,7 @@ fn find<T: Copy>(table: &'static [(&'static str, T)], word: &str) -> Option<(&'s
         .copied()
 }
 
-/// Converts an attribute name, in which `%` and four digits stand for a UTF-16 unit.
+/// Decodes an attribute name, in which `%` and four digits encode a UTF-16 unit.
 pub(super) fn unescape(offset: usize, text: &str) -> Result<String, SddlError> {
     let error = || SddlError::InvalidName {
         offset,
@@ -390,13 +390,13 @@ pub(super) fn unescape(offset: usize, text: &str) -> Result<String, SddlError> {
             units.extend(c.encode_utf16(&mut [0; 2]).iter());
             continue;
         }
-        let (digits, behind) = rest.split_at_checked(4).ok_or_else(error)?;
+        let (digits, after) = rest.split_at_checked(4).ok_or_else(error)?;
         let hexadecimal = digits.chars().all(|c| c.is_ascii_hexdigit());
         let unit = hexadecimal
             .then(|| u16::from_str_radix(digits, 16).ok())
             .flatten();
         units.push(unit.filter(|&unit| unit != 0).ok_or_else(error)?);
-        rest = behind;
+        rest = after;
     }
     if units.is_empty() {
         return Err(error());
@@ -404,8 +404,8 @@ pub(super) fn unescape(offset: usize, text: &str) -> Result<String, SddlError> {
     String::from_utf16(&units).map_err(|_| error())
 }
 
-/// Appends an attribute name; characters that may not stand there, and all outside of ASCII, are
-/// escaped.
+/// Appends an attribute name; escapes characters that are not allowed, and everything outside
+/// ASCII.
 pub(super) fn push_name(out: &mut String, name: &str, local: bool) {
     let accept = if local { is_local_char } else { is_name_char };
     for c in name.chars() {
@@ -470,7 +470,7 @@ pub(super) fn push_condition(out: &mut String, condition: &Condition, domain: Op
     out.push(')');
 }
 
-/// Returns the name of an operator, or nothing when it is not in the table.
+/// Returns the name of an operator, or an empty string if the table does not contain it.
 fn name_of<T: PartialEq>(table: &[(&'static str, T)], operator: T) -> &'static str {
     table
         .iter()
@@ -485,7 +485,7 @@ fn push_operand(out: &mut String, operand: &Condition, domain: Option<&Sid>) {
             out.push_str(name_of(SCOPES, *scope));
             push_name(out, name, *scope == AttributeScope::Local);
         }
-        // Not a form that Windows makes; it is found out when the text is read again.
+        // Windows never produces this form; reading the text back detects it.
         other => push_condition(out, other, domain),
     }
 }

@@ -4,10 +4,10 @@
 
 use super::super::{AceFlags, AceType, Sid};
 
-/// What a two-letter account alias stands for.
+/// The meaning of a two-letter account alias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Account {
-    /// The same SID everywhere: authority and sub-authorities.
+    /// A well-known SID: authority and sub-authorities.
     Fixed(u64, &'static [u32]),
     /// A RID below `S-1-5-32`.
     Builtin(u32),
@@ -88,7 +88,7 @@ const ACCOUNTS: &[(&str, Account)] = &[
     ("WR", Fixed(5, &[33])),
 ];
 
-/// Finds an account alias, in either case.
+/// Finds an account alias, ignoring case.
 pub(super) fn account(alias: &str) -> Option<(&'static str, Account)> {
     ACCOUNTS
         .iter()
@@ -116,7 +116,7 @@ pub(super) fn account_alias(sid: &Sid, domain: Option<&Sid>) -> Option<&'static 
         .map(|entry| entry.0)
 }
 
-/// Names of whole sets of rights. `KX` is the same set as `KR`, which is the one written.
+/// Names of sets of rights. `KX` is the same set as `KR`, and `KR` is written.
 const RIGHT_SETS: &[(&str, u32)] = &[
     ("FA", 0x001f_01ff),
     ("FR", 0x0012_0089),
@@ -128,7 +128,7 @@ const RIGHT_SETS: &[(&str, u32)] = &[
     ("KX", 0x0002_0019),
 ];
 
-/// Names of single rights in the order in which they are written.
+/// Names of single rights, in output order.
 const RIGHTS: &[(&str, u32)] = &[
     ("CC", 0x0000_0001),
     ("DC", 0x0000_0002),
@@ -152,7 +152,7 @@ const RIGHTS: &[(&str, u32)] = &[
 /// Names of the policy bits of a mandatory label.
 const LABEL_POLICIES: &[(&str, u32)] = &[("NW", 1), ("NR", 2), ("NX", 4)];
 
-/// Finds the name of a right or of a set of rights, in either case.
+/// Finds the name of a right or of a set of rights, ignoring case.
 pub(super) fn right(name: &str) -> Option<u32> {
     let tables = [RIGHT_SETS, RIGHTS, LABEL_POLICIES];
     let mut entries = tables.into_iter().flatten();
@@ -161,8 +161,8 @@ pub(super) fn right(name: &str) -> Option<u32> {
         .map(|entry| entry.1)
 }
 
-/// Returns an access mask as Windows writes it: the name of a set, the names of all bits, or a
-/// hexadecimal number when a bit has no name; nothing for no right.
+/// Formats an access mask as Windows does: the name of a set, the names of all bits, or a
+/// hexadecimal number if a bit has no name; nothing for an empty mask.
 pub(super) fn rights_text(ace_type: AceType, mask: u32) -> String {
     let (sets, bits) = if ace_type == AceType::SYSTEM_MANDATORY_LABEL {
         (&[][..], LABEL_POLICIES)
@@ -181,7 +181,7 @@ pub(super) fn rights_text(ace_type: AceType, mask: u32) -> String {
         .collect()
 }
 
-/// The types of entries that have a name.
+/// The entry types that have a name.
 const ACE_TYPES: &[(&str, AceType)] = &[
     ("A", AceType::ACCESS_ALLOWED),
     ("D", AceType::ACCESS_DENIED),
@@ -202,7 +202,7 @@ const ACE_TYPES: &[(&str, AceType)] = &[
     ("FL", AceType::SYSTEM_ACCESS_FILTER),
 ];
 
-/// Finds the name of an entry type, in either case.
+/// Finds the name of an entry type, ignoring case.
 pub(super) fn ace_type(name: &str) -> Option<AceType> {
     ACE_TYPES
         .iter()
@@ -218,10 +218,10 @@ pub(super) fn ace_type_name(ace_type: AceType) -> Option<&'static str> {
         .map(|entry| entry.0)
 }
 
-/// The flag that is written `TP` in an access filter and `SA` elsewhere.
+/// The flag written as `TP` in an access filter and as `SA` elsewhere.
 const TRUST_PROTECTED_FILTER: &str = "TP";
 
-/// The flags of entries in the order in which they are written.
+/// The flags of entries, in output order.
 const ACE_FLAGS: &[(&str, AceFlags)] = &[
     ("OI", AceFlags::OBJECT_INHERIT),
     ("CI", AceFlags::CONTAINER_INHERIT),
@@ -233,7 +233,7 @@ const ACE_FLAGS: &[(&str, AceFlags)] = &[
     ("FA", AceFlags::FAILED_ACCESS),
 ];
 
-/// Finds the name of an entry flag, in either case.
+/// Finds the name of an entry flag, ignoring case.
 pub(super) fn ace_flag(name: &str) -> Option<AceFlags> {
     if name.eq_ignore_ascii_case(TRUST_PROTECTED_FILTER) {
         return Some(AceFlags::SUCCESSFUL_ACCESS);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn bit_0x40_is_named_by_the_entry_type() {
+    fn the_name_of_bit_0x40_depends_on_the_entry_type() {
         let flags = AceFlags::SUCCESSFUL_ACCESS | AceFlags::FAILED_ACCESS;
         assert_eq!(ace_flags_text(AceType::SYSTEM_AUDIT, flags), "SAFA");
         assert_eq!(ace_flags_text(AceType::SYSTEM_ACCESS_FILTER, flags), "TPFA");

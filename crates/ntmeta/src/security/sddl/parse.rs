@@ -1,4 +1,4 @@
-//! Reading SDDL: components, lists and entries. Conditions and claims have files of their own.
+//! The SDDL parser: components, lists and entries. Conditions and claims are in separate files.
 
 use super::super::{
     Ace, AceBody, AceFlags, AceType, Acl, AclSlot, ControlFlags, Guid, ObjectTypes,
@@ -7,12 +7,12 @@ use super::super::{
 use super::names::{self, Account};
 use super::{SddlError, SddlOptions};
 
-/// Reads a whole text.
+/// Parses a whole text.
 pub(super) fn descriptor(
     text: &str,
     options: &SddlOptions,
 ) -> Result<SecurityDescriptor, SddlError> {
-    // To Windows the text would end there.
+    // Windows would stop reading here.
     if let Some(offset) = text.find('\0') {
         let (expected, found) = ("text without NUL", Some('\0'));
         return Err(SddlError::Unexpected {
@@ -48,12 +48,12 @@ pub(super) fn descriptor(
     if seen.is_empty() {
         return Err(SddlError::Empty);
     }
-    // Sizes are limited in the binary form only.
+    // Only the binary form limits sizes.
     descriptor.to_bytes()?;
     Ok(descriptor)
 }
 
-/// The control flags that a list's flags stand for; the first one says that there is a list.
+/// The control flags for the flags of a list; the first one marks the list as present.
 struct AclFlags {
     present: ControlFlags,
     named: [(&'static str, ControlFlags); 3],
@@ -77,13 +77,13 @@ const SACL_FLAGS: AclFlags = AclFlags {
     ],
 };
 
-/// The text and how far it has been read.
+/// The text and the current position in it.
 pub(super) struct Parser<'a> {
     text: &'a str,
     domain: Option<&'a Sid>,
     /// The next byte to read.
     pub(super) offset: usize,
-    /// How many parentheses and braces of a condition are open.
+    /// Number of open parentheses and braces in a condition.
     pub(super) depth: usize,
 }
 
@@ -97,7 +97,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Returns what has not been read yet.
+    /// Returns the unread part of the text.
     pub(super) fn rest(&self) -> &'a str {
         &self.text[self.offset..]
     }
@@ -110,7 +110,7 @@ impl<'a> Parser<'a> {
         self.take_while(|c| matches!(c, ' ' | '\t' | '\r' | '\n'));
     }
 
-    /// Reads characters for as long as `accept` takes them.
+    /// Takes characters as long as `accept` returns true.
     pub(super) fn take_while(&mut self, accept: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();
         let end = rest.find(|c| !accept(c)).unwrap_or(rest.len());
@@ -118,7 +118,7 @@ impl<'a> Parser<'a> {
         &rest[..end]
     }
 
-    /// Reads `token` if it comes next.
+    /// Takes `token` if it comes next.
     pub(super) fn eat(&mut self, token: &str) -> bool {
         let found = self.rest().starts_with(token);
         if found {
@@ -127,7 +127,7 @@ impl<'a> Parser<'a> {
         found
     }
 
-    /// Reads `token`, after spaces.
+    /// Takes `token`, skipping spaces before it.
     pub(super) fn expect(&mut self, token: &'static str) -> Result<(), SddlError> {
         self.skip_spaces();
         if self.eat(token) {
@@ -137,7 +137,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Makes the error for something else than `expected` at the present place.
+    /// Creates the error for text other than `expected` at the current position.
     pub(super) fn unexpected(&self, expected: &'static str) -> SddlError {
         SddlError::Unexpected {
             offset: self.offset,
@@ -146,7 +146,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Returns the letter of the component that starts at the present place.
+    /// Returns the letter of the component at the current position.
     fn component(&self) -> Option<char> {
         let mut chars = self.rest().chars();
         let letter = chars
@@ -155,7 +155,7 @@ impl<'a> Parser<'a> {
         (chars.next() == Some(':')).then_some(letter)
     }
 
-    /// Reads a SID that ends where the next component or the text ends.
+    /// Parses a SID that extends to the next component or the end of the text.
     fn sid_component(&mut self) -> Result<Sid, SddlError> {
         let (start, rest) = (self.offset, self.rest());
         // The letter before the next colon belongs to the next component.
@@ -170,7 +170,7 @@ impl<'a> Parser<'a> {
         self.sid(start, &rest[..end])
     }
 
-    /// Converts `text`, found at `offset`: an alias or a SID, with spaces around it.
+    /// Converts `text`, found at `offset`: an alias or a SID, with optional spaces around it.
     pub(super) fn sid(&self, offset: usize, text: &str) -> Result<Sid, SddlError> {
         let text = text.trim_matches([' ', '\t', '\r', '\n']);
         let Some((alias, account)) = names::account(text) else {
@@ -195,7 +195,7 @@ impl<'a> Parser<'a> {
         Ok(sid?)
     }
 
-    /// Reads the flags and entries of a list.
+    /// Parses the flags and entries of a list.
     fn acl(&mut self, control: &mut ControlFlags, flags: &AclFlags) -> Result<AclSlot, SddlError> {
         control.insert(flags.present);
         let mut null = false;
@@ -231,7 +231,7 @@ impl<'a> Parser<'a> {
         self.peek().is_none() || self.component().is_some()
     }
 
-    /// Reads an entry with its parentheses.
+    /// Parses an entry including its parentheses.
     fn ace(&mut self) -> Result<Ace, SddlError> {
         self.expect("(")?;
         let (offset, text) = self.field(";")?;
@@ -276,7 +276,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Reads a field and the `end` behind it; returns the field and its place.
+    /// Takes a field and the `end` after it; returns the field and its position.
     fn field(&mut self, end: &'static str) -> Result<(usize, &'a str), SddlError> {
         let offset = self.offset;
         let text = self.take_while(|c| !matches!(c, ';' | '(' | ')'));
@@ -287,7 +287,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads a field with a GUID or nothing.
+    /// Parses a field that contains a GUID or nothing.
     fn guid_field(&mut self, ace_type: AceType) -> Result<Option<Guid>, SddlError> {
         let (offset, text) = self.field(";")?;
         if text.trim().is_empty() {
@@ -336,7 +336,7 @@ fn rights(offset: usize, text: &str) -> Result<u32, SddlError> {
     Ok(mask)
 }
 
-/// Calls `take` for each two characters of `text`; there may be spaces before them.
+/// Calls `take` for each pair of characters in `text`; a pair may have spaces before it.
 fn each_pair(mut text: &str, mut take: impl FnMut(&str) -> Option<()>) -> Option<()> {
     while !text.is_empty() {
         let (pair, rest) = text.trim_start_matches(' ').split_at_checked(2)?;
@@ -346,7 +346,7 @@ fn each_pair(mut text: &str, mut take: impl FnMut(&str) -> Option<()>) -> Option
     Some(())
 }
 
-/// Converts an unsigned number: `0x` hexadecimal, `0` octal, else decimal.
+/// Converts an unsigned number: `0x` for hexadecimal, `0` for octal, otherwise decimal.
 pub(super) fn number(text: &str) -> Option<u64> {
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     let (digits, radix) = match (hex, text.strip_prefix('0')) {
@@ -354,7 +354,7 @@ pub(super) fn number(text: &str) -> Option<u64> {
         (None, Some(octal)) if !octal.is_empty() => (octal, 8),
         _ => (text, 10),
     };
-    // `from_str_radix` would accept a sign.
+    // `from_str_radix` accepts a sign.
     let all_digits = digits.chars().all(|c| c.is_digit(radix));
     all_digits
         .then(|| u64::from_str_radix(digits, radix).ok())

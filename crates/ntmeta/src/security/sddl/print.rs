@@ -1,7 +1,7 @@
-//! Writing SDDL: components, lists and entries.
+//! The SDDL writer: components, lists and entries.
 //!
-//! A condition or claim is read again as soon as it is written: a value without a spelling of its
-//! own (a string with a quotation mark, an integer of 8 bits) is found out by that.
+//! A condition or claim is parsed again after it is written, which detects values without a
+//! spelling of their own, such as a string with a quotation mark or an 8-bit integer.
 
 use super::super::{
     Ace, AceBody, AceType, AclSlot, Claim, Condition, ControlFlags, SecurityDescriptor, Sid,
@@ -51,7 +51,7 @@ fn push_sid(out: &mut String, sid: &Sid, domain: Option<&Sid>) {
     }
 }
 
-/// Appends a list; `flags` tells which of `P`, `AR` and `AI` are set.
+/// Appends a list; `flags` holds the list flags `P`, `AR` and `AI`.
 fn push_acl(
     out: &mut String,
     component: char,
@@ -96,7 +96,7 @@ fn push_acl(
     Ok(())
 }
 
-/// Why an entry has no text.
+/// The reason why an entry has no text form.
 enum Problem {
     /// Its type has no name.
     Type,
@@ -142,7 +142,7 @@ fn push_ace(out: &mut String, ace: &Ace, domain: Option<&Sid>) -> Result<(), Pro
     Ok(())
 }
 
-/// Appends the condition or claim in `data`; data of other types must be padding.
+/// Appends the condition or claim in `data`; the data of other types must be padding.
 fn push_data(
     out: &mut String,
     ace_type: AceType,

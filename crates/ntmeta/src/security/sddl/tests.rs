@@ -23,7 +23,7 @@ fn aces(slot: &AclSlot) -> &[Ace] {
     }
 }
 
-/// The application data of the first entry of the DACL.
+/// Returns the application data of the first entry of the DACL.
 fn first_data(descriptor: &SecurityDescriptor) -> &[u8] {
     match &aces(&descriptor.dacl)[0].body {
         AceBody::Trustee { data, .. } => data,
@@ -31,7 +31,7 @@ fn first_data(descriptor: &SecurityDescriptor) -> &[u8] {
     }
 }
 
-/// A descriptor with `ace` alone in its DACL.
+/// Returns a descriptor with only `ace` in its DACL.
 fn with_ace(ace: Ace) -> SecurityDescriptor {
     SecurityDescriptor {
         dacl: AclSlot::Present(Acl::new(vec![ace])),
@@ -56,7 +56,7 @@ fn callback(data: Vec<u8>) -> Ace {
 }
 
 #[test]
-fn canonical_text_comes_back() {
+fn canonical_text_survives_a_round_trip() {
     for text in [
         "O:SYG:SY",
         "G:BA",
@@ -134,7 +134,7 @@ fn other_spellings_mean_the_same() {
 }
 
 #[test]
-fn malformed_text_is_refused_at_its_place() {
+fn malformed_text_is_rejected_with_its_position() {
     use SddlError as E;
     let place = |text: &str| match SecurityDescriptor::from_sddl(text) {
         Err(E::Unexpected { offset, .. }) => offset,
@@ -174,26 +174,41 @@ fn malformed_fields_are_named() {
         ("O:", "`` at byte 2 is not a SID"),
         (
             "D:(A;;FA;;;DA)",
-            "alias `DA` at byte 11 belongs to a domain, and none is known",
+            "alias `DA` at byte 11 needs a domain, but none is known",
         ),
         ("D:(Q;;FA;;;BA)", "`Q` at byte 3 is not an ACE type"),
-        ("D:(A;XX;FA;;;BA)", "`XX` at byte 5 are not ACE flags"),
-        ("D:(A;;FAX;;;BA)", "`FAX` at byte 6 are not access rights"),
-        ("D:(A;;GA ;;;BA)", "`GA ` at byte 6 are not access rights"),
+        (
+            "D:(A;XX;FA;;;BA)",
+            "`XX` at byte 5 is not a set of ACE flags",
+        ),
+        (
+            "D:(A;;FAX;;;BA)",
+            "`FAX` at byte 6 is not a set of access rights",
+        ),
+        (
+            "D:(A;;GA ;;;BA)",
+            "`GA ` at byte 6 is not a set of access rights",
+        ),
         (
             "D:(A;;0x100000000;;;BA)",
-            "`0x100000000` at byte 6 are not access rights",
+            "`0x100000000` at byte 6 is not a set of access rights",
         ),
-        ("D:(A;;-1;;;BA)", "`-1` at byte 6 are not access rights"),
-        ("D:(A;;aé;;;BA)", "`aé` at byte 6 are not access rights"),
+        (
+            "D:(A;;-1;;;BA)",
+            "`-1` at byte 6 is not a set of access rights",
+        ),
+        (
+            "D:(A;;aé;;;BA)",
+            "`aé` at byte 6 is not a set of access rights",
+        ),
         (
             "D:(A;;GA;bf967aba-0de6-11d0-a285-00aa003049e2;;BA)",
             "`bf967aba-0de6-11d0-a285-00aa003049e2` at byte 9 is not a GUID, \
-             or its ACE has no place for one",
+             or its ACE cannot have one",
         ),
         (
             "D:(XA;;;;;WD;(@USER.b == 0x10000000000000000))",
-            "`0x10000000000000000` at byte 25 is not a number of at most 64 bits",
+            "`0x10000000000000000` at byte 25 is not a number that fits into 64 bits",
         ),
         (
             "D:(XA;;;;;WD;(@USER.a%00))",
@@ -249,7 +264,7 @@ fn object_entries_raise_the_revision_of_their_list() {
 }
 
 #[test]
-fn condition_has_the_bytes_that_windows_makes() {
+fn condition_has_the_bytes_that_windows_writes() {
     let descriptor = read("D:(XA;;CC;;;WD;(@User.a == {SID(BA), \"b\", 1} || !(c)))");
     let expected = [
         b"artx\xf9\x02\0\0\0a\0".as_slice(),
@@ -263,7 +278,7 @@ fn condition_has_the_bytes_that_windows_makes() {
 }
 
 #[test]
-fn data_without_a_text_is_an_error() {
+fn data_without_a_text_form_is_an_error() {
     let error = with_ace(callback(b"otherdata".to_vec()))
         .to_sddl()
         .unwrap_err();
@@ -342,7 +357,7 @@ fn nesting_and_size_are_bounded() {
     ));
 }
 
-/// Any entry that has a text.
+/// Any entry with a text form.
 fn any_text_ace() -> impl Strategy<Value = Ace> {
     let condition = any_condition().prop_map(|condition| condition.encode().unwrap());
     let claim = any_claim().prop_map(|claim| claim.encode().unwrap());
@@ -374,7 +389,7 @@ fn any_text_slot() -> impl Strategy<Value = AclSlot> {
     ]
 }
 
-/// Any descriptor that its text describes completely.
+/// Any descriptor whose text form is complete.
 fn any_text_descriptor() -> impl Strategy<Value = SecurityDescriptor> {
     let sid = || proptest::option::of(any_sid());
     let parts = (sid(), sid(), any_text_slot(), any_text_slot());

@@ -1,4 +1,4 @@
-//! `diff`: what differs between two layers, chains or tars.
+//! `diff`: compares two layers, chains or tars.
 
 mod json;
 mod text;
@@ -16,8 +16,10 @@ use wclayer::source::{Access, OpenOptions};
 use wclayer::view::Node;
 use wclayer::{Error, ParentChain};
 
+use super::Command;
+use super::parent_options::ParentOptions;
 use super::view_options::Opened;
-use crate::errors::CliError;
+use crate::errors::{CliError, FAILED_TO_ANSWER, Mistake};
 use crate::output::Output;
 use crate::progress::Bar;
 
@@ -27,48 +29,46 @@ Examples:
   wclayer diff --ignore times --right-layer layers/base layers/base app.tar
   wclayer diff --this-layer --stat layers/app1 layers/app2
 
-Exit codes: 0 equal, 1 different, 2 failed, wrong usage.";
+Exit codes: 0 equal, 1 different, 2 failure or wrong usage.";
 
 /// Compare two layers, chains or tars
 ///
-/// Tells what only B has (`+`), what only A has (`-`), and of what both have (`*`) in what it
-/// differs: content with its hash, each of the times, attributes, owner, group, access lists,
-/// extended attributes, reparse points, alternate streams, hard links. What differs in a file with
-/// several names is told once, at the first that both have. With --quiet only the exit code tells.
+/// Lists entries only in B (`+`), entries only in A (`-`), and differences between entries in both
+/// (`*`): content (by hash), times, attributes, owner, group, access control lists, extended
+/// attributes, reparse points, alternate data streams and hard links. Lists the differences of a file
+/// with several names once, at its first name in both. -l names parents of both A and B. With
+/// --quiet, prints nothing: the exit code is the answer.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Layer below both A and B: a folder or a tar; repeat it for each, nearest parent first
-    #[arg(short, long = "layer", value_name = "PARENT")]
-    layers: Vec<PathBuf>,
-    /// Layer below A only
+    #[command(flatten)]
+    parents: ParentOptions,
+    /// Parent layer of A only, nearest first (repeatable)
     #[arg(long, value_name = "PARENT", conflicts_with = "layers")]
     left_layer: Vec<PathBuf>,
-    /// Layer below B only
+    /// Parent layer of B only, nearest first (repeatable)
     #[arg(long, value_name = "PARENT", conflicts_with = "layers")]
     right_layer: Vec<PathBuf>,
-    /// Compare the layers alone, with what they remove of their parents
+    /// Compare the layers alone, including their removals
     #[arg(long)]
     this_layer: bool,
-    /// What does not count, separated by commas; `times` is all four, `security` all of a descriptor
+    /// Differences to ignore, separated by commas; `times` stands for all four, `security` for the
+    /// whole descriptor
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = ignorable())]
     ignore: Vec<String>,
-    /// Print the numbers only
+    /// Print only the number of differences
     #[arg(long)]
     stat: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
-    /// One layer: its folder, or a layer tar (plain, gzip or zstd)
+    json: bool,
+    /// First layer: a folder or a layer tar (plain, gzip or zstd)
     #[arg(value_name = "A")]
     left: PathBuf,
-    /// The other
+    /// Second layer
     #[arg(value_name = "B")]
     right: PathBuf,
 }
-
-const ONE_SIDE: &str =
-    "-l is for both A and B; `--left-layer` and `--right-layer` name parents of one of them.";
 
 const TIMES: [Aspect; 4] = [
     Aspect::CreationTime,
@@ -105,7 +105,7 @@ fn options(arguments: &Arguments) -> DiffOptions {
     options
 }
 
-/// How much differs.
+/// The number of differences.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Stat {
@@ -136,33 +136,42 @@ impl Stat {
     }
 }
 
-/// Compares two views.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let left = open(arguments, &arguments.left, &arguments.left_layer, output)?;
-    let right = open(arguments, &arguments.right, &arguments.right_layer, output)?;
-    // On one terminal the bar would be drawn through the result.
-    let progress = match io::stdout().is_terminal() {
-        true => Bar::hidden(right.cancelled.clone()),
-        false => Bar::start(output, None, right.cancelled.clone()),
-    };
-    let options = options(arguments);
-    let changes = diff(&left.view, &right.view, &options, &progress);
-    let mut stat = Stat::default();
-    let sink = BufWriter::new(io::stdout().lock());
-    let printed = match (output.is_json(), output.is_quiet()) {
-        (true, _) => json::print(arguments, changes, &mut stat, sink),
-        (false, true) => for_each(changes, &mut stat, |_| Ok(())),
-        (false, false) => text::print(arguments, changes, &mut stat, sink),
-    };
-    drop(progress);
-    match printed {
-        // A reader that has seen enough does not make the layers equal.
-        Err(CliError::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        printed => printed?,
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let left = open(self, &self.left, &self.left_layer, output)?;
+        let right = open(self, &self.right, &self.right_layer, output)?;
+        // On a terminal, the bar would be drawn over the result.
+        let progress = match io::stdout().is_terminal() {
+            true => Bar::hidden(right.cancelled.clone()),
+            false => Bar::start(output, None, right.cancelled.clone()),
+        };
+        let options = options(self);
+        let changes = diff(&left.view, &right.view, &options, &progress);
+        let mut stat = Stat::default();
+        let sink = BufWriter::new(io::stdout().lock());
+        let printed = match (output.is_json(), output.is_quiet()) {
+            (true, _) => json::print(self, changes, &mut stat, sink),
+            (false, true) => for_each(changes, &mut stat, |_| Ok(())),
+            (false, false) => text::print(self, changes, &mut stat, sink),
+        };
+        drop(progress);
+        match printed {
+            // If the reader stops early, the layers may still differ.
+            Err(CliError::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            printed => printed?,
+        }
+        match stat.is_equal() {
+            true => Ok(()),
+            false => Err(CliError::Found),
+        }
     }
-    match stat.is_equal() {
-        true => Ok(()),
-        false => Err(CliError::Found),
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    fn exit_code_of_failure(&self) -> u8 {
+        FAILED_TO_ANSWER
     }
 }
 
@@ -172,7 +181,7 @@ fn open(
     own_parents: &[PathBuf],
     output: &Output,
 ) -> Result<Opened, CliError> {
-    let parents = [&arguments.layers, own_parents].concat();
+    let parents = [&arguments.parents.layers, own_parents].concat();
     let options = OpenOptions {
         parents: ParentChain::from_nearest_first(&parents),
         this_layer: arguments.this_layer,
@@ -180,17 +189,17 @@ fn open(
     };
     let opened = Opened::open(layer, &options, output);
     opened.map_err(|error| match &error {
-        // Often only one side has these parents.
+        // A likely mistake: only one side has these parents.
         CliError::Layer(Error::Portable(PortableError::ParentMismatch { .. }))
-            if !arguments.layers.is_empty() =>
+            if !arguments.parents.layers.is_empty() =>
         {
-            CliError::Hinted(Box::new(error), ONE_SIDE)
+            CliError::Mistaken(Box::new(error), Mistake::ParentsOfOneSide)
         }
         _ => error,
     })
 }
 
-/// Counts the changes and gives each to `visit`.
+/// Counts the changes and passes each to `visit`.
 fn for_each(
     changes: impl Iterator<Item = wclayer::Result<Change>>,
     stat: &mut Stat,

@@ -1,4 +1,4 @@
-//! Changes for people: a line for each path, and below it one for each difference.
+//! Changes as text: a line for each path, followed by a line for each difference.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ use super::{Arguments, Stat, for_each, node_of};
 use crate::errors::CliError;
 use crate::escape::escaped;
 
-/// How much of a text is shown, in characters; JSON has all of it.
+/// How much of a text is shown, in characters; JSON shows all of it.
 const LONGEST: usize = 200;
 /// How much is shown before the first difference of two longer texts, in characters.
 const BEFORE: usize = 40;
@@ -59,7 +59,7 @@ fn write_change(sink: &mut impl Write, change: &Change) -> io::Result<()> {
 /// Writes the numbers.
 fn write_stat(sink: &mut impl Write, stat: &Stat) -> io::Result<()> {
     if stat.is_equal() {
-        return writeln!(sink, "no difference");
+        return writeln!(sink, "no differences");
     }
     let (added, removed, changed) = (stat.added, stat.removed, stat.changed);
     writeln!(sink, "{added} added, {removed} removed, {changed} changed")?;
@@ -86,9 +86,8 @@ fn write_difference(
     writeln!(sink, "    {aspect}{}: {left} -> {right}", escaped(&name))
 }
 
-/// Returns the entries by which two lists of descriptors differ, in words: `- allow …` for those
-/// of the left only, `+ allow …` for those of the right only. `None` where the words do not tell
-/// all of the difference.
+/// Describes the entries that only one of two access control lists has: `- allow …` for the left one,
+/// `+ allow …` for the right one. Returns `None` if this does not cover the whole difference.
 fn entries(difference: &Difference, is_directory: bool) -> Option<Vec<String>> {
     if !matches!(difference.aspect, Aspect::Dacl | Aspect::Sacl) {
         return None;
@@ -109,15 +108,15 @@ fn entries(difference: &Difference, is_directory: bool) -> Option<Vec<String>> {
         words.collect()
     };
     let (removed, added) = (words(removed), words(added));
-    let is_told = is_same_control
+    let is_complete = is_same_control
         && left_rest == right_rest
         && !removed.iter().any(|ace| added.contains(ace));
     let removed = removed.iter().map(|ace| format!("- {ace}"));
     let added = added.iter().map(|ace| format!("+ {ace}"));
-    is_told.then(|| removed.chain(added).collect())
+    is_complete.then(|| removed.chain(added).collect())
 }
 
-/// Splits a list into the entries that another does not have, or less often, and the others.
+/// Splits a list into the entries that `other` lacks, or has less often, and the rest.
 fn split<'a>(list: &'a [Ace], other: &[Ace]) -> (Vec<&'a Ace>, Vec<&'a Ace>) {
     let mut left: Vec<&Ace> = other.iter().collect();
     let is_new = |ace: &&Ace| match left.iter().position(|other| other == ace) {
@@ -130,8 +129,7 @@ fn split<'a>(list: &'a [Ace], other: &[Ace]) -> (Vec<&'a Ace>, Vec<&'a Ace>) {
     list.iter().partition(is_new)
 }
 
-/// Escapes two texts, and shows the part around their first difference of those that are too long
-/// to be read.
+/// Escapes two texts; cuts long ones to the part around their first difference.
 fn shortened(texts: [&str; 2]) -> [String; 2] {
     let length = |text: &str| text.chars().count();
     let [left, right] = texts;
@@ -186,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_told_by_their_entries() {
+    fn lists_are_compared_by_their_entries() {
         let of = |left: &str, right: &str| shown(Aspect::Dacl, left, right);
         assert_eq!(
             of(

@@ -1,64 +1,53 @@
-//! `du`: how much content a chain has, by directory and by layer, and what of it nobody sees.
-//!
-//! The view is walked once; only the directories on the way down, the ones to be shown, and a
-//! record for each file are held. What is hidden is counted in [`layers`].
+//! `du`: counts the content of a chain by directory and by layer, and the hidden content.
 
-mod layers;
+mod show;
 
-use std::collections::HashSet;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use serde::{Serialize, Serializer};
-use wclayer::LayerPath;
-use wclayer::layer::{ItemId, ItemKind};
 use wclayer::source::Access;
-use wclayer::view::{Node, NodeKind};
+use wclayer::usage::{UsageOptions, usage};
 
-use super::view_options::{Opened, ViewOptions};
+use self::show::UsageJson;
+use super::Command;
+use super::view_options::{StartOption, ViewOptions};
 use crate::errors::CliError;
-use crate::escape::escaped;
-use crate::layer_view;
 use crate::output::Output;
-use crate::path_argument::{Place, place};
-use crate::units;
+use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
 Examples:
   wclayer du layers/app --depth 2 --sort size
   wclayer du --by-layer -l base.tar.gz app.tar.gz";
 
-/// Show how much content there is, and how much upper layers hide
+/// Show the size of the content, and how much of it upper layers hide
 ///
-/// Content is the bytes of all data streams, holes included, also of streams of directories; a file
-/// with several names counts once, at the first of these. --by-layer adds what each layer has by
-/// itself, what of it is hidden by layers above (replaced or removed), and the efficiency: the bytes
-/// that are seen, divided by the bytes of all layers. It is 100 % when no file comes in two layers
-/// and none is removed. Of files that come twice in one layer, only the last counts. With --by-layer,
-/// PATH need not be seen: it is enough that a layer has it.
+/// Counts the bytes of all data streams of files and directories, including holes. Counts a file with
+/// several names once, at its first name, and a file that a layer contains twice once, as the last.
+///
+/// --by-layer adds the size of each layer, the part of it that upper layers hide (replace or remove),
+/// and the efficiency: the visible bytes divided by the bytes of all layers. The efficiency is 100%
+/// if no file is in two layers and none is removed. With --by-layer, PATH may be hidden in the chain
+/// as long as a layer contains it.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// Directory or file [default: everything]
-    ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
-    #[arg(value_name = "PATH", value_parser = place())]
-    path: Option<Place>,
-    /// How deep the directories lie that are shown
+    #[command(flatten)]
+    start: StartOption,
+    /// Maximum depth of the directories to show
     #[arg(long, value_name = "N", default_value_t = 1)]
     depth: usize,
-    /// Show also the layers, and what is hidden of them
+    /// Also show each layer and its hidden content
     #[arg(long)]
     by_layer: bool,
     /// Order of the directories
     #[arg(long, value_name = "KEY", default_value = "name")]
     sort: Sort,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -69,216 +58,30 @@ enum Sort {
     Size,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Usage {
-    path: Option<String>,
-    size: u64,
-    files: u64,
-    by_directory: Vec<DirectoryUsage>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    layers: Option<Vec<LayerUsage>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hidden: Option<Hidden>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct DirectoryUsage {
-    path: String,
-    size: u64,
-    files: u64,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LayerUsage {
-    layer: usize,
-    #[serde(serialize_with = "absolute")]
-    place: PathBuf,
-    size: u64,
-    files: u64,
-    hidden_size: u64,
-    hidden_files: u64,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Hidden {
-    size: u64,
-    files: u64,
-    efficiency: f64,
-    largest: Vec<HiddenFile>,
-}
-
-#[derive(Debug, Clone, Serialize, PartialEq, Eq, PartialOrd, Ord)]
-struct HiddenFile {
-    size: u64,
-    path: String,
-    layer: usize,
-}
-
-/// Counts content.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let (mut usage, counted) = walk(arguments, &opened)?;
-    if arguments.by_layer {
-        // A file may be seen under a name elsewhere.
-        let path = Place::path(&arguments.path);
-        let seen = match path {
-            Some(_) => layers::seen(&opened)?,
-            None => counted,
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Listing, output)?;
+        let path = self.start.path();
+        let options = UsageOptions::default()
+            .path(path.cloned())
+            .depth(self.depth)
+            .by_layer(self.by_layer);
+        let cancelled = Bar::hidden(Arc::clone(&opened.cancelled));
+        let found = usage(&opened.view, &options, &cancelled)?;
+        let mut found = match path {
+            Some(path) => found.ok_or_else(|| opened.missing(path, false, false))?,
+            None => found.unwrap_or_default(),
         };
-        layers::count(path, &opened, &seen, &mut usage)?;
-    }
-    if arguments.sort == Sort::Size {
-        usage
-            .by_directory
-            .sort_by_key(|at| std::cmp::Reverse(at.size));
-    }
-    output.answer(&usage, &usage)
-}
-
-/// What a file or directory adds.
-#[derive(Debug, Clone, Copy, Default)]
-struct Content {
-    size: u64,
-    files: u64,
-}
-
-/// What was counted already: files with several names are not known beforehand, so that a small
-/// record is kept of each file, and of directories with streams.
-#[derive(Default)]
-struct Counted(HashSet<(usize, ItemId)>);
-
-impl Counted {
-    /// Returns what a file or directory has; `None` for one more name of a file, and for what has
-    /// no content.
-    fn content(&mut self, node: &Node) -> Option<Content> {
-        let item = node.item.as_ref()?;
-        let files = match (node.kind, &item.kind) {
-            (NodeKind::File, ItemKind::File) => 1,
-            (NodeKind::Directory, _) if item.total_size > 0 => 0,
-            _ => return None,
-        };
-        let size = item.total_size;
-        let is_new = self.0.insert((node.layer, item.id));
-        is_new.then_some(Content { size, files })
+        if self.sort == Sort::Size {
+            found
+                .directories
+                .sort_by_key(|directory| std::cmp::Reverse(directory.sum.size));
+        }
+        let shown = UsageJson::new(&found, &opened.view);
+        output.answer(&shown, &shown)
     }
 
-    fn contains(&self, node: &Node) -> bool {
-        let item = node.item.as_ref();
-        item.is_some_and(|item| self.0.contains(&(node.layer, item.id)))
-    }
-}
-
-/// Counts what the view has at a path, and gives what was counted.
-fn walk(arguments: &Arguments, opened: &Opened) -> Result<(Usage, Counted), CliError> {
-    let asked = Place::path(&arguments.path);
-    let start = match asked {
-        // What is not seen can still be asked for by layer.
-        Some(path) if arguments.by_layer && is_in_a_layer(opened, path)? => {
-            opened.view.find(path)?
-        }
-        Some(path) => Some(opened.find(path, false)?),
-        None => None,
-    };
-    let depth_of_start = asked.map_or(0, |path| path.components().count());
-    let path = start.as_ref().map(|node| &node.path).or(asked);
-    let mut usage = Usage {
-        path: path.map(ToString::to_string),
-        size: 0,
-        files: 0,
-        by_directory: Vec::new(),
-        layers: None,
-        hidden: None,
-    };
-    let mut counted = Counted::default();
-    // The shown directories that the walk is in, the outermost first.
-    let mut open: Vec<(LayerPath, usize)> = Vec::new();
-    let below = match (&start, asked) {
-        (Some(node), _) if node.is_plain_directory() => Some(opened.view.walk(Some(node))),
-        (None, None) => Some(opened.view.walk(None)),
-        _ => None,
-    };
-    let nodes = start.clone().into_iter().map(Ok);
-    for node in nodes.chain(below.into_iter().flatten()) {
-        opened.check_cancelled()?;
-        let node = node?;
-        while let Some((directory, _)) = open.last()
-            && !node.path.is_below(directory)
-        {
-            open.pop();
-        }
-        let depth = node.path.components().count() - depth_of_start;
-        if node.is_plain_directory() && (1..=arguments.depth).contains(&depth) {
-            open.push((node.path.clone(), usage.by_directory.len()));
-            usage.by_directory.push(DirectoryUsage {
-                path: node.path.to_string(),
-                size: 0,
-                files: 0,
-            });
-        }
-        let Some(content) = counted.content(&node) else {
-            continue;
-        };
-        usage.size = usage.size.saturating_add(content.size);
-        usage.files += content.files;
-        for (_, at) in &open {
-            let directory = &mut usage.by_directory[*at];
-            directory.size = directory.size.saturating_add(content.size);
-            directory.files += content.files;
-        }
-    }
-    Ok((usage, counted))
-}
-
-fn is_in_a_layer(opened: &Opened, path: &LayerPath) -> Result<bool, CliError> {
-    for layer in 0..opened.view.seen() {
-        if opened.view.find_in_layer(layer, path)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn absolute<S: Serializer>(place: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&layer_view::absolute(place))
-}
-
-fn files(count: u64) -> String {
-    format!("{count} file{}", if count == 1 { "" } else { "s" })
-}
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut row = |size: u64, text: &str| {
-            let size = units::size(size).to_string();
-            writeln!(f, "{size:>12}  {}", escaped(text))
-        };
-        for directory in &self.by_directory {
-            row(directory.size, &directory.path)?;
-        }
-        row(self.size, &format!("in all, {}", files(self.files)))?;
-        for layer in self.layers.iter().flatten() {
-            let (number, place) = (layer.layer, layer.place.display());
-            let count = files(layer.files);
-            let hidden = units::size(layer.hidden_size);
-            let hidden_count = files(layer.hidden_files);
-            let text =
-                format!("layer {number}: `{place}`, {count}; hidden {hidden} in {hidden_count}");
-            row(layer.size, &text)?;
-        }
-        let Some(hidden) = &self.hidden else {
-            return Ok(());
-        };
-        let percent = hidden.efficiency * 100.0;
-        let text = format!("hidden, {}; efficiency {percent:.1} %", files(hidden.files));
-        row(hidden.size, &text)?;
-        for file in &hidden.largest {
-            row(
-                file.size,
-                &format!("  {} (layer {})", file.path, file.layer),
-            )?;
-        }
-        Ok(())
+    fn wants_json(&self) -> bool {
+        self.json
     }
 }

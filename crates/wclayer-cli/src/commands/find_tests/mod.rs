@@ -1,6 +1,4 @@
-//! The tests of `find`: what the command line says, and whether an entry passes.
-//!
-//! Names are compared as NTFS does, upper-cased unit by unit ([`wclayer::ntmeta::upcase`]).
+//! The tests of `find` as options of the command line.
 
 mod glob;
 mod newer;
@@ -10,51 +8,49 @@ mod size;
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use wclayer::layer::Removed;
+use wclayer::find::{EntryType, Glob, SizeTest, Test, Tests};
 use wclayer::ntmeta::security::Sid;
-use wclayer::ntmeta::{FileAttributes, FileTime, SecurityDescriptor, wide};
-use wclayer::view::{Node, NodeKind, View};
+use wclayer::ntmeta::{FileAttributes, FileTime};
+use wclayer::view::View;
 use wclayer::{LayerPath, layout};
 
-use self::glob::Glob;
 use self::newer::Newer;
-use self::size::SizeTest;
 use super::view_options::Opened;
-use crate::errors::CliError;
+use crate::errors::{CliError, Mistake};
 
-/// What is to be found.
+/// The options for tests.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tests")]
 pub(super) struct TestOptions {
-    /// Name, without case: `*`, `?` and `[a-z]` stand for others
+    /// Match the name, ignoring case, with the wildcards `*`, `?` and `[a-z]`
     #[arg(long, value_name = "GLOB", value_parser = glob::parser())]
     name: Option<Glob>,
-    /// Whole path, without case; `*` crosses directories
+    /// Match the whole path, ignoring case; `*` also matches `/`
     #[arg(long = "path", value_name = "GLOB", value_parser = glob::parser())]
     whole: Option<Glob>,
-    /// Kind of entry
+    /// Match the kind of entry
     #[arg(long = "type", value_name = "KIND")]
     kind: Option<Kind>,
-    /// Size of a file: `+10M` larger, `-1.5k` smaller, `=0` or `0` just that; k, M, G, T (or KiB,
-    /// MiB, …) are of 1024
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = SizeTest::new)]
+    /// Match the size of files: `+10M` larger, `-1.5k` smaller, `=0` or `0` exactly; k, M, G and T
+    /// (or KiB, MiB, …) are powers of 1024
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = size::parse)]
     size: Option<SizeTest>,
-    /// Attributes, all of which it has, separated by commas
+    /// Match entries that have all of these attributes, separated by commas
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = attribute)]
     attr: Vec<FileAttributes>,
-    /// Owner: a SID, its alias such as BA, or the name of a SID that is the same everywhere, such
-    /// as `BUILTIN\Users` or `TrustedInstaller`
+    /// Match the owner: a SID, an SDDL alias such as BA, or a well-known name such as `BUILTIN\Users`
+    /// or `TrustedInstaller`
     #[arg(long, value_name = "OWNER", value_parser = owner::parse)]
     owner: Option<Sid>,
-    /// Layer that it comes from: its number, 0 for the nearest, or where that layer is
-    #[arg(long, value_name = "N|PLACE")]
+    /// Match entries of one layer: its number (0 is the nearest) or its path
+    #[arg(long, value_name = "N|LAYER")]
     from_layer: Option<String>,
-    /// Changed after this: a time (`2024-05-01`, `2024-05-01T12:30:00.1234567Z`, `2024-05-01
-    /// 12:30+02:00`; UTC without an offset), `today`, `yesterday`, `2 days ago`, or an entry of the
-    /// layer
+    /// Match entries written after a time (`2024-05-01`, `2024-05-01T12:30:00.1234567Z`, `2024-05-01
+    /// 12:30+02:00`; UTC without an offset), `today`, `yesterday`, `2 days ago`, or the time of
+    /// another entry
     #[arg(long, value_name = "TIME|PATH", value_parser = newer::parser())]
     newer: Option<Newer>,
-    /// Has alternate data streams
+    /// Match entries with alternate data streams
     #[arg(long)]
     stream: bool,
 }
@@ -62,7 +58,7 @@ pub(super) struct TestOptions {
 /// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
-    /// File, of one name or several
+    /// File, with one or several names
     #[value(name = "f")]
     File,
     /// Directory
@@ -71,97 +67,64 @@ enum Kind {
     /// Reparse point: symbolic link, junction, …
     #[value(name = "l")]
     Reparse,
-    /// Hard link: one more name of a file
+    /// Hard link: another name of a file
     #[value(name = "h")]
     HardLink,
-    /// Removal of what a parent has (with --this-layer)
+    /// Removal of an entry of a parent (with --this-layer)
     #[value(name = "w")]
     Whiteout,
 }
 
-/// Tests that are ready to be used.
-pub(super) struct Tests<'a> {
-    options: &'a TestOptions,
-    layer: Option<usize>,
-    newer: Option<FileTime>,
-}
-
-impl<'a> Tests<'a> {
-    /// Finds what the options name in the view.
-    pub(super) fn new(options: &'a TestOptions, opened: &Opened) -> Result<Self, CliError> {
-        let newer = match &options.newer {
-            None => None,
-            Some(Newer::Than(time)) => Some(*time),
-            Some(Newer::ThanEntry(path)) => {
-                let node = opened
-                    .find(path, false)
-                    .map_err(|error| match is_below_top(path) {
-                        true => error,
-                        false => CliError::Hinted(Box::new(error), newer::TAKES),
-                    })?;
-                let time = node.basic_info().map(|info| info.last_write_time);
-                Some(time.unwrap_or_default())
-            }
-        };
-        let layer = match &options.from_layer {
-            None => None,
-            Some(text) => Some(find_layer(&opened.view, text)?),
-        };
-        Ok(Self {
-            options,
-            layer,
-            newer,
-        })
-    }
-
-    /// Returns whether an entry passes all tests, the cheap ones first.
-    pub(super) fn pass(&self, view: &View, node: &Node) -> Result<bool, CliError> {
-        let options = self.options;
-        let passes = options
-            .name
-            .as_ref()
-            .is_none_or(|glob| glob.matches(&wide::from_wtf8(node.path.file_name())))
-            && options
-                .whole
-                .as_ref()
-                .is_none_or(|glob| glob.matches(&node.path.to_utf16()))
-            && options.kind.is_none_or(|kind| kind.is_of(node))
-            && options
-                .size
-                .is_none_or(|size| node.kind == NodeKind::File && size.passes(node.size()))
-            && (options.attr.iter()).all(|&wanted| node.attributes().contains(wanted))
-            && self.layer.is_none_or(|layer| node.layer == layer)
-            && self.newer.is_none_or(|time| {
-                (node.basic_info()).is_some_and(|info| info.last_write_time > time)
-            });
-        if !passes || (options.owner.is_none() && !options.stream) {
-            return Ok(passes);
+impl TestOptions {
+    /// Returns the tests; looks up the entry and the layer that the options name.
+    pub(super) fn tests(&self, opened: &Opened) -> Result<Tests, CliError> {
+        let mut tests: Vec<Test> = Vec::new();
+        tests.extend(self.name.clone().map(Test::Name));
+        tests.extend(self.whole.clone().map(Test::Path));
+        tests.extend(self.kind.map(|kind| Test::Type(kind.into())));
+        tests.extend(self.size.map(Test::Size));
+        tests.extend(self.attr.iter().copied().map(Test::Attributes));
+        tests.extend(self.owner.clone().map(Test::Owner));
+        tests.extend(self.stream.then_some(Test::HasStreams));
+        if let Some(newer) = &self.newer {
+            tests.push(Test::NewerThan(time(newer, opened)?));
         }
-        let details = view.details(node)?;
-        let has_stream = details.streams.iter().any(|stream| stream.name.is_some());
-        let security = details.security.as_deref();
-        let owner = security.and_then(|bytes| SecurityDescriptor::parse(bytes).ok()?.owner);
-        let is_owned = options.owner.is_none() || options.owner == owner;
-        Ok(is_owned && (has_stream || !options.stream))
+        if let Some(layer) = &self.from_layer {
+            tests.push(Test::Layer(find_layer(&opened.view, layer)?));
+        }
+        Ok(tests.into_iter().collect())
     }
 }
 
-impl Kind {
-    fn is_of(self, node: &Node) -> bool {
-        let is_link = node.link.is_some();
-        match self {
-            Self::File => node.kind == NodeKind::File && !node.is_reparse_point(),
-            Self::Directory => node.is_plain_directory(),
-            Self::Reparse => node.is_reparse_point(),
-            Self::HardLink => is_link,
-            Self::Whiteout => {
-                node.kind == NodeKind::Removal || matches!(node.removed, Some(Removed::Contents))
-            }
+impl From<Kind> for EntryType {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::File => Self::File,
+            Kind::Directory => Self::Directory,
+            Kind::Reparse => Self::ReparsePoint,
+            Kind::HardLink => Self::HardLink,
+            Kind::Whiteout => Self::Removal,
         }
     }
 }
 
-/// Returns whether a path begins as those of layers do.
+/// Returns the time of `--newer`.
+fn time(newer: &Newer, opened: &Opened) -> Result<FileTime, CliError> {
+    let path = match newer {
+        Newer::Than(time) => return Ok(*time),
+        Newer::ThanEntry(path) => path,
+    };
+    let node = opened
+        .find(path, false)
+        .map_err(|error| match is_below_top(path) {
+            true => error,
+            false => CliError::Mistaken(Box::new(error), Mistake::NotATime),
+        })?;
+    let time = node.basic_info().map(|info| info.last_write_time);
+    Ok(time.unwrap_or_default())
+}
+
+/// Returns whether a path starts with a top-level directory of layers.
 fn is_below_top(path: &LayerPath) -> bool {
     let tops = [layout::FILES, layout::HIVES, layout::UTILITY_VM];
     let first = path.components().next().unwrap_or_default();

@@ -1,5 +1,4 @@
-//! `--newer`: a time, in the spellings that the commands print or before now, or an entry of the
-//! layer.
+//! `--newer`: an absolute or relative time, or an entry of the layer.
 
 use std::ffi::OsStr;
 use std::time::SystemTime;
@@ -10,26 +9,22 @@ use wclayer::ntmeta::FileTime;
 
 use crate::path_argument;
 
-/// How many digits of a second there are: 100 ns.
+/// The number of decimal places of a second: 100 ns.
 const FRACTION_DIGITS: usize = 7;
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 const TOO_LONG_AGO: &str = "file times begin in 1601";
 
-/// What `--newer` takes, for those who wrote something else.
-pub(super) const TAKES: &str = "`--newer` takes a time (`2024-05-01`, `2024-05-01 12:30+02:00`), \
-    `today`, `yesterday`, `2 days ago` (or weeks, hours, minutes), or the path of an entry.";
-
-/// What an entry is to be newer than.
+/// The time that entries must be newer than.
 #[derive(Debug, Clone)]
 pub(super) enum Newer {
     Than(FileTime),
-    /// The time of this entry.
+    /// The last write time of this entry.
     ThanEntry(LayerPath),
 }
 
-/// Takes a time or a path.
+/// Parses a time or a path.
 pub(super) fn parser() -> impl TypedValueParser<Value = Newer> {
     OsStringValueParser::new().try_map(|text| parse(&text))
 }
@@ -53,8 +48,8 @@ fn parse(text: &OsStr) -> Result<Newer, String> {
     }
 }
 
-/// Reads `now`, `today` (since midnight, UTC), `yesterday` (24 hours ago) or `2 days ago` as
-/// seconds since 1970.
+/// Parses `now`, `today` (midnight, UTC), `yesterday` (24 hours ago) or `2 days ago` into seconds
+/// since 1970.
 fn relative(text: &str, now: i64) -> Option<i64> {
     let text = text.to_ascii_lowercase();
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -85,13 +80,13 @@ fn seconds_of(unit: &str) -> Option<i64> {
     })
 }
 
-/// Returns whether a text is meant as a time: it starts with a year. No path of a layer does.
+/// Returns whether a text looks like a time: it starts with a year, as no path of a layer does.
 fn is_time(text: &str) -> bool {
     let year = text.bytes().take_while(u8::is_ascii_digit).count();
     year >= 4 && text.as_bytes().get(year) == Some(&b'-')
 }
 
-/// Parses a date, a time behind `T` or a space, and an offset; without an offset it is UTC.
+/// Parses a date, a time after `T` or a space, and an offset; without an offset, the time is UTC.
 fn parse_time(text: &str) -> Option<FileTime> {
     let (date, time) = match text.find(['T', 't', ' ']) {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
@@ -109,7 +104,7 @@ fn parse_time(text: &str) -> Option<FileTime> {
     FileTime::from_unix(days * DAY + seconds, nanoseconds).ok()
 }
 
-/// Splits `Z`, `+02:00` or `-02:00` from the end; the second is the offset from UTC in seconds.
+/// Splits `Z`, `+02:00` or `-02:00` off the end; also returns the offset from UTC in seconds.
 fn split_offset(text: &str) -> Option<(&str, i64)> {
     if let Some(time) = text.strip_suffix(['Z', 'z']) {
         return Some((time, 0));
@@ -123,7 +118,7 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
     Some((&text[..at], if is_west { -seconds } else { seconds }))
 }
 
-/// Reads `12:30`, `12:30:15` or `12:30:15.1234567` as seconds and nanoseconds.
+/// Parses `12:30`, `12:30:15` or `12:30:15.1234567` into seconds and nanoseconds.
 fn time_of_day(text: &str) -> Option<(i64, u32)> {
     let (time, fraction) = match text.split_once('.') {
         Some((time, fraction)) => (time, Some(fraction)),
@@ -147,7 +142,7 @@ fn time_of_day(text: &str) -> Option<(i64, u32)> {
     Some((seconds, u32::try_from(nanoseconds).ok()?))
 }
 
-/// Reads `2024-05-01` as days since 1970-01-01, in the proleptic Gregorian calendar.
+/// Parses `2024-05-01` into days since 1970-01-01, in the proleptic Gregorian calendar.
 fn days_since_1970(date: &str) -> Option<i64> {
     const DAYS_TO_1970: i64 = 719_162;
     let parts: Vec<&str> = date.split('-').collect();
@@ -172,7 +167,7 @@ fn days_since_1970(date: &str) -> Option<i64> {
     Some(before * 365 + leap_days + in_year + day - 1 - DAYS_TO_1970)
 }
 
-/// Reads a number of so many digits that is at most `largest`.
+/// Parses a number of exactly `digits` digits that is at most `largest`.
 fn number(text: &str, digits: usize, largest: i64) -> Option<i64> {
     let is_number = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
     let value = is_number.then(|| text.parse().ok()).flatten()?;
@@ -192,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_those_of_the_calendar() {
+    fn times_follow_the_calendar() {
         for (text, expected) in [
             ("1970-01-01", "1970-01-01T00:00:00.0000000Z"),
             ("2024-02-29T23:59", "2024-02-29T23:59:00.0000000Z"),
@@ -236,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_is_read_back() {
+    fn printed_times_are_accepted() {
         for ticks in [
             0,
             1,
@@ -250,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn times_before_now_are_read() {
+    fn relative_times_are_accepted() {
         let now = 10 * DAY + 5;
         for (text, seconds) in [
             ("now", now),

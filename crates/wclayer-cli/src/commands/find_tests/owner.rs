@@ -1,12 +1,12 @@
-//! Owners on the command line.
+//! `--owner`: a SID, an alias or a name.
 
 use wclayer::ntmeta::SecurityDescriptor;
 use wclayer::ntmeta::security::Sid;
 
-/// Reads a SID, an alias as SDDL has them, or a name such as `BUILTIN\Administrators`.
+/// Parses a SID, an SDDL alias, or a name such as `BUILTIN\Administrators`.
 pub(super) fn parse(text: &str) -> Result<Sid, String> {
-    const EXPECTED: &str = "expected a SID such as `S-1-5-32-544`, its alias such as `BA`, or the \
-        name of a SID that is the same everywhere, such as `BUILTIN\\Administrators`";
+    const EXPECTED: &str = "expected a SID such as `S-1-5-32-544`, an SDDL alias such as `BA`, or a \
+        well-known name such as `BUILTIN\\Administrators`";
     let alias = || {
         let is_alias = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
         let parsed = is_alias.then(|| SecurityDescriptor::from_sddl(&format!("O:{text}")));
@@ -35,7 +35,7 @@ mod tests {
             let sid = parse(text).expect(text);
             assert_eq!(sid.to_string(), "S-1-5-32-544", "{text}");
         }
-        // The last is an alias of a domain, which only the SID tells.
+        // `DA` depends on the domain, so it has no fixed SID.
         for text in ["", "S-1-5-", "S-1-x", "nobody", "BAG:SY", "BUILTIN\\", "DA"] {
             assert!(parse(text).is_err(), "{text}");
         }

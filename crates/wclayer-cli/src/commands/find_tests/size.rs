@@ -1,73 +1,18 @@
-//! Sizes on the command line: `+10M`, `-1.5k`, `=0`, `2 GiB`.
+//! `--size`: `+10M`, `-1.5k`, `=0`, `2 GiB`.
 
-/// What size a file is to have.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum SizeTest {
-    Above(u64),
-    Below(u64),
-    Exactly(u64),
-}
+use wclayer::find::SizeTest;
 
-impl SizeTest {
-    /// Reads a sign and a size.
-    pub(super) fn new(text: &str) -> Result<Self, String> {
-        let (make, size): (fn(u64) -> Self, &str) = match text.as_bytes().first() {
-            Some(b'+') => (Self::Above, &text[1..]),
-            Some(b'-') => (Self::Below, &text[1..]),
-            Some(b'=') => (Self::Exactly, &text[1..]),
-            _ => (Self::Exactly, text),
-        };
-        parse(size).map(make)
-    }
+use crate::units;
 
-    /// Returns whether a file of `size` bytes has it.
-    pub(super) fn passes(self, size: u64) -> bool {
-        match self {
-            Self::Above(limit) => size > limit,
-            Self::Below(limit) => size < limit,
-            Self::Exactly(wanted) => size == wanted,
-        }
-    }
-}
-
-/// Reads a number with a unit of 1024; parts of a byte are cut off.
-fn parse(text: &str) -> Result<u64, String> {
-    const EXPECTED: &str = "expected a number and k, M, G or T, such as `10M` or `1.5GiB`";
-    let wrong = || EXPECTED.to_owned();
-    let number = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
-    let unit = text[number.len()..].to_ascii_lowercase();
-    let shift = match unit.as_str() {
-        "" => 0,
-        "k" | "kib" => 10,
-        "m" | "mib" => 20,
-        "g" | "gib" => 30,
-        "t" | "tib" => 40,
-        _ => return Err(wrong()),
+/// Parses a sign and a size.
+pub(super) fn parse(text: &str) -> Result<SizeTest, String> {
+    let (make, size): (fn(u64) -> SizeTest, &str) = match text.as_bytes().first() {
+        Some(b'+') => (SizeTest::Above, &text[1..]),
+        Some(b'-') => (SizeTest::Below, &text[1..]),
+        Some(b'=') => (SizeTest::Exactly, &text[1..]),
+        _ => (SizeTest::Exactly, text),
     };
-    let number = number.trim_end();
-    let (whole, fraction) = match number.split_once('.') {
-        // More digits than bytes in a TiB need.
-        Some((_, fraction)) if fraction.is_empty() || fraction.len() > 12 || shift == 0 => {
-            return Err(wrong());
-        }
-        Some(parts) => parts,
-        None => (number, ""),
-    };
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) {
-        return Err(wrong());
-    }
-    let too_large = || "too large".to_owned();
-    let whole: u64 = whole.parse().map_err(|_| too_large())?;
-    let part = match fraction {
-        "" => 0,
-        fraction => {
-            let numerator: u128 = fraction.parse().map_err(|_| wrong())?;
-            (numerator << shift) / 10_u128.pow(fraction.len() as u32)
-        }
-    };
-    let bytes = (u128::from(whole) << shift) + part;
-    u64::try_from(bytes).map_err(|_| too_large())
+    units::parse_size(size).map(make)
 }
 
 #[cfg(test)]
@@ -76,7 +21,7 @@ mod tests {
 
     #[test]
     fn sizes_have_a_sign_and_a_unit() {
-        let passes = |text: &str, size| SizeTest::new(text).expect(text).passes(size);
+        let passes = |text: &str, size| parse(text).expect(text).passes(size);
         assert!(passes("+1k", 1025) && !passes("+1k", 1024));
         assert!(passes("-1k", 1023) && !passes("-1k", 1024));
         assert!(passes("=0", 0) && passes("2M", 2 << 20));
@@ -94,20 +39,7 @@ mod tests {
             "1kB",
             "+-1",
         ] {
-            assert!(SizeTest::new(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn units_are_spelled_in_several_ways() {
-        for (text, bytes) in [
-            ("1m", 1 << 20),
-            ("1MiB", 1 << 20),
-            ("1.50 MiB", 3 << 19),
-            ("0.001k", 1),
-            ("2T", 2 << 40),
-        ] {
-            assert_eq!(parse(text), Ok(bytes), "{text}");
+            assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What each layer says of a path, seen or hidden, for people and as JSON.
+//! Shows the changes that each layer makes to a path, visible or hidden.
 
 use serde::Serialize;
 use wclayer::layer::{ItemKind, Slot};
@@ -11,10 +11,10 @@ use crate::node_view::removed_name;
 use crate::output::Summary;
 use crate::units;
 
-/// What one layer says of the path, as JSON.
+/// The changes of one layer as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct LayerSaysJson {
+pub(super) struct LayerChangesJson {
     layer: usize,
     place: String,
     added: Option<&'static str>,
@@ -25,18 +25,18 @@ pub(super) struct LayerSaysJson {
     removed: Option<&'static str>,
 }
 
-/// Asks all layers in sight that say something of the node's path, nearest first.
-pub(super) fn say(opened: &Opened, node: &Node) -> Result<Vec<LayerSaysJson>, CliError> {
+/// Returns the changes of all layers that mention the path of the node, nearest first.
+pub(super) fn changes(opened: &Opened, node: &Node) -> Result<Vec<LayerChangesJson>, CliError> {
     let places: Vec<_> = opened.view.places().collect();
     let slots = opened.view.slots(&node.path)?;
-    let says = slots.iter().map(|(layer, slot)| {
+    let changes = slots.iter().map(|(layer, slot)| {
         let place = layer_view::absolute(places[*layer]);
-        LayerSaysJson::new(*layer, place, slot)
+        LayerChangesJson::new(*layer, place, slot)
     });
-    Ok(says.collect())
+    Ok(changes.collect())
 }
 
-impl LayerSaysJson {
+impl LayerChangesJson {
     fn new(layer: usize, place: String, slot: &Slot) -> Self {
         let item = slot.added.as_ref();
         let link = item.and_then(|item| match &item.kind {
@@ -62,7 +62,7 @@ impl LayerSaysJson {
         }
     }
 
-    /// Returns whether the node is just what this layer says.
+    /// Returns whether the node already shows everything about this layer.
     pub(super) fn is(&self, node: &Node) -> bool {
         let is_of_node = node.item.is_none() || self.layer == node.layer;
         is_of_node && (self.removed.is_none() || node.removed.is_some())
@@ -71,7 +71,7 @@ impl LayerSaysJson {
     pub(super) fn row(&self, summary: &mut Summary) {
         let removed = match self.removed {
             Some("path") => Some("removes it".to_owned()),
-            Some(_) => Some("removes what is in it".to_owned()),
+            Some(_) => Some("removes its contents".to_owned()),
             None => None,
         };
         let time = self.last_write_time.as_deref().unwrap_or_default();
@@ -85,11 +85,11 @@ impl LayerSaysJson {
             (Some(_), _) => Some("adds something below it".to_owned()),
             (None, _) => None,
         };
-        let said: Vec<String> = removed.into_iter().chain(added).collect();
-        let said = match said.is_empty() {
+        let changes: Vec<String> = removed.into_iter().chain(added).collect();
+        let changes = match changes.is_empty() {
             true => "removes something below it".to_owned(),
-            false => said.join(", "),
+            false => changes.join(", "),
         };
-        summary.row("in layer", format!("{} {said}", self.layer));
+        summary.row("in layer", format!("{} {changes}", self.layer));
     }
 }

@@ -1,12 +1,11 @@
-//! Extended attributes and reparse points for people and as JSON. What is malformed is said, and
-//! fails nothing.
+//! Shows extended attributes and reparse points. Reports malformed ones without failing.
 
 use serde::Serialize;
 use wclayer::ntmeta::{ReparsePoint, ea, wide};
 
 use crate::output::Summary;
 
-/// How many bytes of an extended attribute are shown to people.
+/// How many bytes of an extended attribute the text shows.
 const SHOWN_BYTES: usize = 32;
 
 /// An extended attribute as JSON.
@@ -35,7 +34,7 @@ pub(super) struct ReparseJson {
     words: String,
 }
 
-/// What an execution alias starts, as JSON.
+/// The target of an app execution alias as JSON.
 #[derive(Debug, Serialize)]
 struct ApplicationJson {
     package: String,
@@ -43,7 +42,7 @@ struct ApplicationJson {
     executable: String,
 }
 
-/// Decodes a list of extended attributes; the second is why it cannot be.
+/// Decodes a list of extended attributes; also returns the problem with a malformed one.
 pub(super) fn extended_attributes(list: Option<&[u8]>) -> (Vec<EaJson>, Option<String>) {
     match list.map(ea::decode_list) {
         None => (Vec::new(), None),
@@ -145,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_malformed_list_is_said_and_no_failure() {
+    fn a_malformed_list_is_reported_without_failing() {
         let (attributes, problem) = extended_attributes(Some(b"\0\0\0\0\0\x09"));
         assert!(attributes.is_empty());
         assert!(problem.is_some_and(|problem| problem.contains("6 are left")));
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_can_be_printed_are_text_as_well() {
+    fn printable_values_are_also_shown_as_text() {
         let of = |value: &[u8]| {
             EaJson::new(ea::ExtendedAttribute {
                 flags: 0,
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_reparse_point_is_said_and_no_failure() {
+    fn a_malformed_reparse_point_is_reported_without_failing() {
         let json = ReparseJson::new(b"\x0c\0\0\xa0\x08");
         assert!(json.problem.is_some() && json.tag.is_none());
         let mut summary = Summary::new("x".to_owned());

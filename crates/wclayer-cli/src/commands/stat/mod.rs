@@ -1,11 +1,12 @@
-//! `stat`: all that a layer knows of one path.
+//! `stat`: shows everything about one path of a layer.
 //!
-//! [`security`], [`metadata`] and [`layers`] each show one part.
+//! [`security`], [`metadata`] and [`layers`] each show a part.
 
 mod layers;
 mod metadata;
 mod security;
 
+use std::io::Read as _;
 use std::path::Path;
 
 use clap::Args;
@@ -16,9 +17,10 @@ use wclayer::source::Access;
 use wclayer::view::{Node, NodeKind};
 use wclayer::{Digest, LayerPath, StreamName};
 
-use self::layers::LayerSaysJson;
+use self::layers::LayerChangesJson;
 use self::metadata::{EaJson, ReparseJson};
 use self::security::SecurityJson;
+use super::Command;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::CliError;
 use crate::layer_view;
@@ -34,25 +36,25 @@ Examples:
 
 /// Show everything about one path of a layer
 ///
-/// The four times to 100 ns, attributes, the security descriptor as SDDL and in words, a reparse
-/// point and where it leads, extended attributes, streams with sizes and SHA-256, all names of the
-/// file, the layer that it comes from, and what the other layers say of its path.
+/// Shows the four times to 100 ns, the attributes, the security descriptor as SDDL and in words, the
+/// reparse point and its target, extended attributes, streams with sizes and SHA-256, all names of
+/// the file, its layer, and the changes that other layers make to the path.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     view: ViewOptions,
-    /// The file or directory
+    /// File or directory to show
     ///
-    /// Written with `/` or `\`, in any case; `C:\Users` is `Files/Users`.
+    /// Use `/` or `\` in any letter case; `C:\Users` means `Files/Users`.
     #[arg(value_name = "PATH", value_parser = layer_path())]
     path: LayerPath,
     /// Follow symbolic links and junctions
     #[arg(long)]
     follow: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 /// Everything about a path, as JSON.
@@ -71,11 +73,11 @@ struct StatJson {
     extended_attributes_problem: Option<String>,
     streams: Vec<StreamJson>,
     names: Vec<String>,
-    layers: Vec<LayerSaysJson>,
+    layers: Vec<LayerChangesJson>,
 }
 
-/// How many bytes of holes are hashed as zeros where the layer does not know the hash: a second or
-/// so of work.
+/// How many bytes of holes are hashed as zeros if the layer does not record the hash: about a second
+/// of work.
 const MAX_HOLES: u64 = 1 << 30;
 
 /// A data stream as JSON.
@@ -89,14 +91,19 @@ struct StreamJson {
     sha256: Option<Digest>,
 }
 
-/// Prints what is known of the path.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), CliError> {
-    let opened = arguments.view.open(Access::Listing, output)?;
-    let node = opened.find(&arguments.path, arguments.follow)?;
-    let details = opened.view.details(&node)?;
-    let json = StatJson::new(&opened, &node, &details)?;
-    let place = opened.view.places().nth(node.layer);
-    output.answer(&json.summary(&node, place), &json)
+impl Command for Arguments {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let opened = self.view.open(Access::Listing, output)?;
+        let node = opened.find(&self.path, self.follow)?;
+        let details = opened.view.details(&node)?;
+        let json = StatJson::new(&opened, &node, &details)?;
+        let place = opened.view.places().nth(node.layer);
+        output.answer(&json.summary(&node, place), &json)
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 impl StatJson {
@@ -123,7 +130,7 @@ impl StatJson {
             extended_attributes_problem,
             streams: streams(opened, node, details)?,
             names: names.iter().map(ToString::to_string).collect(),
-            layers: layers::say(opened, node)?,
+            layers: layers::changes(opened, node)?,
         })
     }
 
@@ -149,21 +156,38 @@ impl StatJson {
         }
         if let Some(link) = &node.link {
             let missing = match node_view::missing_target(node) {
-                Some(_) => " (in none of the layers: name the parents with -l)",
+                Some(_) => " (no layer contains it: name the parents with -l)",
                 None => "",
             };
             summary.row("hard link to", format!("{link}{missing}"));
         }
+        self.metadata_rows(node, &mut summary);
+        if self.names.len() > 1 {
+            for name in &self.names {
+                summary.row("name", name);
+            }
+        }
+        // A single layer has nothing to add.
+        if self.layers.iter().any(|changes| !changes.is(node)) {
+            self.layers
+                .iter()
+                .for_each(|changes| changes.row(&mut summary));
+        }
+        summary
+    }
+
+    /// Adds rows about the reparse point, the security descriptor, extended attributes and streams.
+    fn metadata_rows(&self, node: &Node, summary: &mut Summary) {
         if let Some(reparse) = &self.reparse {
-            reparse.rows(&mut summary);
+            reparse.rows(summary);
         }
         match &self.security {
-            Some(security) => security.rows(&mut summary),
+            Some(security) => security.rows(summary),
             None if node.item.is_some() => summary.row("descriptor", "none"),
             None => {}
         }
         for attribute in &self.extended_attributes {
-            attribute.row(&mut summary);
+            attribute.row(summary);
         }
         if let Some(problem) = &self.extended_attributes_problem {
             summary.row("EA", format!("malformed: {problem}"));
@@ -171,16 +195,6 @@ impl StatJson {
         for stream in &self.streams {
             summary.row("stream", stream.text());
         }
-        if self.names.len() > 1 {
-            for name in &self.names {
-                summary.row("name", name);
-            }
-        }
-        // Of one layer alone, all has been said.
-        if self.layers.iter().any(|says| !says.is(node)) {
-            self.layers.iter().for_each(|says| says.row(&mut summary));
-        }
-        summary
     }
 }
 
@@ -208,7 +222,7 @@ impl StreamJson {
         let (size, bytes) = (units::size(self.size), self.size);
         let sha256 = match self.sha256 {
             Some(sha256) => sha256.to_string(),
-            None => "not hashed: its holes are too long".to_owned(),
+            None => "not hashed: its holes are too large".to_owned(),
         };
         format!("{name}: {size} ({bytes} bytes{sparse}), {sha256}")
     }
@@ -232,14 +246,14 @@ fn streams(opened: &Opened, node: &Node, details: &Details) -> Result<Vec<Stream
     details.streams.iter().map(of_stream).collect()
 }
 
-/// Reads a stream for its hash, where the layer does not know that.
+/// Hashes a stream whose hash the layer does not record.
 fn hash(opened: &Opened, node: &Node, stream: Option<&StreamName>) -> Result<Digest, CliError> {
-    let mut content = opened.view.content(node, stream)?;
+    let mut content = opened.view.content(node, stream)?.reader();
     let mut hasher = Hasher::new();
     let mut piece = vec![0; 256 * 1024];
     loop {
         opened.check_cancelled()?;
-        let read = content.read(&mut piece).map_err(wclayer::Error::Input)?;
+        let read = content.read(&mut piece).map_err(wclayer::Error::input)?;
         if read == 0 {
             return Ok(hasher.finish());
         }

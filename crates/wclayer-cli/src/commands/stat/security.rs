@@ -1,4 +1,4 @@
-//! A security descriptor for people and as JSON.
+//! Shows a security descriptor.
 
 use serde::Serialize;
 use wclayer::ntmeta::security::explain::account;
@@ -63,9 +63,9 @@ impl SecurityJson {
             summary.row(label, account.as_deref().unwrap_or("none"));
         }
         let dacl = match self.dacl_state {
-            Some("absent") => Some("there is no list: everything is allowed to everyone"),
-            Some("null") => Some("a NULL list: everything is allowed to everyone"),
-            Some("empty") => Some("an empty list: nothing is allowed to anyone"),
+            Some("absent") => Some("no list: everyone has full access"),
+            Some("null") => Some("a NULL list: everyone has full access"),
+            Some("empty") => Some("an empty list: nobody has access"),
             _ => None,
         };
         let sacl = match self.sacl_state {

@@ -7,11 +7,11 @@ use super::{LeftOut, LegacyWriter, Part};
 use crate::error::{Result, entry_error};
 use crate::hcs::base_writer::check_target;
 use crate::hcs::is_absent;
+use crate::hcs::summary::WriterSummary;
 use crate::hcs::utility_image::process_utility_vm;
-use crate::hcs::writer::WriterSummary;
 use crate::layout;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::transport::{Added, TransportFiles};
 use crate::volume::{Root, Volume, delete_tree};
 
@@ -139,9 +139,9 @@ fn find_target<V: Volume>(
     };
     let target = target.clone();
     match found {
-        None => Err(HcsRule::LinkTargetMissing { target }.broken_by(path)),
+        None => Err(Breach::LinkTargetMissing { target }.broken_by(path)),
         Some((_, stat)) if stat.is_directory() => {
-            Err(HcsRule::LinkToDirectory { target }.broken_by(path))
+            Err(Breach::LinkToDirectory { target }.broken_by(path))
         }
         Some((origin, _)) => Ok(origin),
     }

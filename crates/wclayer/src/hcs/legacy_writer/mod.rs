@@ -26,15 +26,15 @@ use ntmeta::FileAttributes;
 use self::parents::Parents;
 use self::utility_vm::UtilityVmWriter;
 use super::directory_times::DirectoryTimes;
+use super::summary::WriterSummary;
 use super::temporary::TemporaryFolder;
-use super::writer::WriterSummary;
 use super::{HostCompute, ParentLayer, parent_layers};
 use crate::error::{Result, entry_error, io_error};
 use crate::hub::{FileEntry, LayerWriter, LinkEntry};
 use crate::layout;
 use crate::parent_chain::ParentChain;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::transport::PendingLinks;
 use crate::transport::TransportFiles;
 use crate::volume::{Access, File, Privileges, Root, Scope, Stat, Volume};
@@ -155,10 +155,10 @@ impl<'a, V: Volume> LegacyWriter<'a, V> {
 fn check_link(link: &LinkEntry) -> Result<()> {
     let (path, target) = (&link.path, link.target.clone());
     if !layout::is_link_allowed(path, &target) {
-        return Err(HcsRule::LinkOutside { target }.broken_by(path));
+        return Err(Breach::LinkOutside { target }.broken_by(path));
     }
     if *path == target {
-        return Err(HcsRule::LinkTargetMissing { target }.broken_by(path));
+        return Err(Breach::LinkLoop { target }.broken_by(path));
     }
     Ok(())
 }
@@ -182,7 +182,8 @@ impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
             Part::UtilityVm => {
                 if layout::is(path, layout::UTILITY_VM) {
                     if !is_directory {
-                        return Err(HcsRule::UtilityVmNoDirectory.broken_by(path));
+                        let breach = Breach::NotAPlainDirectory { path: path.clone() };
+                        return Err(breach.broken_by(path));
                     }
                     self.start_utility_vm(path)?;
                 }
@@ -237,7 +238,7 @@ impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
             self.start_utility_vm(path)?;
             self.utility_vm.remove(&self.layer, path)
         } else {
-            Err(HcsRule::RemovalOutside.broken_by(path))
+            Err(Breach::RemovalOutside.broken_by(path))
         }
     }
 
@@ -254,7 +255,7 @@ impl<V: Volume> LayerWriter for LegacyWriter<'_, V> {
             self.start_utility_vm(directory)?;
             self.utility_vm.remove_contents(&self.layer, directory)
         } else {
-            Err(HcsRule::RemovalOutside.broken_by(directory))
+            Err(Breach::RemovalOutside.broken_by(directory))
         }
     }
 

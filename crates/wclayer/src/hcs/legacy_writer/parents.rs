@@ -9,7 +9,7 @@ use crate::error::{Result, entry_error, io_error};
 use crate::hcs::is_absent;
 use crate::parent_chain::ParentChain;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::volume::{Listed, Privileges, Root, Stat, Volume};
 
 /// The opened folders of the parents. Reparse points in them are seen, never followed.
@@ -65,13 +65,12 @@ impl<R: Root> Parents<R> {
             let Some(stat) = walk(root, directory)? else {
                 continue;
             };
-            let path = directory.clone();
             if stat.is_plain_directory() {
                 return Ok(Some((root, stat)));
-            } else if stat.reparse_tag.is_some_and(ReparseTag::is_name_surrogate) {
-                return Err(HcsRule::ReparsePointInWay { path }.broken_by(entry));
-            } else if !stat.is_directory() {
-                return Err(HcsRule::FileInWay { path }.broken_by(entry));
+            }
+            let is_link = stat.reparse_tag.is_some_and(ReparseTag::is_name_surrogate);
+            if let Some(breach) = Breach::below(directory, stat.is_directory(), is_link) {
+                return Err(breach.broken_by(entry));
             }
         }
         Ok(None)

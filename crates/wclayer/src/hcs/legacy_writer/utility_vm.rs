@@ -13,7 +13,7 @@ use crate::error::{Result, entry_error};
 use crate::hub::FileEntry;
 use crate::layout;
 use crate::path::LayerPath;
-use crate::rules::HcsRule;
+use crate::rules::Breach;
 use crate::transport::{Added, AddedPaths, EntryFile};
 use crate::volume::{Access, BufferedFile, File, Form, Kind, Root, Scope, Stat, delete_tree};
 
@@ -59,11 +59,10 @@ impl<F: File> UtilityVmWriter<F> {
         let files = layout::path(layout::UTILITY_VM_FILES);
         // A writer of this kind has parents.
         let Some(parent) = parent else {
-            return Err(HcsRule::UtilityVmMissing.broken_by(entry));
+            return Err(Breach::UtilityVmMissing.broken_by(entry));
         };
         if plain_directory(parent, &files)?.is_none() {
-            let parent = parent.path().to_owned();
-            return Err(HcsRule::ParentUtilityVmMissing { parent }.broken_by(entry));
+            return Err(Breach::ParentUtilityVmMissing.broken_by(entry));
         }
         let top = layout::path(layout::UTILITY_VM);
         layer
@@ -130,7 +129,7 @@ impl<F: File> UtilityVmWriter<F> {
         match self.added.get(path) {
             Some(Added::Directory) => self.remove_contents(layer, path),
             Some(_) => Ok(()),
-            None if walk(layer, path)?.is_none() => Err(HcsRule::RemovalOfNothing.broken_by(path)),
+            None if walk(layer, path)?.is_none() => Err(Breach::RemovalOfNothing.broken_by(path)),
             None => delete_tree(layer, path).map_err(entry_error("delete", layer.path(), path)),
         }
     }
@@ -160,11 +159,11 @@ impl<F: File> UtilityVmWriter<F> {
     fn check_place(&self, path: &LayerPath) -> Result<()> {
         let files = layout::UTILITY_VM_FILES;
         if !self.is_started {
-            return Err(HcsRule::UtilityVmMissing.broken_by(path));
+            return Err(Breach::UtilityVmMissing.broken_by(path));
         }
         let is_inside = layout::is_in(path, files);
         if !is_inside && !layout::is(path, layout::UTILITY_VM) {
-            return Err(HcsRule::OutsideUtilityVmFiles.broken_by(path));
+            return Err(Breach::OutsideUtilityVmFiles.broken_by(path));
         }
         Ok(())
     }
@@ -178,9 +177,7 @@ impl<F: File> UtilityVmWriter<F> {
     ) -> Result<()> {
         for directory in self.added.missing(path)? {
             match look(layer, &directory)? {
-                Some(stat) => {
-                    check_directory(&directory, stat).map_err(|rule| rule.broken_by(path))?
-                }
+                Some(stat) => check_directory(&directory, stat, path)?,
                 None => {
                     make_directory(layer, &directory, info).map_err(entry_error(
                         "create",
@@ -197,12 +194,11 @@ impl<F: File> UtilityVmWriter<F> {
     }
 }
 
-fn check_directory(path: &LayerPath, stat: Stat) -> Result<(), HcsRule> {
-    let path = path.clone();
-    match (stat.is_plain_directory(), stat.is_reparse_point()) {
-        (true, _) => Ok(()),
-        (_, true) => Err(HcsRule::ReparsePointInWay { path }),
-        _ => Err(HcsRule::FileInWay { path }),
+/// Refuses an entry below anything but a plain directory.
+fn check_directory(directory: &LayerPath, stat: Stat, entry: &LayerPath) -> Result<()> {
+    match Breach::below(directory, stat.is_directory(), stat.is_reparse_point()) {
+        Some(breach) => Err(breach.broken_by(entry)),
+        None => Ok(()),
     }
 }
 
