@@ -55,6 +55,7 @@
 #[macro_use]
 mod setters;
 
+mod blob;
 #[cfg(feature = "portable")]
 mod check;
 pub mod compression;

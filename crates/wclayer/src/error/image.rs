@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use super::ErrorKind;
-use crate::digest::Digest;
+use crate::digest::{DiffId, Digest};
 
 /// Why an image cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +123,46 @@ pub enum ImageError {
         /// What it is.
         found: Digest,
     },
+    /// A layer's tar is not what its DiffID says.
+    #[error("`{label}` is damaged: the DiffID of its tar is {found}, not {diff_id}")]
+    DiffId {
+        /// The layer, with its image.
+        label: String,
+        /// What it should be.
+        diff_id: DiffId,
+        /// What it is.
+        found: DiffId,
+    },
+    /// An image of several layers where one layer is needed.
+    #[error("`{label}` has {} layers, and one layer is needed", layers.len())]
+    SeveralLayers {
+        /// The image.
+        label: String,
+        /// Its layers, the top first: number, DiffID and instruction.
+        layers: Vec<String>,
+    },
+    /// No layer of that number or digest.
+    #[error("`{label}` has no layer {layer}")]
+    NoSuchLayer {
+        /// The image.
+        label: String,
+        /// The number or digest.
+        layer: String,
+        /// Its layers, the top first: number, DiffID and instruction.
+        layers: Vec<String>,
+    },
+    /// Parents were given for an image, which is a whole chain.
+    #[error("`{label}` is an image with all its layers, and takes no parents")]
+    WithParents {
+        /// The image.
+        label: String,
+    },
+    /// A layer or a platform was chosen of something that is not an image.
+    #[error("`{label}` is not an image: it has no layers or platforms to choose from")]
+    NothingToChoose {
+        /// What was named.
+        label: String,
+    },
     /// The manifest and the configuration do not have the same number of layers.
     #[error("`{label}`: the manifest has {layers} layers, the configuration {diff_ids}")]
     LayerCount {
@@ -203,6 +243,7 @@ impl ImageError {
             | Self::TooDeep { .. }
             | Self::Size { .. }
             | Self::Digest { .. }
+            | Self::DiffId { .. }
             | Self::LayerCount { .. }
             | Self::TooManyMembers { .. }
             | Self::Member { .. } => ErrorKind::InvalidLayer,
@@ -214,8 +255,13 @@ impl ImageError {
             | Self::Missing { .. }
             | Self::NoImages { .. }
             | Self::NoSuchImage { .. }
+            | Self::NoSuchLayer { .. }
             | Self::NoSuchPlatform { .. } => ErrorKind::NotFound,
-            Self::SeveralImages { .. } | Self::CompressedArchive { .. } => ErrorKind::InvalidInput,
+            Self::SeveralImages { .. }
+            | Self::SeveralLayers { .. }
+            | Self::WithParents { .. }
+            | Self::NothingToChoose { .. }
+            | Self::CompressedArchive { .. } => ErrorKind::InvalidInput,
         }
     }
 }

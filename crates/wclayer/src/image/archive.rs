@@ -8,7 +8,7 @@ use std::io::{self, BufReader, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::blob::{Blob, BlobBytes};
+use crate::blob::{Blob, BlobBytes};
 use crate::compression::Compression;
 use crate::error::{Error, ImageError, Result, io_error};
 use crate::hub::Progress;
@@ -19,6 +19,8 @@ use crate::tar::{Member, MemberReader};
 const MAX_MEMBERS: usize = 100_000;
 /// How long the names of all members may be, in bytes.
 const MAX_NAMES: usize = 16 << 20;
+/// After how many members without a name a tar is not taken for an archive.
+const FIRST_MEMBERS: usize = 16;
 /// How much is read at once, in bytes: a few headers.
 const BUFFER: usize = 8 * 1024;
 
@@ -111,6 +113,33 @@ impl Archive {
         }
         .into())
     }
+}
+
+/// Returns whether a file may be an archive, by the names of its first members: a layer tar starts
+/// with a directory of layers, so that its other headers need not be read to find out.
+pub(super) fn may_be_archive(path: &Path) -> Result<bool> {
+    let file = File::open(path).map_err(io_error("open", path))?;
+    if !file.metadata().map_err(io_error("open", path))?.is_file() {
+        return Ok(false);
+    }
+    let whole = Blob::of_file(file).map_err(io_error("open", path))?;
+    let mut tar = MemberReader::skipping_by(BufReader::with_capacity(BUFFER, whole.reader()), skip);
+    for _ in 0..FIRST_MEMBERS {
+        // Anything that is not a tar is left to its reader, for a better error.
+        let Ok(Some(member)) = tar.next_member() else {
+            return Ok(false);
+        };
+        let name = String::from_utf8_lossy(&member.name).to_lowercase();
+        let mut components = name
+            .split(['/', '\\'])
+            .filter(|part| !matches!(*part, "" | "."));
+        match components.next() {
+            Some("files" | "hives" | "utilityvm") => return Ok(false),
+            Some(_) => return Ok(true),
+            None => {}
+        }
+    }
+    Ok(false)
 }
 
 fn read_members(

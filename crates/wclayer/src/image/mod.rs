@@ -11,15 +11,14 @@
 //! of layers. Blobs are found by their digest, so that no document names a path.
 
 mod archive;
-mod blob;
 pub(crate) mod document;
 mod open;
 mod platform;
 mod reference;
 mod store;
 
+pub use crate::blob::{Blob, BlobBytes};
 pub use crate::error::ImageError;
-pub use blob::{Blob, BlobBytes};
 pub use document::{
     Config, Descriptor, Document, Execution, History, INDEX_TYPES, Index, MANIFEST_TYPES,
     MAX_DOCUMENT, Manifest, RootFs,

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::archive::Archive;
-use super::blob::Blob;
+use super::archive::{Archive, may_be_archive};
 use super::document::{Config, Descriptor, Document, Index, Manifest};
 use super::platform::{Platform, select};
 use super::reference::{ImageName, ImageReference, RegistryReference};
 use super::store::{LAYOUT_FILE, Store, read_document};
+use crate::blob::Blob;
 use crate::digest::{DiffId, Digest};
 use crate::error::{ImageError, Result};
 use crate::hub::Progress;
@@ -130,7 +130,7 @@ pub fn open(
 }
 
 /// Recognises the images that a path of the host holds: an OCI layout, or an archive of either
-/// kind; `None` for anything else.
+/// kind; `None` for anything else. The first members of a layer tar show that it is one.
 ///
 /// # Errors
 ///
@@ -140,6 +140,9 @@ pub fn recognise(path: &Path, progress: &dyn Progress) -> Result<Option<ImageRef
         let is_layout = path.join(LAYOUT_FILE).is_file() && path.join("index.json").is_file();
         let folder = path.to_owned();
         return Ok(is_layout.then_some(ImageReference::Layout { folder, name: None }));
+    }
+    if !may_be_archive(path)? {
+        return Ok(None);
     }
     let Ok(archive) = Archive::open(path, progress) else {
         return Ok(None);

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::archive::Archive;
-use super::blob::Blob;
 use super::document::{Descriptor, Index, MAX_DOCUMENT};
+use crate::blob::Blob;
 use crate::digest::Digest;
 use crate::error::{Error, ImageError, Result, io_error};
 use crate::place::leftovers::open_nothing_followed;

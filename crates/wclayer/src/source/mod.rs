@@ -12,6 +12,7 @@
 //! compressed tars.
 
 mod chain;
+mod image_choice;
 mod open;
 mod passing;
 mod recognise;
@@ -19,8 +20,10 @@ mod recognise;
 mod recognise_tests;
 mod reference;
 mod tar;
+mod tar_blob;
 
 pub use chain::Chain;
+pub use image_choice::{ImageChoice, LayerChoice, LayerChoiceError};
 pub use open::{Access, OpenOptions, open, open_parents};
 pub use passing::{Passed, content_in_passing};
 pub use recognise::{Layer, recognise};

@@ -1,4 +1,6 @@
-//! [`Blob`]: bytes of an image, in a file of their own or in the middle of an archive.
+//! [`Blob`]: bytes of an open file: all of it, or a part in the middle of an archive.
+//!
+//! A layer tar is read through it, so that a layer inside an image archive is read in place.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -16,6 +18,12 @@ impl Blob {
     /// Makes a blob of `len` bytes of a file, from `start` on.
     pub(crate) fn new(file: Arc<File>, start: u64, len: u64) -> Self {
         Self { file, start, len }
+    }
+
+    /// Makes a blob of a whole file.
+    pub(crate) fn of_file(file: File) -> io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self::new(Arc::new(file), 0, len))
     }
 
     /// Returns its length in bytes.
