@@ -107,7 +107,7 @@ impl fmt::Display for Kind {
             Self::Special => "a pipe or a device",
             Self::EmptyFolder => "an empty folder",
             Self::OciArchive => "an OCI image archive",
-            Self::DockerArchive => "a docker image archive",
+            Self::DockerArchive => "an image archive of `docker save`",
             Self::ImageLayout => "an OCI image layout",
             Self::ImageArchive => "an unpacked image archive",
             Self::ForeignDescriptor => "a folder whose `layer.json` was not written by wclayer",

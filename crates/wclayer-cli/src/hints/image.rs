@@ -32,8 +32,7 @@ pub(super) fn hint(error: &ImageError) -> Option<String> {
         }
         ImageError::NothingToChoose { .. } => "Omit --only and --platform.".to_owned(),
         ImageError::NoRegistry { .. } => {
-            "Copy it to an archive first, for example with `skopeo copy docker://… \
-             oci-archive:FILE`, and name the archive."
+            "Copy it to an archive first, for example with `skopeo copy docker://… oci-archive:FILE`."
                 .to_owned()
         }
         ImageError::Foreign { urls, .. } => match &urls[..] {
@@ -45,6 +44,9 @@ pub(super) fn hint(error: &ImageError) -> Option<String> {
         }
         ImageError::Size { .. } | ImageError::Digest { .. } | ImageError::DiffId { .. } => {
             "The image was damaged or changed: copy it again from its source.".to_owned()
+        }
+        ImageError::NoImages { .. } | ImageError::Missing { .. } => {
+            "Name an OCI image layout, an archive of one, or an archive of `docker save`.".to_owned()
         }
         _ => return None,
     })

@@ -5,6 +5,7 @@ mod common;
 
 mod build;
 mod hostile;
+mod views;
 
 use std::io::Read as _;
 use std::path::Path;
