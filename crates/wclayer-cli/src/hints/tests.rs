@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use wclayer::compression::{Compression, DecodeProblem};
 use wclayer::error::{
-    EntryProblem, FailureCause, HResult, HcsError, ImageError, OtherDiffIds, Privilege, PrivilegeError,
-    ServiceError, TarError, TarProblem, TombstoneProblem, WindowsError,
+    EntryProblem, FailureCause, HResult, HcsError, ImageError, OtherDiffIds, Privilege,
+    PrivilegeError, ServiceError, TarError, TarProblem, TombstoneProblem, WindowsError,
 };
 use wclayer::foreign::{Foreign, ImageArchive};
 use wclayer::rules::RuleError;
@@ -69,7 +69,10 @@ fn general() -> Cases {
         (Error::Cancelled, ""),
         (Error::OnlyBase, ""),
         (not_a_layer(Kind::Folder), "`wclayer import`"),
-        (not_a_layer(Kind::ImageLayout), "This command takes one layer"),
+        (
+            not_a_layer(Kind::ImageLayout),
+            "This command takes one layer",
+        ),
         (not_a_layer(Kind::DockerArchive), "`wclayer squash"),
         (not_a_layer(Kind::ImageArchive), "`manifest.json`"),
         (not_a_layer(Kind::BrokenLink), ""),
@@ -626,10 +629,16 @@ fn images() -> Cases {
             "`one`",
         ),
         (ImageError::WithParents { label: label() }, "Omit -l"),
-        (ImageError::NothingToChoose { label: label() }, "Omit --only"),
+        (
+            ImageError::NothingToChoose { label: label() },
+            "Omit --only",
+        ),
         (ImageError::NoRegistry { label: label() }, "skopeo"),
         (ImageError::NoImages { label: label() }, "OCI image layout"),
-        (ImageError::CompressedArchive { label: label() }, "Decompress"),
+        (
+            ImageError::CompressedArchive { label: label() },
+            "Decompress",
+        ),
         (
             ImageError::Foreign {
                 label: label(),

@@ -181,7 +181,7 @@ fn one_file_is_found_in_compressed_layers_as_they_pass() {
     assert_eq!(text, "app a");
 }
 
-/// Changes one byte of the blob of layer `number` (0 is the lowest), which stays a valid tar.
+/// Replaces the bytes of a blob, whose name stays.
 fn damage(layout: &mut Layout, blob: &[u8], with: Vec<u8>) {
     let file = layout.files.iter_mut().find(|(_, bytes)| bytes == blob);
     file.expect("the blob").1 = with;
@@ -191,42 +191,25 @@ fn damage(layout: &mut Layout, blob: &[u8], with: Vec<u8>) {
 fn a_compressed_layer_that_is_not_its_digest_is_refused() {
     let folder = Layers::new();
     let (base, app) = (base(), app());
-    for (name, other) in [("gzip", "base b"), ("zstd", "base b")] {
-        let mut layout = layout(&[&base, &app], &[name]);
-        let text = String::from_utf8_lossy(&base).replace(other, "BASE B");
-        let mut blob = compressed(text.as_bytes(), name);
-        let original = compressed(&base, name);
-        // The size of the blob is checked first.
-        let at = layout
-            .files
-            .iter()
-            .position(|(_, bytes)| *bytes == original);
-        if blob.len() != original.len() {
-            blob = compressed(&base, name);
-            // A byte of the gzip header that decoders ignore: the time.
-            match name {
-                "gzip" => blob[4] ^= 1,
-                _ => continue,
-            }
-        }
-        assert!(at.is_some());
-        damage(&mut layout, &original, blob);
-        let place = folder.path(name);
-        layout.write(&place);
-        let image = at_layout(&place);
-        for access in [Access::Listing, Access::Content] {
-            let error = view(&image, access, ImageChoice::default())
-                .err()
-                .expect("damaged");
-            let ImageError::Digest { label, .. } = image_error(&error) else {
-                panic!("{error}");
-            };
-            assert_eq!(*label, format!("{image}, layer 1"));
-        }
-        // The layer above is intact.
-        let alone = OpenOptions::default().this_layer(true);
-        source::open(&image, &alone, &()).expect("intact");
+    let mut layout = layout(&[&base, &app], &["gzip"]);
+    let blob = compressed(&base, "gzip");
+    let mut damaged = blob.clone();
+    // The time in the header of gzip: the decompressed tar stays the same.
+    damaged[4] ^= 1;
+    damage(&mut layout, &blob, damaged);
+    layout.write(&folder.path("layout"));
+    let image = at_layout(&folder.path("layout"));
+    for access in [Access::Listing, Access::Content] {
+        let error = view(&image, access, ImageChoice::default()).err();
+        let error = error.expect("damaged");
+        let ImageError::Digest { label, .. } = image_error(&error) else {
+            panic!("{error}");
+        };
+        assert_eq!(*label, format!("{image}, layer 1"));
     }
+    // The layer above is intact.
+    let alone = OpenOptions::default().this_layer(true);
+    source::open(&image, &alone, &()).expect("intact");
 }
 
 fn at_layout(place: &Path) -> String {
