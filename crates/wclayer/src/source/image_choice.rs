@@ -8,6 +8,9 @@ use crate::digest::Digest;
 use crate::error::{ImageError, Result};
 use crate::image::{self, Image, ImageLayer, ImageReference, OpenImage, Platform};
 
+/// How much of an instruction is listed, in characters.
+const LISTED_LENGTH: usize = 60;
+
 /// What is chosen of an image: all layers of the most fitting platform, unless something is asked
 /// for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,10 +122,18 @@ pub(super) fn only_layer(image: &Image) -> Result<&ImageLayer, ImageError> {
     }
 }
 
+/// Returns the start of an instruction, which may be very long.
+fn start_of(instruction: &str) -> String {
+    match instruction.char_indices().nth(LISTED_LENGTH) {
+        Some((end, _)) => format!("{}…", &instruction[..end]),
+        None => instruction.to_owned(),
+    }
+}
+
 fn listed(image: &Image) -> Vec<String> {
     let layers = image.layers.iter().rev().enumerate();
     let line = |(number, layer): (usize, &ImageLayer)| match &layer.created_by {
-        Some(by) => format!("{number}: {} ({by})", layer.diff_id),
+        Some(by) => format!("{number}: {} ({})", layer.diff_id, start_of(by)),
         None => format!("{number}: {}", layer.diff_id),
     };
     layers.map(line).collect()
