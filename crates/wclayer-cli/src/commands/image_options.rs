@@ -24,6 +24,9 @@ pub(crate) struct ImageOptions {
     #[command(flatten)]
     platform: PlatformOption,
     /// Layer of an image to read, with those below it as its parents (0 is the top)
+    ///
+    /// `wclayer info IMAGE` lists the layers; a digest is that of the blob, or the DiffID. The output
+    /// numbers layers from the chosen one.
     #[arg(long, value_name = "N|DIGEST")]
     only: Option<LayerChoice>,
 }

@@ -6,6 +6,9 @@
 //! wrote           nowhere else
 //! ```
 //!
+//! An image ([`image`](crate::image)) is named by a transport such as `oci:`, or recognised at its path;
+//! all its layers are the chain, unless an [`ImageChoice`] picks one.
+//!
 //! [`open`] goes the whole way in one call, whatever kinds the layers are. A command that treats
 //! kinds differently asks [`recognise`]; one that cannot take a kind answers with [`Layer::refuse`],
 //! so that all commands say the same of it. [`content_in_passing`] is a short cut: one file out of

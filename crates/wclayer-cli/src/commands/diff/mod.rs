@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
     /// Print a JSON object
     #[arg(long)]
     json: bool,
-    /// First layer: a folder or a layer tar (plain, gzip or zstd)
+    /// First layer: a folder, a layer tar (plain, gzip or zstd), or an image
     #[arg(value_name = "A")]
     left: PathBuf,
     /// Second layer
