@@ -8,7 +8,6 @@
 //! that path (hard links, removals, something in the way) are left to a view.
 
 use std::io::{self, BufRead, Seek, Write};
-use std::path::Path;
 
 use ntmeta::FileAttributes;
 
@@ -99,7 +98,7 @@ fn pass(
             found
         }
     };
-    found.map_err(|error| error.of_layer("read", Path::new(&tar.label)))
+    found.map_err(|error| error.of_layer("read", &tar.place))
 }
 
 fn find<R: BufRead>(

@@ -36,7 +36,7 @@ pub(super) fn open_tar(
     access: Access,
     progress: &dyn Progress,
 ) -> Result<IndexedLayer> {
-    let place = Path::new(&tar.label);
+    let place = tar.place.as_path();
     let is_compressed = tar.compression()? != Compression::None;
     let spooled = is_compressed && access == Access::Content;
     let mut scratch = Scratch::new(leftovers::VIEW)?;

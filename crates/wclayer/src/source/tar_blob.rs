@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -20,8 +20,8 @@ use crate::pipeline::{Counting, ReadAhead, TarSink};
 
 /// A layer tar, plain or compressed.
 pub(super) struct TarBlob {
-    /// How the layer is named in messages.
-    pub(super) label: String,
+    /// The file, or how a layer of an image is named in messages.
+    pub(super) place: PathBuf,
     /// Its bytes.
     pub(super) blob: Blob,
     expected: Option<Expected>,
@@ -49,7 +49,7 @@ impl TarBlob {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(io_error("open", path))?;
         Ok(Self {
-            label: path.display().to_string(),
+            place: path.to_owned(),
             blob: Blob::of_file(file).map_err(io_error("open", path))?,
             expected: None,
         })
@@ -58,7 +58,7 @@ impl TarBlob {
     /// Takes a layer of an image.
     pub(super) fn of_image(label: &str, layer: &ImageLayer) -> Result<Self> {
         Ok(Self {
-            label: label.to_owned(),
+            place: label.into(),
             blob: layer.blob()?.clone(),
             expected: Some(Expected {
                 digest: layer.digest,
@@ -69,7 +69,7 @@ impl TarBlob {
 
     /// Returns how it is compressed, by its first bytes.
     pub(super) fn compression(&self) -> Result<Compression> {
-        compression_of(&self.blob).map_err(io_error("read", Path::new(&self.label)))
+        compression_of(&self.blob).map_err(io_error("read", &self.place))
     }
 
     /// Starts to decompress it in a thread of its own.
@@ -101,7 +101,7 @@ impl TarBlob {
             && digest != found
         {
             return Err(ImageError::Digest {
-                label: self.label.clone(),
+                label: self.place.display().to_string(),
                 digest,
                 found,
             }
@@ -109,7 +109,7 @@ impl TarBlob {
         }
         match tar_digest.map(DiffId::of_tar) {
             Some(found) if found != expected.diff_id => Err(ImageError::DiffId {
-                label: self.label.clone(),
+                label: self.place.display().to_string(),
                 diff_id: expected.diff_id,
                 found,
             }
