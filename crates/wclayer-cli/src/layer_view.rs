@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Serialize;
 use wclayer::hub::EntryCounts;
 use wclayer::portable::{PortableLayer, SourceBlob};
+use wclayer::source::LayerRef;
 use wclayer::{DiffId, ParentChain};
 
 use crate::output::Summary;
@@ -95,6 +96,10 @@ pub(crate) fn entry_rows(summary: &mut Summary, entries: &EntryCounts) {
 
 /// Returns a path for JSON and for steps as text: absolute and without `..`.
 pub(crate) fn absolute(path: &Path) -> String {
+    // An image that is named with its transport, or a layer of it.
+    if !matches!(LayerRef::parse(path.as_os_str()), LayerRef::Path(_)) {
+        return path.display().to_string();
+    }
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     without_parents(&path).display().to_string()
 }

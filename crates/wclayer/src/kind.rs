@@ -26,6 +26,10 @@ pub enum Kind {
     Special,
     /// A folder with nothing in it.
     EmptyFolder,
+    /// A tar of an OCI image layout.
+    OciArchive,
+    /// A tar that `docker save` wrote.
+    DockerArchive,
     /// An OCI image layout, whose blobs are layers.
     ImageLayout,
     /// An unpacked `docker save` archive, which holds layers.
@@ -65,6 +69,8 @@ impl Kind {
             | Self::Tar(_)
             | Self::Special => true,
             Self::EmptyFolder
+            | Self::OciArchive
+            | Self::DockerArchive
             | Self::ImageLayout
             | Self::ImageArchive
             | Self::ForeignDescriptor
@@ -72,6 +78,14 @@ impl Kind {
             | Self::BrokenLink
             | Self::Missing => false,
         }
+    }
+
+    /// Returns whether this is an image, whose layers can be read where they are.
+    pub fn is_image(self) -> bool {
+        matches!(
+            self,
+            Self::ImageLayout | Self::OciArchive | Self::DockerArchive
+        )
     }
 
     /// Returns whether this is a portable layer, intact or not.
@@ -92,6 +106,8 @@ impl fmt::Display for Kind {
             Self::Tar(Compression::Zstd) => "a zstd file",
             Self::Special => "a pipe or a device",
             Self::EmptyFolder => "an empty folder",
+            Self::OciArchive => "an OCI image archive",
+            Self::DockerArchive => "an image archive of `docker save`",
             Self::ImageLayout => "an OCI image layout",
             Self::ImageArchive => "an unpacked image archive",
             Self::ForeignDescriptor => "a folder whose `layer.json` was not written by wclayer",

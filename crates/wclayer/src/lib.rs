@@ -55,6 +55,7 @@
 #[macro_use]
 mod setters;
 
+mod blob;
 #[cfg(feature = "portable")]
 mod check;
 pub mod compression;
@@ -66,6 +67,7 @@ pub mod find;
 pub mod foreign;
 pub mod hcs;
 pub mod hub;
+pub mod image;
 #[cfg(feature = "portable")]
 pub mod index;
 mod kind;
@@ -77,6 +79,8 @@ mod pipeline;
 pub mod place;
 #[cfg(feature = "portable")]
 pub mod portable;
+#[cfg(feature = "registry")]
+pub mod registry;
 #[doc(hidden)]
 pub mod resources;
 pub mod rules;

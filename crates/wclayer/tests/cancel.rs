@@ -82,7 +82,12 @@ fn a_file_that_is_looked_for_is_cancelled_in_the_middle_of_its_tar() {
         with_bytes: true,
         ..Cancel::default()
     };
-    let found = source::content_in_passing(&[place], &path, None, &cancel);
+    let found = source::content_in_passing(
+        &[source::recognise(place).expect("a tar")],
+        &path,
+        None,
+        &cancel,
+    );
     assert!(matches!(found, Err(Error::Cancelled)));
 }
 

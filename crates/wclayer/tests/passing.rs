@@ -45,11 +45,19 @@ fn upper_layer() -> Vec<u8> {
     tar.into_inner()
 }
 
+fn named(chain: &[PathBuf]) -> Vec<source::Layer> {
+    let layers = chain
+        .iter()
+        .map(|path| source::recognise(path).expect("readable"));
+    layers.collect()
+}
+
 /// Returns the answer of the tars about a path: its content, or which case it is.
 fn passed(chain: &[PathBuf], path: &str, stream: Option<&str>) -> String {
     let path: LayerPath = path.parse().expect("a path");
     let stream = stream.map(|name| StreamName::parse(name.as_bytes()).expect("a name"));
-    match source::content_in_passing(chain, &path, stream.as_ref(), &()).expect("readable") {
+    match source::content_in_passing(&named(chain), &path, stream.as_ref(), &()).expect("readable")
+    {
         Passed::Content { content, .. } => text(content),
         Passed::Below(layers) => format!("below {layers}"),
         Passed::Unclear => "unclear".to_owned(),
@@ -104,9 +112,9 @@ fn a_tar_is_read_to_its_end_and_nothing_below_it() {
         "first"
     );
     let path: LayerPath = "Files/d/first.txt".parse().expect("a path");
-    assert!(source::content_in_passing(&[cut], &path, None, &()).is_err());
+    assert!(source::content_in_passing(&named(&[cut]), &path, None, &()).is_err());
     let missing = [folder.path().join("missing")];
-    assert!(source::content_in_passing(&missing, &path, None, &()).is_err());
+    assert!(source::content_in_passing(&named(&missing), &path, None, &()).is_err());
 }
 
 /// Whether a tar is compressed makes no difference: the last entry of a path counts, with its own
@@ -163,7 +171,7 @@ fn holes_are_kept_as_holes() {
     let tar = tar(|tar| tar.raw_bytes(&member));
     let gzip = gzip_tar(&folder, "sparse.tar.gz", tar.get_ref());
     let path: LayerPath = "Files/x".parse().expect("a path");
-    let passed = source::content_in_passing(&[gzip], &path, None, &()).expect("readable");
+    let passed = source::content_in_passing(&named(&[gzip]), &path, None, &()).expect("readable");
     let Passed::Content { content, layer: 0 } = passed else {
         panic!("the content was not found");
     };

@@ -403,7 +403,7 @@ proptest! {
 fn passed(layers: &Layers, node: &Node, stream: Option<&StreamName>) -> Option<Box<dyn Content>> {
     let path: &LayerPath = &node.path;
     let is_file = (node.item.as_ref()).is_some_and(|item| item.kind == ItemKind::File);
-    let chain = [layers.path("gzip0")];
+    let chain = [source::recognise(layers.path("gzip0")).expect("a tar")];
     match source::content_in_passing(&chain, path, stream, &()).expect("readable") {
         Passed::Content { content, .. } => Some(content),
         _ => {

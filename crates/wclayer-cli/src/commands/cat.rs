@@ -12,6 +12,7 @@ use wclayer::source::{self, Access, Passed};
 use wclayer::view::{Node, View};
 
 use super::Command;
+use super::image_options::report_chosen;
 use super::view_options::{Opened, ViewOptions};
 use crate::errors::{CliError, Contentless};
 use crate::node_view;
@@ -100,15 +101,12 @@ fn in_passing(arguments: &Arguments, output: &Output) -> Result<Option<Opened>, 
     let chain = arguments.view.seen_chain()?;
     let cancelled = signals::watch()?;
     let bar = Bar::start(output, Some(chain.tars_size()), Arc::clone(&cancelled));
-    let places: Vec<_> = chain
-        .layers()
-        .iter()
-        .map(|it| it.path().to_owned())
-        .collect();
-    match source::content_in_passing(&places, path, stream.as_ref(), &bar)? {
+    match source::content_in_passing(chain.layers(), path, stream.as_ref(), &bar)? {
         Passed::Content { content, layer } => {
             bar.clear();
-            copy(content.reader(), &places[layer], &cancelled).map(|()| None)
+            report_chosen(&chain, output);
+            let place = Path::new(chain.layers()[layer].label());
+            copy(content.reader(), place, &cancelled).map(|()| None)
         }
         Passed::Below(layers) if layers > 0 => {
             let opened = Opened::open_chain(&arguments.view.layer, chain, layers, output);

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use wclayer::Error;
+use wclayer::error::ImageError;
 use wclayer::hcs::{WindowsLayer, WindowsLayerKind};
 use wclayer::portable::PortableLayer;
 use wclayer::source::{Kind, Needed, recognise};
 
 use super::Command;
-use super::{info_tar, info_transport};
+use super::image_options::PlatformOption;
+use super::{info_image, info_tar, info_transport};
 use crate::errors::CliError;
 use crate::file_argument::is_dash;
 use crate::layer_view::{self, LayerJson};
@@ -19,20 +22,24 @@ const EXAMPLES: &str = "\
 Examples:
   wclayer info layers/base
   wclayer info base.tar.gz
+  wclayer info oci:images/app:v1
   curl -sL URL | wclayer info -";
 
 /// Describe a layer: DiffID, source, sizes, parents, entries
 ///
 /// Reads only the descriptor of a portable layer; `verify` reads its contents. Shows the kind of a
 /// Windows layer, its parents, and whether it is complete. Counts the entries of a transport folder.
-/// Reads a whole layer tar (plain, gzip or zstd) for its DiffID.
+/// Reads a whole layer tar (plain, gzip or zstd) for its DiffID. Of an image, reads only the documents:
+/// shows its configuration and lists its layers, 0 for the top.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    platform: PlatformOption,
     /// Print a JSON object
     #[arg(long)]
     json: bool,
-    /// Folder of the layer, or layer tar; `-` for a tar on stdin
+    /// Folder of the layer, layer tar, or image; `-` for a tar on stdin
     #[arg(value_name = "PATH")]
     path: PathBuf,
 }
@@ -55,6 +62,14 @@ impl Command for Arguments {
             return info_tar::run(&self.path, output);
         }
         let layer = recognise(&self.path)?;
+        if let Some(image) = layer.image() {
+            let choice = self.platform.choice();
+            return info_image::run(&image, layer.label(), &choice, output);
+        }
+        if self.platform.platform.is_some() {
+            let label = layer.label().to_owned();
+            return Err(Error::from(ImageError::NothingToChoose { label }).into());
+        }
         match layer.kind() {
             Kind::Portable | Kind::DamagedPortable => {
                 show_portable_layer(self, &layer.portable()?, output)

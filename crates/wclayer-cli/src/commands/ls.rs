@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use wclayer::source::Access;
+use wclayer::source::{Access, LayerRef};
 use wclayer::view::{Node, NodeKind};
 use wclayer::{ErrorKind, LayerPath};
 
@@ -86,7 +86,9 @@ fn open(arguments: &Arguments, output: &Output) -> Result<Opened, CliError> {
         // `ls -lR LAYER` and `ls -l LAYER PATH` name parents that are not layers.
         let parents = &arguments.view.parents.layers;
         let is_missing = error.kind() == ErrorKind::NotFound && !parents.is_empty();
-        let is_no_layer = |parent: &PathBuf| !is_dash(parent) && !parent.exists();
+        let is_path = |parent: &PathBuf| matches!(parent.into(), LayerRef::Path(_));
+        let is_no_layer =
+            |parent: &PathBuf| !is_dash(parent) && is_path(parent) && !parent.exists();
         match is_missing || parents.iter().any(is_no_layer) {
             true => CliError::Mistaken(Box::new(error), Mistake::LongListing),
             false => error,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use wclayer::portable::{self, Children};
-use wclayer::source::{Kind, Needed, recognise};
+use wclayer::source::{Kind, LayerRef, Needed, recognise};
 use wclayer::{ErrorKind, hcs};
 
 use super::Command;
@@ -146,8 +146,12 @@ pub(super) fn warn_about(children: &Children, why: &str, output: &Output) {
     }
 }
 
-/// Returns whether a removal failed because nothing is at the path.
+/// Returns whether a removal failed because nothing is at the path. An image that is named with its
+/// transport is never removed, whatever is at its path.
 fn is_missing(path: &Path, error: &CliError) -> bool {
+    if !matches!(path.into(), LayerRef::Path(_)) {
+        return false;
+    }
     let is_none = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
     error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err_and(is_none)
 }

@@ -14,6 +14,7 @@ use wclayer::source::{Access, Chain, LayerRef, OpenOptions};
 use wclayer::view::{Node, Resolved, View};
 use wclayer::{Error, LayerPath};
 
+use super::image_options::{ImageOptions, report_chosen};
 use super::missing::Missing;
 use super::parent_options::ParentOptions;
 use crate::errors::CliError;
@@ -35,7 +36,12 @@ pub(crate) struct ViewOptions {
     /// Use the layer alone, including its removals
     #[arg(long)]
     pub(crate) this_layer: bool,
-    /// Folder of the layer, or layer tar (plain, gzip or zstd)
+    #[command(flatten)]
+    pub(crate) image: ImageOptions,
+    /// Folder of the layer, layer tar (plain, gzip or zstd), or image
+    ///
+    /// An image is all of its layers. Name a layout or an archive by its path, or as
+    /// `oci:FOLDER[:NAME]`, `oci-archive:FILE[:NAME]` or `docker-archive:FILE[:NAME]`.
     #[arg(value_name = "LAYER")]
     pub(crate) layer: PathBuf,
 }
@@ -73,6 +79,7 @@ impl ViewOptions {
             parents: self.parents.chain(),
             this_layer: self.this_layer,
             access,
+            image: self.image.choice(),
         }
     }
 }
@@ -152,6 +159,7 @@ impl Opened {
         access: Access,
         output: &Output,
     ) -> Result<Self, CliError> {
+        report_chosen(chain, output);
         let cancelled = signals::watch()?;
         let total = chain.tars_size();
         let view = if total > 0 {
@@ -228,13 +236,14 @@ fn chain(layer: &Path, options: &OpenOptions) -> Result<Chain, CliError> {
     let OpenOptions {
         parents,
         this_layer,
+        image,
         ..
     } = options;
     let is_stdin = |layer: &LayerRef| matches!(layer, LayerRef::Path(path) if is_dash(path));
     if is_dash(layer) || parents.as_slice().iter().any(is_stdin) {
         return Err(CliError::InputIsDash);
     }
-    Ok(Chain::resolve(layer, parents, *this_layer)?)
+    Ok(Chain::resolve_choosing(layer, parents, *this_layer, image)?)
 }
 
 /// Returns an error for standard input, which cannot be read twice.

@@ -12,8 +12,9 @@ pub(super) fn of_tar(error: &TarError) -> Option<&'static str> {
     Some(match &error.problem {
         TarProblem::NotATar(foreign) => of_foreign(*foreign),
         TarProblem::ImageArchive(_) => {
-            "Unpack it with `tar -xf FILE` and import its layers one by one, starting with the \
-             base layer."
+            "`ls`, `cat` and the other commands that read layers take an uncompressed image archive, and \
+             `--only N` one layer of it. To import, unpack it with `tar -xf FILE` and import its \
+             layers one by one, starting with the base layer."
         }
         TarProblem::Io(error) => return of_read(error),
         TarProblem::TruncatedHeader | TarProblem::TruncatedContent { .. } => {
@@ -117,9 +118,10 @@ fn of_foreign(foreign: Foreign) -> &'static str {
 /// Returns the hint for something that is not a layer: a folder may hold layers in other forms.
 pub(super) fn not_a_layer(kind: Kind) -> Option<&'static str> {
     match kind {
-        Kind::ImageLayout => Some(
-            "Name a layer in this OCI image layout: a file in `blobs/sha256` that the manifest of \
-             the image lists under `layers`.",
+        kind if kind.is_image() => Some(
+            "This command takes one layer. `ls`, `tree`, `stat`, `cat`, `find`, `du`, `diff`, \
+             `extract`, `squash` and `info` take images; `wclayer squash -o FILE IMAGE` writes a layer \
+             tar.",
         ),
         Kind::ImageArchive => Some(
             "Name a layer in this unpacked image archive: a file that `manifest.json` lists under \

@@ -4,9 +4,10 @@
 //! A hint is chosen by the variant of the error, never by its text. Only the fixes that `validate`
 //! prints, in the library's table of rules, and the reasons why a path is missing, in
 //! `commands/missing.rs`, are elsewhere. [`command`] covers the command's own
-//! errors, [`input`] inputs that are not layers, [`windows`] the Host Compute Service.
+//! errors, [`image`] images, [`input`] inputs that are not layers, [`windows`] the Host Compute Service.
 
 mod command;
+mod image;
 mod input;
 mod windows;
 
@@ -61,6 +62,7 @@ fn of_library(error: &Error) -> Option<String> {
         Error::Portable(error) => of_portable(error),
         Error::Transport(error) => of_transport(error)?,
         Error::Tar(error) => input::of_tar(error)?,
+        Error::Image(error) => return image::hint(error),
         Error::Input(error) | Error::Io { source: error, .. } => {
             input::of_decoder(error).or_else(|| of_io(error))?
         }

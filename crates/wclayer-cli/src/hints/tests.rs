@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use wclayer::compression::{Compression, DecodeProblem};
 use wclayer::error::{
-    EntryProblem, FailureCause, HResult, HcsError, OtherDiffIds, Privilege, PrivilegeError,
-    ServiceError, TarError, TarProblem, TombstoneProblem, WindowsError,
+    EntryProblem, FailureCause, HResult, HcsError, ImageError, OtherDiffIds, Privilege,
+    PrivilegeError, ServiceError, TarError, TarProblem, TombstoneProblem, WindowsError,
 };
 use wclayer::foreign::{Foreign, ImageArchive};
 use wclayer::rules::RuleError;
@@ -69,7 +69,12 @@ fn general() -> Cases {
         (Error::Cancelled, ""),
         (Error::OnlyBase, ""),
         (not_a_layer(Kind::Folder), "`wclayer import`"),
-        (not_a_layer(Kind::ImageLayout), "`blobs/sha256`"),
+        (
+            not_a_layer(Kind::ImageLayout),
+            "This command takes one layer",
+        ),
+        (not_a_layer(Kind::DockerArchive), "`wclayer squash"),
+        (not_a_layer(Kind::ImageArchive), "`manifest.json`"),
         (not_a_layer(Kind::BrokenLink), ""),
         (Error::NotFound { name: text() }, ""),
         (
@@ -576,9 +581,90 @@ fn own() -> Vec<(CliError, &'static str)> {
 }
 
 fn all() -> Vec<(CliError, &'static str)> {
-    let library = library().into_iter();
+    let library = library().into_iter().chain(images());
     let library = library.map(|(error, words)| (CliError::Layer(error), words));
     library.chain(own()).collect()
+}
+
+fn images() -> Cases {
+    let (label, names) = (text, || vec!["one".to_owned()]);
+    let (digest, diff_id) = (digest('1'), diff_id('2'));
+    let errors = [
+        (
+            ImageError::SeveralImages {
+                label: label(),
+                names: names(),
+            },
+            "after a colon: `one`",
+        ),
+        (
+            ImageError::NoSuchImage {
+                label: label(),
+                name: text(),
+                names: names(),
+            },
+            "It has `one`",
+        ),
+        (
+            ImageError::NoSuchPlatform {
+                label: label(),
+                platform: text(),
+                platforms: names(),
+            },
+            "--platform: `one`",
+        ),
+        (
+            ImageError::SeveralLayers {
+                label: label(),
+                layers: names(),
+            },
+            "--only",
+        ),
+        (
+            ImageError::NoSuchLayer {
+                label: label(),
+                layer: text(),
+                layers: names(),
+            },
+            "`one`",
+        ),
+        (ImageError::WithParents { label: label() }, "Omit -l"),
+        (
+            ImageError::NothingToChoose { label: label() },
+            "Omit --only",
+        ),
+        (ImageError::NoRegistry { label: label() }, "skopeo"),
+        (ImageError::NoImages { label: label() }, "OCI image layout"),
+        (
+            ImageError::CompressedArchive { label: label() },
+            "Decompress",
+        ),
+        (
+            ImageError::Foreign {
+                label: label(),
+                digest,
+                urls: names(),
+            },
+            "from `one`",
+        ),
+        (
+            ImageError::DiffId {
+                label: label(),
+                diff_id,
+                found: diff_id,
+            },
+            "damaged",
+        ),
+        (
+            ImageError::LayerCount {
+                label: label(),
+                layers: 1,
+                diff_ids: 2,
+            },
+            "",
+        ),
+    ];
+    errors.map(|(error, words)| (error.into(), words)).into()
 }
 
 #[test]

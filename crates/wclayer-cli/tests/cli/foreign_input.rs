@@ -117,7 +117,6 @@ fn every_command_that_reads_a_tar_names_it() {
     let manifest = [("manifest.json", "[]"), ("1a/layer.tar", "a tar")];
     for (input, name) in [
         (&b"\xFD7zXZ\0\0\x04"[..], "an xz file"),
-        (&archive(&manifest), "an image archive"),
         (&gzip(&archive(&manifest)), "an image archive"),
     ] {
         work.write("input", input);
@@ -148,7 +147,7 @@ fn every_command_that_reads_a_tar_names_it() {
 fn a_folder_of_an_image_is_named() {
     let work = Workplace::new();
     work.create_folder("image");
-    work.write("image/oci-layout", b"{}");
+    work.write("image/oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
     let run = work.run(&["ls", "image"]).fails("image");
     assert!(run.stderr.contains("OCI image layout"), "{}", run.stderr);
     work.create_folder("saved");

@@ -109,7 +109,7 @@ fn check(case: &Case) {
 }
 
 /// Compares a text with the golden one, or writes it.
-fn compare(layer: &str, command: &str, text: &str) {
+pub(crate) fn compare(layer: &str, command: &str, text: &str) {
     let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "golden", layer]
         .iter()
         .collect();

@@ -22,14 +22,13 @@ use Expected::{Says, Works};
 const LAYERS: [&str; 4] = ["portable", "transport", "base.tar.gz", "windows"];
 
 /// Kinds of what is not a usable layer, with the answer of every command.
-const OTHERS: [(&str, &str); 7] = [
+const OTHERS: [(&str, &str); 6] = [
     ("damaged", "layer.json` is malformed"),
     ("empty", "`empty` is not a layer: it is an empty folder"),
     (
         "folder",
         "`folder` is not a layer: it is an ordinary folder",
     ),
-    ("image", "`image` is not a layer: it is an OCI image layout"),
     (
         "stranger",
         "`stranger` is not a layer: it is a folder whose `layer.json` was not written by wclayer",
@@ -106,8 +105,6 @@ fn workplace() -> Workplace {
     work.write("windows/layerchain.json", b"null");
     work.create_folder("empty");
     work.create_folder("folder/sub");
-    work.create_folder("image");
-    work.write("image/oci-layout", b"{}");
     work.create_folder("stranger");
     work.write("stranger/layer.json", br#"{"format": "another"}"#);
     work
@@ -205,7 +202,6 @@ fn what_is_removed_is_a_folder_of_a_layer() {
             "base.tar.gz",
             "empty",
             "folder",
-            "image",
             "stranger",
             "windows"
         ]

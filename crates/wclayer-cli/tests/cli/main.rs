@@ -9,6 +9,7 @@ mod full_disk;
 mod golden;
 #[cfg(unix)]
 mod holes;
+mod images;
 mod import;
 mod info;
 #[cfg(unix)]

@@ -14,7 +14,7 @@ const MAPS: [&str; 3] = ["diffStat", "entryCounts", "lost"];
 
 /// Checks the output of a run against the definition of its command.
 #[track_caller]
-fn holds(run: &Run, command: &str) -> Value {
+pub(crate) fn holds(run: &Run, command: &str) -> Value {
     let json = run.json();
     let failed = json.get("error").is_some() && json.as_object().is_some_and(|all| all.len() == 1);
     let name = if failed { "failure" } else { command };

@@ -9,10 +9,12 @@ mod cancelled;
 mod cause;
 mod hcs;
 mod hresult;
+mod image;
 mod index;
 mod messages;
 mod portable;
 mod privilege;
+mod registry;
 mod tar;
 mod transport;
 
@@ -27,9 +29,11 @@ use crate::rules::{Breach, RuleError};
 pub use cause::FailureCause;
 pub use hcs::{HcsError, ServiceError, WindowsError};
 pub use hresult::HResult;
+pub use image::ImageError;
 pub use index::{IndexError, SystemFailure};
 pub use portable::{OtherDiffIds, PortableError};
 pub use privilege::{Privilege, PrivilegeError};
+pub use registry::RegistryError;
 pub use tar::{TarError, TarProblem};
 pub use transport::{EntryProblem, TombstoneProblem, TransportError};
 
@@ -75,6 +79,12 @@ pub enum Error {
     /// The index of a layer cannot be used.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// An image cannot be read.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A registry cannot be used.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// A folder is not a readable portable layer.
     #[error(transparent)]
     Portable(#[from] PortableError),
@@ -259,6 +269,8 @@ impl Error {
             Self::Rule(_) | Self::DigestMismatch { .. } => ErrorKind::InvalidLayer,
             Self::SeveralHives { .. } => ErrorKind::Unsupported,
             Self::Index(error) => error.kind(),
+            Self::Image(error) => error.kind(),
+            Self::Registry(error) => error.kind(),
             Self::Portable(error) => error.kind(),
             Self::Hcs(error) => error.kind(),
             Self::Transport(error) => error.kind(),

@@ -8,14 +8,12 @@
 //! read, and in whatever order, they cost no more than a few passes over the tar. If there is no
 //! room for the file, decompression keeps starting again.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Write as _};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::blocks::read_file_at;
+use crate::blob::{Blob, BlobBytes};
 use crate::compression::Decoder;
-use crate::error::{Result, io_error};
 use crate::place;
 use crate::place::leftovers;
 use crate::place::scratch::ScratchFile;
@@ -29,7 +27,7 @@ const MIN_SKIPPED: u64 = 64 << 20;
 
 /// A compressed tar.
 pub(crate) struct CompressedTar {
-    path: PathBuf,
+    blob: Blob,
     /// The decompressed tar, once there is one.
     spooled: OnceLock<ScratchFile>,
     state: Mutex<State>,
@@ -49,15 +47,15 @@ struct State {
 
 /// A decoder, and how far it has come.
 struct Forward {
-    decoder: Box<Decoder<BufReader<File>>>,
+    decoder: Box<Decoder<BufReader<BlobBytes>>>,
     position: u64,
 }
 
 impl CompressedTar {
-    /// Takes the tar at `path`.
-    pub(crate) fn new(path: &Path) -> Self {
+    /// Takes the compressed tar in `blob`.
+    pub(crate) fn new(blob: Blob) -> Self {
         Self {
-            path: path.to_owned(),
+            blob,
             spooled: OnceLock::new(),
             state: Mutex::default(),
         }
@@ -67,11 +65,10 @@ impl CompressedTar {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self) -> Result<Forward> {
-        let file = File::open(&self.path).map_err(io_error("open", &self.path))?;
-        let decoder = Decoder::new(BufReader::with_capacity(BUFFER, file));
+    fn open(&self) -> io::Result<Forward> {
+        let input = BufReader::with_capacity(BUFFER, self.blob.reader());
         Ok(Forward {
-            decoder: Box::new(decoder.map_err(io_error("read", &self.path))?),
+            decoder: Box::new(Decoder::new(input)?),
             position: 0,
         })
     }
@@ -84,7 +81,7 @@ impl CompressedTar {
         };
         match parked {
             Some(parked) => Ok(parked),
-            None => self.open().map_err(io::Error::other),
+            None => self.open(),
         }
     }
 
@@ -119,7 +116,7 @@ impl CompressedTar {
         let Ok(spooled) = ScratchFile::create(leftovers::VIEW, place::TAR_FILE) else {
             return Ok(None);
         };
-        let mut decoder = self.open().map_err(io::Error::other)?.decoder;
+        let mut decoder = self.open()?.decoder;
         let mut piece = vec![0; BUFFER];
         loop {
             match decoder.read(&mut piece)? {
@@ -209,12 +206,14 @@ mod tests {
     fn compressed() -> (tempfile::TempDir, Arc<CompressedTar>) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("tar.gz");
-        let file = File::create_new(&path).expect("a file");
+        let file = std::fs::File::create_new(&path).expect("a file");
         let mut gzip = Encoder::new(file, "gzip:1".parse().expect("gzip")).expect("an encoder");
         let bytes: Vec<u8> = (0..SIZE).map(byte_at).collect();
         gzip.write_all(&bytes).expect("free");
         gzip.finish().expect("free");
-        (folder, Arc::new(CompressedTar::new(&path)))
+        let file = std::fs::File::open(&path).expect("a file");
+        let blob = Blob::of_file(file).expect("a file");
+        (folder, Arc::new(CompressedTar::new(blob)))
     }
 
     fn check(tar: &Arc<CompressedTar>, offset: usize) {

@@ -1,12 +1,12 @@
 //! [`StreamContent`]: the content of a data stream, by its position in a layer tar.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
 use super::IndexedStream;
 use super::blocks::{CheckedTar, read_file_at};
 use super::compressed::{CompressedReader, CompressedTar};
+use crate::blob::Blob;
 use crate::digest::Digest;
 use crate::layer::Content;
 use crate::place::scratch::ScratchFile;
@@ -16,7 +16,7 @@ use crate::tar::{SparseMap, SparseRange};
 #[derive(Clone)]
 pub(crate) enum TarContent {
     /// An uncompressed tar, or a compressed one that was decompressed into a temporary file.
-    Plain(Arc<File>),
+    Plain(Blob),
     /// The tar of a portable layer.
     Checked(Arc<CheckedTar>),
     /// A compressed tar.
@@ -42,7 +42,7 @@ struct Extent {
 }
 
 enum OpenTar {
-    Plain(Arc<File>),
+    Plain(Blob),
     Checked(Arc<CheckedTar>),
     Compressed(CompressedReader),
     /// A temporary file with just this content.
@@ -57,7 +57,7 @@ impl TarContent {
         // Hashing the zeros would cost much more than the rest.
         let is_hashed = is_verified && !stored.is_some_and(SparseMap::is_mostly_holes);
         let tar = match self {
-            Self::Plain(file) => OpenTar::Plain(Arc::clone(file)),
+            Self::Plain(blob) => OpenTar::Plain(blob.clone()),
             Self::Checked(tar) => OpenTar::Checked(Arc::clone(tar)),
             Self::Compressed(tar) => OpenTar::Compressed(CompressedReader::new(tar)),
         };
@@ -163,7 +163,7 @@ impl Content for StreamContent {
 impl OpenTar {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(file) => read_file_at(file, offset, buffer),
+            Self::Plain(blob) => blob.read_at(offset, buffer),
             Self::Checked(tar) => tar.read_at(offset, buffer),
             Self::Compressed(tar) => tar.read_at(offset, buffer),
             Self::Kept(kept) => read_file_at(kept.file(), offset, buffer),

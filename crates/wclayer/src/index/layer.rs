@@ -309,11 +309,11 @@ fn stream_details(stream: IndexedStream) -> StreamDetails {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::sync::Arc;
 
     use ntmeta::{FileAttributes, FileBasicInfo, StreamHeader, StreamId};
 
     use super::*;
+    use crate::blob::Blob;
     use crate::hub::{FileEntry, LayerWriter as _};
     use crate::index::{IndexBuilder, scan_headers};
     use crate::tar::TarLayerWriter;
@@ -339,11 +339,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let place = folder.path().join("tar");
         fs::write(&place, tar.finish().expect("memory")).expect("a file");
-        let open = || fs::File::open(&place).expect("a file");
+        let tar = fs::File::open(&place).expect("a file");
+        let tar = Blob::of_file(tar).expect("a file");
         let scratch = Scratch::new(crate::place::leftovers::VIEW).expect("a folder");
         let index = IndexBuilder::create(&scratch.path().join("index.sqlite")).expect("an index");
-        let index = scan_headers(open(), index, &()).expect("a tar");
-        let content = TarContent::Plain(Arc::new(open()));
+        let index = scan_headers(&tar, index, &()).expect("a tar");
+        let content = TarContent::Plain(tar);
         IndexedLayer::new(&place, index, content, Some(scratch), true).expect("a layer")
     }
 

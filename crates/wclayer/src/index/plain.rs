@@ -1,8 +1,8 @@
 //! [`PlainTar`]: an uncompressed tar of which only the headers are read.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
+use crate::blob::{Blob, BlobBytes};
 use crate::hub::{Progress, poll};
 use crate::pipeline::read_buffered;
 use crate::tar::MemberReader;
@@ -10,22 +10,22 @@ use crate::tar::MemberReader;
 /// How much is read at once, in bytes: a few headers. Most of what follows a header is skipped.
 const BUFFER: usize = 8 * 1024;
 
-/// Reads a tar from a file, and skips content without reading it.
+/// Reads a tar from a blob, and skips content without reading it.
 pub(super) struct PlainTar<'a> {
-    file: BufReader<File>,
-    /// Bytes from here to the end of the file, as long as it was when it was opened.
+    file: BufReader<BlobBytes>,
+    /// Bytes from here to the end of the blob.
     left: u64,
     progress: &'a dyn Progress,
 }
 
 impl<'a> PlainTar<'a> {
-    /// Starts at the beginning of a file that nothing was read from.
-    pub(super) fn new(file: File, progress: &'a dyn Progress) -> io::Result<Self> {
-        Ok(Self {
-            left: file.metadata()?.len(),
-            file: BufReader::with_capacity(BUFFER, file),
+    /// Starts at the beginning of a blob.
+    pub(super) fn new(tar: &Blob, progress: &'a dyn Progress) -> Self {
+        Self {
+            left: tar.len(),
+            file: BufReader::with_capacity(BUFFER, tar.reader()),
             progress,
-        })
+        }
     }
 
     /// Reads the members, skipping content that nobody asks for.

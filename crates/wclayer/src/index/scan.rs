@@ -1,12 +1,12 @@
 //! [`scan`]: a single pass over a layer tar that makes its index.
 
-use std::fs::File;
 use std::io::BufRead;
 
 use super::plain::PlainTar;
 use super::{Index, IndexBuilder};
+use crate::blob::Blob;
 use crate::digest::{Digest, Hasher};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hub::{EntryCounts, Progress, poll};
 use crate::pipeline::skip_to_end;
 use crate::tar::{SparseMap, TarEntries, TarEntry, TarEntryKind};
@@ -38,11 +38,11 @@ pub(crate) fn scan(
 
 /// Makes the index of an uncompressed tar by reading only its headers: it has no hashes of content.
 pub(crate) fn scan_headers(
-    tar: File,
+    tar: &Blob,
     index: IndexBuilder,
     progress: &dyn Progress,
 ) -> Result<Index> {
-    let tar = PlainTar::new(tar, progress).map_err(Error::input)?;
+    let tar = PlainTar::new(tar, progress);
     let entries = TarEntries::of(tar.members());
     let scanned = scan_entries(entries, index, progress, |_, _| Ok(None));
     scanned.map(|(_, index)| index)

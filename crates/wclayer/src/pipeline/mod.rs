@@ -363,6 +363,11 @@ impl<R> Counting<R> {
     pub(crate) fn new(inner: R, counter: Arc<AtomicU64>) -> Self {
         Self { inner, counter }
     }
+
+    /// Returns the input.
+    pub(crate) fn into_inner(self) -> R {
+        self.inner
+    }
 }
 
 impl<R: Read> Read for Counting<R> {

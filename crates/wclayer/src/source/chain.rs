@@ -7,18 +7,23 @@
 //! - If only the nearest parent is given, the parents that this one names follow it.
 //! - If several are given, they are the parents.
 //!
+//! An image is its whole chain, the top layer nearest; as a parent, it must have a single layer.
+//!
 //! A portable layer knows the DiffIDs of its parents. Whatever is given for it, or follows it in
 //! the chain, is compared with these.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use super::image_choice::{ImageChoice, only_layer};
 use super::open::{Access, access_to};
 use super::recognise::{Layer, recognise};
 use super::tar::open_tar;
 use super::{Disks, LayerRef};
-use crate::error::{EntryProblem, Result, io_error};
+use crate::error::{EntryProblem, ImageError, Result, io_error};
 use crate::hcs;
 use crate::hub::Progress;
+use crate::image::{Image, ImageReference};
 use crate::kind::{Kind, Needed};
 use crate::layer::ChainLayer;
 use crate::layout;
@@ -33,6 +38,8 @@ pub struct Chain {
     layers: Vec<Layer>,
     /// Whether only the nearest layer is to be seen.
     nearest_only: bool,
+    /// The image that the layers are from.
+    image: Option<Arc<Image>>,
 }
 
 impl Chain {
@@ -52,8 +59,32 @@ impl Chain {
         given: &ParentChain<LayerRef>,
         nearest_only: bool,
     ) -> Result<Self> {
+        Self::resolve_choosing(layer, given, nearest_only, &ImageChoice::default())
+    }
+
+    /// Finds a layer and its parents, the layer perhaps in an image: all its layers are the chain, or
+    /// the chosen one and those below it.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`resolve`](Self::resolve), and an [`ImageError`] if the image cannot be opened or has
+    /// nothing that was chosen.
+    pub fn resolve_choosing(
+        layer: impl Into<LayerRef>,
+        given: &ParentChain<LayerRef>,
+        nearest_only: bool,
+        choice: &ImageChoice,
+    ) -> Result<Self> {
         let layer = recognise(layer)?;
+        if let Some(reference) = layer.image() {
+            let label = layer.label().to_owned();
+            if !given.is_empty() {
+                return Err(ImageError::WithParents { label }.into());
+            }
+            return Self::of_image(&layer, &reference, nearest_only, choice);
+        }
         layer.check()?;
+        choice.check_unused(&layer)?;
         let given = find_all(given)?;
         let parents = match (given.is_empty(), nearest_only) {
             (true, true) => Vec::new(),
@@ -67,7 +98,34 @@ impl Chain {
         Ok(Self {
             layers: [vec![layer], parents].concat(),
             nearest_only,
+            image: None,
         })
+    }
+
+    fn of_image(
+        named: &Layer,
+        reference: &ImageReference,
+        nearest_only: bool,
+        choice: &ImageChoice,
+    ) -> Result<Self> {
+        let image = choice.open(reference)?;
+        let first = choice.first(&image)?;
+        let layers = image.layers.iter().rev().enumerate().skip(first);
+        let layers = layers.map(|(number, layer)| Layer::of_image(named, number, layer));
+        let mut layers: Vec<Layer> = layers.collect::<Result<_>>()?;
+        if nearest_only {
+            layers.truncate(1);
+        }
+        Ok(Self {
+            layers,
+            nearest_only,
+            image: Some(Arc::new(image)),
+        })
+    }
+
+    /// Returns the image that the layers are from, if they are from one.
+    pub fn image(&self) -> Option<&Image> {
+        self.image.as_deref()
     }
 
     /// Finds the parents that are given for a new layer. The chain is empty if none are given.
@@ -79,6 +137,7 @@ impl Chain {
         Ok(Self {
             layers: completed(find_all(given)?)?,
             nearest_only: false,
+            image: None,
         })
     }
 
@@ -105,11 +164,7 @@ impl Chain {
 
     /// Returns the number of bytes of all layer tars in the chain, which opening it reads or skips.
     pub fn tars_size(&self) -> u64 {
-        let is_tar = |layer: &&Layer| matches!(layer.kind(), Kind::Tar(_));
-        let tars = self.layers.iter().filter(is_tar);
-        tars.filter_map(|tar| tar.path().metadata().ok())
-            .map(|tar| tar.len())
-            .sum()
+        self.layers.iter().filter_map(Layer::tar_size).sum()
     }
 
     /// Opens every layer and merges them.
@@ -146,7 +201,7 @@ impl Layer {
         match self.kind() {
             Kind::Portable | Kind::DamagedPortable => portable::chain_layer(self.path()),
             Kind::Transport => transport::chain_layer(&Disks::new(), self.path()),
-            Kind::Tar(_) => Ok(Box::new(open_tar(self.path(), access, progress)?)),
+            Kind::Tar(_) => Ok(Box::new(open_tar(&self.tar()?, access, progress)?)),
             _ => Err(self.refuse(Needed::View)),
         }
     }
@@ -192,6 +247,10 @@ fn completed(mut given: Vec<Layer>) -> Result<Vec<Layer>> {
 fn find_all(given: &ParentChain<LayerRef>) -> Result<Vec<Layer>> {
     let found = given.as_slice().iter().map(|parent| {
         let parent = recognise(parent)?;
+        if let Some(reference) = parent.image() {
+            let image = ImageChoice::default().open(&reference)?;
+            return Layer::of_image(&parent, 0, only_layer(&image)?);
+        }
         parent.check()?;
         if parent.kind() == Kind::DamagedPortable {
             // Opened for its error, which says what is damaged.

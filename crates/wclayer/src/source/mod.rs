@@ -6,12 +6,16 @@
 //! wrote           nowhere else
 //! ```
 //!
+//! An image ([`image`](crate::image)) is named by a transport such as `oci:`, or recognised at its path;
+//! all its layers are the chain, unless an [`ImageChoice`] picks one.
+//!
 //! [`open`] goes the whole way in one call, whatever kinds the layers are. A command that treats
 //! kinds differently asks [`recognise`]; one that cannot take a kind answers with [`Layer::refuse`],
 //! so that all commands say the same of it. [`content_in_passing`] is a short cut: one file out of
 //! compressed tars.
 
 mod chain;
+mod image_choice;
 mod open;
 mod passing;
 mod recognise;
@@ -19,8 +23,10 @@ mod recognise;
 mod recognise_tests;
 mod reference;
 mod tar;
+mod tar_blob;
 
 pub use chain::Chain;
+pub use image_choice::{ImageChoice, LayerChoice, LayerChoiceError};
 pub use open::{Access, OpenOptions, open, open_parents};
 pub use passing::{Passed, content_in_passing};
 pub use recognise::{Layer, recognise};

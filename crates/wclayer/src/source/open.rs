@@ -2,6 +2,7 @@
 
 use super::LayerRef;
 use super::chain::Chain;
+use super::image_choice::ImageChoice;
 use crate::error::Result;
 use crate::hub::Progress;
 use crate::parent_chain::ParentChain;
@@ -18,9 +19,11 @@ pub struct OpenOptions {
     pub this_layer: bool,
     /// What is to be done with the view.
     pub access: Access,
+    /// Which platform of an image, and which of its layers.
+    pub image: ImageChoice,
 }
 
-setters!(OpenOptions { parents: ParentChain<LayerRef>, this_layer: bool, access: Access });
+setters!(OpenOptions { parents: ParentChain<LayerRef>, this_layer: bool, access: Access, image: ImageChoice });
 
 /// How much content will be read, which decides how compressed tars are opened. It changes only how
 /// long things take, never an answer.
@@ -59,7 +62,8 @@ pub fn open(
     options: &OpenOptions,
     progress: &dyn Progress,
 ) -> Result<View> {
-    Chain::resolve(layer, &options.parents, options.this_layer)?.open(options.access, progress)
+    Chain::resolve_choosing(layer, &options.parents, options.this_layer, &options.image)?
+        .open(options.access, progress)
 }
 
 /// Opens the parents that are given for a new layer; `None` for a base layer, which has none. If

@@ -7,18 +7,17 @@
 //! found so far is kept in a temporary file meanwhile. Cases that take more than the entries of
 //! that path (hard links, removals, something in the way) are left to a view.
 
-use std::fs::File;
 use std::io::{self, BufRead, Seek, Write};
-use std::path::{Path, PathBuf};
 
 use ntmeta::FileAttributes;
 
-use super::recognise::compression_of;
-use super::tar::read_ahead;
+use super::recognise::Layer;
+use super::tar_blob::TarBlob;
 use crate::compression::Compression;
 use crate::error::{Error, Result, io_error};
 use crate::hub::Progress;
 use crate::index::kept_content;
+use crate::kind::Kind;
 use crate::layer::Content;
 use crate::path::{LayerPath, StreamName};
 use crate::pipeline::skip_to_end;
@@ -52,19 +51,21 @@ pub enum Passed {
 /// Returns an error if a layer does not exist, cannot be read or is malformed, and
 /// [`Error::Cancelled`].
 pub fn content_in_passing(
-    chain: &[PathBuf],
+    chain: &[Layer],
     path: &LayerPath,
     stream: Option<&StreamName>,
     progress: &dyn Progress,
 ) -> Result<Passed> {
-    for place in chain {
-        std::fs::metadata(place).map_err(io_error("open", place))?;
-    }
-    for (layer, place) in chain.iter().enumerate() {
-        if !place.is_file() || compression_of(place)? == Compression::None {
+    chain.iter().try_for_each(Layer::check)?;
+    for (layer, named) in chain.iter().enumerate() {
+        let tar = match named.kind() {
+            Kind::Tar(_) => named.tar()?,
+            _ => return Ok(Passed::Below(layer)),
+        };
+        if tar.compression()? == Compression::None {
             return Ok(Passed::Below(layer));
         }
-        match pass(place, path, stream, progress)? {
+        match pass(&tar, path, stream, progress)? {
             Found::Nothing => {}
             Found::Content(content) => return Ok(Passed::Content { content, layer }),
             Found::Unclear => return Ok(Passed::Unclear),
@@ -82,23 +83,22 @@ enum Found {
 
 /// Reads a compressed tar, to its end unless only a view can answer.
 fn pass(
-    place: &Path,
+    tar: &TarBlob,
     path: &LayerPath,
     stream: Option<&StreamName>,
     progress: &dyn Progress,
 ) -> Result<Found> {
-    let file = File::open(place).map_err(io_error("open", place))?;
-    let mut input = read_ahead(file, None, progress)?;
+    let mut input = tar.read_ahead(None, progress)?;
     let found = find(TarEntries::new(&mut input), path, stream);
     let found = match found {
-        Ok(Found::Content(_) | Found::Nothing) => input.finish().and(found),
+        Ok(Found::Content(_) | Found::Nothing) => tar.finish(input).and(found),
         // The tar was not read to its end.
         Ok(Found::Unclear) | Err(_) => {
             input.abandon();
             found
         }
     };
-    found.map_err(|error| error.of_layer("read", place))
+    found.map_err(|error| error.of_layer("read", &tar.place))
 }
 
 fn find<R: BufRead>(

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | Is nothing there? | `Missing` |
 //! | Is it a symbolic link to something that does not exist? | `BrokenLink` |
+//! | Is it an uncompressed tar of an OCI image layout, or one with a `manifest.json`? | `OciArchive`, `DockerArchive` |
 //! | Is it a file? | `Tar`, compressed as its first four bytes show |
 //! | Is it something other than a folder? | `Special`; it is not opened, as its bytes come only once |
 //! | Does `layer.json` name the format `wclayer.portable`, in any version? | `Portable` |
@@ -20,6 +21,8 @@
 //! | Does it have `layer.json`? | `ForeignDescriptor` |
 //! | | `Folder` |
 //!
+//! A reference with the transport of an image is an image, whatever is at its path.
+//!
 //! A Windows layer is a base layer if its `layerchain.json` holds `null` or an empty list, or if it
 //! has no such file but a `blank-base.vhdx`; a layer if the file lists parents; otherwise nobody
 //! knows which of the two.
@@ -31,15 +34,17 @@
 //! Sources: hcsshim `internal/wclayer`; image-spec `image-layout.md`; `docker save` for
 //! `manifest.json`.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use super::tar_blob::{TarBlob, compression_of};
 use super::{Disks, LayerRef};
 use crate::compression::Compression;
 use crate::digest::DiffId;
-use crate::error::{Error, Result, io_error};
+use crate::error::{Error, ImageError, Result, io_error};
 use crate::hcs::{self, WindowsLayer};
+use crate::image::{self, ImageLayer, ImageReference};
 use crate::kind::{Kind, Needed, WindowsLayerKind};
 use crate::place::{self, disk};
 use crate::portable::PortableLayer;
@@ -61,6 +66,16 @@ pub struct Layer {
     path: PathBuf,
     kind: Kind,
     is_link: bool,
+    image: Option<OfImage>,
+}
+
+/// How a layer has to do with an image.
+#[derive(Debug, Clone)]
+enum OfImage {
+    /// It is one, named with its transport.
+    Named(ImageReference),
+    /// It is a layer of one.
+    Layer(Box<ImageLayer>),
 }
 
 /// Finds out what a reference leads to. That nothing is there, or nothing that is a layer, is an
@@ -72,7 +87,14 @@ pub struct Layer {
 pub fn recognise(layer: impl Into<LayerRef>) -> Result<Layer> {
     let reference = layer.into();
     let label = reference.to_string();
-    let LayerRef::Path(path) = reference;
+    let path = match reference {
+        LayerRef::Path(path) => path,
+        LayerRef::Image(image) => return named_image(image, label),
+        LayerRef::Malformed { text, problem } => {
+            let label = format!("the image reference `{text}`");
+            return Err(ImageError::malformed(&label, problem).into());
+        }
+    };
     // Without separators at its end, which would make the system follow a link.
     let itself = path.components().as_path();
     let is_link = fs::symlink_metadata(itself).is_ok_and(|found| found.is_symlink());
@@ -82,6 +104,24 @@ pub fn recognise(layer: impl Into<LayerRef>) -> Result<Layer> {
         path,
         kind,
         is_link,
+        image: None,
+    })
+}
+
+/// Answers for an image that was named with its transport.
+fn named_image(image: ImageReference, label: String) -> Result<Layer> {
+    let (kind, path) = match &image {
+        ImageReference::Layout { folder, .. } => (Kind::ImageLayout, folder.clone()),
+        ImageReference::OciArchive { file, .. } => (Kind::OciArchive, file.clone()),
+        ImageReference::DockerArchive { file, .. } => (Kind::DockerArchive, file.clone()),
+        ImageReference::Registry(_) => return Err(ImageError::NoRegistry { label }.into()),
+    };
+    Ok(Layer {
+        label,
+        path,
+        kind,
+        is_link: false,
+        image: Some(OfImage::Named(image)),
     })
 }
 
@@ -105,6 +145,62 @@ impl Layer {
     /// removes a layer does.
     pub fn is_link(&self) -> bool {
         self.is_link
+    }
+
+    /// Makes layer `number` of an image, counted from the top.
+    pub(super) fn of_image(image: &Self, number: usize, layer: &ImageLayer) -> Result<Self> {
+        let label = format!("{}, layer {number}", image.label);
+        let compression = match layer.blob() {
+            Ok(blob) => compression_of(blob).map_err(io_error("read", Path::new(&label)))?,
+            // Opening the layer reports where it is instead.
+            Err(_) => Compression::None,
+        };
+        Ok(Self {
+            label,
+            path: image.path.clone(),
+            kind: Kind::Tar(compression),
+            is_link: false,
+            image: Some(OfImage::Layer(Box::new(layer.clone()))),
+        })
+    }
+
+    /// Returns the image that it is, if it is one.
+    pub fn image(&self) -> Option<ImageReference> {
+        if let Some(OfImage::Named(image)) = &self.image {
+            return Some(image.clone());
+        }
+        let (path, name) = (self.path.clone(), None);
+        match self.kind {
+            Kind::ImageLayout => Some(ImageReference::Layout { folder: path, name }),
+            Kind::OciArchive => Some(ImageReference::OciArchive { file: path, name }),
+            Kind::DockerArchive => Some(ImageReference::DockerArchive { file: path, name }),
+            _ => None,
+        }
+    }
+
+    /// Returns the layer of an image that it is, if it is one.
+    pub fn image_layer(&self) -> Option<&ImageLayer> {
+        match &self.image {
+            Some(OfImage::Layer(layer)) => Some(layer),
+            _ => None,
+        }
+    }
+
+    /// Opens its layer tar.
+    pub(super) fn tar(&self) -> Result<TarBlob> {
+        match self.image_layer() {
+            Some(layer) => TarBlob::of_image(&self.label, layer),
+            None => TarBlob::open(&self.path),
+        }
+    }
+
+    /// Returns the size of its layer tar in bytes; `None` if it is not one.
+    pub(super) fn tar_size(&self) -> Option<u64> {
+        match (self.kind, self.image_layer()) {
+            (Kind::Tar(_), Some(layer)) => Some(layer.size),
+            (Kind::Tar(_), None) => self.path.metadata().ok().map(|tar| tar.len()),
+            _ => None,
+        }
     }
 
     /// Checks that it is a layer of some kind.
@@ -165,9 +261,9 @@ impl Layer {
     ///
     /// Returns the errors of [`PortableLayer::open`] for a portable layer.
     pub fn diff_id(&self) -> Result<Option<DiffId>> {
-        match self.kind.is_portable() {
-            true => Ok(Some(self.portable()?.descriptor().diff_id)),
-            false => Ok(None),
+        match (self.kind.is_portable(), self.image_layer()) {
+            (true, _) => Ok(Some(self.portable()?.descriptor().diff_id)),
+            (false, layer) => Ok(layer.map(|layer| layer.diff_id)),
         }
     }
 }
@@ -193,7 +289,7 @@ fn kind_of(path: PathBuf, is_link: bool) -> Result<(Kind, PathBuf)> {
         Err(error) => return Err(io_error("open", &path)(error)),
     };
     if found.is_file() {
-        return Ok((Kind::Tar(compression_of(&path)?), path));
+        return Ok((kind_of_file(&path)?, path));
     }
     if !found.is_dir() {
         return Ok((Kind::Special, path));
@@ -206,6 +302,19 @@ fn kind_of(path: PathBuf, is_link: bool) -> Result<(Kind, PathBuf)> {
         false => path,
     };
     Ok((kind_of_folder(&path)?, path))
+}
+
+/// Decides what a file is.
+fn kind_of_file(path: &Path) -> Result<Kind> {
+    let compression = TarBlob::open(path)?.compression()?;
+    if compression == Compression::None {
+        match image::recognise(path, &())? {
+            Some(ImageReference::OciArchive { .. }) => return Ok(Kind::OciArchive),
+            Some(ImageReference::DockerArchive { .. }) => return Ok(Kind::DockerArchive),
+            _ => {}
+        }
+    }
+    Ok(Kind::Tar(compression))
 }
 
 /// Decides what a folder is that is not a portable layer with a readable descriptor.
@@ -249,13 +358,4 @@ fn windows_kind(folder: &Path) -> Result<Option<WindowsLayerKind>> {
 /// Returns whether an error means that nothing is at a path.
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-/// Returns how a file is compressed, by its first bytes.
-pub(super) fn compression_of(file: &Path) -> Result<Compression> {
-    let mut start = Vec::new();
-    let opened = File::open(file).map_err(io_error("open", file))?;
-    let read = opened.take(4).read_to_end(&mut start);
-    read.map_err(io_error("read", file))?;
-    Ok(Compression::sniff(&start))
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::image::{ImageReference, ReferenceError};
 use crate::parent_chain::ParentChain;
 
 /// What a user wrote to name a layer, parsed once.
@@ -26,12 +27,38 @@ use crate::parent_chain::ParentChain;
 pub enum LayerRef {
     /// A file or folder on this machine.
     Path(PathBuf),
+    /// An image, named with its transport.
+    Image(ImageReference),
+    /// A text with the transport of an image, and something malformed after it.
+    Malformed {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        problem: ReferenceError,
+    },
+}
+
+impl LayerRef {
+    /// Parses what a user wrote. Anything without the transport of an image is a path; a file whose
+    /// name begins with one is named `./oci:…`.
+    pub fn parse(text: &OsStr) -> Self {
+        match text.to_str().and_then(ImageReference::parse) {
+            None => Self::Path(text.into()),
+            Some(Ok(image)) => Self::Image(image),
+            Some(Err(problem)) => Self::Malformed {
+                text: text.to_string_lossy().into_owned(),
+                problem,
+            },
+        }
+    }
 }
 
 impl fmt::Display for LayerRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => path.display().fmt(f),
+            Self::Image(image) => image.fmt(f),
+            Self::Malformed { text, .. } => f.write_str(text),
         }
     }
 }
@@ -40,31 +67,37 @@ impl FromStr for LayerRef {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self::Path(text.into()))
+        Ok(Self::parse(text.as_ref()))
     }
 }
 
 impl<T: ?Sized + AsRef<OsStr>> From<&T> for LayerRef {
     fn from(text: &T) -> Self {
-        Self::Path(text.into())
+        Self::parse(text.as_ref())
     }
 }
 
 impl From<String> for LayerRef {
     fn from(text: String) -> Self {
-        Self::Path(text.into())
+        Self::parse(text.as_ref())
     }
 }
 
 impl From<OsString> for LayerRef {
     fn from(text: OsString) -> Self {
-        Self::Path(text.into())
+        Self::parse(&text)
     }
 }
 
 impl From<PathBuf> for LayerRef {
     fn from(path: PathBuf) -> Self {
-        Self::Path(path)
+        Self::parse(path.as_os_str())
+    }
+}
+
+impl From<ImageReference> for LayerRef {
+    fn from(image: ImageReference) -> Self {
+        Self::Image(image)
     }
 }
 
@@ -76,6 +109,10 @@ impl From<&Self> for LayerRef {
 
 impl From<&ParentChain> for ParentChain<LayerRef> {
     fn from(parents: &ParentChain) -> Self {
-        Self::from_nearest_first(parents.iter_nearest_first())
+        Self::from_nearest_first(
+            parents
+                .iter_nearest_first()
+                .map(|parent| LayerRef::Path(parent.into())),
+        )
     }
 }

@@ -14,30 +14,30 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::Access;
-use super::recognise::compression_of;
-use crate::compression::{Compression, Decoder};
+use super::tar_blob::TarBlob;
+use crate::blob::Blob;
+use crate::compression::Compression;
 use crate::error::{Result, io_error};
 use crate::hub::Progress;
 use crate::index::{
     CompressedTar, Index, IndexBuilder, IndexedLayer, TarContent, scan, scan_headers,
 };
-use crate::pipeline::{Counting, ReadAhead, TarSink};
+use crate::pipeline::TarSink;
 use crate::place;
 use crate::place::leftovers;
 use crate::place::scratch::Scratch;
 
 /// Indexes a tar in a temporary folder: an uncompressed one by its headers alone, a compressed one
-/// while it passes.
+/// while it passes. The digests of a layer in an image are verified if all of it passes.
 pub(super) fn open_tar(
-    place: &Path,
+    tar: &TarBlob,
     access: Access,
     progress: &dyn Progress,
 ) -> Result<IndexedLayer> {
-    let file = open_file(place)?;
-    let is_compressed = compression_of(place)? != Compression::None;
+    let place = tar.place.as_path();
+    let is_compressed = tar.compression()? != Compression::None;
     let spooled = is_compressed && access == Access::Content;
     let mut scratch = Scratch::new(leftovers::VIEW)?;
     let index = IndexBuilder::create(&scratch.path().join(place::INDEX_FILE))?;
@@ -48,15 +48,15 @@ pub(super) fn open_tar(
     // All files are open, so their names are no longer needed.
     scratch.hide();
     let read = match (&spool, is_compressed) {
-        (None, false) => scan_headers(file, index, progress),
-        (None, true) => index_tar(file, index, None, progress),
-        (Some(spool), _) => spool.fill(file, index, progress),
+        (None, false) => scan_headers(&tar.blob, index, progress),
+        (None, true) => index_tar(tar, index, None, progress),
+        (Some(spool), _) => spool.fill(tar, index, progress),
     };
     let index = read.map_err(|error| error.of_layer("read", place))?;
     let content = match (spool, is_compressed) {
-        (Some(spool), _) => TarContent::Plain(Arc::new(spool.file)),
-        (None, false) => TarContent::Plain(Arc::new(open_file(place)?)),
-        (None, true) => TarContent::Compressed(Arc::new(CompressedTar::new(place))),
+        (Some(spool), _) => TarContent::Plain(spool.into_blob()?),
+        (None, false) => TarContent::Plain(tar.blob.clone()),
+        (None, true) => TarContent::Compressed(Arc::new(CompressedTar::new(tar.blob.clone()))),
     };
     IndexedLayer::new(place, index, content, Some(scratch), true)
 }
@@ -77,7 +77,7 @@ impl Spool {
         })
     }
 
-    fn fill(&self, tar: File, index: IndexBuilder, progress: &dyn Progress) -> Result<Index> {
+    fn fill(&self, tar: &TarBlob, index: IndexBuilder, progress: &dyn Progress) -> Result<Index> {
         let file = self.file.try_clone();
         let sink = TarSink::to_temporary(file.map_err(io_error("open", &self.path))?)?;
         let read = index_tar(tar, index, Some(&sink), progress);
@@ -85,35 +85,24 @@ impl Spool {
         // A full disk shows on the reading side as well, but the writing side knows the reason.
         written.and(read)
     }
+
+    fn into_blob(self) -> Result<Blob> {
+        Blob::of_file(self.file).map_err(io_error("open", &self.path))
+    }
 }
 
 fn index_tar(
-    file: File,
+    tar: &TarBlob,
     index: IndexBuilder,
     spool: Option<&TarSink>,
     progress: &dyn Progress,
 ) -> Result<Index> {
-    let mut input = read_ahead(file, spool, progress)?;
+    let mut input = tar.read_ahead(spool, progress)?;
     match scan(&mut input, index, progress) {
-        Ok((_, index)) => input.finish().map(|_| index),
+        Ok((_, index)) => tar.finish(input).map(|()| index),
         Err(error) => {
             input.abandon();
             Err(error)
         }
     }
-}
-
-/// Starts to decompress a tar in a thread of its own.
-pub(super) fn read_ahead<'a>(
-    file: File,
-    spool: Option<&'a TarSink>,
-    progress: &'a dyn Progress,
-) -> Result<ReadAhead<'a, Decoder<Counting<File>>>> {
-    let counter = Arc::new(AtomicU64::new(0));
-    let counting = Counting::new(file, Arc::clone(&counter));
-    ReadAhead::start(move || Decoder::new(counting), counter, spool, progress)
-}
-
-fn open_file(path: &Path) -> Result<File> {
-    File::open(path).map_err(io_error("open", path))
 }

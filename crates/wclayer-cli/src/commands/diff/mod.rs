@@ -12,7 +12,7 @@ use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 use wclayer::diff::{Aspect, Change, DiffOptions, diff};
 use wclayer::portable::PortableError;
-use wclayer::source::{Access, OpenOptions};
+use wclayer::source::{Access, ImageChoice, OpenOptions};
 use wclayer::view::Node;
 use wclayer::{Error, ParentChain};
 
@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
     /// Print a JSON object
     #[arg(long)]
     json: bool,
-    /// First layer: a folder or a layer tar (plain, gzip or zstd)
+    /// First layer: a folder, a layer tar (plain, gzip or zstd), or an image
     #[arg(value_name = "A")]
     left: PathBuf,
     /// Second layer
@@ -186,6 +186,7 @@ fn open(
         parents: ParentChain::from_nearest_first(&parents),
         this_layer: arguments.this_layer,
         access: Access::Listing,
+        image: ImageChoice::default(),
     };
     let opened = Opened::open(layer, &options, output);
     opened.map_err(|error| match &error {
