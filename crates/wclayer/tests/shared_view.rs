@@ -378,7 +378,8 @@ proptest! {
 
     #[test]
     fn the_holes_of_a_sparse_file_are_known(
-        size in 100_000..400_000_u64,
+        // Holes of less than 64 KiB in all are stored as zeros.
+        size in 200_000..400_000_u64,
         at in 1..50_000_u64,
         length in 1..50_000_usize,
     ) {

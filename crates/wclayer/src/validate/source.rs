@@ -20,6 +20,13 @@ pub(super) fn validate(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let layer = source::recognise(reference)?;
+    if let (LayerRef::Path(path), Kind::OciArchive | Kind::DockerArchive) =
+        (reference, layer.kind())
+    {
+        // A tar that is not a layer, which is a finding.
+        let tar = File::open(path).map_err(io_error("open", path))?;
+        return pass::run(tar, None, Report::new(options.limit), progress);
+    }
     layer.check()?;
     let parents = match options.has_unknown_parents {
         // A chain that contains nothing.
