@@ -304,6 +304,12 @@ fn a_newer_version_is_not_rebuilt_as_an_older_one() {
             Ok(_) => assert!(!is_newer, "{version}"),
         }
     }
+    let foreign = text.replace("wclayer.portable", "another.program");
+    fs::write(&descriptor, &foreign).expect("writable");
+    fs::write(layer.join("index.sqlite"), "not ours").expect("writable");
+    repair().expect_err("the layer of another program");
+    assert_eq!(fs::read_to_string(&descriptor).expect("readable"), foreign);
+    fs::write(&descriptor, &text).expect("writable");
     portable::remove(&layer).expect("any version can be removed");
 }
 

@@ -20,7 +20,7 @@ use crate::error::{Error, OtherDiffIds, PortableError, Result, io_error};
 use crate::hub::{Progress, poll};
 use crate::layout;
 use crate::parent_chain::ParentChain;
-use crate::place::{FORMAT, Staging, Written};
+use crate::place::{FORMAT, Staging, Written, may_be_replaced};
 
 /// How to rebuild a layer.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +71,7 @@ fn repair_layer(
     let layer = staging.destination().to_owned();
     check_is_repairable(&layer)?;
     let old = match LayerDescriptor::read(&layer) {
-        Err(error) if is_newer_version(&error) => return Err(error),
+        Err(error) if is_of_another_writer(&error, &layer) => return Err(error),
         read => read.ok(),
     };
     let parents = open_parents(&layer, old.as_ref(), options, staging.destination())?;
@@ -109,9 +109,9 @@ fn repair_layer(
     })
 }
 
-/// Returns whether a descriptor has a version that this program does not know. It could not be written
-/// again without losing parts of it; any other problem of a descriptor is damage.
-fn is_newer_version(error: &Error) -> bool {
+/// Returns whether a descriptor was written by a newer version of this program, or by another program:
+/// it could not be written again without losing parts of it. Any other problem is damage.
+fn is_of_another_writer(error: &Error, layer: &Path) -> bool {
     let Error::Portable(PortableError::Version {
         format, version, ..
     }) = error
@@ -119,7 +119,12 @@ fn is_newer_version(error: &Error) -> bool {
         return false;
     };
     let version = version.parse::<u64>();
-    format == FORMAT && version.is_ok_and(|version| version > u64::from(FORMAT_VERSION))
+    let is_newer = version.is_ok_and(|version| version > u64::from(FORMAT_VERSION));
+    match format == FORMAT {
+        true => is_newer,
+        // Unless the index shows that only the name of the format is damaged.
+        false => !may_be_replaced(layer),
+    }
 }
 
 fn as_source(tar: &ReadTar) -> SourceBlob {
