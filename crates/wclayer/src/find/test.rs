@@ -179,11 +179,14 @@ mod tests {
     #[cfg(feature = "portable")]
     fn node() -> Node {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut tar = layergen::TarBuilder::new(Vec::new());
-        let meta = layergen::Meta::with_attributes(0x20);
-        tar.file("Files/a.txt", &meta, b"abc").expect("memory");
+        // The packages have no other builder of tars.
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_ustar();
+        header.set_size(3);
+        let added = tar.append_data(&mut header, "Files/a.txt", &b"abc"[..]);
+        added.expect("memory");
         let path = folder.path().join("layer.tar");
-        std::fs::write(&path, tar.finish().expect("memory")).expect("written");
+        std::fs::write(&path, tar.into_inner().expect("memory")).expect("written");
         let view = source::open(&path, &OpenOptions::default(), &()).expect("a view");
         let path = "Files/a.txt".parse().expect("a path");
         view.find(&path).expect("readable").expect("the file")
