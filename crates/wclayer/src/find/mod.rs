@@ -12,7 +12,7 @@
 //! use wclayer::find::{EntryType, Glob, Test, Tests, find};
 //! use wclayer::source::{self, OpenOptions};
 //!
-//! let tar = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+//! let tar = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
 //! let view = source::open(tar, &OpenOptions::default(), &())?;
 //! let tests: Tests = [Test::Name(Glob::parse(b"*.json")?), Test::Type(EntryType::File)].into();
 //! for node in find(&view, None, &tests, &()) {

@@ -16,7 +16,7 @@ use crate::error::Error;
 /// use wclayer::ParentChain;
 /// use wclayer::source::{self, OpenOptions};
 ///
-/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample/base.tar.gz");
+/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample/base.tar.gz");
 /// let view = source::open(sample, &OpenOptions::default(), &())?;
 /// let file = view.find(&"Files/ProgramData/State/first.json".parse()?)?.expect("in the sample");
 /// let content = view.content(&file, None)?;

@@ -20,7 +20,7 @@ use crate::path::StreamName;
 /// use wclayer::ParentChain;
 /// use wclayer::source::{self, OpenOptions};
 ///
-/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sample");
+/// let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample");
 /// let options = OpenOptions {
 ///     parents: ParentChain::from_nearest_first([format!("{sample}/base.tar.gz")]),
 ///     ..OpenOptions::default()
